@@ -1,0 +1,303 @@
+import { encodeGroups, type Group, groupsSize } from '../proto/group.ts'
+import { cutGroup, moveGroups } from '../proto/cut.ts'
+import type { Signal } from '../proto/signals.ts'
+import type { Delivery } from './delivery.ts'
+import type { DeliveryError } from './errors.ts'
+import type { Lease } from './lease.ts'
+
+/** Where a request came from. One value per connection, so that a request costs none, unless its metadata is kept. */
+export interface Context {
+  /** Id of the receiver. */
+  readonly receiver: string
+  readonly transport: string
+  /** Address of the sender, where there is one. */
+  readonly peer: string | undefined
+  /** Request headers by lower-case name, with `include_metadata`. */
+  readonly metadata: ReadonlyMap<string, readonly string[]> | undefined
+  /** What an authenticator said of the sender. */
+  readonly auth: ReadonlyMap<string, string> | undefined
+}
+
+/** What one request contributed to a batch: `groups` of the batch's groups, in order, which hold `items`. */
+export interface Share {
+  readonly delivery: Delivery
+  readonly lease: Lease
+  readonly items: number
+  readonly groups: number
+}
+
+/**
+ * Telemetry of one signal on its way. Immutable: an edit makes a new value that shares what did not change. Whoever is
+ * handed a batch hands it on or ends it (`accept`, `drop`, `reject`, `refuse`), whole or in the parts it made of it.
+ */
+export class Batch {
+  readonly signal: Signal
+  readonly groups: readonly Group[]
+  /** Spans, log records, data points. */
+  readonly items: number
+  readonly context: Context
+  /** The requests this is made of, in the order of the groups. */
+  readonly shares: readonly Share[]
+  #byteLength = -1
+
+  constructor(signal: Signal, groups: readonly Group[], items: number, context: Context, shares: readonly Share[]) {
+    this.signal = signal
+    this.groups = groups
+    this.items = items
+    this.context = context
+    this.shares = shares
+  }
+
+  /** A batch that is one request. */
+  static of(
+    signal: Signal,
+    request: { readonly groups: readonly Group[]; readonly items: number },
+    context: Context,
+    delivery: Delivery,
+    lease: Lease,
+  ): Batch {
+    const { groups, items } = request
+    return new Batch(signal, groups, items, context, [{ delivery, lease, items, groups: groups.length }])
+  }
+
+  /** Bytes of this as an OTLP request. */
+  get byteLength(): number {
+    if (this.#byteLength < 0) this.#byteLength = groupsSize(this.groups)
+    return this.#byteLength
+  }
+
+  /** Bytes of memory that stay alive because of this batch. */
+  get retainedBytes(): number {
+    let bytes = 0
+    const { shares } = this
+    for (let i = 0; i < shares.length; i++) {
+      const { lease } = shares[i]
+      let counted = false
+      for (let j = i - 1; j >= 0 && !counted && i - j < 4; j--) counted = shares[j].lease === lease
+      if (!counted) bytes += lease.bytes
+    }
+    return bytes
+  }
+
+  /** The same requests with `groups` in place of the groups, one for one; `grown` bytes were newly made for them. */
+  withGroups(groups: readonly Group[], grown: number): Batch {
+    if (grown > 0) this.shares[0].lease.grow(grown)
+    return new Batch(this.signal, groups, this.items, this.context, this.shares)
+  }
+
+  /** The same batch with another context. */
+  withContext(context: Context): Batch {
+    return new Batch(this.signal, this.groups, this.items, context, this.shares)
+  }
+
+  /**
+   * Parts this by group. Both parts together carry what this one did; a part without items is undefined, and groups
+   * without items go with those that pass.
+   */
+  partition(passes: (group: Group) => boolean): [kept: Batch | undefined, rest: Batch | undefined] {
+    const { groups } = this
+    let firstOut = 0
+    while (firstOut < groups.length && passes(groups[firstOut])) firstOut++
+    if (firstOut === groups.length) return [this, undefined]
+    const verdicts = groups.map((group, i) => i < firstOut || (i > firstOut && passes(group)))
+    return [this.#select(verdicts, true), this.#select(verdicts, false)]
+  }
+
+  #select(verdicts: readonly boolean[], wanted: boolean): Batch | undefined {
+    const groups: Group[] = []
+    const shares: Share[] = []
+    let items = 0
+    let at = 0
+    for (const share of this.shares) {
+      const before = groups.length
+      let shareItems = 0
+      for (const end = at + share.groups; at < end; at++) {
+        if (verdicts[at] !== wanted) continue
+        groups.push(this.groups[at])
+        shareItems += this.groups[at].items
+      }
+      items += shareItems
+      if (shareItems > 0) shares.push({ ...share, items: shareItems, groups: groups.length - before })
+      else groups.length = before
+    }
+    return items === 0 ? undefined : new Batch(this.signal, groups, items, this.context, shares)
+  }
+
+  /** The first `items` items and the rest; a metric is not cut, so the first part may hold up to one metric's points more. */
+  cut(items: number): [head: Batch, rest: Batch | undefined] {
+    if (items >= this.items) return [this, undefined]
+    const head: Part = { groups: [], shares: [], items: 0 }
+    const rest: Part = { groups: [], shares: [], items: 0 }
+    let at = 0
+    for (const share of this.shares) {
+      const mine = this.groups.slice(at, at + share.groups)
+      at += share.groups
+      const [front, back] = cutShare(this.signal, mine, items - head.items)
+      add(head, share, front)
+      add(rest, share, back)
+    }
+    return [this.#part(head), rest.items === 0 ? undefined : this.#part(rest)]
+  }
+
+  #part(part: Part): Batch {
+    return new Batch(this.signal, part.groups, part.items, this.context, part.shares)
+  }
+
+  /** Only the requests from `from` to before `to`: bisecting starts along these boundaries. */
+  sliceShares(from: number, to: number): Batch {
+    let at = 0
+    for (let i = 0; i < from; i++) at += this.shares[i].groups
+    let end = at
+    let items = 0
+    for (let i = from; i < to; i++) {
+      end += this.shares[i].groups
+      items += this.shares[i].items
+    }
+    return new Batch(this.signal, this.groups.slice(at, end), items, this.context, this.shares.slice(from, to))
+  }
+
+  /** This batch holding no more memory than about twice its bytes: shares that pin larger buffers are copied out. */
+  compacted(): Batch {
+    const { shares } = this
+    // The usual case: one request, most of it kept.
+    if (shares.length === 1 && this.byteLength >= shares[0].lease.bytes / 2) return this
+    let groups: Group[] | undefined
+    let kept: Share[] | undefined
+    let at = 0
+    for (let i = 0; i < shares.length; i++) {
+      const share = shares[i]
+      const mine = this.groups.slice(at, at + share.groups)
+      const size = groupsSize(mine)
+      if (size < share.lease.bytes / 2) {
+        groups ??= [...this.groups]
+        kept ??= [...shares]
+        const moved = moveGroups(mine, encodeGroups(mine))
+        for (let j = 0; j < moved.length; j++) groups[at + j] = moved[j]
+        kept[i] = { ...share, lease: share.lease.copy(size, share.items) }
+      }
+      at += share.groups
+    }
+    if (groups === undefined || kept === undefined) return this
+    return new Batch(this.signal, groups, this.items, this.context, kept)
+  }
+
+  /** Another holder of the same data (fan-out): deliveries and leases wait for both. */
+  fork(): this {
+    for (const { delivery, lease, items } of this.shares) {
+      delivery.fork(items)
+      lease.hold(items)
+    }
+    return this
+  }
+
+  /** Somebody still waits for the answer to at least one of the requests. */
+  get attended(): boolean {
+    return this.shares.some(share => share.delivery.attended)
+  }
+
+  /** All senders gave up waiting. */
+  get withdrawn(): boolean {
+    return this.shares.every(share => share.delivery.withdrawn)
+  }
+
+  /** Tells the senders that the data was taken; the bytes stay until `release`. */
+  acknowledge(warning?: string): void {
+    for (const { delivery, items } of this.shares) delivery.accept(items, warning)
+  }
+
+  /** Lets the bytes go, after `acknowledge`. */
+  release(): void {
+    for (const { lease, items } of this.shares) lease.release(items)
+  }
+
+  /** Ends all of it as taken. */
+  accept(warning?: string): void {
+    this.acknowledge(warning)
+    this.release()
+  }
+
+  /** Ends all of it as dropped by a rule. */
+  drop(): void {
+    for (const { delivery, lease, items } of this.shares) {
+      delivery.drop(items)
+      lease.release(items)
+    }
+  }
+
+  /** Ends all of it as never to be taken. */
+  reject(reason: string): void {
+    for (const { delivery, lease, items } of this.shares) {
+      delivery.reject(items, reason)
+      lease.release(items)
+    }
+  }
+
+  /** Ends all of it as not taken, to be sent again. */
+  refuse(error: DeliveryError): void {
+    for (const { delivery, lease, items } of this.shares) {
+      delivery.refuse(items, error)
+      lease.release(items)
+    }
+  }
+}
+
+interface Part {
+  groups: Group[]
+  shares: Share[]
+  items: number
+}
+
+function add(part: Part, share: Share, groups: readonly Group[]): void {
+  let items = 0
+  for (const group of groups) items += group.items
+  if (items === 0) return
+  for (const group of groups) part.groups.push(group)
+  part.shares.push({ ...share, items, groups: groups.length })
+  part.items += items
+}
+
+/** Groups of one request up to `items`, and those after. */
+function cutShare(signal: Signal, groups: readonly Group[], items: number): [Group[], Group[]] {
+  const front: Group[] = []
+  const back: Group[] = []
+  let left = items
+  for (const group of groups) {
+    if (left <= 0) back.push(group)
+    else if (group.items <= left) front.push(group)
+    else {
+      const [head, rest] = cutGroup(signal, group, left)
+      if (head) front.push(head)
+      if (rest) back.push(rest)
+    }
+    left -= group.items
+  }
+  return [front, back]
+}
+
+/** One batch of several, in order. All must be of one signal; the context is kept where they agree. */
+export function mergeBatches(batches: readonly Batch[]): Batch {
+  const [first] = batches
+  if (batches.length === 1) return first
+  const groups: Group[] = []
+  const shares: Share[] = []
+  let items = 0
+  let context = first.context
+  for (const batch of batches) {
+    for (const group of batch.groups) groups.push(group)
+    for (const share of batch.shares) shares.push(share)
+    items += batch.items
+    if (batch.context !== context) context = commonContext(context, batch.context)
+  }
+  return new Batch(first.signal, groups, items, context, shares)
+}
+
+/** What two contexts have in common. */
+function commonContext(a: Context, b: Context): Context {
+  return {
+    receiver: a.receiver === b.receiver ? a.receiver : '',
+    transport: a.transport === b.transport ? a.transport : '',
+    peer: a.peer === b.peer ? a.peer : undefined,
+    metadata: a.metadata === b.metadata ? a.metadata : undefined,
+    auth: a.auth === b.auth ? a.auth : undefined,
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The books: at every node and edge of the graph, every item is accounted for. Units are spans, log records and data
+ * points. One mutable record per node and edge; reasons are made into counters when the graph is built, so that the hot
+ * path only adds to fields.
+ *
+ * Node: in + created + recovered = out + dropped + lost + returned + held.
+ * Destination: in + recovered = delivered + rejected + dead-lettered + lost + returned + dropped + held.
+ */
+import type { Signal } from '../proto/signals.ts'
+
+/** One number with a name. */
+export interface Counter {
+  readonly reason: string
+  value: number
+}
+
+/** Counters by reason, made once each. */
+export class Reasons {
+  readonly #counters = new Map<string, Counter>()
+
+  /** The counter of `reason`; keep it where it is used often. */
+  of(reason: string): Counter {
+    let counter = this.#counters.get(reason)
+    if (counter === undefined) this.#counters.set(reason, (counter = { reason, value: 0 }))
+    return counter
+  }
+
+  get total(): number {
+    let total = 0
+    for (const counter of this.#counters.values()) total += counter.value
+    return total
+  }
+
+  /** Every counter that was ever asked for. */
+  all(): Iterable<Counter> {
+    return this.#counters.values()
+  }
+}
+
+/** What stands for a node in metrics and logs. */
+export interface NodeName {
+  readonly kind: 'receiver' | 'processor' | 'connector' | 'exporter'
+  /** `type` or `type/name`. */
+  readonly id: string
+  /** `signal` or `signal/name`; empty for what serves several pipelines. */
+  readonly pipeline: string
+  readonly signal: Signal
+}
+
+/** The account of one node. */
+export class NodeBooks {
+  readonly name: NodeName;
+  /** Items that came in, not counting those refused at the door. */
+  in = 0
+  /** Items made here: derived data. */
+  created = 0
+  /** Items found in storage at start. */
+  recovered = 0
+  /** Items handed on. */
+  out = 0
+  /** Items a destination has taken. */
+  delivered = 0
+  /** Dropped by a rule of the configuration. */
+  readonly dropped = new Reasons()
+  /** Refused for good by a destination. */
+  readonly rejected = new Reasons()
+  /** Given up: neither delivered nor returned. */
+  readonly lost = new Reasons()
+  /** Kept apart with a reason, to be replayed. */
+  readonly deadLettered = new Reasons()
+  /** Taken, then given back to the sender, who keeps it. */
+  readonly returned = new Reasons()
+  /** Never `in`: turned away at the door. */
+  readonly refused = new Reasons()
+  /** Items that may have arrived although the attempt failed. */
+  maybeTwice = 0
+  /** Attempts to send, and those that failed. */
+  attempts = 0
+  failedAttempts = 0
+  /** Items inside now, counted from the structures that hold them. */
+  held: () => number = () => 0
+
+  constructor(name: NodeName) {
+    this.name = name
+  }
+
+  /** What is unaccounted for; anything but 0 is a fault of Kymo. */
+  balance(): number {
+    const came = this.in + this.created + this.recovered
+    const went =
+      this.out +
+      this.delivered +
+      this.dropped.total +
+      this.rejected.total +
+      this.lost.total +
+      this.deadLettered.total +
+      this.returned.total
+    return came - went - this.held()
+  }
+}
+
+/** What went over the connection of two nodes. */
+export interface EdgeBooks {
+  readonly from: NodeBooks
+  readonly to: NodeBooks
+  /** Items handed over, whether they were taken or refused at the door. */
+  carried: number
+}
+
+/** All accounts of one process. */
+export class Books {
+  readonly nodes: NodeBooks[] = []
+  readonly edges: EdgeBooks[] = []
+
+  node(name: NodeName): NodeBooks {
+    const node = new NodeBooks(name)
+    this.nodes.push(node)
+    return node
+  }
+
+  edge(from: NodeBooks, to: NodeBooks): EdgeBooks {
+    const edge = { from, to, carried: 0 }
+    this.edges.push(edge)
+    return edge
+  }
+
+  /** Every equation that does not hold, in words; empty when the books balance. */
+  faults(): string[] {
+    const faults: string[] = []
+    for (const node of this.nodes) {
+      const { kind, id, pipeline, signal } = node.name
+      const difference = node.balance()
+      if (difference !== 0) faults.push(`${kind} ${id} (${pipeline || signal}): ${difference} items unaccounted for`)
+      const incoming = this.edges.filter(edge => edge.to === node)
+      if (incoming.length > 0) {
+        const carried = incoming.reduce((sum, edge) => sum + edge.carried, 0)
+        const missing = carried - node.in - node.refused.total
+        if (missing !== 0)
+          faults.push(`edges into ${kind} ${id} (${pipeline || signal}): ${missing} items unaccounted for`)
+      }
+      for (const edge of this.edges) {
+        if (edge.from === node && edge.carried !== node.out) {
+          faults.push(`edge ${id} to ${edge.to.name.id}: carried ${edge.carried} of ${node.out} items`)
+        }
+      }
+    }
+    return faults
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The contract of the five kinds of component. A component is one declaration: what it is, what may be set, and `create`.
+ * Everything that all components need (queue, retry, books, status, logs, lifecycle) is wrapped around it by the graph.
+ */
+import type { Observable } from 'rxjs'
+import type * as z from 'zod'
+import type { Signal } from '../proto/signals.ts'
+import type { Batch } from './batch.ts'
+import type { Counter, NodeBooks } from './books.ts'
+import type { DeliveryError } from './errors.ts'
+import type { Host } from './host.ts'
+import type { Logger } from './logger.ts'
+import type { SendingConfig } from './sending.ts'
+import type { Status } from './status.ts'
+
+/** The kinds, named as the sections of the configuration. */
+export type Kind = 'receiver' | 'processor' | 'exporter' | 'connector' | 'extension'
+
+/** How mature a component is, in the Collector's words. */
+export type Stability = 'development' | 'alpha' | 'beta' | 'stable'
+
+/** What every declaration says of its component. */
+export interface Declared<Config> {
+  /** The name users write; also the file's name, the docs page, the metric label. */
+  readonly type: string
+  /** Older names that mean the same. */
+  readonly aliases?: readonly string[]
+  readonly stability: Stability
+  /** One sentence. */
+  readonly summary: string
+  readonly signals: readonly Signal[]
+  /** The only place where keys, defaults, units, checks and descriptions stand. */
+  readonly config: z.ZodType<Config>
+  readonly examples: readonly { readonly title: string; readonly config: unknown }[]
+}
+
+/** What every component is given. */
+export interface ComponentContext {
+  /** `type` or `type/name`. */
+  readonly id: string
+  readonly log: Logger
+  readonly status: Status
+  readonly host: Host
+}
+
+/** A part that runs. Both are called once; `stop` also after a failed or unfinished `start`. */
+export interface Lifecycle {
+  start?(): Promise<void> | void
+  stop?(): Promise<void> | void
+}
+
+export interface ReceiverContext extends ComponentContext {
+  /** The signals that some pipeline takes from this receiver. */
+  readonly signals: ReadonlySet<Signal>
+  /** Hands a batch to the pipelines of its signal. Never throws; what came of it is told to the batch's deliveries. */
+  push(batch: Batch): void
+  books(signal: Signal): NodeBooks
+}
+
+/** One step of a pipeline: plain RxJS over batches. Taken from a method's type, so that steps of one signal fit in a list of all. */
+export type Step = {
+  step(source: Observable<Batch>): Observable<Batch>
+}['step']
+
+/** How long a step holds what it was given. */
+export type Hold =
+  /** Not beyond the push that brought it. */
+  | 'none'
+  /** Until it flushes, which it does soon, and when its input completes. */
+  | 'flush'
+  /** Longer than a sender waits: it takes custody, the sender hears success. */
+  | 'state'
+
+/** What lies behind a step: whether something of its pipeline is being sent. */
+export interface Downstream {
+  /** Batches handed to destinations that have not ended. */
+  readonly inFlight: number
+  /** Calls `listener` whenever that reaches 0. */
+  onIdle(listener: () => void): void
+}
+
+export interface ProcessorContext extends ComponentContext {
+  readonly pipeline: string
+  readonly signal: Signal
+  readonly downstream: Downstream
+  /** The counter of a reason to drop; ask for it in `create`. */
+  dropReason(reason: string): Counter
+  /** Ends a batch by rule. */
+  drop(batch: Batch, reason: Counter): void
+  /** Ends a batch that could not be processed: its senders are asked to come again. */
+  refuse(batch: Batch, error: DeliveryError): void
+  /** Tells the books how to count what the step holds. Only steps that hold need it. */
+  holds(count: () => number): void
+}
+
+export interface ExporterContext extends ComponentContext {
+  readonly signals: ReadonlySet<Signal>
+}
+
+/** What a destination said of a batch it has taken. */
+export interface Sent {
+  /** Items it rejected of it, and why (OTLP: partial success). 0 with a message is a warning. */
+  readonly rejected: number
+  readonly message: string
+}
+
+export interface Exporter extends Lifecycle {
+  /**
+   * Sends one batch, once. Resolves when the destination has it.
+   * @throws DeliveryError saying what it means for the data; anything else thrown is taken as a fault worth a retry
+   */
+  send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined>
+}
+
+/** Extensions offer what they offer through `host`, at creation. */
+export type Extension = Lifecycle
+
+export interface ReceiverDefinition<Config = never> extends Declared<Config> {
+  readonly kind: 'receiver'
+  create(config: Config, context: ReceiverContext): Lifecycle
+}
+export interface ProcessorDefinition<Config = never> extends Declared<Config> {
+  readonly kind: 'processor'
+  readonly hold: Hold
+  create(config: Config, context: ProcessorContext): Step
+}
+export interface ExporterDefinition<Config extends SendingConfig = never> extends Declared<Config> {
+  readonly kind: 'exporter'
+  /** What must leave in order across retries. */
+  readonly ordering: 'none' | 'series' | 'stream' | 'partition'
+  create(config: Config, context: ExporterContext): Exporter
+}
+export interface ConnectorDefinition<Config = never> extends Declared<Config> {
+  readonly kind: 'connector'
+  readonly from: readonly Signal[]
+  readonly to: readonly Signal[]
+  readonly hold: Hold
+  create(config: Config, context: ProcessorContext): Step
+}
+export interface ExtensionDefinition<Config = never> extends Declared<Config> {
+  readonly kind: 'extension'
+  create(config: Config, context: ComponentContext): Extension
+}
+
+/** A component as the list of components has it: its config type is its own business. */
+export type Definition =
+  | ReceiverDefinition
+  | ProcessorDefinition
+  | ExporterDefinition
+  | ConnectorDefinition
+  | ExtensionDefinition
+
+export const defineReceiver = <C>(definition: Omit<ReceiverDefinition<C>, 'kind'>): ReceiverDefinition => ({
+  ...(definition as ReceiverDefinition),
+  kind: 'receiver',
+})
+export const defineProcessor = <C>(definition: Omit<ProcessorDefinition<C>, 'kind'>): ProcessorDefinition => ({
+  ...(definition as unknown as ProcessorDefinition),
+  kind: 'processor',
+})
+export const defineExporter = <C extends SendingConfig>(
+  definition: Omit<ExporterDefinition<C>, 'kind'>,
+): ExporterDefinition => ({ ...(definition as unknown as ExporterDefinition), kind: 'exporter' })
+export const defineConnector = <C>(definition: Omit<ConnectorDefinition<C>, 'kind'>): ConnectorDefinition => ({
+  ...(definition as unknown as ConnectorDefinition),
+  kind: 'connector',
+})
+export const defineExtension = <C>(definition: Omit<ExtensionDefinition<C>, 'kind'>): ExtensionDefinition => ({
+  ...(definition as unknown as ExtensionDefinition),
+  kind: 'extension',
+})

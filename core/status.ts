@@ -1,0 +1,52 @@
+/** Component status, with the states and moves of the Collector (reference: component-status). */
+
+/** The states a component can be in. */
+export type State =
+  | 'None'
+  | 'Starting'
+  | 'OK'
+  | 'RecoverableError'
+  | 'PermanentError'
+  | 'FatalError'
+  | 'Stopping'
+  | 'Stopped'
+
+const moves: Record<State, readonly State[]> = {
+  None: ['Starting'],
+  Starting: ['OK', 'RecoverableError', 'PermanentError', 'FatalError', 'Stopping'],
+  OK: ['OK', 'RecoverableError', 'PermanentError', 'FatalError', 'Stopping'],
+  RecoverableError: ['OK', 'RecoverableError', 'PermanentError', 'FatalError', 'Stopping'],
+  PermanentError: ['Stopping'],
+  FatalError: [],
+  Stopping: ['RecoverableError', 'PermanentError', 'FatalError', 'Stopped'],
+  Stopped: [],
+}
+
+/** What is known of one component's health. */
+export class Status {
+  state: State = 'None'
+  /** When the state was entered, in milliseconds since the epoch. */
+  since = Date.now()
+  lastError: string | undefined
+  lastErrorAt: number | undefined
+  readonly #onChange: ((status: Status, from: State) => void) | undefined
+
+  constructor(onChange?: (status: Status, from: State) => void) {
+    this.#onChange = onChange
+  }
+
+  /** Moves to `state` if that is a legal move, and says whether it was. */
+  set(state: State, error?: string): boolean {
+    if (!moves[this.state].includes(state)) return false
+    if (error !== undefined) {
+      this.lastError = error
+      this.lastErrorAt = Date.now()
+    }
+    const from = this.state
+    if (from === state) return true
+    this.state = state
+    this.since = Date.now()
+    this.#onChange?.(this, from)
+    return true
+  }
+}
