@@ -1,7 +1,7 @@
 import { encodeGroups, type Group, groupsSize } from '../proto/group.ts'
 import { cutGroup, moveGroups } from '../proto/cut.ts'
 import type { Signal } from '../proto/signals.ts'
-import type { Delivery } from './delivery.ts'
+import { Delivery } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Lease } from './lease.ts'
 
@@ -190,9 +190,9 @@ export class Batch {
     return this
   }
 
-  /** Somebody still waits for the answer to at least one of the requests. */
-  get attended(): boolean {
-    return this.shares.some(share => share.delivery.attended)
+  /** Every part of it can be sent again by whoever sent it; what cannot must not be refused. */
+  get refusable(): boolean {
+    return this.shares.every(share => share.delivery.refusable)
   }
 
   /** All senders gave up waiting. */
@@ -203,6 +203,18 @@ export class Batch {
   /** Tells the senders that the data was taken; the bytes stay until `release`. */
   acknowledge(warning?: string): void {
     for (const { delivery, items } of this.shares) delivery.accept(items, warning)
+  }
+
+  /**
+   * The same data with nobody waiting for it: the senders are told that it was taken. For a step that holds data longer
+   * than a sender waits.
+   */
+  detached(): Batch {
+    const shares = this.shares.map(share => {
+      share.delivery.accept(share.items)
+      return { ...share, delivery: new Delivery(share.items, undefined) }
+    })
+    return new Batch(this.signal, this.groups, this.items, this.context, shares)
   }
 
   /** Lets the bytes go, after `acknowledge`. */

@@ -7,6 +7,7 @@
  * Destination: in + recovered = delivered + rejected + dead-lettered + lost + returned + dropped + held.
  */
 import type { Signal } from '../proto/signals.ts'
+import type { Outcome, OutcomeTally } from './delivery.ts'
 
 /** One number with a name. */
 export interface Counter {
@@ -48,8 +49,10 @@ export interface NodeName {
 }
 
 /** The account of one node. */
-export class NodeBooks {
-  readonly name: NodeName;
+export class NodeBooks implements OutcomeTally {
+  readonly name: NodeName
+  /** Of a receiver: items by what their sender was answered. */
+  readonly answered = { accepted: 0, rejected: 0, refused: 0 };
   /** Items that came in, not counting those refused at the door. */
   in = 0
   /** Items made here: derived data. */
@@ -84,6 +87,25 @@ export class NodeBooks {
     this.name = name
   }
 
+  tally(items: number, outcome: Outcome): void {
+    const { answered } = this
+    switch (outcome.kind) {
+      case 'success':
+        answered.accepted += items
+        return
+      case 'partial':
+        answered.accepted += items - outcome.rejected
+        answered.rejected += outcome.rejected
+        return
+      case 'rejected':
+        answered.rejected += items
+        return
+      case 'refused':
+        answered.refused += items
+        this.maybeTwice += outcome.mayBeSentTwice
+    }
+  }
+
   /** What is unaccounted for; anything but 0 is a fault of Kymo. */
   balance(): number {
     const came = this.in + this.created + this.recovered
@@ -105,6 +127,8 @@ export interface EdgeBooks {
   readonly to: NodeBooks
   /** Items handed over, whether they were taken or refused at the door. */
   carried: number
+  /** Items that stand on it, waiting for room. */
+  held: () => number
 }
 
 /** All accounts of one process. */
@@ -119,7 +143,7 @@ export class Books {
   }
 
   edge(from: NodeBooks, to: NodeBooks): EdgeBooks {
-    const edge = { from, to, carried: 0 }
+    const edge: EdgeBooks = { from, to, carried: 0, held: () => 0 }
     this.edges.push(edge)
     return edge
   }
@@ -139,8 +163,8 @@ export class Books {
           faults.push(`edges into ${kind} ${id} (${pipeline || signal}): ${missing} items unaccounted for`)
       }
       for (const edge of this.edges) {
-        if (edge.from === node && edge.carried !== node.out) {
-          faults.push(`edge ${id} to ${edge.to.name.id}: carried ${edge.carried} of ${node.out} items`)
+        if (edge.from === node && edge.carried + edge.held() !== node.out) {
+          faults.push(`edge ${id} to ${edge.to.name.id}: carried ${edge.carried + edge.held()} of ${node.out} items`)
         }
       }
     }

@@ -75,8 +75,8 @@ export type Hold =
 export interface Downstream {
   /** Batches handed to destinations that have not ended. */
   readonly inFlight: number
-  /** Calls `listener` whenever that reaches 0. */
-  onIdle(listener: () => void): void
+  /** Calls `listener` whenever that reaches 0, until the returned function is called. */
+  onIdle(listener: () => void): () => void
 }
 
 export interface ProcessorContext extends ComponentContext {
@@ -130,12 +130,18 @@ export interface ExporterDefinition<Config extends SendingConfig = never> extend
   readonly ordering: 'none' | 'series' | 'stream' | 'partition'
   create(config: Config, context: ExporterContext): Exporter
 }
+/** One connector is made per pair of signals it joins. */
+export interface ConnectorContext extends ProcessorContext {
+  /** The signal of what it emits. */
+  readonly emits: Signal
+}
+
 export interface ConnectorDefinition<Config = never> extends Declared<Config> {
   readonly kind: 'connector'
-  readonly from: readonly Signal[]
-  readonly to: readonly Signal[]
+  /** What it turns into what; `signals` are those it takes. */
+  readonly joins: readonly (readonly [from: Signal, to: Signal])[]
   readonly hold: Hold
-  create(config: Config, context: ProcessorContext): Step
+  create(config: Config, context: ConnectorContext): Step
 }
 export interface ExtensionDefinition<Config = never> extends Declared<Config> {
   readonly kind: 'extension'

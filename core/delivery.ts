@@ -16,6 +16,11 @@ export type Outcome =
       readonly mayBeSentTwice: number
     }
 
+/** Hears of every outcome, for the books of the receiver. */
+export interface OutcomeTally {
+  tally(items: number, outcome: Outcome): void
+}
+
 const success: Outcome = { kind: 'success', warning: undefined }
 
 /**
@@ -35,6 +40,7 @@ export class Delivery {
   #retryAfter = 0
   #onEnd: ((outcome: Outcome) => void) | undefined
   #withdrawn = false
+  #tally: OutcomeTally | undefined
 
   /** `onEnd` hears the outcome once; without it nobody waits (data that no sender stands behind). */
   constructor(items: number, onEnd: ((outcome: Outcome) => void) | undefined) {
@@ -50,14 +56,19 @@ export class Delivery {
     return this.#open
   }
 
-  /** Whether somebody still waits for the answer, so that a refusal reaches who can send again. */
-  get attended(): boolean {
-    return this.#onEnd !== undefined
+  /** Whether a refusal reaches somebody who can send again, or who gave up and will. */
+  get refusable(): boolean {
+    return this.#onEnd !== undefined || this.#withdrawn
   }
 
   /** Whether the sender gave up: what has not started to be sent need not be. */
   get withdrawn(): boolean {
     return this.#withdrawn
+  }
+
+  /** Lets `tally` hear the outcome too. */
+  reportTo(tally: OutcomeTally): void {
+    this.#tally = tally
   }
 
   /** A further branch carries `items` of this delivery. */
@@ -111,7 +122,11 @@ export class Delivery {
     const onEnd = this.#onEnd
     if (onEnd === undefined) return
     this.#onEnd = undefined
-    queueMicrotask(() => onEnd(this.#outcome()))
+    queueMicrotask(() => {
+      const outcome = this.#outcome()
+      this.#tally?.tally(this.items, outcome)
+      onEnd(outcome)
+    })
   }
 
   #outcome(): Outcome {

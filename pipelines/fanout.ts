@@ -1,0 +1,135 @@
+import type { Batch } from '../core/batch.ts'
+import type { EdgeBooks } from '../core/books.ts'
+import type { Downstream } from '../core/component.ts'
+import { DeliveryError } from '../core/errors.ts'
+import type { Sink } from './destination.ts'
+import { Fifo } from './fifo.ts'
+
+interface Branch {
+  readonly sink: Sink
+  readonly edge: EdgeBooks
+}
+
+/**
+ * The end of a pipeline: hands each batch to all of its destinations. Room is reserved in all required ones before any
+ * takes it, so that a sender's retry makes no duplicates.
+ */
+export class FanOut implements Downstream {
+  readonly #branches: readonly Branch[]
+  /** What waits for room: of senders that wait with it, or that were answered already and cannot be asked again. */
+  readonly #waiting = new Fifo<Batch>()
+  readonly #idleListeners = new Set<() => void>()
+  #inFlight = 0
+  #stopping = false
+  readonly #done = (): void => {
+    this.#inFlight--
+    if (this.#inFlight === 0) for (const listener of this.#idleListeners) listener()
+  }
+
+  constructor(sinks: readonly { sink: Sink; edge: EdgeBooks }[]) {
+    this.#branches = sinks
+    for (const { sink, edge } of sinks) {
+      sink.onRoom(() => this.#admitWaiting())
+      edge.held = () => this.held()
+    }
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  onIdle(listener: () => void): () => void {
+    this.#idleListeners.add(listener)
+    return () => this.#idleListeners.delete(listener)
+  }
+
+  /** Something stands here that its sender cannot be asked for again: nothing more may come in before it. */
+  get closed(): boolean {
+    return this.#waiting.length > 0 && !this.#waiting.peek()?.refusable
+  }
+
+  /** Items that wait for room. */
+  held(): number {
+    let items = 0
+    for (const batch of this.#waiting) items += batch.items
+    return items
+  }
+
+  push(batch: Batch): void {
+    if (this.#waiting.length > 0)
+      this.#waiting.remove(one => one.withdrawn).forEach(one => this.#refuse(one, undefined))
+    const full = this.#waiting.length > 0 ? this.#awaited() : this.#reserve(batch)
+    if (full === undefined) this.#give(batch)
+    else if (!this.#stopping && (full.blocks || !batch.refusable)) this.#waiting.push(batch)
+    else this.#refuse(batch, full)
+  }
+
+  /** Nothing waits for room any more: what does is refused, or given up where nobody can be asked. */
+  stop(): void {
+    this.#stopping = true
+    this.#admitWaiting()
+    for (const batch of this.#waiting.remove(() => true)) this.#refuse(batch, this.#branches[0].sink)
+  }
+
+  /** What is waited for while something waits. */
+  #awaited(): Sink {
+    return (this.#branches.find(({ sink }) => sink.blocks) ?? this.#branches[0]).sink
+  }
+
+  /** Reserves room everywhere; undefined when that worked, else the sink that is full. */
+  #reserve(batch: Batch): Sink | undefined {
+    for (let i = 0; i < this.#branches.length; i++) {
+      const { sink } = this.#branches[i]
+      if (!sink.required || sink.reserve(batch)) continue
+      for (const { sink: other } of this.#branches.slice(0, i)) if (other.required) other.cancel(batch)
+      return sink
+    }
+    return undefined
+  }
+
+  #give(batch: Batch): void {
+    for (let i = 1; i < this.#branches.length; i++) batch.fork()
+    for (const { sink, edge } of this.#branches) {
+      edge.carried += batch.items
+      if (sink.required || sink.reserve(batch)) {
+        this.#inFlight++
+        sink.take(batch, this.#done)
+      } else {
+        // `when_full: drop` was chosen: the sender hears nothing of it, the books do.
+        sink.books.in += batch.items
+        sink.books.lost.of('queue_full').value += batch.items
+        batch.drop()
+      }
+    }
+  }
+
+  #refuse(batch: Batch, full: Sink | undefined): void {
+    if (!batch.refusable) return this.#lose(batch)
+    for (const { sink, edge } of this.#branches) {
+      edge.carried += batch.items
+      const reason = full === undefined ? 'withdrawn' : sink === full ? 'queue_full' : 'other_destination_full'
+      sink.books.refused.of(reason).value += batch.items
+    }
+    const text = full === undefined ? 'the sender stopped waiting' : `the queue of exporter ${full.id} is full`
+    batch.refuse(new DeliveryError(full === undefined ? 'DELIVERY_WITHDRAWN' : 'DELIVERY_QUEUE_FULL', 'retry', text))
+  }
+
+  /** At the end of the process: who sent it was answered already, so it is lost, and the books say so. */
+  #lose(batch: Batch): void {
+    for (const { sink, edge } of this.#branches) {
+      edge.carried += batch.items
+      sink.books.in += batch.items
+      sink.books.lost.of('shutdown').value += batch.items
+    }
+    batch.drop()
+  }
+
+  #admitWaiting(): void {
+    for (let batch = this.#waiting.peek(); batch !== undefined; batch = this.#waiting.peek()) {
+      if (!batch.withdrawn && this.#reserve(batch) !== undefined) return
+      this.#waiting.shift()
+      if (batch.withdrawn) this.#refuse(batch, undefined)
+      else this.#give(batch)
+    }
+  }
+}

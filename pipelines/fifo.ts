@@ -1,0 +1,53 @@
+/** First in, first out, with a cheap way back to the front. */
+export class Fifo<T> {
+  #items: T[] = []
+  #head = 0
+
+  get length(): number {
+    return this.#items.length - this.#head
+  }
+
+  push(item: T): void {
+    this.#items.push(item)
+  }
+
+  shift(): T | undefined {
+    if (this.#head === this.#items.length) return undefined
+    const item = this.#items[this.#head]
+    // What was taken must not stay alive through the array.
+    this.#items[this.#head++] = undefined as T
+    if (this.#head > 1024 && this.#head * 2 > this.#items.length) this.#set(this.#items.slice(this.#head))
+    else if (this.#head === this.#items.length) this.#set([])
+    return item
+  }
+
+  peek(): T | undefined {
+    return this.#items[this.#head]
+  }
+
+  /** Puts `items`, in their order, before the first that does not come before them. Found from the front. */
+  insert(items: readonly T[], comesBefore: (item: T) => boolean): void {
+    let at = this.#head
+    while (at < this.#items.length && comesBefore(this.#items[at])) at++
+    if (at === this.#head && items.length === 1 && at > 0) this.#items[--this.#head] = items[0]
+    else this.#items.splice(at, 0, ...items)
+  }
+
+  /** Removes what `unwanted` says, and returns it. */
+  remove(unwanted: (item: T) => boolean): T[] {
+    const removed: T[] = []
+    const kept: T[] = []
+    for (const item of this) (unwanted(item) ? removed : kept).push(item)
+    if (removed.length > 0) this.#set(kept)
+    return removed
+  }
+
+  *[Symbol.iterator](): Generator<T> {
+    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i]
+  }
+
+  #set(items: T[]): void {
+    this.#items = items
+    this.#head = 0
+  }
+}

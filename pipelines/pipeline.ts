@@ -1,0 +1,106 @@
+import type { Batch } from '../core/batch.ts'
+import type { Books, EdgeBooks, NodeBooks } from '../core/books.ts'
+import type { Downstream } from '../core/component.ts'
+import { DeliveryError } from '../core/errors.ts'
+import type { Signal } from '../proto/signals.ts'
+import type { Sink } from './destination.ts'
+import { FanOut } from './fanout.ts'
+import type { StepNode } from './step-node.ts'
+
+/** The way into a pipeline; `edge` is undefined where a fan-out counts. */
+export interface Way {
+  readonly edge: EdgeBooks | undefined
+  push(batch: Batch): void
+}
+
+/** Hands a batch to several pipelines. */
+export function pushAll(ways: readonly Way[], batch: Batch): void {
+  for (let i = 1; i < ways.length; i++) batch.fork()
+  for (const way of ways) {
+    if (way.edge !== undefined) way.edge.carried += batch.items
+    way.push(batch)
+  }
+}
+
+/** One entry of `service.pipelines`, running: processors in order, then a fan-out to all exporters. */
+export class Pipeline implements Downstream {
+  readonly id: string
+  readonly signal: Signal
+  readonly #books: Books
+  readonly #idleListeners = new Set<() => void>()
+  #steps: readonly StepNode[] = []
+  #sinks: readonly Sink[] = []
+  #fanOut: FanOut | undefined
+  /** Without processors every source has a fan-out's edges of its own. */
+  readonly #fanOuts: FanOut[] = []
+
+  constructor(id: string, signal: Signal, books: Books) {
+    this.id = id
+    this.signal = signal
+    this.#books = books
+  }
+
+  connect(steps: readonly StepNode[], sinks: readonly Sink[]): void {
+    this.#steps = steps
+    this.#sinks = sinks
+    for (let i = 0; i + 1 < steps.length; i++) {
+      steps[i].connect(steps[i + 1], this.#books.edge(steps[i].books, steps[i + 1].books))
+    }
+    const last = steps.at(-1)
+    if (last === undefined) return
+    this.#fanOut = this.#makeFanOut(last.books)
+    last.connect(this.#fanOut, undefined)
+  }
+
+  /** The way in for one source. */
+  entrance(source: NodeBooks): Way {
+    const first = this.#steps.at(0)
+    if (first === undefined) {
+      const fanOut = this.#makeFanOut(source)
+      return { push: batch => fanOut.push(batch), edge: undefined }
+    }
+    const edge = this.#books.edge(source, first.books)
+    return {
+      edge,
+      push: batch => {
+        if (this.#fanOut?.closed !== true) return first.push(batch)
+        first.books.refused.of('pipeline_closed').value += batch.items
+        batch.refuse(
+          new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `pipeline ${this.id} waits for room in its queues`),
+        )
+      },
+    }
+  }
+
+  get inFlight(): number {
+    return this.#fanOuts.reduce((sum, fanOut) => sum + fanOut.inFlight, 0)
+  }
+
+  onIdle(listener: () => void): () => void {
+    this.#idleListeners.add(listener)
+    return () => this.#idleListeners.delete(listener)
+  }
+
+  start(): void {
+    for (const step of this.#steps.toReversed()) step.start()
+  }
+
+  /** Flushes the steps from the front to the back. */
+  async stop(deadline: number): Promise<void> {
+    for (const step of this.#steps) await step.stop(deadline)
+  }
+
+  /** Gives up what waits for room. */
+  stopFanOuts(): void {
+    for (const fanOut of this.#fanOuts) fanOut.stop()
+  }
+
+  #makeFanOut(from: NodeBooks): FanOut {
+    const fanOut = new FanOut(this.#sinks.map(sink => ({ sink, edge: this.#books.edge(from, sink.books) })))
+    this.#fanOuts.push(fanOut)
+    fanOut.onIdle(() => {
+      if (this.inFlight === 0) for (const listener of this.#idleListeners) listener()
+    })
+    return fanOut
+  }
+}

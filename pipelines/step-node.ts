@@ -1,0 +1,209 @@
+import { Subject, type Subscription } from 'rxjs'
+import type { Batch, Share } from '../core/batch.ts'
+import type { Counter, EdgeBooks, NodeBooks } from '../core/books.ts'
+import type { Downstream, Hold, ProcessorContext, Step } from '../core/component.ts'
+import { DeliveryError, messageOf } from '../core/errors.ts'
+import type { Lease } from '../core/lease.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Status } from '../core/status.ts'
+import type { Signal } from '../proto/signals.ts'
+
+/** What a node hands its batches to. */
+export interface Target {
+  push(batch: Batch): void
+}
+
+/** Shortest and longest wait before a step that ended is subscribed again, in milliseconds. */
+const restartWaits = { min: 100, max: 30_000 }
+
+/**
+ * One step in a running graph. Keeps the part of every request that is inside, so that when the step fails exactly those
+ * are refused; then subscribes to it again, with back-off. Nothing else notices.
+ */
+export class StepNode implements Target {
+  readonly books: NodeBooks
+  readonly #hold: Hold
+  readonly #make: () => Step
+  readonly #log: Logger
+  readonly #status: Status
+  readonly #inside = new Map<Lease, Share>()
+  #next: Target | undefined
+  #edge: EdgeBooks | undefined
+  #subject = new Subject<Batch>()
+  #subscription: Subscription | undefined
+  #running = false
+  #stopping = false
+  #wait = restartWaits.min
+  #restart: NodeJS.Timeout | undefined
+  #drained: (() => void) | undefined
+  restarts = 0
+
+  constructor(parts: { books: NodeBooks; hold: Hold; make: () => Step; log: Logger; status: Status }) {
+    this.books = parts.books
+    this.#hold = parts.hold
+    this.#make = parts.make
+    this.#log = parts.log
+    this.#status = parts.status
+  }
+
+  /** Where its batches go; `edge` is undefined for a fan-out, which keeps edges of its own. */
+  connect(next: Target, edge: EdgeBooks | undefined): void {
+    this.#next = next
+    this.#edge = edge
+  }
+
+  start(): void {
+    this.#subject = new Subject<Batch>()
+    let step: Step
+    try {
+      step = this.#make()
+      this.#subscription = step(this.#subject).subscribe({
+        next: batch => this.#emit(batch),
+        error: (error: unknown) => this.#ended(error),
+        complete: () => this.#ended(undefined),
+      })
+    } catch (error) {
+      this.#ended(error)
+      return
+    }
+    if (this.#subscription.closed) return
+    this.#running = true
+    this.#status.set('OK')
+  }
+
+  push(batch: Batch): void {
+    if (!this.#running) {
+      this.books.refused.of(this.#stopping ? 'stopping' : 'restarting').value += batch.items
+      const text = `${this.books.name.id} is ${this.#stopping ? 'stopping' : 'being restarted'}`
+      batch.refuse(new DeliveryError(this.#stopping ? 'DELIVERY_STOPPING' : 'DELIVERY_STEP_FAILED', 'retry', text))
+      return
+    }
+    this.books.in += batch.items
+    let mine = batch
+    if (this.#hold !== 'none') mine = mine.compacted()
+    if (this.#hold === 'state') mine = mine.detached()
+    for (const share of mine.shares) this.#enter(share)
+    this.#subject.next(mine)
+  }
+
+  drop(batch: Batch, reason: Counter): void {
+    this.#leave(batch)
+    reason.value += batch.items
+    batch.drop()
+  }
+
+  refuse(batch: Batch, error: DeliveryError): void {
+    this.#leave(batch)
+    this.books.returned.of(error.code).value += batch.items
+    batch.refuse(error)
+  }
+
+  /** Completes the step's input, waits until it has flushed or `deadline` passed, and refuses what is left. */
+  async stop(deadline: number): Promise<void> {
+    this.#stopping = true
+    clearTimeout(this.#restart)
+    if (this.#running) {
+      const drained = new Promise<void>(resolve => (this.#drained = resolve))
+      const timer = setTimeout(() => this.#drained?.(), Math.max(0, deadline - Date.now()))
+      this.#subject.complete()
+      await drained
+      clearTimeout(timer)
+    }
+    this.#running = false
+    this.#subscription?.unsubscribe()
+    this.#refuseInside(new DeliveryError('DELIVERY_STOPPING', 'retry', `${this.books.name.id} was stopped`))
+  }
+
+  #enter(share: Share): void {
+    const { lease } = share
+    const inside = this.#inside.get(lease)
+    if (inside === undefined) this.#inside.set(lease, share)
+    else this.#inside.set(lease, { ...inside, items: inside.items + share.items })
+  }
+
+  /** Takes the batch out of what is inside; returns how many of its items were made by the step. */
+  #leave(batch: Batch): number {
+    let created = 0
+    for (const { lease, items } of batch.shares) {
+      const inside = this.#inside.get(lease)
+      if (inside === undefined) created += items
+      else if (inside.items > items) this.#inside.set(lease, { ...inside, items: inside.items - items })
+      else {
+        created += items - inside.items
+        this.#inside.delete(lease)
+      }
+    }
+    return created
+  }
+
+  #emit(batch: Batch): void {
+    this.books.created += this.#leave(batch)
+    this.books.out += batch.items
+    if (this.#edge !== undefined) this.#edge.carried += batch.items
+    this.#wait = restartWaits.min
+    try {
+      this.#next?.push(batch)
+    } catch (error) {
+      // A fault of ours: RxJS must not see it, or it would end the process outside of any handler.
+      this.#log.error(
+        { error: messageOf(error), stack: error instanceof Error ? error.stack : '' },
+        'handing on failed',
+      )
+    }
+  }
+
+  /** The step errored or completed: by itself while running, or because its input did. */
+  #ended(error: unknown): void {
+    if (this.#stopping) {
+      if (error !== undefined) this.#log.warn({ error: messageOf(error) }, 'step failed while stopping')
+      this.#drained?.()
+      return
+    }
+    this.#running = false
+    this.restarts++
+    const what = error === undefined ? 'completed by itself' : messageOf(error)
+    this.#status.set('RecoverableError', what)
+    this.#log.error(
+      { error: what, items: this.#itemsInside(), wait: this.#wait },
+      'step ended; refusing what it held and restarting it',
+    )
+    this.#refuseInside(new DeliveryError('DELIVERY_STEP_FAILED', 'retry', `${this.books.name.id}: ${what}`))
+    this.#restart = setTimeout(() => this.start(), this.#wait)
+    this.#wait = Math.min(this.#wait * 2, restartWaits.max)
+  }
+
+  #itemsInside(): number {
+    let items = 0
+    for (const share of this.#inside.values()) items += share.items
+    return items
+  }
+
+  #refuseInside(error: DeliveryError): void {
+    const shares = [...this.#inside.values()]
+    this.#inside.clear()
+    for (const { delivery, lease, items } of shares) {
+      if (delivery.refusable) this.books.returned.of(error.code).value += items
+      else this.books.lost.of(error.code === 'DELIVERY_STOPPING' ? 'shutdown' : 'step_failed').value += items
+      delivery.refuse(items, error)
+      lease.release(items)
+    }
+  }
+}
+
+/** What a step is given of the node it runs in. */
+export function processorContext(
+  node: StepNode,
+  place: { readonly id: string; readonly signal: Signal; readonly downstream: Downstream },
+): Omit<ProcessorContext, 'id' | 'log' | 'status' | 'host'> {
+  return {
+    pipeline: place.id,
+    signal: place.signal,
+    downstream: place.downstream,
+    dropReason: reason => node.books.dropped.of(reason),
+    drop: (batch, reason) => node.drop(batch, reason),
+    refuse: (batch, error) => node.refuse(batch, error),
+    holds: count => {
+      node.books.held = count
+    },
+  }
+}

@@ -1,0 +1,154 @@
+import { Observable, type Subscriber } from 'rxjs'
+import * as z from 'zod'
+import { type Batch, mergeBatches } from '../core/batch.ts'
+import { defineProcessor, type ProcessorContext } from '../core/component.ts'
+import { DeliveryError } from '../core/errors.ts'
+import { duration, int, texts } from '../core/fields.ts'
+
+const config = z
+  .strictObject({
+    send_batch_size: int(0)
+      .default(8192)
+      .describe('Items (spans, log records, data points) from which on a batch goes out at once.'),
+    timeout: duration().prefault('200ms').describe('How long items may wait for more; 0 passes everything on at once.'),
+    send_batch_max_size: int(0).default(0).describe('Items above which a batch is cut; 0 never cuts.'),
+    metadata_keys: texts()
+      .default([])
+      .describe(
+        'Request metadata of which each combination is batched apart; needs `include_metadata` at the receiver.',
+      ),
+    metadata_cardinality_limit: int(0)
+      .default(1000)
+      .describe('How many combinations there may be at most; 0 sets no limit.'),
+  })
+  .refine(c => c.send_batch_max_size === 0 || c.send_batch_max_size >= c.send_batch_size, {
+    error: '`send_batch_max_size` must not be below `send_batch_size`',
+    path: ['send_batch_max_size'],
+  })
+type Config = z.output<typeof config>
+
+export const batch = defineProcessor({
+  type: 'batch',
+  stability: 'beta',
+  summary: 'Gathers items into larger batches; at once when nothing is being sent, otherwise until size or timeout.',
+  signals: ['traces', 'metrics', 'logs'],
+  hold: 'flush',
+  config,
+  examples: [
+    { title: 'The defaults', config: {} },
+    { title: 'Large batches, one per tenant', config: { send_batch_size: 20000, metadata_keys: ['x-tenant'] } },
+  ],
+
+  create(settings, context) {
+    return source =>
+      new Observable<Batch>(subscriber => {
+        const shards = new Shards(settings, context, subscriber)
+        context.holds(() => shards.held())
+        const subscription = source.subscribe({
+          next: arrived => shards.add(arrived),
+          error: error => subscriber.error(error),
+          complete: () => {
+            shards.flushAll()
+            subscriber.complete()
+          },
+        })
+        return () => {
+          subscription.unsubscribe()
+          shards.close()
+        }
+      })
+  },
+})
+
+/** What is gathered for one combination of metadata. */
+interface Shard {
+  batches: Batch[]
+  items: number
+  timer: NodeJS.Timeout | undefined
+}
+
+class Shards {
+  readonly #config: Config
+  readonly #context: ProcessorContext
+  readonly #subscriber: Subscriber<Batch>
+  readonly #shards = new Map<string, Shard>()
+  readonly #unsubscribe: () => void
+  #immediate: NodeJS.Immediate | undefined
+
+  constructor(settings: Config, context: ProcessorContext, subscriber: Subscriber<Batch>) {
+    this.#config = settings
+    this.#context = context
+    this.#subscriber = subscriber
+    this.#unsubscribe = context.downstream.onIdle(() => this.#flushSoon())
+  }
+
+  held(): number {
+    let items = 0
+    for (const shard of this.#shards.values()) items += shard.items
+    return items
+  }
+
+  add(arrived: Batch): void {
+    const key = this.#keyOf(arrived)
+    let shard = this.#shards.get(key)
+    if (shard === undefined) {
+      const limit = this.#config.metadata_cardinality_limit
+      if (key !== '' && limit > 0 && this.#shards.size >= limit) {
+        const text = `${this.#context.id}: more than ${limit} combinations of \`metadata_keys\``
+        this.#context.refuse(arrived, new DeliveryError('DELIVERY_BUSY', 'retry', text))
+        return
+      }
+      shard = { batches: [], items: 0, timer: undefined }
+      this.#shards.set(key, shard)
+    }
+    shard.batches.push(arrived)
+    shard.items += arrived.items
+    const { send_batch_size, timeout } = this.#config
+    if (timeout === 0 || (send_batch_size > 0 && shard.items >= send_batch_size)) this.#flush(key, shard)
+    else if (this.#context.downstream.inFlight === 0) this.#flushSoon()
+    else shard.timer ??= setTimeout(() => this.flush(key), timeout)
+  }
+
+  flushAll(): void {
+    for (const key of this.#shards.keys()) this.flush(key)
+  }
+
+  flush(key: string): void {
+    const shard = this.#shards.get(key)
+    if (shard !== undefined) this.#flush(key, shard)
+  }
+
+  close(): void {
+    this.#unsubscribe()
+    clearImmediate(this.#immediate)
+    for (const { timer } of this.#shards.values()) clearTimeout(timer)
+    this.#shards.clear()
+  }
+
+  /** At the end of this turn, so that what arrived together goes out together. */
+  #flushSoon(): void {
+    if (this.#shards.size === 0) return
+    this.#immediate ??= setImmediate(() => {
+      this.#immediate = undefined
+      this.flushAll()
+    })
+  }
+
+  #flush(key: string, shard: Shard): void {
+    this.#shards.delete(key)
+    clearTimeout(shard.timer)
+    let whole: Batch | undefined = mergeBatches(shard.batches)
+    const max = this.#config.send_batch_max_size
+    while (whole !== undefined) {
+      const [head, rest]: [Batch, Batch | undefined] = max > 0 ? whole.cut(max) : [whole, undefined]
+      this.#subscriber.next(head)
+      whole = rest
+    }
+  }
+
+  #keyOf(arrived: Batch): string {
+    const keys = this.#config.metadata_keys
+    if (keys.length === 0) return ''
+    return JSON.stringify(keys.map(name => arrived.context.metadata?.get(name.toLowerCase()) ?? null))
+  }
+}

@@ -1,0 +1,181 @@
+/** A graph of toy components: a receiver that tests push through, exporters that do what tests say. */
+import * as z from 'zod'
+import { Batch, type Context } from '../../core/batch.ts'
+import { Books } from '../../core/books.ts'
+import { Budget } from '../../core/budget.ts'
+import {
+  type Definition,
+  defineExporter,
+  defineReceiver,
+  type Exporter,
+  type ReceiverContext,
+  type Sent,
+} from '../../core/component.ts'
+import type { Configured } from '../../core/configured.ts'
+import { Delivery, type Outcome } from '../../core/delivery.ts'
+import { Host } from '../../core/host.ts'
+import { Lease } from '../../core/lease.ts'
+import { silent } from '../../core/logger.ts'
+import { sending } from '../../core/sending.ts'
+import { Graph } from '../../pipelines/graph.ts'
+import { encodeGroups } from '../../proto/group.ts'
+import { readRequest } from '../../proto/request.ts'
+import type { Signal } from '../../proto/signals.ts'
+import { spanNames } from './otlp-bytes.ts'
+
+const context: Context = { receiver: 'toy', transport: 'test', peer: undefined, metadata: undefined, auth: undefined }
+
+/** What a toy exporter does with a batch. */
+export type Behaviour = (batch: Batch, abort: AbortSignal) => Promise<Sent | undefined>
+
+/** An exporter under a test's control. */
+export class ToySink implements Exporter {
+  /** Names of all spans of each successful send, in order. */
+  readonly taken: string[][] = []
+  /** Names in each attempt. */
+  readonly attempts: string[][] = []
+  readonly batches: Batch[] = []
+  behave: Behaviour = () => Promise.resolve(undefined)
+
+  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+    const names = spanNames(encodeGroups(batch.groups))
+    this.attempts.push(names)
+    this.batches.push(batch)
+    const sent = await this.behave(batch, abort)
+    this.taken.push(names)
+    return sent
+  }
+
+  /** Every name that was taken. */
+  get all(): string[] {
+    return this.taken.flat()
+  }
+}
+
+/** One outcome, once it is there. */
+export interface Pushed {
+  readonly outcome: Promise<Outcome>
+  readonly delivery: Delivery
+}
+
+export interface ToyGraph {
+  readonly graph: Graph
+  readonly books: Books
+  readonly budget: Budget
+  readonly sinks: Record<string, ToySink>
+  /** Pushes a request through receiver `toy`. */
+  push(body: Buffer, more?: { signal?: Signal; metadata?: Record<string, string> }): Pushed
+  /** Pushes data nobody waits for. */
+  pushUnattended(body: Buffer): void
+}
+
+/** What a pipeline of a toy graph is made of. */
+export interface ToyPipeline {
+  readonly id?: string
+  readonly receivers?: readonly string[]
+  readonly processors?: readonly string[]
+  readonly exporters: readonly string[]
+}
+
+/** Builds and starts a graph: exporters by id with their shared keys, further components by id. */
+export async function toyGraph(parts: {
+  exporters: Record<string, object>
+  pipelines?: readonly ToyPipeline[]
+  components?: Record<string, { definition: Definition; config?: object }>
+  host?: Host
+}): Promise<ToyGraph> {
+  const sinks: Record<string, ToySink> = {}
+  let receiver: ReceiverContext | undefined
+  const toyReceiver = defineReceiver({
+    type: 'toy',
+    stability: 'stable',
+    summary: 'Pushes what a test says.',
+    signals: ['traces', 'metrics', 'logs'],
+    config: z.strictObject({}),
+    examples: [],
+    create(_config, given) {
+      receiver = given
+      return {}
+    },
+  })
+  const schema = z.strictObject(sending())
+  const toyExporter = defineExporter({
+    type: 'sink',
+    stability: 'stable',
+    summary: 'Does what a test says.',
+    signals: ['traces', 'metrics', 'logs'],
+    ordering: 'none',
+    config: schema,
+    examples: [],
+    create(_config, { id }) {
+      return (sinks[id] = new ToySink())
+    },
+  })
+  const entries = Object.entries(parts.components ?? {}).map(([id, { definition, config }]) => ({
+    id,
+    definition,
+    config: definition.config.parse(config ?? {}),
+  }))
+  const of = (kind: string) =>
+    new Map(entries.filter(one => one.definition.kind === kind).map(one => [one.id, one])) as never
+  const exporters = Object.entries(parts.exporters).map(
+    ([id, config]) => [id, { id, definition: toyExporter, config: schema.parse(config) }] as const,
+  )
+  const configured: Configured = {
+    receivers: new Map([['toy', { id: 'toy', definition: toyReceiver, config: {} }]]) as never,
+    processors: of('processor'),
+    exporters: new Map([...exporters, ...(of('exporter') as Map<string, never>)]) as never,
+    connectors: of('connector'),
+    extensions: of('extension'),
+    started: entries.filter(one => one.definition.kind === 'extension').map(one => one.id),
+    pipelines: (parts.pipelines ?? [{ exporters: Object.keys(parts.exporters) }]).map(one => ({
+      id: one.id ?? 'traces',
+      signal: (one.id ?? 'traces').split('/')[0] as Signal,
+      receivers: one.receivers ?? ['toy'],
+      processors: one.processors ?? [],
+      exporters: one.exporters,
+    })),
+  }
+  const books = new Books()
+  const budget = new Budget(1 << 30)
+  const graph = new Graph(configured, { host: parts.host ?? new Host(), log: silent, books })
+  await graph.start()
+  const batchOf = (
+    body: Buffer,
+    signal: Signal,
+    onEnd: ((outcome: Outcome) => void) | undefined,
+    metadata?: Record<string, string>,
+  ) => {
+    const request = readRequest(signal, body)
+    const delivery = new Delivery(request.items, onEnd)
+    budget.charge(body.length)
+    const map = metadata && new Map(Object.entries(metadata).map(([k, v]) => [k, [v]]))
+    const from = map === undefined ? context : { ...context, metadata: map }
+    return { delivery, batch: Batch.of(signal, request, from, delivery, new Lease(budget, body.length, request.items)) }
+  }
+  return {
+    graph,
+    books,
+    budget,
+    sinks,
+    push(body, more = {}) {
+      let end: (outcome: Outcome) => void = () => {}
+      const outcome = new Promise<Outcome>(resolve => (end = resolve))
+      let ends = 0
+      const { delivery, batch } = batchOf(
+        body,
+        more.signal ?? 'traces',
+        one => {
+          if (++ends > 1) throw new Error('delivery ended twice')
+          end(one)
+        },
+        more.metadata,
+      )
+      receiver?.push(batch)
+      return { outcome, delivery }
+    },
+    pushUnattended(body) {
+      receiver?.push(batchOf(body, 'traces', undefined).batch)
+    },
+  }
+}
