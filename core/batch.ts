@@ -1,6 +1,7 @@
 import { encodeGroups, type Group, groupsSize } from '../proto/group.ts'
 import { cutGroup, moveGroups } from '../proto/cut.ts'
 import type { Signal } from '../proto/signals.ts'
+import type { SharedBody } from './body.ts'
 import { Delivery } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Lease } from './lease.ts'
@@ -39,6 +40,7 @@ export class Batch {
   /** The requests this is made of, in the order of the groups. */
   readonly shares: readonly Share[]
   #byteLength = -1
+  #bodies: Map<string, SharedBody> | undefined
 
   constructor(signal: Signal, groups: readonly Group[], items: number, context: Context, shares: readonly Share[]) {
     this.signal = signal
@@ -64,6 +66,11 @@ export class Batch {
   get byteLength(): number {
     if (this.#byteLength < 0) this.#byteLength = groupsSize(this.groups)
     return this.#byteLength
+  }
+
+  /** What is in flight of this batch, by encoding; see core/body.ts. */
+  get bodies(): Map<string, SharedBody> {
+    return (this.#bodies ??= new Map())
   }
 
   /** Bytes of memory that stay alive because of this batch. */
@@ -215,6 +222,11 @@ export class Batch {
       return { ...share, delivery: new Delivery(share.items, undefined) }
     })
     return new Batch(this.signal, this.groups, this.items, this.context, shares)
+  }
+
+  /** Somebody may still read the bytes after this batch ended; see Lease. */
+  keepFromPool(): void {
+    for (const { lease } of this.shares) lease.keepFromPool()
   }
 
   /** Lets the bytes go, after `acknowledge`. */

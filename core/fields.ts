@@ -81,6 +81,17 @@ export const int = (min?: number) => {
 
 /** A list of texts; one text is split at commas, as in the Collector. */
 export const texts = () =>
-  z.union([z.array(z.string()), z.string().transform(text => text.split(',').map(part => part.trim()))], {
-    error: 'expected a list of texts',
-  })
+  z.union(
+    [
+      z.array(z.string()),
+      z.string().transform(text =>
+        text
+          .split(',')
+          .map(part => part.trim())
+          .filter(part => part !== ''),
+      ),
+    ],
+    {
+      error: 'expected a list of texts',
+    },
+  )

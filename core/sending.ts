@@ -17,7 +17,8 @@ const batch = z
       .strictObject({
         metadata_keys: texts().default([]).describe('Request metadata of which each combination is batched apart.'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('What is batched apart.'),
   })
   .refine(b => b.max_size === 0 || b.max_size >= b.min_size, {
     error: '`max_size` must not be below `min_size`',
@@ -62,7 +63,10 @@ const queue = (enabled: boolean) =>
 
 const retry = z
   .strictObject({
-    enabled: z.boolean().default(true),
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe('Off: what fails once is lost, or refused where the sender waits for the answer.'),
     initial_interval: duration().prefault('5s').describe('Wait before the first retry.'),
     randomization_factor: z.number().min(0).max(1).default(0.5).describe('Spread of each wait, as a share of it.'),
     multiplier: z.number().min(0).default(1.5).describe('Growth of the wait from one retry to the next.'),
@@ -85,8 +89,6 @@ export const sending = (defaults: { timeout?: string; queue?: boolean } = {}) =>
     .prefault(defaults.timeout ?? '5s')
     .describe('How long one attempt may take; 0 sets no limit.'),
   sending_queue: queue(defaults.queue ?? true)
-    .nullish()
-    .transform(q => q ?? undefined)
     .prefault({})
     .describe('The queue in front of the destination.'),
   retry_on_failure: retry.prefault({}).describe('Waits between attempts.'),
@@ -94,6 +96,6 @@ export const sending = (defaults: { timeout?: string; queue?: boolean } = {}) =>
 
 /** What `sending` parses to. */
 export type SendingConfig = z.output<z.ZodObject<ReturnType<typeof sending>>>
-export type QueueConfig = NonNullable<SendingConfig['sending_queue']>
+export type QueueConfig = SendingConfig['sending_queue']
 export type BatchConfig = NonNullable<QueueConfig['batch']>
 export type RetryConfig = SendingConfig['retry_on_failure']

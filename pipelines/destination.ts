@@ -49,7 +49,7 @@ export class Destination implements Sink {
     this.books = parts.books
     this.#parts = parts
     const { sending_queue: queue } = parts.config
-    this.#queue = queue?.enabled ? queue : undefined
+    this.#queue = queue.enabled ? queue : undefined
     this.required = this.#queue?.when_full !== 'drop'
     this.blocks = this.#queue?.block_on_overflow ?? false
     // Without a queue each sender waits for its own answer, so that senders are the bound.

@@ -55,7 +55,7 @@ export class Gatherer<T> {
       partition.timer = setTimeout(() => this.#flush(key), this.#config.flush_timeout)
     }
     partition.gathered.push(one)
-    partition.size += this.#sizer === 'items' ? one.batch.items : one.batch.byteLength
+    partition.size += this.#sizeOf(one.batch)
     if (partition.size >= this.#config.min_size) this.#flush(key)
     else if (this.#idle() && this.#immediate === undefined) this.#immediate = setImmediate(() => this.flush())
   }
@@ -76,7 +76,12 @@ export class Gatherer<T> {
   remove(unwanted: (one: Gathered<T>) => boolean): Gathered<T>[] {
     const removed: Gathered<T>[] = []
     for (const partition of this.#partitions.values()) {
-      partition.gathered = partition.gathered.filter(one => !unwanted(one) || (removed.push(one), false))
+      partition.gathered = partition.gathered.filter(one => {
+        if (!unwanted(one)) return true
+        partition.size -= this.#sizeOf(one.batch)
+        removed.push(one)
+        return false
+      })
     }
     return removed
   }
@@ -87,6 +92,10 @@ export class Gatherer<T> {
     this.#partitions.delete(key)
     clearTimeout(partition.timer)
     if (partition.gathered.length > 0) this.#flushed(partition.gathered)
+  }
+
+  #sizeOf(batch: Batch): number {
+    return this.#sizer === 'items' ? batch.items : batch.byteLength
   }
 
   #keyOf(batch: Batch): string {

@@ -95,7 +95,10 @@ export class Sender {
     clearTimeout(this.#probe)
     const before = this.#parts.books.lost.total
     const left = [...this.#inFlight.keys(), ...this.#sleeping.keys(), ...this.#ready].sort((a, b) => a.seq - b.seq)
-    for (const abort of this.#inFlight.values()) abort.abort()
+    for (const [entry, abort] of this.#inFlight) {
+      entry.batch.keepFromPool()
+      abort.abort()
+    }
     for (const timer of this.#sleeping.values()) clearTimeout(timer)
     this.#inFlight.clear()
     this.#sleeping.clear()
@@ -144,6 +147,7 @@ export class Sender {
       config.timeout > 0
         ? setTimeout(() => {
             const text = `no answer within ${config.timeout} ms`
+            entry.batch.keepFromPool()
             end(new DeliveryError('DELIVERY_TIMEOUT', 'retry', text, { maybeTaken: true }), undefined)
             abort.abort()
           }, config.timeout)

@@ -20,7 +20,9 @@ export function each(context: ProcessorContext, visit: (batch: Batch) => Batch |
             context.log.error({ error: messageOf(error), items: batch.items }, 'step failed; the batch is refused')
             context.refuse(
               batch,
-              new DeliveryError('DELIVERY_STEP_FAILED', 'retry', `${context.id}: ${messageOf(error)}`, { cause: error }),
+              new DeliveryError('DELIVERY_STEP_FAILED', 'retry', `${context.id}: ${messageOf(error)}`, {
+                cause: error,
+              }),
             )
             return
           }

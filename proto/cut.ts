@@ -9,7 +9,8 @@ export function moveGroups(groups: readonly Group[], bytes: Buffer, at = 0): Gro
   return groups.map(group => {
     const field = at
     const size = group.contentSize
-    const start = field + 1 + varintSize(size)
+    // An untouched group is copied with the tag and length it came with, which may be longer than they need be.
+    const start = field + (group.untouched ? group.start - group.field : 1 + varintSize(size))
     at = start + size
     const resourceField = start + (group.resourceField - group.start)
     const length = group.resourceEnd - group.resourceStart

@@ -74,7 +74,8 @@ function frameGroup(cursor: Cursor, field: number, countItem: ((cursor: Cursor) 
       resourceEnd = resourceFieldEnd = resourceStart + n
       cursor.end = resourceEnd
       checkResource(cursor)
-    } else {
+    } else if (tag === 0x1a) checkText(cursor, 'schema URL of a resource')
+    else {
       if (tag >>> 3 <= 3) cursor.expect(tag, LENGTH, 'field of a resource group')
       cursor.skip(tag)
     }
@@ -103,7 +104,8 @@ function frameScopeGroup(cursor: Cursor, countItem: ((cursor: Cursor) => number)
       seen = true
       cursor.end = cursor.length() + cursor.at
       checkScope(cursor)
-    } else {
+    } else if (tag === 0x1a) checkText(cursor, 'schema URL of a scope')
+    else {
       if (tag >>> 3 <= 3) cursor.expect(tag, LENGTH, 'field of a scope group')
       cursor.skip(tag)
     }
@@ -151,11 +153,27 @@ function checkResource(cursor: Cursor): void {
     if (tag === 0x0a) {
       cursor.end = cursor.length() + cursor.at
       checkKeyValue(cursor, 4)
+    } else if (tag === 0x1a) {
+      cursor.end = cursor.length() + cursor.at
+      checkEntityRef(cursor)
     } else {
       if (tag >>> 3 === 1) cursor.expect(tag, LENGTH, 'attributes of a resource')
       if (tag >>> 3 === 2) cursor.expect(tag, VARINT, 'dropped_attributes_count')
       if (tag >>> 3 === 3) cursor.expect(tag, LENGTH, 'entity_refs')
       cursor.skip(tag)
+    }
+  }
+}
+
+/** Checks an EntityRef message (cursor to its end) fully: all its fields are texts. */
+function checkEntityRef(cursor: Cursor): void {
+  const end = cursor.end
+  while (cursor.at < end) {
+    const tag = cursor.tag()
+    if (tag >>> 3 > 4) cursor.skip(tag)
+    else {
+      cursor.expect(tag, LENGTH, 'field of an entity')
+      checkText(cursor, 'field of an entity')
     }
   }
 }

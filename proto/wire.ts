@@ -103,9 +103,12 @@ export class Cursor {
       case FIXED64:
         this.advance(8)
         return
-      case LENGTH:
-        this.at += this.length()
+      case LENGTH: {
+        // Not `this.at += this.length()`, which would take `at` from before the length was read.
+        const length = this.length()
+        this.at += length
         return
+      }
       case FIXED32:
         this.advance(4)
         return

@@ -1,0 +1,101 @@
+/** The bundle under test: built, started with the benchmark's configuration, timed, stopped. */
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { root, type Kit } from './kit.ts'
+import { answers, type Child, freePorts, median, memoryOf, needPorts, start } from './processes.ts'
+
+/** Where `npm run build` puts it. */
+export const bundlePath = join(root, 'dist/kymo.mjs')
+
+/** The configuration of the comparison. */
+export const configPath = join(root, 'bench/filter-enrich.yaml')
+
+/** Builds the bundle anew. */
+export function build(): void {
+  const rolldown = join(root, 'node_modules/rolldown/bin/cli.mjs')
+  const args = [rolldown, '-c', 'rolldown.config.ts', '--log-level', 'warn']
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 2, 2] })
+  if (status !== 0) throw new Error('the bundle could not be built; `npm run build` shows why')
+}
+
+/** A running Kymo. */
+export interface Kymo {
+  readonly child: Child
+  readonly grpc: number
+  readonly http: number
+  readonly admin: number
+  /** Milliseconds from its start to ready. */
+  readonly readyAfter: number
+}
+
+/** What differs from `npm start -- --config bench/filter-enrich.yaml`. */
+export interface KymoOptions {
+  readonly bundle?: string
+  /** Options of Node. */
+  readonly node?: readonly string[]
+  /** Arguments of Kymo, such as `--set`. */
+  readonly args?: readonly string[]
+}
+
+/** Starts the bundle on free ports and waits until it is ready. */
+export async function startKymo({ bundle = bundlePath, node = [], args = [] }: KymoOptions = {}): Promise<Kymo> {
+  const grpc = await freePorts()
+  const admin = await freePorts()
+  const env = { GRPC_PORT: String(grpc), HTTP_PORT: String(grpc + 1), ADMIN_PORT: String(admin) }
+  const from = performance.now()
+  const child = start(process.execPath, [...node, bundle, 'run', '--config', configPath, ...args], env)
+  try {
+    const readyAfter = await answers(admin, '/health/ready', child, 'kymo', from)
+    return { child, grpc, http: grpc + 1, admin, readyAfter }
+  } catch (error) {
+    await child.stop()
+    throw error
+  }
+}
+
+/** Starts the destination. */
+export async function startSink(kit: Kit): Promise<Child> {
+  await needPorts(14_317, 14_318)
+  const child = start(process.execPath, [kit.sink])
+  await answers(14_318, '/stats', child, 'the sink')
+  return child
+}
+
+/** Runs `use` with a sink and a Kymo, and ends both. */
+export async function withKymo<T>(kit: Kit, options: KymoOptions, use: (kymo: Kymo) => Promise<T>): Promise<T> {
+  const sink = await startSink(kit)
+  try {
+    const kymo = await startKymo(options)
+    try {
+      return await use(kymo)
+    } finally {
+      await kymo.child.stop()
+    }
+  } finally {
+    await sink.stop()
+  }
+}
+
+/** What a start costs. */
+export interface StartFigures {
+  /** Milliseconds to ready: median and the longest. */
+  readonly ready: number
+  readonly longest: number
+  /** MiB resident two seconds later, with nothing to do. */
+  readonly idle: number
+}
+
+/** Starts and stops the bundle `times` times. */
+export async function measureStart(times: number, bundle?: string): Promise<StartFigures> {
+  const ready: number[] = []
+  const idle: number[] = []
+  for (let i = 0; i < times; i++) {
+    const kymo = await startKymo(bundle === undefined ? {} : { bundle })
+    ready.push(kymo.readyAfter)
+    await delay(2000)
+    idle.push(memoryOf(kymo.child.pid).rss)
+    await kymo.child.stop()
+  }
+  return { ready: median(ready), longest: Math.max(...ready), idle: median(idle) }
+}

@@ -1,0 +1,64 @@
+/** `npm run bench`: the whole suite. With options that leave parts out it only prints; else it writes bench/RESULTS.md. */
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { build, measureStart } from './bundle.ts'
+import { cases, checkWork, compare, type Row } from './compare.ts'
+import { findKit } from './kit.ts'
+import { measureLatency } from './latency.ts'
+import { endChildrenWithUs } from './processes.ts'
+import { profileUnderLoad } from './profile.ts'
+import { comparisonTable, writeResults } from './results.ts'
+
+const usage = `usage: npm run bench -- [--pairs 3] [--cases a,b] [--cpu-seconds 4] [--bundle FILE] [--only-pairs]
+cases: ${cases.map(({ name }) => name).join(', ')}
+The comparison's kit is looked for in ../shared/bench, or where KYMO_BENCH_KIT says. Needs h2load, ss, python3 and go.`
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      pairs: { type: 'string', default: '3' },
+      cases: { type: 'string' },
+      'cpu-seconds': { type: 'string', default: '4' },
+      bundle: { type: 'string' },
+      'only-pairs': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return console.log(usage)
+  const chosen = values.cases?.split(',')
+  const unknown = chosen?.filter(name => !cases.some(one => one.name === name)) ?? []
+  if (unknown.length > 0) throw new Error(`no case is called \`${unknown.join('`, `')}\`\n${usage}`)
+
+  endChildrenWithUs()
+  const kit = findKit()
+  const given = values.bundle === undefined ? {} : { bundle: resolve(values.bundle) }
+  if (values.bundle === undefined) build()
+  const options = { pairs: Number(values.pairs), cpuSeconds: Number(values['cpu-seconds']), ...given }
+
+  const work = await checkWork(kit, given.bundle)
+  console.log(work)
+  const rows: Row[] = []
+  for (const which of cases.filter(({ name }) => chosen?.includes(name) ?? true)) {
+    const row = await compare(kit, which, options)
+    rows.push(row)
+    const { ratio, ratios, idle, peak } = row
+    const all = ratios.map(value => value.toFixed(2)).join(', ')
+    console.log(`${which.name}: ${ratio.toFixed(2)} of ${which.target} (${all}), idle ${idle} MiB, peak ${peak} MiB`)
+  }
+  console.log(`\n${comparisonTable(rows)}\n`)
+  if (chosen !== undefined || values['only-pairs']) return
+
+  const start = await measureStart(5, given.bundle)
+  console.log(`start to ready ${start.ready.toFixed(0)} ms, idle ${start.idle.toFixed(0)} MiB`)
+  const waits = await measureLatency(kit, 600, given.bundle)
+  const profile = await profileUnderLoad(kit, { payload: 'traces-gw', seconds: 8, ...given })
+  writeResults({ rows, pairs: options.pairs, work, start, waits, profile })
+  console.log('bench/RESULTS.md is written')
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}

@@ -1,0 +1,89 @@
+/** Commands, their options, and what the help says. */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { parseDuration } from '../core/fields.ts'
+
+/** Where a configuration comes from. */
+export interface SourceOptions {
+  readonly config: readonly string[]
+  readonly set: readonly string[]
+}
+
+/** What `kymo run` is told. */
+export interface RunOptions extends SourceOptions {
+  /** Milliseconds. */
+  readonly shutdownTimeout: number
+}
+
+/** What the commands do. */
+export interface Actions {
+  run(options: RunOptions): Promise<void>
+  validate(options: SourceOptions): Promise<void>
+}
+
+/** The command line of `version`, ready to parse. */
+export function commandLine(version: string, actions: Actions): Command {
+  const program = new Command('kymo')
+    .description('Takes OpenTelemetry logs, metrics and traces in, filters and enriches them, and sends them on.')
+    .version(version)
+    .showHelpAfterError('(`kymo --help` tells what there is)')
+    .addHelpText('after', afterKymo)
+  sourceOptions(program.command('run', { isDefault: true }))
+    .description('run the pipelines until SIGTERM or Ctrl-C (what happens without a command)')
+    .addOption(
+      new Option('--shutdown-timeout <duration>', 'how long stopping may take to send what is still held')
+        .argParser(milliseconds)
+        .default(25_000, '25s'),
+    )
+    .addHelpText('after', afterRun)
+    .action(actions.run)
+  sourceOptions(program.command('validate'))
+    .description('check a configuration and start nothing; silent when it is right, else all errors and exit code 1')
+    .addHelpText('after', afterValidate)
+    .action(actions.validate)
+  return program
+}
+
+function sourceOptions(command: Command): Command {
+  const collect = (value: string, before: string[]): string[] => [...before, value]
+  return command
+    .addOption(
+      new Option('-c, --config <source>', 'a file, or file:PATH, env:NAME, yaml:TEXT; repeatable, later ones win')
+        .argParser(collect)
+        .default([], 'the built-in configuration'),
+    )
+    .addOption(
+      new Option('-s, --set <key=value>', 'sets one value over all files: processors.batch.timeout=2s; repeatable')
+        .argParser(collect)
+        .default([], 'nothing'),
+    )
+}
+
+function milliseconds(text: string): number {
+  const value = parseDuration(text)
+  if (value === undefined || value < 0) throw new InvalidArgumentError('write a duration such as `25s` or `500ms`.')
+  return value
+}
+
+const afterKymo = `
+Try it:
+  kymo                               OTLP in on localhost:4317 and 4318, shown on standard output
+  kymo --config kymo.yaml            your own configuration, in the form of the OpenTelemetry Collector's
+  kymo validate --config kymo.yaml   is it right? (starts nothing)
+  kymo run --help                    environment variables, exit codes, the admin server`
+
+const afterRun = `
+Without --config a built-in configuration runs: OTLP is taken on localhost:4317 (gRPC) and localhost:4318 (HTTP), data
+of system namespaces is left out, k8s.cluster.name is added, and what is left is shown on standard output.
+
+Metrics, health and status: http://localhost:8888/metrics, /health/live, /health/ready, /status
+
+Environment:
+  KYMO_LOG            log levels (debug, info, warn, error) for all and by module: KYMO_LOG=warn,otlp=debug
+  KYMO_CLUSTER_NAME   k8s.cluster.name of the built-in configuration
+
+Exit codes:
+  0  stopped, nothing was lost         1   wrong configuration, or something could not start
+  2  stopped, but items were lost      70  a fault of Kymo`
+
+const afterValidate = `
+Ports, certificates and backends are not looked at: they may differ where the configuration is used.`

@@ -1,0 +1,18 @@
+/** Reading the configuration for a command. */
+import { components } from '../components.ts'
+import { ConfigErrors, type Loaded, loadConfig, renderErrors } from '../config/load.ts'
+import { builtIn } from './built-in.ts'
+import type { SourceOptions } from './commands.ts'
+
+/** Reads and checks it. When anything is wrong, all of it is told on standard error, and the result is undefined. */
+export function load({ config, set }: SourceOptions): Loaded | undefined {
+  try {
+    return loadConfig({ sources: config, sets: set, components, env: process.env, builtIn })
+  } catch (error) {
+    if (!(error instanceof ConfigErrors)) throw error
+    const { errors } = error
+    const count = errors.length === 1 ? '1 error' : `${errors.length} errors`
+    process.stderr.write(`${renderErrors(errors)}\n${count} in the configuration; nothing was started\n`)
+    return undefined
+  }
+}

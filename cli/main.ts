@@ -1,0 +1,18 @@
+#!/usr/bin/env -S node --max-semi-space-size=16 --min-semi-space-size=1
+/** The command line. What a command does stands in the file called like it, and is loaded when it is asked for. */
+import manifest from '../package.json' with { type: 'json' }
+import { commandLine } from './commands.ts'
+
+const { version } = manifest
+
+await commandLine(version, {
+  async run(options) {
+    const { run } = await import('./run.ts')
+    // What is still open (idle connections) is nothing to wait for.
+    process.exit(await run({ ...options, version }))
+  },
+  async validate(options) {
+    const { validate } = await import('./validate.ts')
+    process.exitCode = validate(options)
+  },
+}).parseAsync()

@@ -1,0 +1,13 @@
+/** `kymo validate`: is the configuration right? */
+import { renderErrors } from '../config/load.ts'
+import { exitCodes } from '../service/process.ts'
+import type { SourceOptions } from './commands.ts'
+import { load } from './load.ts'
+
+/** Says nothing when it is; returns the exit code. */
+export function validate(options: SourceOptions): number {
+  const loaded = load(options)
+  if (loaded === undefined) return exitCodes.failed
+  if (loaded.warnings.length > 0) process.stderr.write(`warnings:\n${renderErrors(loaded.warnings)}`)
+  return exitCodes.clean
+}

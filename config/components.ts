@@ -1,0 +1,189 @@
+/** The five sections of components: ids, types, and every section checked by its component's schema. */
+import type { Definition, Kind } from '../core/component.ts'
+import type { ConfiguredComponent } from '../core/configured.ts'
+import { type Entry, hide, isNull, type Node } from './document.ts'
+import { parseId } from './ids.ts'
+import { check } from './issues.ts'
+import { collectorTypes, removed } from './known.ts'
+import { nearest, quoted, suggest } from './nearest.ts'
+import { positionOf, type Place } from './place.ts'
+import type { Report } from './report.ts'
+
+/** The kinds in the order of the pipeline. */
+export const kinds = ['receiver', 'processor', 'exporter', 'connector', 'extension'] as const satisfies Kind[]
+
+/** A component as the file names it: with faults it has no definition, or no config. */
+export interface Declared {
+  readonly kind: Kind
+  readonly id: string
+  readonly key: Place
+  readonly definition: Definition | undefined
+  readonly config: unknown
+}
+
+/** All components of a configuration by kind and id. */
+export type Components = Readonly<Record<Kind, ReadonlyMap<string, Declared>>>
+
+/** A type the Collector has and this build has not. */
+interface Missing {
+  readonly kind: Kind
+  readonly type: string
+  readonly key: Place
+}
+
+/** Reads the sections of components. */
+export function readComponents(
+  sections: ReadonlyMap<string, Entry>,
+  definitions: readonly Definition[],
+  report: Report,
+): Components {
+  const missing: Missing[] = []
+  const noted = new Set<string>()
+  const read = (kind: Kind): ReadonlyMap<string, Declared> => {
+    const section = sections.get(`${kind}s`)
+    const found = new Map<string, Declared>()
+    if (section === undefined) return found
+    for (const { id, type, entry } of readIds(kind, section, report)) {
+      const same = found.get(id)
+      if (same !== undefined) {
+        const { line } = positionOf(same.key)
+        report.error('CONFIG_ID', entry.key, `${kind}s: duplicate name \`${id}\`, which line ${line} has already`)
+        continue
+      }
+      const definition = findDefinition(kind, type, definitions)
+      if (definition === undefined) {
+        // No schema says which of its values are secret.
+        hide(entry.value)
+        tellUnknown(kind, id, type, entry.key, { definitions, missing, report })
+      }
+      if (definition !== undefined && definition.type !== type) tellAlias(definition, type, entry.key, noted, report)
+      const config = definition === undefined ? undefined : readConfig(kind, id, entry, definition, report)
+      found.set(id, { kind, id, key: entry.key, definition, config })
+    }
+    return found
+  }
+  const components = {
+    receiver: read('receiver'),
+    processor: read('processor'),
+    exporter: read('exporter'),
+    connector: read('connector'),
+    extension: read('extension'),
+  }
+  tellMissing(missing, report)
+  tellAmbiguous(components, report)
+  return components
+}
+
+function* readIds(
+  kind: Kind,
+  { key, value }: Entry,
+  report: Report,
+): Generator<{ id: string; type: string; entry: Entry }> {
+  if (value.broken || isNull(value)) return
+  if (value.kind !== 'map') {
+    const hint = 'write each id as a key: `type:` or `type/name:`'
+    report.error('CONFIG_INVALID_VALUE', key, `${kind}s: expected a section with the ids of ${kind}s`, hint)
+    return
+  }
+  for (const [text, entry] of value.entries) {
+    const id = parseId(text)
+    if (typeof id === 'string') report.error('CONFIG_ID', entry.key, `${kind}s: ${id}`)
+    else yield { id: id.text, type: id.type, entry }
+  }
+}
+
+function readConfig(kind: Kind, id: string, entry: Entry, definition: Definition, report: Report): unknown {
+  const { value } = entry
+  // A component with nothing behind its id has its defaults.
+  const node: Node = isNull(value) && !value.broken ? { kind: 'map', place: value.place, entries: new Map() } : value
+  return check({ path: `${kind}s::${id}`, key: entry.key, node }, definition.config, report)
+}
+
+function findDefinition(kind: Kind, type: string, definitions: readonly Definition[]): Definition | undefined {
+  const ofKind = definitions.filter(definition => definition.kind === kind)
+  return (
+    ofKind.find(definition => definition.type === type) ??
+    ofKind.find(definition => definition.aliases?.includes(type) === true)
+  )
+}
+
+function tellAlias(definition: Definition, type: string, key: Place, noted: Set<string>, report: Report): void {
+  const { kind } = definition
+  if (noted.has(`${kind} ${type}`)) return
+  noted.add(`${kind} ${type}`)
+  const message = `${kind}s: \`${type}\` is the older name of \`${definition.type}\`; both mean the same`
+  report.warn('CONFIG_ID', key, message, `write \`${definition.type}\`, here and where the id is used`)
+}
+
+function tellUnknown(
+  kind: Kind,
+  id: string,
+  type: string,
+  key: Place,
+  to: { definitions: readonly Definition[]; missing: Missing[]; report: Report },
+): void {
+  const message = `${kind}s: unknown type \`${type}\` for id \`${id}\``
+  const gone = removed.get(`${kind} ${type}`)
+  if (gone !== undefined) return to.report.error('CONFIG_UNKNOWN_COMPONENT', key, message, gone)
+  if (collectorTypes[kind].includes(type)) {
+    to.missing.push({ kind, type, key })
+    return
+  }
+  const elsewhere = to.definitions.find(definition => definition.kind !== kind && definition.type === type)
+  const valid = to.definitions.filter(definition => definition.kind === kind).map(definition => definition.type)
+  const list = valid.length === 0 ? `this build has no ${kind}s` : `${kind}s of this build: ${quoted(valid.toSorted())}`
+  const known = [...valid, ...to.definitions.flatMap(d => (d.kind === kind ? (d.aliases ?? []) : []))]
+  const meant = nearest(type, known)
+  if (meant === undefined && elsewhere !== undefined) {
+    const hint = `\`${type}\` is one of the ${elsewhere.kind}s: move it to \`${elsewhere.kind}s\``
+    return to.report.error('CONFIG_UNKNOWN_COMPONENT', key, message, hint)
+  }
+  const hint = meant === undefined ? list : `did you mean \`${meant}\`? ${list}`
+  to.report.error('CONFIG_UNKNOWN_COMPONENT', key, message, hint)
+}
+
+/** One error for all components that are the Collector's and not ours yet: what a user who brings a file has to know. */
+function tellMissing(missing: readonly Missing[], report: Report): void {
+  if (missing.length === 0) return
+  const list = missing.map(({ kind, type, key }) => {
+    const { file, line, column } = positionOf(key)
+    return `${kind} \`${type}\` (${file}:${line}:${column})`
+  })
+  const [one, are] = missing.length === 1 ? ['component', 'is'] : ['components', 'are']
+  const message = `${missing.length} ${one} of the OpenTelemetry Collector ${are} not in this build: ${list.join(', ')}`
+  report.error('CONFIG_UNKNOWN_COMPONENT', missing[0].key, message, 'remove them, or use components this build has')
+}
+
+function tellAmbiguous(components: Components, report: Report): void {
+  for (const [id, { key }] of components.connector) {
+    for (const kind of ['receiver', 'exporter'] as const) {
+      if (!components[kind].has(id)) continue
+      const message = `connectors::${id}: ambiguous id: there is also the ${kind} \`${id}\``
+      report.error('CONFIG_ID', key, message, `rename the connector, for example to \`${id}/connector\``)
+    }
+  }
+}
+
+/** The components of one kind, once nothing is wrong with them. */
+export function configuredOf<K extends Kind>(kind: K, components: Components): Map<string, ConfiguredComponent<K>> {
+  const made = new Map<string, ConfiguredComponent<K>>()
+  for (const [id, { definition, config }] of components[kind]) {
+    if (definition?.kind !== kind) continue
+    // The line above has narrowed it, which the compiler cannot follow through the type parameter.
+    made.set(id, { id, definition: definition as Extract<Definition, { kind: K }>, config })
+  }
+  return made
+}
+
+/** What is wrong with a reference to an id that is not configured, in the Collector's words. */
+export function tellReference(
+  kind: Kind,
+  id: string,
+  where: { path: string; place: Place },
+  candidates: readonly string[],
+  report: Report,
+): void {
+  const message = `${where.path}: references ${kind} \`${id}\` which is not configured`
+  const otherwise = candidates.length === 0 ? `no ${kind}s are configured` : `configured: ${quoted(candidates)}`
+  report.error('CONFIG_REFERENCE', where.place, message, suggest(id, candidates, otherwise))
+}

@@ -1,0 +1,250 @@
+/** A YAML document as a tree in which every value knows where it stands. */
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Document,
+  parseAllDocuments,
+  type ScalarTag,
+  type YAMLParseError,
+} from 'yaml'
+import * as Yaml from 'yaml'
+import { type Place, positionOf, type Source } from './place.ts'
+import { Report } from './report.ts'
+
+interface Base {
+  /** Where the value stands; what came out of a reference stands where the reference does. */
+  readonly place: Place
+  /** What came out of a reference, as it was before YAML gave it a type. Fields that take a text get this. */
+  readonly text?: string | undefined
+  /** Could not be read; the report says why, and nothing more is to be said of it. */
+  readonly broken?: boolean
+  /** A schema says that this is not to be shown. */
+  secret?: boolean
+}
+
+export interface ScalarNode extends Base {
+  readonly kind: 'scalar'
+  readonly value: string | number | boolean | null
+}
+
+export interface ListNode extends Base {
+  readonly kind: 'list'
+  readonly items: readonly Node[]
+}
+
+export interface MapNode extends Base {
+  readonly kind: 'map'
+  readonly entries: ReadonlyMap<string, Entry>
+}
+
+/** One key of a map and its value. */
+export interface Entry {
+  readonly key: Place
+  readonly value: Node
+}
+
+export type Node = ScalarNode | ListNode | MapNode
+
+/** Whether a value is null: a key with nothing behind it. */
+export const isNull = (node: Node): boolean => node.kind === 'scalar' && node.value === null
+
+/** Whole numbers as the Collector's YAML has them: 0123 is octal, 1_000 and 0b11 are numbers. */
+const integers: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  test: /^[-+]?(?:0[0-7_]+|0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|(?:0|[1-9][0-9_]*))$/,
+  resolve: text => {
+    const digits = text.replaceAll('_', '').replace(/^\+/, '')
+    const negative = digits.startsWith('-')
+    const bare = negative ? digits.slice(1) : digits
+    const value = Number(/^0[0-7]+$/.test(bare) ? `0o${bare.slice(1)}` : bare)
+    return negative ? -value : value
+  },
+}
+
+function parse(text: string): Document.Parsed | undefined {
+  const documents = parseAllDocuments(text, {
+    // Also wins over a %YAML directive, which would bring back `yes` as a truth value.
+    schema: 'core',
+    merge: true,
+    prettyErrors: false,
+    uniqueKeys: true,
+    customTags: tags => [integers, ...tags],
+    logLevel: 'silent',
+  })
+  // The Collector reads the first document of a file, no further.
+  return 'empty' in documents ? undefined : documents[0]
+}
+
+/** The tree of a source's first document; undefined when it is empty or, as the report then tells, not YAML. */
+export function readDocument(source: Source, report: Report): Node | undefined {
+  const document = parse(source.text)
+  if (document === undefined) return undefined
+  tellSyntax(document.errors, source, report)
+  for (const { message, pos } of document.warnings)
+    report.warn('CONFIG_SYNTAX', { source, start: pos[0], end: pos[1] }, inLowerCase(message))
+  if (document.errors.length > 0) return undefined
+  return new TreeMaker(document, report, range => ({ source, start: range[0], end: range[1] })).make()
+}
+
+/** Tells the faults of the YAML, one for each line, up to where the parser lost its way: what follows is noise. */
+function tellSyntax(errors: readonly YAMLParseError[], source: Source, report: Report): void {
+  const lines = new Set<number>()
+  for (const { code, message, pos } of errors.toSorted((a, b) => a.pos[0] - b.pos[0])) {
+    const place = { source, start: pos[0], end: pos[1] }
+    const { line } = positionOf(place)
+    if (lines.has(line)) continue
+    lines.add(line)
+    if (code === 'DUPLICATE_KEY') {
+      report.error('CONFIG_SYNTAX', place, `the key \`${wordAt(source.text, pos[0])}\` stands twice in one section`)
+      continue
+    }
+    // Without the text of the token, which may be a secret.
+    const what = message.replace(/ token in YAML stream: .*$/s, ' in this place')
+    report.error('CONFIG_SYNTAX', place, inLowerCase(what), hintAt(source.text, pos[0]))
+    if (code === 'UNEXPECTED_TOKEN') return
+  }
+}
+
+/** The tree of a text that was referred to at `place`; undefined when the text is no YAML. */
+export function readFragment(text: string, place: Place): Node | undefined {
+  const document = parse(text)
+  if (document === undefined) return { kind: 'scalar', value: null, place }
+  if (document.errors.length > 0) return undefined
+  const attempt = new Report()
+  const made = new TreeMaker(document, attempt, () => place).make()
+  return attempt.failed ? undefined : (made ?? { kind: 'scalar', value: null, place })
+}
+
+const wordAt = (text: string, at: number) => /^["']?([^\s"':]*)/.exec(text.slice(at))?.[1] ?? ''
+/** What is likely to have been meant where the YAML stops being YAML. */
+function hintAt(text: string, at: number): string | undefined {
+  if (text[at] === '{' && text[at - 1] === '$')
+    return 'inside `{}` or `[]` put the reference in quotes: `"${env:NAME}"`'
+  return text[at] === '\t' ? 'indent with spaces' : undefined
+}
+
+const inLowerCase = (message: string) => message.charAt(0).toLowerCase() + message.slice(1)
+
+type Range = readonly [number, number, ...unknown[]]
+
+/** Turns the nodes of the YAML library into ours. */
+class TreeMaker {
+  readonly #document: Document.Parsed
+  readonly #report: Report
+  readonly #place: (range: Range) => Place
+  /** Anchors being followed: one that contains itself has no end. */
+  readonly #following = new Set<unknown>()
+
+  constructor(document: Document.Parsed, report: Report, place: (range: Range) => Place) {
+    this.#document = document
+    this.#report = report
+    this.#place = place
+  }
+
+  make(): Node | undefined {
+    const { contents } = this.#document
+    if (contents === null) return undefined
+    try {
+      // The library counts what aliases unfold to; a few lines can stand for billions of values.
+      this.#document.toJS({ maxAliasCount: 100 })
+    } catch (error) {
+      if (error instanceof ReferenceError && error.message.startsWith('Excessive')) {
+        const message = 'the aliases of this document unfold to too many values'
+        this.#report.error('CONFIG_SYNTAX', this.#place(contents.range ?? [0, 0]), message)
+        return undefined
+      }
+    }
+    return this.#node(contents, contents.range)
+  }
+
+  #node(node: unknown, around: Range | null | undefined): Node {
+    const range = rangeOf(node) ?? around ?? [0, 0]
+    const place = this.#place(range)
+    if (isAlias(node)) return this.#alias(node, place)
+    if (isMap(node)) return { kind: 'map', place, entries: this.#entries(node, range) }
+    if (isSeq(node)) return { kind: 'list', place, items: node.items.map(item => this.#node(item, range)) }
+    return { kind: 'scalar', place, value: scalarValue(node) }
+  }
+
+  #alias(alias: Yaml.Alias, place: Place): Node {
+    const target = alias.resolve(this.#document)
+    if (target === undefined || this.#following.has(target)) {
+      const why = target === undefined ? 'names no anchor above it' : 'stands inside what it names'
+      this.#report.error('CONFIG_SYNTAX', place, `the alias \`*${alias.source}\` ${why}`)
+      return { kind: 'scalar', value: null, place, broken: true }
+    }
+    this.#following.add(target)
+    const made = this.#node(target, undefined)
+    this.#following.delete(target)
+    return made
+  }
+
+  #entries(map: Yaml.YAMLMap, around: Range): Map<string, Entry> {
+    const entries = new Map<string, Entry>()
+    const merged: Node[] = []
+    for (const { key, value } of map.items) {
+      const range = rangeOf(key) ?? around
+      const place = this.#place(range)
+      if (isMerge(key)) merged.push(this.#node(value, range))
+      else if (isMap(key) || isSeq(key)) this.#report.error('CONFIG_SYNTAX', place, 'a key must be a single word')
+      else entries.set(keyText(key), { key: place, value: this.#node(value, range) })
+    }
+    for (const source of merged) this.#merge(entries, source)
+    return entries
+  }
+
+  /** Adds what `<<` names; what stands beside it wins, and of several the first. */
+  #merge(entries: Map<string, Entry>, source: Node): void {
+    if (source.kind === 'list') for (const item of source.items) this.#merge(entries, item)
+    else if (source.kind === 'map') {
+      for (const [key, entry] of source.entries) if (!entries.has(key)) entries.set(key, entry)
+    } else if (!source.broken)
+      this.#report.error('CONFIG_SYNTAX', source.place, '`<<` takes a section, or a list of them')
+  }
+}
+
+function rangeOf(node: unknown): Range | null | undefined {
+  return Yaml.isNode(node) ? node.range : undefined
+}
+
+function isMerge(key: unknown): boolean {
+  return isScalar(key) && (typeof key.value === 'symbol' || (key.value === '<<' && key.type === 'PLAIN'))
+}
+
+function keyText(key: unknown): string {
+  if (isAlias(key)) return key.source
+  if (!isScalar(key)) return ''
+  return typeof key.value === 'string' ? key.value : (key.source ?? String(key.value))
+}
+
+function scalarValue(node: unknown): ScalarNode['value'] {
+  const value: unknown = isScalar(node) ? node.value : null
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+  return value === null || value === undefined ? null : isScalar(node) && node.source ? node.source : null
+}
+
+/** The values without their places; what is secret is handed to `cover`, if there is one. */
+export function plainOf(node: Node | undefined, cover?: (secret: string) => unknown): unknown {
+  if (node === undefined) return undefined
+  if (node.kind === 'list') return node.items.map(item => plainOf(item, cover))
+  if (node.kind === 'map')
+    return Object.fromEntries([...node.entries].map(([key, { value }]) => [key, plainOf(value, cover)]))
+  const covered = cover !== undefined && node.secret === true && node.value !== null
+  return covered ? cover(node.text ?? String(node.value)) : node.value
+}
+
+/** Keeps a value, and all that is in it, from being shown. */
+export function hide(node: Node): void {
+  for (const inner of everyNode(node)) inner.secret = true
+}
+
+/** Every value of a tree, from the outside in. */
+export function* everyNode(node: Node | undefined): Generator<Node> {
+  if (node === undefined) return
+  yield node
+  if (node.kind === 'list') for (const item of node.items) yield* everyNode(item)
+  if (node.kind === 'map') for (const { value } of node.entries.values()) yield* everyNode(value)
+}

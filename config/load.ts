@@ -1,0 +1,128 @@
+/** From the texts a user gives to a checked configuration, or to everything that is wrong with it. */
+import type { Definition } from '../core/component.ts'
+import type { Configured } from '../core/configured.ts'
+import type { ConfigError } from '../core/errors.ts'
+import { Secret } from '../core/fields.ts'
+import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
+import { configuredOf, kinds, readComponents } from './components.ts'
+import { type Entry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
+import { expand } from './expand.ts'
+import { check } from './issues.ts'
+import { merge, splitKeys } from './merge.ts'
+import { quoted, suggest } from './nearest.ts'
+import { configuredPipelines, readService } from './pipelines.ts'
+import type { Place, Source } from './place.ts'
+import { ConfigErrors, Report } from './report.ts'
+import { readSources } from './sources.ts'
+import { warnOfTraps } from './traps.ts'
+
+export { renderErrors } from './render.ts'
+export { ConfigErrors } from './report.ts'
+
+/** What a configuration is read from, and what it may name. */
+export interface LoadOptions {
+  /** `--config` values, in order: `file:...`, bare paths, `env:NAME`, `yaml:...`. */
+  readonly sources: readonly string[]
+  /** `--set` values. */
+  readonly sets?: readonly string[] | undefined
+  /** The components of this build. */
+  readonly components: readonly Definition[]
+  readonly env?: NodeJS.ProcessEnv | undefined
+  /** Text of the built-in configuration, used when there are no sources. */
+  readonly builtIn?: string | undefined
+}
+
+/** A configuration that nothing is wrong with. */
+export interface Loaded {
+  readonly configured: Configured
+  readonly telemetry: TelemetryConfig
+  readonly warnings: readonly ConfigError[]
+  /** The merged and expanded document as plain values; what is secret in it does not print. */
+  readonly document: unknown
+}
+
+const sections = [...kinds.map(kind => `${kind}s`), 'service']
+
+/**
+ * Reads, merges, expands and checks a configuration.
+ * @throws ConfigErrors with everything that is wrong with it
+ */
+export function loadConfig(options: LoadOptions): Loaded {
+  const { components: definitions, env = process.env } = options
+  const report = new Report()
+  const sources = readSources({ ...options, env }, report)
+  const documents = sources.map(source => readTop(source, report))
+  if (report.failed) throw new ConfigErrors(report.errors([]), report.warnings([]))
+
+  const merged = documents.reduce((earlier, later) => merge(earlier, later, report))
+  const root = expand(merged, env, report)
+  const entries: ReadonlyMap<string, Entry> = root.kind === 'map' ? root.entries : new Map()
+  tellUnknownSections(entries, report)
+
+  const components = readComponents(entries, definitions, report)
+  const top = sources[0] === undefined ? undefined : { source: sources[0], start: 0, end: 0 }
+  const service = readService(entries.get('service'), top, components, report)
+  const telemetryEntry = telemetryOf(entries.get('service'))
+  const telemetry = readTelemetry(telemetryEntry, top, report)
+  // Beside errors these would only mislead: what is misspelt looks unused.
+  if (!report.failed) warnOfTraps(components, service, telemetryEntry, report)
+
+  const secrets = secretsOf(root)
+  if (report.failed || telemetry === undefined) throw new ConfigErrors(report.errors(secrets), report.warnings(secrets))
+  const configured = {
+    receivers: configuredOf('receiver', components),
+    processors: configuredOf('processor', components),
+    exporters: configuredOf('exporter', components),
+    connectors: configuredOf('connector', components),
+    extensions: configuredOf('extension', components),
+    started: service.started.map(({ id }) => id),
+    pipelines: configuredPipelines(service.pipelines),
+  }
+  const document = plainOf(root, secret => new Secret(secret))
+  return { configured, telemetry, warnings: report.warnings(secrets), document }
+}
+
+/** The top level of one source, which must be a section; an empty source is an empty one. */
+function readTop(source: Source, report: Report): MapNode {
+  const node = readDocument(source, report)
+  const place = { source, start: 0, end: 0 }
+  const empty: MapNode = { kind: 'map', place, entries: new Map() }
+  if (node === undefined || isNull(node)) return empty
+  if (node.kind !== 'map') {
+    const message = `expected sections (${quoted(sections)}), got a ${node.kind === 'list' ? 'list' : 'single value'}`
+    report.error('CONFIG_SYNTAX', node.place, message)
+    return empty
+  }
+  const split = splitKeys(node, report)
+  return split.kind === 'map' ? split : empty
+}
+
+function tellUnknownSections(entries: ReadonlyMap<string, Entry>, report: Report): void {
+  for (const [name, { key, value }] of entries) {
+    if (sections.includes(name)) continue
+    hide(value)
+    const hint = suggest(name, sections, `sections: ${quoted(sections)}`)
+    report.error('CONFIG_UNKNOWN_KEY', key, `unknown section \`${name}\``, hint)
+  }
+}
+
+function telemetryOf(service: Entry | undefined): Entry | undefined {
+  return service?.value.kind === 'map' ? service.value.entries.get('telemetry') : undefined
+}
+
+function readTelemetry(entry: Entry | undefined, top: Place | undefined, report: Report): TelemetryConfig | undefined {
+  if (entry === undefined || top === undefined) return telemetryConfig.parse({})
+  const node: Node = isNull(entry.value) ? { kind: 'map', place: entry.value.place, entries: new Map() } : entry.value
+  return check({ path: 'service::telemetry', key: entry.key, node }, telemetryConfig, report)
+}
+
+/** Where secrets stand in the sources. A reference to a variable is none: its name helps, its value is elsewhere. */
+function secretsOf(root: Node): Place[] {
+  const places: Place[] = []
+  for (const { kind, secret, place } of everyNode(root)) {
+    const { source, start, end } = place
+    if (secret && kind === 'scalar' && end > start && !/^["']?\$\{/.test(source.text.slice(start, end)))
+      places.push(place)
+  }
+  return places
+}

@@ -1,0 +1,59 @@
+/** Several documents into one, as the Collector does it: sections merge, anything else is replaced by what comes later. */
+import type { Entry, MapNode, Node } from './document.ts'
+import { isNull } from './document.ts'
+import type { Report } from './report.ts'
+
+/** A tree in which every key with `::` in it is nested: `a::b: 1` is `a: {b: 1}`. */
+export function splitKeys(node: Node, report: Report): Node {
+  if (node.kind === 'list') return { ...node, items: node.items.map(item => splitKeys(item, report)) }
+  if (node.kind === 'scalar') return node
+  let entries: ReadonlyMap<string, Entry> = new Map()
+  for (const [key, { key: place, value }] of node.entries) {
+    const words = key.split('::')
+    let entry: Entry = { key: place, value: splitKeys(value, report) }
+    for (const word of words.slice(1).toReversed())
+      entry = { key: place, value: { kind: 'map', place: entry.value.place, entries: new Map([[word, entry]]) } }
+    entries = joined(entries, words[0], entry, [], report)
+  }
+  return { ...node, entries }
+}
+
+/** Adds an entry; the same value written in both forms has no defined winner, so it is an error. */
+function joined(
+  entries: ReadonlyMap<string, Entry>,
+  key: string,
+  entry: Entry,
+  path: readonly string[],
+  report: Report,
+): ReadonlyMap<string, Entry> {
+  const made = new Map(entries)
+  const there = made.get(key)
+  if (there === undefined) return made.set(key, entry)
+  if (there.value.kind === 'map' && entry.value.kind === 'map') {
+    let inner: ReadonlyMap<string, Entry> = there.value.entries
+    for (const [word, below] of entry.value.entries) inner = joined(inner, word, below, [...path, key], report)
+    return made.set(key, { key: there.key, value: { ...there.value, entries: inner } })
+  }
+  const name = [...path, key].join('::')
+  report.error('CONFIG_SYNTAX', entry.key, `\`${name}\` is given twice, once with \`::\` in its key`)
+  return made
+}
+
+/** `later` over `earlier`. A null that erases a section is legal, but seldom meant. */
+export function merge(earlier: MapNode, later: MapNode, report: Report, path: readonly string[] = []): MapNode {
+  const entries = new Map(earlier.entries)
+  for (const [key, entry] of later.entries) {
+    const before = entries.get(key)?.value
+    if (before?.kind === 'map' && entry.value.kind === 'map') {
+      entries.set(key, { key: entry.key, value: merge(before, entry.value, report, [...path, key]) })
+      continue
+    }
+    if (before?.kind === 'map' && before.entries.size > 0 && isNull(entry.value)) {
+      const name = [...path, key].join('::')
+      const message = `\`${name}\` is empty here and erases what ${before.place.source.name} says of it`
+      report.warn('CONFIG_INVALID_VALUE', entry.key, message, `write \`${key}: {}\` to keep it, or leave the key out`)
+    }
+    entries.set(key, entry)
+  }
+  return { ...later, entries }
+}

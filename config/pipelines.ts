@@ -1,0 +1,233 @@
+/** `service.pipelines` and `service.extensions`: what is connected to what, and whether it exists and fits. */
+import type { Kind } from '../core/component.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
+import { allSignals, type Signal } from '../proto/signals.ts'
+import { type Components, tellReference } from './components.ts'
+import { tellCycles, tellHalfUsed } from './connectors.ts'
+import { type Entry, isNull, type Node } from './document.ts'
+import { parseId } from './ids.ts'
+import { quoted, suggest } from './nearest.ts'
+import type { Place } from './place.ts'
+import type { Report } from './report.ts'
+
+/** A reference to a component, and where it stands. */
+export interface Reference {
+  readonly id: string
+  readonly place: Place
+}
+
+/** A pipeline as the file has it. */
+export interface Pipeline {
+  readonly id: string
+  readonly signal: Signal
+  readonly key: Place
+  readonly receivers: readonly Reference[]
+  readonly processors: readonly Reference[]
+  readonly exporters: readonly Reference[]
+}
+
+const serviceKeys = ['telemetry', 'extensions', 'pipelines']
+const pipelineKeys = ['receivers', 'processors', 'exporters']
+const signalNames: readonly string[] = allSignals
+
+/** What `service` says of extensions and pipelines. */
+export interface Service {
+  readonly started: readonly Reference[]
+  readonly pipelines: readonly Pipeline[]
+}
+
+/** Reads `service` but for `telemetry`. `top` is the place of the whole configuration. */
+export function readService(
+  service: Entry | undefined,
+  top: Place | undefined,
+  components: Components,
+  report: Report,
+): Service {
+  const nothing = { started: [], pipelines: [] }
+  if (service === undefined || (isNull(service.value) && !service.value.broken)) {
+    const message = service === undefined ? 'the section `service` is missing' : 'service: the section is empty'
+    report.error('CONFIG_PIPELINE', service?.key ?? top, message, 'it needs `pipelines` with at least one pipeline')
+    return nothing
+  }
+  const { key, value } = service
+  if (value.broken) return nothing
+  if (value.kind !== 'map') {
+    report.error('CONFIG_INVALID_VALUE', key, `service: expected a section with ${quoted(serviceKeys)}`)
+    return nothing
+  }
+  tellUnknownKeys(value.entries, serviceKeys, 'service', report)
+
+  const extensions = value.entries.get('extensions')
+  const started = extensions === undefined ? [] : readReferences('service::extensions', extensions, report)
+  for (const { id, place } of started)
+    if (!components.extension.has(id))
+      tellReference('extension', id, { path: 'service::extensions', place }, [...components.extension.keys()], report)
+  return { started, pipelines: readPipelines(value.entries.get('pipelines'), key, components, report) }
+}
+
+function readPipelines(
+  section: Entry | undefined,
+  service: Place,
+  components: Components,
+  report: Report,
+): readonly Pipeline[] {
+  const value = section?.value
+  if (value?.broken) return []
+  if (value !== undefined && value.kind !== 'map' && !isNull(value)) {
+    const message = 'service::pipelines: expected a section with one key for each pipeline'
+    report.error('CONFIG_INVALID_VALUE', section?.key, message, `such as \`traces: {receivers: […], exporters: […]}\``)
+    return []
+  }
+  if (value?.kind !== 'map' || value.entries.size === 0) {
+    const message = 'service::pipelines: service must have at least one pipeline'
+    report.error('CONFIG_PIPELINE', section?.key ?? service, message)
+    return []
+  }
+  const pipelines: Pipeline[] = []
+  for (const [text, entry] of value.entries) {
+    const pipeline = readPipeline(text, entry, report)
+    if (pipeline === undefined) continue
+    if (pipelines.some(other => other.id === pipeline.id))
+      report.error('CONFIG_ID', entry.key, `service::pipelines: duplicate name \`${pipeline.id}\``)
+    else pipelines.push(pipeline)
+  }
+  for (const pipeline of pipelines) checkPipeline(pipeline, components, report)
+  tellHalfUsed(pipelines, components, report)
+  tellCycles(pipelines, components, report)
+  return pipelines
+}
+
+function readPipeline(text: string, { key, value }: Entry, report: Report): Pipeline | undefined {
+  const id = parseId(text)
+  if (typeof id === 'string') {
+    report.error('CONFIG_ID', key, `service::pipelines: ${id}`)
+    return undefined
+  }
+  if (!isSignal(id.type)) {
+    const message = `service::pipelines: unknown signal \`${id.type}\` in the id \`${id.text}\``
+    const known = `signals: ${quoted(signalNames)}`
+    const hint =
+      id.type === 'profiles' ? `profiles are not supported yet; ${known}` : suggest(id.type, signalNames, known)
+    report.error('CONFIG_PIPELINE', key, message, hint)
+    return undefined
+  }
+  const path = `service::pipelines::${id.text}`
+  if (value.broken) return undefined
+  if (value.kind !== 'map' && !isNull(value)) {
+    report.error('CONFIG_INVALID_VALUE', key, `${path}: expected a section with ${quoted(pipelineKeys)}`)
+    return undefined
+  }
+  const entries: ReadonlyMap<string, Entry> = value.kind === 'map' ? value.entries : new Map()
+  tellUnknownKeys(entries, pipelineKeys, path, report)
+  const list = (name: string) => {
+    const entry = entries.get(name)
+    return entry === undefined ? [] : readReferences(`${path}::${name}`, entry, report)
+  }
+  const pipeline = {
+    id: id.text,
+    signal: id.type,
+    key,
+    receivers: list('receivers'),
+    processors: list('processors'),
+    exporters: list('exporters'),
+  }
+  for (const [name, kind] of [
+    ['receivers', 'receiver'],
+    ['exporters', 'exporter'],
+  ] as const) {
+    const entry = entries.get(name)
+    const empty =
+      entry === undefined || isNull(entry.value) || (entry.value.kind === 'list' && !entry.value.items.length)
+    if (empty && !entry?.value.broken)
+      report.error('CONFIG_PIPELINE', entry?.key ?? key, `${path}: must have at least one ${kind}`)
+  }
+  return pipeline
+}
+
+const isSignal = (text: string): text is Signal => signalNames.includes(text)
+
+function tellUnknownKeys(
+  entries: ReadonlyMap<string, Entry>,
+  known: readonly string[],
+  path: string,
+  report: Report,
+): void {
+  for (const [name, { key }] of entries)
+    if (!known.includes(name))
+      report.error(
+        'CONFIG_UNKNOWN_KEY',
+        key,
+        `${path}: unknown key \`${name}\``,
+        suggest(name, known, `known keys: ${quoted(known)}`),
+      )
+}
+
+function readReferences(path: string, { key, value }: Entry, report: Report): Reference[] {
+  if (value.broken || isNull(value)) return []
+  if (value.kind !== 'list') {
+    report.error('CONFIG_INVALID_VALUE', key, `${path}: expected a list of ids`, 'write it as `[a, b]`')
+    return []
+  }
+  const references: Reference[] = []
+  for (const item of value.items) {
+    const reference = readReference(path, item, report)
+    if (reference !== undefined) references.push(reference)
+  }
+  return references
+}
+
+function readReference(path: string, item: Node, report: Report): Reference | undefined {
+  if (item.broken) return undefined
+  const text = item.text ?? (item.kind === 'scalar' ? item.value : undefined)
+  const id = typeof text === 'string' ? parseId(text) : 'expected the id of a component'
+  if (typeof id !== 'string') return { id: id.text, place: item.place }
+  report.error('CONFIG_ID', item.place, `${path}: ${id}`)
+  return undefined
+}
+
+/** Whether everything a pipeline names exists, and takes its signal. */
+function checkPipeline(pipeline: Pipeline, components: Components, report: Report): void {
+  const path = `service::pipelines::${pipeline.id}`
+  const ends = { receiver: pipeline.receivers, exporter: pipeline.exporters } as const
+  for (const kind of ['receiver', 'exporter'] as const) {
+    const candidates = [...components[kind].keys(), ...components.connector.keys()]
+    for (const { id, place } of ends[kind]) {
+      const found = components[kind].get(id)
+      if (found !== undefined) tellSignal(kind, id, found.definition?.signals, pipeline, place, report)
+      else if (!components.connector.has(id)) tellReference(kind, id, { path, place }, candidates, report)
+    }
+  }
+  const seen = new Set<string>()
+  for (const { id, place } of pipeline.processors) {
+    if (seen.has(id)) report.error('CONFIG_PIPELINE', place, `${path}: references processor \`${id}\` multiple times`)
+    seen.add(id)
+    const found = components.processor.get(id)
+    if (found !== undefined) tellSignal('processor', id, found.definition?.signals, pipeline, place, report)
+    else tellReference('processor', id, { path, place }, [...components.processor.keys()], report)
+  }
+}
+
+function tellSignal(
+  kind: Kind,
+  id: string,
+  able: readonly Signal[] | undefined,
+  { id: pipeline, signal }: Pipeline,
+  place: Place,
+  report: Report,
+): void {
+  if (able === undefined || able.includes(signal)) return
+  const message = `service::pipelines::${pipeline}: the ${kind} \`${id}\` does not support ${signal}`
+  report.error('CONFIG_PIPELINE', place, message, `it supports ${able.join(', ') || 'no signal'}`)
+}
+
+/** The pipelines as the graph is built from them. A receiver or exporter named twice is one. */
+export function configuredPipelines(pipelines: readonly Pipeline[]): ConfiguredPipeline[] {
+  const ids = (references: readonly Reference[]) => [...new Set(references.map(({ id }) => id))]
+  return pipelines.map(({ id, signal, receivers, processors, exporters }) => ({
+    id,
+    signal,
+    receivers: ids(receivers),
+    processors: ids(processors),
+    exporters: ids(exporters),
+  }))
+}

@@ -1,0 +1,105 @@
+/** The texts a configuration is made of: `--config` values in order, then `--set` values. */
+import { readFileSync } from 'node:fs'
+import { messageOf } from '../core/errors.ts'
+import { nearest } from './nearest.ts'
+import type { Source } from './place.ts'
+import type { Report } from './report.ts'
+
+/** Schemes a text can be fetched by. */
+export const schemes = ['env', 'file', 'yaml'] as const
+
+/** Splits `scheme:rest`. A scheme has at least two characters, so that `C:\kymo.yaml` is a path. */
+export function splitUri(uri: string): { scheme: string | undefined; rest: string } {
+  const match = /^([A-Za-z][A-Za-z0-9+.-]+):(.*)$/s.exec(uri)
+  return match === null ? { scheme: undefined, rest: uri } : { scheme: match[1], rest: match[2] }
+}
+
+/** What to say of a scheme that is none of ours. */
+export function schemeFault(scheme: string): { message: string; hint: string } {
+  if (scheme === 'http' || scheme === 'https')
+    return {
+      message: `configurations are not fetched over ${scheme} yet`,
+      hint: `download it first, then use \`file:\``,
+    }
+  const meant = nearest(scheme, schemes)
+  const hint = meant === undefined ? 'use one of `env:`, `file:`, `yaml:`' : `did you mean \`${meant}:\`?`
+  return { message: `the scheme \`${scheme}:\` is not supported`, hint }
+}
+
+/** What the environment variables of a configuration are called. */
+export const variableName = /^[a-zA-Z_][a-zA-Z0-9_]*$/
+
+/** Why a file could not be read, without the system call's name around it. */
+export function readFailure(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return 'there is no such file'
+  if (code === 'EACCES') return 'this user may not read it'
+  if (code === 'EISDIR') return 'it is a directory'
+  return messageOf(error)
+}
+
+/** Reads the texts. What cannot be read is in the report and missing from the result. */
+export function readSources(
+  options: {
+    readonly sources: readonly string[]
+    readonly sets?: readonly string[] | undefined
+    readonly builtIn?: string | undefined
+    readonly env: NodeJS.ProcessEnv
+  },
+  report: Report,
+): Source[] {
+  const { sources, sets = [], builtIn, env } = options
+  const texts: { name: string; text: string }[] = []
+  if (sources.length === 0) {
+    if (builtIn === undefined)
+      report.error('CONFIG_SOURCE', undefined, 'no configuration given', 'name one with `--config FILE`')
+    else texts.push({ name: 'built-in configuration', text: builtIn })
+  }
+  for (const [index, uri] of sources.entries()) {
+    const read = readSource(uri, index, env, report)
+    if (read !== undefined) texts.push(read)
+  }
+  for (const set of sets) {
+    const at = set.indexOf('=')
+    if (at < 0) {
+      const hint = 'write `--set key.of.the.value=value`'
+      report.error('CONFIG_SOURCE', undefined, `\`--set ${set}\` has no \`=\``, hint)
+      continue
+    }
+    const key = set.slice(0, at).trim()
+    texts.push({ name: `--set ${key}`, text: `${key.replaceAll('.', '::')}: ${set.slice(at + 1).trim()}` })
+  }
+  return texts.map(({ name, text }, order) => ({ name, text, order }))
+}
+
+function readSource(
+  uri: string,
+  index: number,
+  env: NodeJS.ProcessEnv,
+  report: Report,
+): { name: string; text: string } | undefined {
+  const { scheme = 'file', rest } = splitUri(uri)
+  switch (scheme) {
+    case 'file':
+      try {
+        return { name: rest, text: readFileSync(rest, 'utf8').replace(/^\uFEFF/, '') }
+      } catch (error) {
+        report.error('CONFIG_SOURCE', undefined, `cannot read the configuration \`${rest}\`: ${readFailure(error)}`)
+        return undefined
+      }
+    case 'env': {
+      const text = env[rest]
+      if (text !== undefined) return { name: `env:${rest}`, text }
+      report.error('CONFIG_SOURCE', undefined, `\`--config env:${rest}\`: the environment variable is not set`)
+      return undefined
+    }
+    case 'yaml':
+      // The text itself may hold secrets, so it has no part in the name.
+      return { name: `--config[${index}]`, text: rest }
+    default: {
+      const { message, hint } = schemeFault(scheme)
+      report.error('CONFIG_SOURCE', undefined, `\`--config\`: ${message}`, hint)
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Unary gRPC calls on node:http2, bytes in and bytes out (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md). What a call costs
+ * here is what a request costs at least, so listeners are shared functions and the success path makes no promise.
+ */
+import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Budget } from '../core/budget.ts'
+import type { Logger } from '../core/logger.ts'
+import { GrpcCode } from '../proto/status.ts'
+import { Admission, type AdmissionLimits } from './admission.ts'
+import { Connection, type ConnectionRules, connectionRules } from './grpc-server-connection.ts'
+import type { GrpcServerConfig } from './grpc-server-keys.ts'
+import { type GrpcHandler, IncomingCall } from './grpc-server-call.ts'
+import { ServerTls } from './tls.ts'
+
+/**
+ * Flow-control windows: large, so that one round trip limits nobody. They are no memory of ours: what arrives is taken
+ * at once or the stream is reset, so no more than one read of the socket (`readAhead`) ever waits per connection.
+ */
+export const streamWindow = 8 << 20
+export const connectionWindow = 32 << 20
+
+export interface GrpcServerOptions<C> {
+  readonly config: GrpcServerConfig
+  readonly budget: Budget
+  readonly log: Logger
+  /** What calls of a connection from `peer` are to carry. */
+  connected(peer: string): C
+  /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
+  onTls?(error: string | undefined): void
+  readonly limits?: Partial<AdmissionLimits>
+}
+
+/** A server of unary calls, without a port: connections are handed to it. */
+export class GrpcServer<C> {
+  readonly admission: Admission
+  readonly #server: http2.Http2Server | http2.Http2SecureServer
+  readonly #tls: ServerTls | undefined
+  readonly #handlers = new Map<string, GrpcHandler<C>>()
+  readonly #connections = new Set<Connection<C>>()
+  readonly #rules: ConnectionRules
+  readonly #log: Logger
+  #sweep: NodeJS.Timeout | undefined
+  #stopping = false
+
+  constructor(options: GrpcServerOptions<C>) {
+    const { config, budget } = options
+    this.#log = options.log
+    this.admission = new Admission(budget, { maxBody: config.max_recv_msg_size_mib * 2 ** 20, ...options.limits })
+    this.#rules = connectionRules(config.keepalive)
+    const settings: http2.ServerOptions = {
+      settings: {
+        initialWindowSize: streamWindow,
+        maxConcurrentStreams: config.max_concurrent_streams,
+        enablePush: false,
+      },
+      maxSessionMemory: 64,
+      maxSessionInvalidFrames: 100,
+      strictSingleValueFields: false,
+    }
+    if (config.tls) {
+      const mutual = config.tls.client_ca_file !== undefined
+      const server = http2.createSecureServer({
+        ...settings,
+        allowHTTP1: false,
+        handshakeTimeout: 10_000,
+        requestCert: mutual,
+        rejectUnauthorized: mutual,
+      })
+      this.#tls = new ServerTls(config.tls, error => options.onTls?.(error))
+      this.#tls.start(tls => server.setSecureContext(tls))
+      this.#server = server
+    } else this.#server = http2.createServer(settings)
+    this.#server.on('session', session => this.#open(session, options))
+  }
+
+  /** Serves `path` from now on. */
+  register(path: string, handler: GrpcHandler<C>): void {
+    this.#handlers.set(path, handler)
+  }
+
+  /** Takes a connection over. */
+  readonly accept = (socket: Socket): void => {
+    if (this.#stopping || this.#tls?.error !== undefined) socket.destroy()
+    else this.#server.emit('connection', socket)
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** Takes no new calls, lets those that run finish for `deadline` milliseconds, then ends all connections. */
+  async stop(deadline: number): Promise<void> {
+    this.#stopping = true
+    this.#tls?.stop()
+    const closed = [...this.#connections].map(connection => connection.closed)
+    for (const connection of this.#connections) connection.retire()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise(resolve => (timer = setTimeout(resolve, deadline)))
+    await Promise.race([Promise.all(closed), late])
+    clearTimeout(timer)
+    for (const connection of this.#connections) connection.destroy()
+    clearInterval(this.#sweep)
+  }
+
+  #open(session: http2.ServerHttp2Session, options: GrpcServerOptions<C>): void {
+    const { remoteAddress, remotePort } = session.socket
+    const peer = remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`
+    const connection = new Connection(session, options.connected(peer), peer, this.#rules)
+    session.setLocalWindowSize(connectionWindow)
+    this.#connections.add(connection)
+    this.#sweep ??= setInterval(() => {
+      const now = Date.now()
+      for (const connection of this.#connections) connection.look(now)
+    }, this.#rules.interval).unref()
+    session.on('stream', (stream, headers, _flags, rawHeaders) => this.#begin(connection, stream, headers, rawHeaders))
+    session.on('close', () => {
+      this.#connections.delete(connection)
+      if (this.#connections.size > 0) return
+      clearInterval(this.#sweep)
+      this.#sweep = undefined
+    })
+  }
+
+  #begin(
+    connection: Connection<C>,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: string[],
+  ): void {
+    stream.on('error', ignore)
+    const type = headers['content-type']
+    if (headers[':method'] !== 'POST' || type === undefined || !isGrpc(type)) {
+      stream.respond({ ':status': 415 }, { endStream: true })
+      stream.close(http2.constants.NGHTTP2_NO_ERROR)
+      return
+    }
+    const timeout = parseTimeout(headers['grpc-timeout'])
+    const call = new IncomingCall<C>(this.admission, connection, stream, rawHeaders, timeout ?? Infinity)
+    const path = headers[':path'] ?? ''
+    const handler = this.#handlers.get(path)
+    if (handler === undefined) {
+      return call.fail({ code: GrpcCode.UNIMPLEMENTED, message: `this server does not serve ${path}` })
+    }
+    if (timeout === undefined) {
+      return call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: 'malformed grpc-timeout' })
+    }
+    call.begin(handler, headers['grpc-encoding'], this.#log)
+  }
+}
+
+/** Not `application/grpc-web`, which is another protocol. */
+function isGrpc(type: string): boolean {
+  return type.startsWith('application/grpc') && (type.length === 16 || type[16] === '+' || type[16] === ';')
+}
+
+const units: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
+
+/** Milliseconds of `grpc-timeout`; Infinity without one, undefined when it is malformed. */
+function parseTimeout(text: string | string[] | undefined): number | undefined {
+  if (text === undefined) return Infinity
+  if (typeof text !== 'string' || !/^\d{1,8}[HMSmun]$/.test(text)) return undefined
+  return Number(text.slice(0, -1)) * units[text[text.length - 1]]
+}
+
+function ignore(): void {}

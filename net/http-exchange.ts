@@ -1,0 +1,295 @@
+/** One HTTP request with a body of bytes, and its answer. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { messageOf } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
+import {
+  type Admission,
+  type ConnectionShare,
+  Intake,
+  type IntakeOwner,
+  memoryRetryDelay,
+  type Refusal,
+  type RefusalKind,
+} from './admission.ts'
+import { type Encoding, encodingOf } from './compression.ts'
+import type { Cors } from './cors.ts'
+
+/** One connection and what its requests carry. */
+export interface HttpConnection<C> extends ConnectionShare {
+  readonly context: C
+  readonly peer: string
+}
+
+/** What a server's exchanges share. */
+export interface HttpTerms {
+  readonly admission: Admission
+  readonly log: Logger
+  /** Headers of every answer, by name and value in turn. */
+  readonly headers: readonly string[]
+  /** Names of content encodings to accept. */
+  readonly encodings: ReadonlySet<string>
+  readonly cors: Cors | undefined
+  /** Milliseconds an answer may take; Infinity for no limit. */
+  readonly answerTimeout: number
+  /** Connections end after the current answer. */
+  lastAnswers: boolean
+}
+
+/** How long what a refused sender still sends is thrown away, so that it gets to read the answer. */
+const lingering = 1000
+
+const exchangeKey = Symbol('exchange')
+interface ExchangeMessage extends IncomingMessage {
+  [exchangeKey]?: HttpExchange<unknown>
+}
+interface ExchangeResponse extends ServerResponse {
+  [exchangeKey]?: HttpExchange<unknown>
+}
+
+const nothing = Buffer.alloc(0)
+const protobuf = 'application/x-protobuf'
+
+/** One request: read, handled, answered once. */
+export class HttpExchange<C> implements IntakeOwner {
+  /** The body, inflated. */
+  body: Buffer = nothing
+  /** Bytes charged for it, which the handler takes over. */
+  charge = 0
+  /** Told when nobody waits for the answer any more; not after an answer. */
+  onCancel: (() => void) | undefined
+  readonly #terms: HttpTerms
+  readonly #connection: HttpConnection<C>
+  readonly #request: IncomingMessage
+  readonly #intake: Intake
+  #response: ServerResponse | undefined
+  #next: (() => void) | undefined
+  #encoding: Encoding | undefined
+  #refusal: { status: number; body: RpcStatus; headers?: string[] } | undefined
+  #state: 'reading' | 'handled' | 'ended' = 'reading'
+
+  constructor(terms: HttpTerms, connection: HttpConnection<C>, request: IncomingMessage) {
+    this.#terms = terms
+    this.#connection = connection
+    this.#request = request
+    this.#intake = new Intake(terms.admission, connection, this, terms.answerTimeout)
+  }
+
+  /** What the connection carries. */
+  get context(): C {
+    return this.#connection.context
+  }
+
+  get peer(): string {
+    return this.#connection.peer
+  }
+
+  /** Request headers by lower-case name. */
+  metadata(): Map<string, string[]> {
+    const map = new Map<string, string[]>()
+    const raw = this.#request.rawHeaders
+    for (let i = 0; i < raw.length; i += 2) {
+      const name = raw[i].toLowerCase()
+      const values = map.get(name)
+      if (values === undefined) map.set(name, [raw[i + 1]])
+      else values.push(raw[i + 1])
+    }
+    return map
+  }
+
+  /** Reads the body, then calls `next`: also when it is refused, which `handle` then answers; not when the sender is gone. */
+  read(next: () => void): void {
+    this.#next = next
+    const request: ExchangeMessage = this.#request
+    const { headers } = request
+    const refusal = this.#checkEncoding(headers['content-encoding']) ? this.#intake.begin() : undefined
+    if (refusal) return this.refused(refusal)
+    if (this.#refusal) return next()
+    const length = headers['content-length']
+    if (length !== undefined) {
+      const refusal = this.#intake.expect(Number(length))
+      if (refusal) return this.refused(refusal)
+    }
+    request[exchangeKey] = this
+    request.on('data', onData)
+    request.on('end', onEnd)
+    request.on('error', ignore)
+    request.on('close', onRequestClose)
+  }
+
+  /** Whether the encoding is accepted. */
+  #checkEncoding(name: string | undefined): boolean {
+    if (name === undefined || name === '' || name === 'identity') return true
+    const { encodings } = this.#terms
+    this.#encoding = encodings.has(name.toLowerCase()) ? encodingOf(name) : undefined
+    if (this.#encoding !== undefined) return true
+    const known = [...encodings].filter(encoding => encoding !== '').join(', ') || 'identity'
+    this.#refusal = {
+      status: 415,
+      body: {
+        code: GrpcCode.UNIMPLEMENTED,
+        message: `content-encoding ${name} is not supported; use ${known}`,
+      },
+      headers: ['accept-encoding', known],
+    }
+    return false
+  }
+
+  /** Lets `handler` have the body, or answers for what was refused. */
+  handle(response: ServerResponse, handler: (exchange: HttpExchange<C>) => void): void {
+    const own: ExchangeResponse = response
+    own[exchangeKey] = this
+    this.#response = response
+    if (this.#refusal) return this.#answerRefusal(this.#refusal)
+    if (response.destroyed || response.socket?.destroyed) return this.#cancel()
+    response.on('close', onResponseClose)
+    this.charge = this.#intake.take()
+    this.#state = 'handled'
+    try {
+      handler(this)
+    } catch (error) {
+      this.#terms.log.error({ error: messageOf(error) }, 'a request could not be handled')
+      this.fail(500, { code: GrpcCode.INTERNAL, message: 'internal error' })
+    }
+  }
+
+  /** Answers with success. */
+  reply(body: Buffer): void {
+    this.#answer(200, body, undefined)
+  }
+
+  /** Answers with an error as a google.rpc.Status. */
+  fail(status: number, body: RpcStatus): void {
+    this.#answer(status, encodeStatus(body), retryAfter(body))
+  }
+
+  #answer(status: number, body: Buffer, more: readonly string[] | undefined): void {
+    const response = this.#response
+    if (!this.#end() || response === undefined || response.destroyed) return
+    const { headers: always, cors, lastAnswers } = this.#terms
+    const headers = ['content-type', protobuf, 'content-length', String(body.length)]
+    if (more !== undefined) headers.push(...more)
+    if (always.length > 0) headers.push(...always)
+    if (cors !== undefined) headers.push(...cors.answer(this.#request.headers.origin))
+    if (lastAnswers) response.shouldKeepAlive = false
+    response.writeHead(status, headers)
+    if (body.length === 0) response.end()
+    else response.end(body)
+  }
+
+  #answerRefusal({ status, body, headers }: { status: number; body: RpcStatus; headers?: string[] }): void {
+    const { socket } = this.#request
+    if (this.#request.complete || this.#response?.socket !== socket) {
+      this.#answer(status, encodeStatus(body), [...(retryAfter(body) ?? []), ...(headers ?? [])])
+      if (!this.#request.complete) socket.destroy()
+      return
+    }
+    if (!this.#end()) return
+    // The sender is still sending. It is told at once, and the connection ends; what comes until it notices is thrown
+    // away, because a reset would overtake the answer.
+    const message = encodeStatus(body)
+    const lines = [`HTTP/1.1 ${status} Refused`, 'connection: close', `content-type: ${protobuf}`]
+    const more = [...(retryAfter(body) ?? []), ...(headers ?? []), 'content-length', String(message.length)]
+    for (let i = 0; i < more.length; i += 2) lines.push(`${more[i]}: ${more[i + 1]}`)
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+    socket.end(message)
+    this.#request.resume()
+    setTimeout(() => socket.destroy(), lingering).unref()
+  }
+
+  /** The body cannot be had, or the answer took too long. */
+  refused(refusal: Refusal): void {
+    if (this.#state === 'ended' || this.#refusal) return
+    this.#terms.admission.refusals[refusal.kind]++
+    const { kind, message } = refusal
+    const body = { code: codeOf[kind], message }
+    const again = statusOf[kind] === 503
+    const answer = { status: statusOf[kind], body: again ? { ...body, retryDelay: memoryRetryDelay } : body }
+    if (this.#state === 'handled') {
+      this.#answer(answer.status, encodeStatus(answer.body), retryAfter(answer.body))
+      this.#cancel()
+      return
+    }
+    this.#refusal = answer
+    this.#intake.end()
+    this.#next?.()
+  }
+
+  /** Data of the request. */
+  received(chunk: Buffer): void {
+    if (this.#state !== 'reading' || this.#refusal) return
+    const refusal = this.#intake.add(chunk, 0)
+    if (refusal) this.refused(refusal)
+  }
+
+  /** The request has ended. */
+  completed(): void {
+    if (this.#state !== 'reading' || this.#refusal) return
+    const body = this.#intake.finish()
+    if (!Buffer.isBuffer(body)) return this.refused(body)
+    if (this.#encoding === undefined || body.length === 0) {
+      this.body = body
+      this.#next?.()
+      return
+    }
+    this.#intake.inflate(this.#encoding, body, result => {
+      if (this.#state !== 'reading' || this.#refusal) return
+      if (!Buffer.isBuffer(result)) return this.refused(result)
+      this.body = result
+      this.#next?.()
+    })
+  }
+
+  /** The request is over; without its end, the sender is gone. */
+  requestClosed(): void {
+    if (this.#state === 'reading' && !this.#request.complete && !this.#refusal) this.#cancel()
+  }
+
+  /** The response is over, written or not. */
+  responseClosed(): void {
+    if (this.#state !== 'ended') this.#cancel()
+  }
+
+  #cancel(): void {
+    if (this.#end()) this.#terms.admission.refusals.cancelled++
+    const { onCancel } = this
+    this.onCancel = undefined
+    onCancel?.()
+  }
+
+  #end(): boolean {
+    if (this.#state === 'ended') return false
+    this.#state = 'ended'
+    this.#intake.end()
+    this.body = nothing
+    return true
+  }
+}
+
+function ignore(): void {}
+function onData(this: ExchangeMessage, chunk: Buffer): void {
+  this[exchangeKey]?.received(chunk)
+}
+function onEnd(this: ExchangeMessage): void {
+  this[exchangeKey]?.completed()
+}
+function onRequestClose(this: ExchangeMessage): void {
+  this[exchangeKey]?.requestClosed()
+}
+function onResponseClose(this: ExchangeResponse): void {
+  this[exchangeKey]?.responseClosed()
+}
+
+const statusOf: Record<RefusalKind, number> = { too_large: 413, memory: 503, slow: 503, malformed: 400, cancelled: 503 }
+const codeOf: Record<RefusalKind, number> = {
+  too_large: GrpcCode.RESOURCE_EXHAUSTED,
+  memory: GrpcCode.UNAVAILABLE,
+  slow: GrpcCode.UNAVAILABLE,
+  malformed: GrpcCode.INVALID_ARGUMENT,
+  cancelled: GrpcCode.DEADLINE_EXCEEDED,
+}
+
+/** Retry-After has whole seconds, and 0 would say at once. */
+function retryAfter({ retryDelay }: RpcStatus): string[] | undefined {
+  return retryDelay === undefined ? undefined : ['retry-after', String(Math.max(1, Math.ceil(retryDelay / 1000)))]
+}

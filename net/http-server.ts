@@ -1,0 +1,213 @@
+/**
+ * HTTP requests with a body of bytes, on fastify over our own ports. Fastify routes; the body is read by admission, and
+ * answers are written to Node's response directly.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { Socket } from 'node:net'
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import type { Budget } from '../core/budget.ts'
+import type { Logger } from '../core/logger.ts'
+import { Admission, type AdmissionLimits } from './admission.ts'
+import { Cors } from './cors.ts'
+import { type HttpConnection, HttpExchange, type HttpTerms } from './http-exchange.ts'
+import type { HttpServerConfig } from './http-server-keys.ts'
+import { ServerTls } from './tls.ts'
+
+/** Serves one path. The charge of the body is the handler's from now on. Answers once, with `reply` or `fail`. */
+export type HttpHandler<C> = (exchange: HttpExchange<C>) => void
+
+const connectionKey = Symbol('connection')
+
+export interface HttpServerOptions<C> {
+  readonly config: HttpServerConfig
+  readonly budget: Budget
+  readonly log: Logger
+  /** What requests of a connection from `peer` are to carry. */
+  connected(peer: string): C
+  /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
+  onTls?(error: string | undefined): void
+  readonly limits?: Partial<AdmissionLimits>
+}
+
+/** A server without a port: connections are handed to it. */
+export class HttpServer<C> {
+  readonly admission: Admission
+  readonly #options: HttpServerOptions<C>
+  readonly #server: Server | SecureServer
+  readonly #tls: ServerTls | undefined
+  readonly #terms: HttpTerms
+  readonly #fastify: FastifyInstance
+  readonly #paths = new Map<string, string>()
+  readonly #sockets = new Set<Socket>()
+
+  constructor(options: HttpServerOptions<C>) {
+    const { config, budget } = options
+    this.#options = options
+    this.admission = new Admission(budget, {
+      maxBody: config.max_request_body_size,
+      ...(config.read_timeout > 0 ? { bodyTimeout: config.read_timeout } : {}),
+      ...options.limits,
+    })
+    this.#terms = {
+      admission: this.admission,
+      log: options.log,
+      headers: Object.entries(config.response_headers).flatMap(([name, value]) => [name, value.reveal()]),
+      encodings: new Set(config.compression_algorithms),
+      cors: config.cors && config.cors.allowed_origins.length > 0 ? new Cors(config.cors) : undefined,
+      answerTimeout: config.write_timeout || Infinity,
+      lastAnswers: !config.keep_alives_enabled,
+    }
+    const settings = {
+      headersTimeout: config.read_header_timeout,
+      requestTimeout: 0,
+      keepAliveTimeout: config.idle_timeout,
+      connectionsCheckingInterval: 5000,
+    }
+    if (config.tls) {
+      const mutual = config.tls.client_ca_file !== undefined
+      const server = createSecureServer({
+        ...settings,
+        handshakeTimeout: 10_000,
+        requestCert: mutual,
+        rejectUnauthorized: mutual,
+      })
+      this.#tls = new ServerTls(config.tls, error => options.onTls?.(error))
+      this.#tls.start(tls => server.setSecureContext(tls))
+      this.#server = server
+    } else this.#server = createServer(settings)
+    this.#fastify = this.#create()
+  }
+
+  #create(): FastifyInstance {
+    const app = fastify({
+      serverFactory: handler => this.#server.on('request', handler),
+      logger: false,
+      genReqId: () => '',
+      return503OnClosing: false,
+      // Admission has the limit, also for bodies that do not say how large they are.
+      bodyLimit: Number.MAX_SAFE_INTEGER,
+    })
+    app.removeAllContentTypeParsers()
+    app.setNotFoundHandler((request, reply) => {
+      reply.hijack()
+      this.#notFound(request.raw, reply.raw)
+    })
+    app.setErrorHandler((error: FastifyError, request, reply) => {
+      reply.hijack()
+      if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return this.#wrongType(request.raw, reply.raw)
+      this.#options.log.error({ error: error.message, path: request.url }, 'a request could not be handled')
+      this.#say(request.raw, reply.raw, error.statusCode ?? 500, 'internal error')
+    })
+    return app
+  }
+
+  /** Serves POST requests to `path` with bodies of `contentType`. Before `ready`. */
+  register(path: string, contentType: string, handler: HttpHandler<C>): void {
+    if (!this.#fastify.hasContentTypeParser(contentType)) {
+      this.#fastify.addContentTypeParser(contentType, (request, _payload, done) => {
+        const exchange = new HttpExchange(this.#terms, this.#connection(request.raw.socket), request.raw)
+        exchange.read(() => done(null, exchange))
+      })
+    }
+    this.#paths.set(path, contentType)
+    this.#fastify.post(path, (request, reply) => {
+      reply.hijack()
+      const { raw, body } = request
+      if (body instanceof HttpExchange) return body.handle(reply.raw, handler)
+      // Fastify asks no parser when there is no body.
+      if (!(raw.headers['content-type'] ?? '').startsWith(contentType)) return this.#wrongType(raw, reply.raw)
+      const exchange = new HttpExchange(this.#terms, this.#connection(raw.socket), raw)
+      exchange.read(() => exchange.handle(reply.raw, handler))
+    })
+  }
+
+  #connection(socket: Socket & { [connectionKey]?: HttpConnection<C> }): HttpConnection<C> {
+    const known = socket[connectionKey]
+    if (known !== undefined) return known
+    const { remoteAddress, remotePort } = socket
+    const peer = remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`
+    const connection = { held: 0, peer, context: this.#options.connected(peer) }
+    socket[connectionKey] = connection
+    return connection
+  }
+
+  #notFound(request: IncomingMessage, response: ServerResponse): void {
+    const path = (request.url ?? '').split('?', 1)[0]
+    if (!this.#paths.has(path)) return this.#say(request, response, 404, `this server does not serve ${path}`)
+    const { cors } = this.#terms
+    if (request.method === 'OPTIONS' && cors !== undefined) {
+      const { origin, 'access-control-request-headers': wanted } = request.headers
+      response.writeHead(204, cors.preflight(origin, wanted)).end()
+      return
+    }
+    this.#say(request, response, 405, '405 method not allowed, supported: [POST]', ['allow', 'POST'])
+  }
+
+  #wrongType(request: IncomingMessage, response: ServerResponse): void {
+    const expected = this.#paths.get((request.url ?? '').split('?', 1)[0]) ?? 'application/x-protobuf'
+    const type = request.headers['content-type'] ?? 'none'
+    this.#say(request, response, 415, `415 content type ${type} is not supported; send ${expected}`)
+  }
+
+  #say(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    text: string,
+    more: readonly string[] = [],
+  ): void {
+    const { headers, cors, lastAnswers } = this.#terms
+    const allowed = cors === undefined ? [] : cors.answer(request.headers.origin)
+    const length = String(Buffer.byteLength(text))
+    // A body that nobody reads is not worth keeping the connection for.
+    if (lastAnswers || request.method === 'POST') response.shouldKeepAlive = false
+    response.writeHead(status, [
+      'content-type',
+      'text/plain',
+      'content-length',
+      length,
+      ...more,
+      ...allowed,
+      ...headers,
+    ])
+    response.end(text)
+  }
+
+  /** Must have resolved before connections are handed over. */
+  async ready(): Promise<void> {
+    await this.#fastify.ready()
+    // Node looks after slow and idle connections from here on, as it does when it has opened the port itself.
+    this.#server.emit('listening')
+  }
+
+  /** Takes a connection over. */
+  readonly accept = (socket: Socket): void => {
+    if (this.#tls?.error !== undefined) {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+    this.#server.emit('connection', socket)
+  }
+
+  get connections(): number {
+    return this.#sockets.size
+  }
+
+  /** Ends idle connections, lets requests that run finish for `deadline` milliseconds, then ends all connections. */
+  async stop(deadline: number): Promise<void> {
+    this.#tls?.stop()
+    this.#terms.lastAnswers = true
+    const until = Date.now() + deadline
+    this.#server.closeIdleConnections()
+    while (this.#sockets.size > 0 && Date.now() < until) {
+      await new Promise(resolve => setTimeout(resolve, 10))
+      this.#server.closeIdleConnections()
+    }
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close(() => {})
+    await this.#fastify.close()
+  }
+}

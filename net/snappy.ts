@@ -1,0 +1,171 @@
+/**
+ * Snappy: the block format and the framing format (google/snappy, format_description.txt and framing_format.txt).
+ * Compressing and checksums are WebAssembly. Inflating is ours: a malformed block would abort the module, and each abort
+ * leaves its stack a little shorter until nothing works any more.
+ */
+import { crc32c, snappyCompress } from '@platformatic/wasm-utils/bundled'
+
+/** A body that inflates to more than allowed. */
+export class TooLargeError extends Error {
+  override name = 'TooLargeError'
+}
+
+/** A block of snappy. */
+export function compressSnappy(body: Buffer): Buffer {
+  return snappyCompress(body)
+}
+
+/** What a block says it inflates to; undefined when it does not begin with a size. */
+export function snappySize(body: Uint8Array, start = 0): number | undefined {
+  let size = 0
+  for (let i = 0; i < 5; i++) {
+    const b = body[start + i]
+    if (b === undefined) return undefined
+    size += (b & 0x7f) * 2 ** (7 * i)
+    if (b < 0x80) return size
+  }
+  return undefined
+}
+
+/**
+ * Inflates a block.
+ * @throws TooLargeError when it says that it is larger than `limit`, Error when it is malformed
+ */
+export function inflateSnappy(body: Buffer, limit: number): Buffer {
+  const size = snappySize(body)
+  if (size === undefined) throw new Error('no size')
+  if (size > limit) throw new TooLargeError(`inflates to ${size} bytes`)
+  // Three bytes make at most 64: a larger claim need not be given its memory.
+  if (size > body.length * 22) throw new Error(`${body.length} bytes cannot be ${size}`)
+  const out = Buffer.allocUnsafeSlow(size)
+  inflateInto(body, 0, body.length, out, 0, size)
+  return out
+}
+
+/** Inflates the block between `at` and `end` into `out`, where it has to fill `start` to `start + size`. */
+function inflateInto(body: Buffer, at: number, end: number, out: Buffer, start: number, size: number): void {
+  while (body[at] >= 0x80) at++
+  at++
+  let o = start
+  const last = start + size
+  while (at < end) {
+    const tag = body[at++]
+    let length: number
+    let offset: number
+    switch (tag & 3) {
+      case 0:
+        length = (tag >>> 2) + 1
+        if (length > 60) {
+          const bytes = length - 60
+          if (at + bytes > end) throw new Error('truncated literal')
+          length = body.readUIntLE(at, bytes) + 1
+          at += bytes
+        }
+        if (length > end - at || length > last - o) throw new Error('literal beyond the end')
+        if (length < 24) for (let i = 0; i < length; i++) out[o + i] = body[at + i]
+        else body.copy(out, o, at, at + length)
+        at += length
+        o += length
+        continue
+      case 1:
+        length = 4 + ((tag >>> 2) & 7)
+        offset = ((tag & 0xe0) << 3) | body[at]
+        at += 1
+        break
+      case 2:
+        length = 1 + (tag >>> 2)
+        offset = body[at] | (body[at + 1] << 8)
+        at += 2
+        break
+      default:
+        length = 1 + (tag >>> 2)
+        offset = (body[at] | (body[at + 1] << 8) | (body[at + 2] << 16) | (body[at + 3] << 24)) >>> 0
+        at += 4
+    }
+    if (at > end || offset === 0 || offset > o - start) throw new Error('copy from before the start')
+    if (length > last - o) throw new Error('copy beyond the end')
+    // Source and target may overlap: then the copied bytes repeat.
+    for (const stop = o + length; o < stop; o++) out[o] = out[o - offset]
+  }
+  if (o !== last) throw new Error(`${o - start} of ${size} bytes`)
+}
+
+const streamStart = Buffer.from([0xff, 0x06, 0x00, 0x00, 0x73, 0x4e, 0x61, 0x50, 0x70, 0x59])
+const blockMost = 65_536
+
+/** Whether `body` begins as the framing format does; the Collector takes such bodies under the name of the block format too. */
+export function isFramed(body: Buffer): boolean {
+  return (
+    body.length >= streamStart.length && body.compare(streamStart, 0, streamStart.length, 0, streamStart.length) === 0
+  )
+}
+
+/** A stream of framed blocks. */
+export function compressFramed(body: Buffer): Buffer {
+  const parts: Buffer[] = [streamStart]
+  for (let at = 0; at < body.length; at += blockMost) {
+    const block = body.subarray(at, at + blockMost)
+    const packed = snappyCompress(block)
+    const plain = packed.length >= block.length
+    const content = plain ? block : packed
+    const head = Buffer.allocUnsafe(8)
+    head[0] = plain ? 1 : 0
+    head.writeUIntLE(content.length + 4, 1, 3)
+    head.writeUInt32LE(maskedChecksum(block), 4)
+    parts.push(head, content)
+  }
+  return Buffer.concat(parts)
+}
+
+/** CRC-32C, turned and shifted so that a checksum of data with checksums is a good one too. */
+function maskedChecksum(bytes: Buffer): number {
+  const crc = bytes.length === 0 ? 0 : crc32c(bytes)
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
+}
+
+/** What a framed stream inflates to, by the sizes its chunks give; undefined when it is malformed. */
+export function framedSize(body: Buffer): number | undefined {
+  let size = 0
+  for (let at = 0; at < body.length;) {
+    if (at + 4 > body.length) return undefined
+    const type = body[at]
+    const length = body.readUIntLE(at + 1, 3)
+    at += 4
+    if (at + length > body.length) return undefined
+    if (type <= 1 && length < 4) return undefined
+    const chunk = type === 0 ? snappySize(body, at + 4) : type === 1 ? length - 4 : 0
+    if (chunk === undefined || chunk > blockMost) return undefined
+    size += chunk
+    at += length
+  }
+  return size
+}
+
+/**
+ * Inflates a framed stream.
+ * @throws TooLargeError beyond `limit`, Error when it is malformed
+ */
+export function inflateFramed(body: Buffer, limit: number): Buffer {
+  if (!isFramed(body)) throw new Error('no stream identifier')
+  const size = framedSize(body)
+  if (size === undefined) throw new Error('truncated or oversized chunk')
+  if (size > limit) throw new TooLargeError(`inflates to ${size} bytes`)
+  const out = Buffer.allocUnsafeSlow(size)
+  let o = 0
+  for (let at = 0; at < body.length;) {
+    const type = body[at]
+    const end = at + 4 + body.readUIntLE(at + 1, 3)
+    if (type <= 1) {
+      const start = o
+      if (type === 1) o += body.copy(out, o, at + 8, end)
+      else {
+        const length = snappySize(body, at + 8) ?? 0
+        inflateInto(body, at + 8, end, out, o, length)
+        o += length
+      }
+      if (maskedChecksum(out.subarray(start, o)) !== body.readUInt32LE(at + 4)) throw new Error('wrong checksum')
+    } else if (type < 0x80) throw new Error(`unknown chunk type ${type}`)
+    at = end
+  }
+  return out
+}

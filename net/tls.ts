@@ -1,0 +1,236 @@
+/** TLS with the Collector's keys, for servers and clients. Files are read when they are needed, and again when they change. */
+import { readFileSync } from 'node:fs'
+import { getCACertificates, type ConnectionOptions, type SecureContextOptions } from 'node:tls'
+import * as z from 'zod'
+import { messageOf } from '../core/errors.ts'
+import { duration, secret, texts } from '../core/fields.ts'
+
+const version = z.enum(['1.0', '1.1', '1.2', '1.3'], { error: 'expected one of `1.0`, `1.1`, `1.2`, `1.3`' })
+const versions = { '1.0': 'TLSv1', '1.1': 'TLSv1.1', '1.2': 'TLSv1.2', '1.3': 'TLSv1.3' } as const
+const curves: Record<string, string> = {
+  X25519: 'X25519',
+  P256: 'prime256v1',
+  P384: 'secp384r1',
+  P521: 'secp521r1',
+  X25519MLKEM768: 'X25519MLKEM768',
+}
+
+/** Names of cipher suites as configurations have them (Go's), and as OpenSSL has them. TLS 1.3 suites are not chosen. */
+const suites: Record<string, string> = {
+  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: 'ECDHE-ECDSA-AES128-SHA',
+  TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA: 'ECDHE-ECDSA-AES256-SHA',
+  TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA: 'ECDHE-RSA-AES128-SHA',
+  TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA: 'ECDHE-RSA-AES256-SHA',
+  TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: 'ECDHE-ECDSA-AES256-GCM-SHA384',
+  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',
+  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: 'ECDHE-RSA-AES256-GCM-SHA384',
+  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
+  TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-ECDSA-CHACHA20-POLY1305',
+  TLS_AES_128_GCM_SHA256: 'TLS_AES_128_GCM_SHA256',
+  TLS_AES_256_GCM_SHA384: 'TLS_AES_256_GCM_SHA384',
+  TLS_CHACHA20_POLY1305_SHA256: 'TLS_CHACHA20_POLY1305_SHA256',
+}
+const insecureSuites: Record<string, string> = {
+  TLS_RSA_WITH_AES_128_CBC_SHA: 'AES128-SHA',
+  TLS_RSA_WITH_AES_256_CBC_SHA: 'AES256-SHA',
+  TLS_RSA_WITH_AES_128_CBC_SHA256: 'AES128-SHA256',
+  TLS_RSA_WITH_AES_128_GCM_SHA256: 'AES128-GCM-SHA256',
+  TLS_RSA_WITH_AES_256_GCM_SHA384: 'AES256-GCM-SHA384',
+  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256: 'ECDHE-ECDSA-AES128-SHA256',
+  TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256: 'ECDHE-RSA-AES128-SHA256',
+}
+
+const file = (what: string) => z.string().optional().describe(`File with ${what}, in PEM.`)
+const pem = (what: string) => z.string().optional().describe(`${what} itself, in PEM.`)
+
+const shared = {
+  ca_file: file('the certificates of the authorities to trust'),
+  ca_pem: pem('Certificates of the authorities to trust'),
+  cert_file: file('the certificate to present'),
+  cert_pem: pem('Certificate to present'),
+  key_file: file('the private key of the certificate'),
+  key_pem: secret().optional().describe('Private key of the certificate itself, in PEM.'),
+  include_system_ca_certs_pool: z
+    .boolean()
+    .default(false)
+    .describe("Trust the system's authorities beside those given."),
+  min_version: version.default('1.2').describe('Lowest version of TLS.'),
+  max_version: version.optional().describe('Highest version of TLS.'),
+  cipher_suites: z.array(z.string()).default([]).describe('Cipher suites up to TLS 1.2, by their IANA names.'),
+  include_insecure_cipher_suites: z.boolean().default(false).describe('Allow insecure suites in `cipher_suites`.'),
+  curve_preferences: texts().default([]).describe('Curves to offer: X25519, P256, P384, P521, X25519MLKEM768.'),
+  reload_interval: duration()
+    .prefault('0s')
+    .describe('How often certificate files are read again; 0 only when they are needed.'),
+  tpm: z
+    .unknown()
+    .refine(value => value === undefined || value === null, { error: 'keys in a TPM are not supported; remove `tpm`' })
+    .optional()
+    .describe('Not supported.'),
+}
+
+type Shared = z.output<z.ZodObject<typeof shared>>
+
+/** What can be wrong between the keys. */
+function check(tls: Shared, context: z.core.$RefinementCtx): void {
+  const wrong = (key: string, message: string) => context.addIssue({ code: 'custom', message, path: [key] })
+  for (const name of ['ca', 'cert', 'key'] as const) {
+    if (tls[`${name}_file`] && tls[`${name}_pem`])
+      wrong(`${name}_pem`, `set \`${name}_file\` or \`${name}_pem\`, not both`)
+  }
+  const cert = Boolean(tls.cert_file ?? tls.cert_pem)
+  const key = Boolean(tls.key_file ?? tls.key_pem)
+  if (cert !== key) wrong(cert ? 'cert_file' : 'key_file', 'a certificate needs its key, and a key its certificate')
+  if (tls.max_version !== undefined && tls.max_version < tls.min_version) {
+    wrong('max_version', '`max_version` must not be below `min_version`')
+  }
+  for (const name of tls.cipher_suites) {
+    if (name in suites || (tls.include_insecure_cipher_suites && name in insecureSuites)) continue
+    wrong(
+      'cipher_suites',
+      name in insecureSuites
+        ? `\`${name}\` is insecure; set \`include_insecure_cipher_suites: true\` or leave it out`
+        : `\`${name}\` is no known cipher suite`,
+    )
+  }
+  for (const name of tls.curve_preferences) {
+    if (!(name in curves)) wrong('curve_preferences', `\`${name}\` is none of ${Object.keys(curves).join(', ')}`)
+  }
+}
+
+/** `tls` of a server. */
+export const tlsServer = () =>
+  z
+    .strictObject({
+      ...shared,
+      client_ca_file: file('the authorities that sign client certificates; turns mutual TLS on'),
+      client_ca_file_reload: z.boolean().default(false).describe('Read `client_ca_file` again when it changes.'),
+    })
+    .superRefine(check)
+    .refine(tls => tls.cert_file ?? tls.cert_pem ?? tls.key_file ?? tls.key_pem, {
+      error: 'a server needs `cert_file` and `key_file`',
+      path: ['cert_file'],
+    })
+
+/** `tls` of a client. */
+export const tlsClient = () =>
+  z
+    .strictObject({
+      ...shared,
+      insecure: z.boolean().default(false).describe('No TLS at all.'),
+      insecure_skip_verify: z.boolean().default(false).describe("Do not check the server's certificate."),
+      server_name_override: z
+        .string()
+        .optional()
+        .describe("Name to ask for and to expect in the server's certificate."),
+    })
+    .superRefine(check)
+
+/** What `tlsServer` parses to. */
+export type TlsServerConfig = z.output<ReturnType<typeof tlsServer>>
+/** What `tlsClient` parses to. */
+export type TlsClientConfig = z.output<ReturnType<typeof tlsClient>>
+
+/** What a TLS server can be given while it runs; that it asks for certificates is said when it is made. */
+export type TlsServerOptions = SecureContextOptions
+
+/**
+ * What Node needs to serve; files are read now.
+ * @throws Error naming the file that cannot be read
+ */
+export function readServerTls(tls: TlsServerConfig): TlsServerOptions {
+  const options: TlsServerOptions = readShared(tls)
+  if (tls.client_ca_file === undefined) return options
+  return { ...options, ca: read('client_ca_file', tls.client_ca_file) }
+}
+
+/**
+ * What Node needs to connect; files are read now. Undefined with `insecure: true`: no TLS.
+ * @throws Error naming the file that cannot be read
+ */
+export function readClientTls(tls: TlsClientConfig): ConnectionOptions | undefined {
+  if (tls.insecure) return undefined
+  const options: ConnectionOptions = readShared(tls)
+  if (tls.insecure_skip_verify) options.rejectUnauthorized = false
+  if (tls.server_name_override) options.servername = tls.server_name_override
+  return options
+}
+
+function readShared(tls: Shared): SecureContextOptions {
+  const options: SecureContextOptions = { minVersion: versions[tls.min_version] }
+  if (tls.max_version) options.maxVersion = versions[tls.max_version]
+  const cert = tls.cert_file ? read('cert_file', tls.cert_file) : tls.cert_pem
+  const key = tls.key_file ? read('key_file', tls.key_file) : tls.key_pem?.reveal()
+  const ca = tls.ca_file ? read('ca_file', tls.ca_file) : tls.ca_pem
+  if (cert !== undefined) options.cert = cert
+  if (key !== undefined) options.key = key
+  if (ca !== undefined || tls.include_system_ca_certs_pool) {
+    options.ca = [...(ca === undefined ? [] : [ca]), ...(tls.include_system_ca_certs_pool ? systemAuthorities() : [])]
+  }
+  if (tls.cipher_suites.length > 0) {
+    options.ciphers = tls.cipher_suites.map(name => suites[name] ?? insecureSuites[name]).join(':')
+  }
+  if (tls.curve_preferences.length > 0) options.ecdhCurve = tls.curve_preferences.map(name => curves[name]).join(':')
+  return options
+}
+
+function systemAuthorities(): string[] {
+  return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])]
+}
+
+function read(key: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`cannot read \`${key}\` ${path}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** How often missing files are looked for, in milliseconds. */
+const retryInterval = 5000
+
+/**
+ * The certificates of a running server. As long as they cannot be read the server takes no connection; it does as soon
+ * as they can.
+ */
+export class ServerTls {
+  readonly #config: TlsServerConfig
+  readonly #onChange: (error: string | undefined) => void
+  #apply: ((options: TlsServerOptions) => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+  /** What is wrong with the certificates; undefined when they are in use. */
+  error: string | undefined = 'certificates have not been read yet'
+
+  /** `onChange` hears what is wrong with the files, and undefined when it is mended. */
+  constructor(config: TlsServerConfig, onChange: (error: string | undefined) => void) {
+    this.#config = config
+    this.#onChange = onChange
+  }
+
+  /** Reads the files, hands them to `apply`, and again whenever they are read again. */
+  start(apply: (options: TlsServerOptions) => void): void {
+    this.#apply = apply
+    this.#load()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#apply = undefined
+  }
+
+  #load(): void {
+    const before = this.error
+    try {
+      this.#apply?.(readServerTls(this.#config))
+      this.error = undefined
+    } catch (error) {
+      // Certificates that were good stay in use when their successors are not.
+      this.error = messageOf(error)
+    }
+    if (this.error !== before) this.#onChange(this.error)
+    const { reload_interval: interval, client_ca_file_reload: reloadClientCa } = this.#config
+    const next = this.error !== undefined ? retryInterval : interval > 0 ? interval : reloadClientCa ? retryInterval : 0
+    if (next > 0) this.#timer = setTimeout(() => this.#load(), Math.min(next, 2 ** 31 - 1)).unref()
+  }
+}

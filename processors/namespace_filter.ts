@@ -1,0 +1,81 @@
+import * as z from 'zod'
+import { defineProcessor } from '../core/component.ts'
+import { texts } from '../core/fields.ts'
+import { attributeTags, findAttribute } from '../proto/attributes.ts'
+import type { Group } from '../proto/group.ts'
+import { allSignals } from '../proto/signals.ts'
+import { Range, TEXT, text, valueKind } from '../proto/values.ts'
+import { each } from './steps.ts'
+
+const systemNamespaces = ['kube-system', 'istio-system', 'kyma-system']
+
+const config = z.strictObject({
+  include: texts().prefault([]).describe('Namespaces to keep, also system ones; all but the system ones when empty.'),
+  exclude: texts().prefault([]).describe('Namespaces to drop, even when included.'),
+  system: z
+    .boolean()
+    .default(false)
+    .describe(`Whether system namespaces (${systemNamespaces.join(', ')}) pass as others do; dropped unless included.`),
+  without_namespace: z
+    .enum(['pass', 'drop'])
+    .default('pass')
+    .describe('What to do with data whose resource names no namespace.'),
+})
+
+type Config = z.output<typeof config>
+
+/** What is done with a group. All but `pass` are reasons to drop. */
+type Verdict = 'pass' | 'namespace_system' | 'namespace_excluded' | 'namespace_not_included' | 'namespace_missing'
+
+const namespaceKey = Buffer.from('k8s.namespace.name')
+
+/** The `namespace_filter` processor. */
+export const namespaceFilter = defineProcessor<Config>({
+  type: 'namespace_filter',
+  stability: 'beta',
+  summary: 'Keeps or drops telemetry by the Kubernetes namespace it comes from.',
+  signals: allSignals,
+  hold: 'none',
+  config,
+  examples: [
+    { title: 'Everything but the system namespaces', config: {} },
+    { title: 'Only the shop', config: { include: ['shop', 'checkout'], without_namespace: 'drop' } },
+  ],
+
+  create(config, context) {
+    const verdictOf = judge(config)
+    const reasons = new Map(
+      (['namespace_system', 'namespace_excluded', 'namespace_not_included', 'namespace_missing'] as const).map(
+        reason => [reason, context.dropReason(reason)] as const,
+      ),
+    )
+    return each(context, batch => {
+      const [kept, dropped] = batch.partition(group => verdictOf(group) === 'pass')
+      let rest = dropped
+      for (const [reason, counter] of reasons) {
+        if (rest === undefined) break
+        const [mine, others] = rest.partition(group => verdictOf(group) === reason)
+        if (mine !== undefined) context.drop(mine, counter)
+        rest = others
+      }
+      return kept
+    })
+  },
+})
+
+/** What the configuration says of each group; only the resource is read. */
+function judge({ include, exclude, system, without_namespace }: Config): (group: Group) => Verdict {
+  const named = new Map<string, Verdict>()
+  if (!system) for (const namespace of systemNamespaces) named.set(namespace, 'namespace_system')
+  for (const namespace of include) named.set(namespace, 'pass')
+  for (const namespace of exclude) named.set(namespace, 'namespace_excluded')
+  const others: Verdict = include.length === 0 ? 'pass' : 'namespace_not_included'
+  const none: Verdict = without_namespace === 'pass' ? 'pass' : 'namespace_missing'
+  const range = new Range()
+  return ({ resource, resourceStart, resourceEnd }) => {
+    if (!findAttribute(resource, resourceStart, resourceEnd, attributeTags.resource, namespaceKey, range)) return none
+    const kind = valueKind(range.bytes, range.start, range.end, range)
+    if (kind !== TEXT || range.start === range.end) return none
+    return named.get(text(range.bytes, range.start, range.end)) ?? others
+  }
+}

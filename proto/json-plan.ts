@@ -1,0 +1,188 @@
+/**
+ * The schema made ready for OTLP/JSON: per field what is to be done with its value, and its key as bytes. Built once
+ * from the table in schema.ts and never changed.
+ */
+import { enums, type Field, type Message, messages } from './schema.ts'
+import { LENGTH } from './wire.ts'
+
+/** What is done with a single value; an order of its own, so that a switch over it is a jump. */
+export const TEXT = 0
+export const MESSAGE = 1
+export const HEX = 2
+export const BASE64 = 3
+export const BOOL = 4
+export const DOUBLE = 5
+/** 64 bits with a fixed size, and as varints. */
+export const FIXED64 = 6
+export const SFIXED64 = 7
+export const UINT64 = 8
+export const INT64 = 9
+/** 32 bits. */
+export const FIXED32 = 10
+export const UINT32 = 11
+export const INT32 = 12
+export const SINT32 = 13
+export const ENUM = 14
+
+const kinds = {
+  string: TEXT,
+  message: MESSAGE,
+  bytes: BASE64,
+  bool: BOOL,
+  double: DOUBLE,
+  fixed64: FIXED64,
+  sfixed64: SFIXED64,
+  uint64: UINT64,
+  int64: INT64,
+  fixed32: FIXED32,
+  uint32: UINT32,
+  int32: INT32,
+  sint32: SINT32,
+  enum: ENUM,
+} as const satisfies Record<Field['type'], number>
+
+const noNames: ReadonlyMap<string, number> = new Map()
+
+/** One field. */
+export class FieldPlan {
+  readonly name: string
+  readonly number: number
+  readonly kind: number
+  readonly repeated: boolean
+  /** Whether it is a list of numbers, which protobuf packs into one field. */
+  readonly packed: boolean
+  /** Tag of one value, and of the packed list. */
+  readonly tag: number
+  readonly packedTag: number
+  /** Whether a zero value is left out of the bytes. */
+  readonly implicit: boolean
+  /** Bit of this field among those of its message, and the bits of all that cannot stand beside it. */
+  readonly bit: number
+  readonly conflicts: number
+  /** The other members of its oneof. */
+  readonly rivals: FieldPlan[] = []
+  /** Length of an id. */
+  readonly idBytes: number
+  /** Name of the message or enum, and the names of the enum's values. */
+  readonly of: string
+  readonly values: ReadonlyMap<string, number>
+  /** The key as it is written: `"traceId":`; four bytes each as integers, and which bits of the last one count. */
+  readonly label: Buffer
+  readonly labelWords: Int32Array
+  readonly labelMask: number
+  /** The message, once all of them are there. */
+  plan: Plan
+  /** The field whose key most likely comes after this one. */
+  next: FieldPlan
+
+  constructor(field: Field, index: number, message: Message, plan: Plan) {
+    const { type, oneof } = field
+    this.name = field.jsonName
+    this.number = field.number
+    this.kind = field.hex ? HEX : kinds[type]
+    this.repeated = field.repeated
+    this.packed = field.repeated && field.wire !== LENGTH
+    this.tag = (field.number << 3) | field.wire
+    this.packedTag = (field.number << 3) | LENGTH
+    this.implicit = !field.optional && !field.repeated
+    this.bit = 1 << index
+    const members = oneof === undefined ? [field] : message.fields.filter(one => one.oneof === oneof)
+    this.conflicts = members.reduce((bits, member) => bits | (1 << message.fields.indexOf(member)), 0)
+    this.idBytes = field.name === 'trace_id' ? 16 : 8
+    this.of = field.of
+    const values = type === 'enum' ? Object.entries(enums).find(([name]) => name === field.of)?.[1] : undefined
+    this.values = values === undefined ? noNames : new Map(Object.entries(values))
+    this.label = Buffer.from(`"${field.jsonName}":`)
+    const count = Math.ceil(this.label.length / 4)
+    const padded = Buffer.concat([this.label], count * 4)
+    this.labelWords = Int32Array.from({ length: count }, (_, i) => padded.readInt32LE(i * 4))
+    this.labelMask = -1 >>> ((count * 4 - this.label.length) * 8)
+    this.plan = plan
+    this.next = this
+  }
+}
+
+interface Entry {
+  readonly key: Buffer
+  readonly field: FieldPlan
+}
+
+const slots = 64
+const slotOf = (first: number, length: number): number => (first + length * 7) % slots
+
+/** One message. */
+export class Plan {
+  readonly name: string
+  /** Place in the list of plans. */
+  readonly index: number
+  readonly fields: FieldPlan[] = []
+  /** Sparse, by field number. */
+  readonly byNumber: (FieldPlan | undefined)[] = []
+  /** Both spellings of each key with their closing quotes, by first letter and length. */
+  readonly #keys: (Entry[] | undefined)[] = Array.from({ length: slots }, () => undefined)
+
+  constructor(name: string, index: number) {
+    this.name = name
+    this.index = index
+  }
+
+  add(field: FieldPlan, names: readonly string[]): void {
+    const last = this.fields.at(-1)
+    if (last !== undefined) last.next = field
+    this.fields.push(field)
+    field.next = this.fields[0]
+    this.byNumber[field.number] = field
+    for (const name of new Set(names)) {
+      const key = Buffer.from(`${name}"`)
+      const slot = slotOf(key[0], key.length)
+      ;(this.#keys[slot] ??= []).push({ key, field })
+    }
+  }
+
+  /** The field whose key stands between `start` and the closing quote before `end`. */
+  find(text: Uint8Array, start: number, end: number): FieldPlan | undefined {
+    const entries = this.#keys[slotOf(text[start], end - start)]
+    if (entries === undefined) return undefined
+    for (let i = 0; i < entries.length; i++) {
+      const { key, field } = entries[i]
+      if (key.length === end - start && matches(text, start, key)) return field
+    }
+    return undefined
+  }
+}
+
+/** Whether `key` stands at `start`. */
+function matches(text: Uint8Array, start: number, key: Uint8Array): boolean {
+  for (let i = 0; i < key.length; i++) if (text[start + i] !== key[i]) return false
+  return true
+}
+
+const plans: ReadonlyMap<string, Plan> = build()
+
+function build(): Map<string, Plan> {
+  const made = new Map<string, Plan>()
+  for (const name of messages.keys()) made.set(name, new Plan(name, made.size))
+  for (const [name, message] of messages) {
+    const plan = named(made, name)
+    message.fields.forEach((field, index) => {
+      const inner = field.type === 'message' ? named(made, field.of) : plan
+      plan.add(new FieldPlan(field, index, message, inner), [field.jsonName, field.name])
+    })
+    for (const field of plan.fields) {
+      field.rivals.push(...plan.fields.filter(other => other !== field && (field.conflicts & other.bit) !== 0))
+    }
+  }
+  return made
+}
+
+function named(of: ReadonlyMap<string, Plan>, name: string): Plan {
+  const plan = of.get(name)
+  if (plan === undefined) throw new TypeError(`the OTLP schema has no message ${name}`)
+  return plan
+}
+
+/** How many messages there are. */
+export const planCount = plans.size
+
+/** The plan of the message of that name, which must be one of the schema's. */
+export const planOf = (message: string): Plan => named(plans, message)

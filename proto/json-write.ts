@@ -1,0 +1,363 @@
+/**
+ * OTLP/JSON (OTLP specification, "JSON Protobuf Encoding") written straight from protobuf bytes: ids in hex, 64-bit
+ * integers as strings, enums as numbers, other bytes as base64, NaN and the infinities as strings, lowerCamelCase keys.
+ * Fields that the schema does not know are left out, as JSON has no place for them.
+ */
+import { isUtf8 } from 'node:buffer'
+import { encodeGroups, type Group, groupsSize } from './group.ts'
+import { Halves, putDigits, putSigned64, putUnsigned64 } from './json-digits.ts'
+import {
+  BASE64,
+  BOOL,
+  DOUBLE,
+  ENUM,
+  type FieldPlan,
+  FIXED32,
+  FIXED64,
+  HEX,
+  INT32,
+  INT64,
+  MESSAGE,
+  type Plan,
+  planOf,
+  SFIXED64,
+  SINT32,
+  TEXT,
+  UINT32,
+  UINT64,
+} from './json-plan.ts'
+import { Irregular, regroup } from './json-regroup.ts'
+import { type Signal, signals } from './signals.ts'
+import { asBuffer, readDouble } from './values.ts'
+import { Cursor, LENGTH, maxDepth, WireError } from './wire.ts'
+
+/**
+ * A message, such as `ExportTraceServiceRequest`, as OTLP/JSON.
+ * @throws WireError where the bytes are not such a message
+ */
+export function protobufToJson(message: string, bytes: Buffer): Buffer {
+  const writer = new JsonWriter(bytes.length)
+  writer.whole(planOf(message), bytes, 0, bytes.length)
+  return writer.done()
+}
+
+/**
+ * The request that these groups make, as OTLP/JSON.
+ * @throws WireError where a group is not what its signal says
+ */
+export function groupsToJson(signal: Signal, groups: readonly Group[]): Buffer {
+  const { request, resourceGroup } = signals[signal]
+  const plan = planOf(resourceGroup)
+  const writer = new JsonWriter(groupsSize(groups))
+  writer.raw(Buffer.from(`{"${planOf(request).fields[0].name}":[`))
+  for (let i = 0; i < groups.length; i++) {
+    if (i > 0) writer.raw(comma)
+    const group = groups[i]
+    if (group.untouched) writer.whole(plan, group.bytes, group.start, group.end)
+    else {
+      const bytes = encodeGroups([group])
+      writer.whole(plan, bytes, bytes.length - group.contentSize, bytes.length)
+    }
+  }
+  writer.raw(Buffer.from(']}'))
+  return writer.done()
+}
+
+const comma = Buffer.from(',')
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+
+/** The two hex digits of each byte, as they stand in memory. */
+const hexPairs = Uint16Array.from({ length: 256 }, (_, byte) =>
+  Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16LE(),
+)
+/** The letter that escapes a control character, where there is one. */
+const shortEscapes = new Map([...'\b\f\n\r\t'].map((char, i) => [char.charCodeAt(0), 'bfnrt'.charCodeAt(i)]))
+
+class JsonWriter {
+  #out: Buffer
+  #view: DataView
+  #at = 0
+  readonly #cursor = new Cursor(Buffer.alloc(0))
+  readonly #halves = new Halves()
+  /** Whether messages may stand in pieces, and are put in order first. */
+  #irregular = false
+
+  /** @param size bytes of protobuf that will be written */
+  constructor(size: number) {
+    this.#out = Buffer.allocUnsafeSlow(size * 3 + 64)
+    this.#view = new DataView(this.#out.buffer)
+  }
+
+  /** What was written, in a buffer that is not much larger. */
+  done(): Buffer {
+    const written = this.#out.subarray(0, this.#at)
+    if (this.#at > this.#out.length * 0.75) return written
+    const exact = Buffer.allocUnsafeSlow(this.#at)
+    written.copy(exact)
+    return exact
+  }
+
+  raw(text: Buffer): void {
+    this.#ensure(text.length)
+    this.#at += text.copy(this.#out, this.#at)
+  }
+
+  /** Writes the message between `start` and `end`, which is not part of another. */
+  whole(plan: Plan, bytes: Buffer, start: number, end: number): void {
+    const at = this.#at
+    this.#cursor.set(bytes, start, end)
+    try {
+      this.#message(plan, end, 0)
+    } catch (error) {
+      if (!(error instanceof Irregular)) throw error
+      // Rare, and only then worth a look at every message before it is written.
+      this.#at = at
+      this.#irregular = true
+      this.#cursor.set(bytes, start, end)
+      this.#message(plan, end, 0)
+      this.#irregular = false
+    }
+  }
+
+  /** Writes the message from the cursor to `end`. */
+  #message(plan: Plan, end: number, depth: number): void {
+    if (depth > maxDepth) throw new WireError(`messages nested more than ${maxDepth} deep`)
+    const cursor = this.#cursor
+    if (this.#irregular) {
+      const { bytes } = cursor
+      const regular = regroup(plan, bytes, cursor.at, end)
+      if (regular !== undefined) {
+        this.#fields(plan, cursor.set(regular, 0, regular.length), regular.length, depth)
+        cursor.set(bytes, end, end)
+        return
+      }
+    }
+    this.#fields(plan, cursor, end, depth)
+  }
+
+  #fields(plan: Plan, cursor: Cursor, end: number, depth: number): void {
+    let list: FieldPlan | undefined
+    let seen = 0
+    this.#ensure(2)
+    this.#out[this.#at++] = 0x7b
+    while (cursor.at < end) {
+      cursor.end = end
+      const tag = cursor.tag()
+      const field = plan.byNumber[tag >>> 3]
+      if (field === undefined) {
+        cursor.skip(tag)
+        continue
+      }
+      this.#ensure(field.label.length + 64)
+      if (field === list) {
+        if (this.#out[this.#at - 1] !== OPEN_BRACKET) this.#out[this.#at++] = COMMA
+      } else {
+        if ((seen & field.conflicts) !== 0) throw new Irregular()
+        if (list !== undefined) this.#out[this.#at++] = CLOSE_BRACKET
+        if (seen !== 0) this.#out[this.#at++] = COMMA
+        seen |= field.bit
+        this.#label(field.label)
+        list = field.repeated ? field : undefined
+        if (list !== undefined) this.#out[this.#at++] = OPEN_BRACKET
+      }
+      if (tag === field.tag) this.#value(field, depth)
+      else if (field.packed && tag === field.packedTag) this.#numbers(field)
+      else cursor.expect(tag, field.tag & 7, `${plan.name}.${field.name}`)
+    }
+    this.#ensure(2)
+    if (list !== undefined) this.#out[this.#at++] = CLOSE_BRACKET
+    this.#out[this.#at++] = 0x7d
+  }
+
+  #label(label: Buffer): void {
+    const out = this.#out
+    let at = this.#at
+    for (let i = 0; i < label.length; i++) out[at++] = label[i]
+    this.#at = at
+  }
+
+  /** Writes the numbers of a packed list. */
+  #numbers(field: FieldPlan): void {
+    const cursor = this.#cursor
+    const end = cursor.length() + cursor.at
+    cursor.end = end
+    let first = this.#out[this.#at - 1] === OPEN_BRACKET
+    // A list without numbers must not leave the comma that was written for its first.
+    if (cursor.at === end && !first) this.#at--
+    while (cursor.at < end) {
+      this.#ensure(64)
+      if (!first) this.#out[this.#at++] = COMMA
+      this.#value(field, 0)
+      first = false
+    }
+  }
+
+  /** Writes the value at the cursor. There is room for 64 bytes. */
+  #value(field: FieldPlan, depth: number): void {
+    const cursor = this.#cursor
+    switch (field.kind) {
+      case TEXT:
+      case MESSAGE:
+      case HEX:
+      case BASE64: {
+        const end = cursor.length() + cursor.at
+        if (field.kind === MESSAGE) this.#message(field.plan, end, depth + 1)
+        else if (field.kind === TEXT) this.#text(cursor.bytes, cursor.at, end)
+        else if (field.kind === HEX) this.#hex(cursor.bytes, cursor.at, end)
+        else this.#base64(cursor.bytes, cursor.at, end)
+        cursor.at = end
+        return
+      }
+      case DOUBLE: {
+        const at = cursor.at
+        cursor.advance(8)
+        this.#double(readDouble(cursor.bytes, at))
+        return
+      }
+      case FIXED64:
+      case SFIXED64: {
+        const at = cursor.at
+        cursor.advance(8)
+        this.#long(field.kind === SFIXED64, word(cursor.bytes, at), word(cursor.bytes, at + 4))
+        return
+      }
+      case INT64:
+      case UINT64:
+        this.#varint()
+        this.#long(field.kind === INT64, this.#halves.low, this.#halves.high)
+        return
+      case FIXED32: {
+        const at = cursor.at
+        cursor.advance(4)
+        this.#at = putUnsigned64(this.#out, this.#at, word(cursor.bytes, at), 0)
+        return
+      }
+      case BOOL:
+        this.#varint()
+        this.#word((this.#halves.low | this.#halves.high) === 0 ? 'false' : 'true')
+        return
+      case UINT32:
+        this.#at = putUnsigned64(this.#out, this.#at, cursor.uint32(), 0)
+        return
+      case SINT32:
+      case INT32:
+      case ENUM: {
+        const bits = cursor.uint32()
+        const n = field.kind === SINT32 ? (bits >>> 1) ^ -(bits & 1) : bits | 0
+        this.#at = putSigned64(this.#out, this.#at, n, n >> 31)
+        return
+      }
+    }
+  }
+
+  /** Reads a varint into the halves. */
+  #varint(): void {
+    const { bytes, at } = this.#cursor
+    this.#cursor.skipVarint()
+    const { at: end } = this.#cursor
+    let low = 0
+    let high = 0
+    for (let i = at, shift = 0; i < end; i++, shift += 7) {
+      const bits = bytes[i] & 0x7f
+      if (shift < 32) low |= bits << shift
+      if (shift > 27) high |= shift < 32 ? bits >>> (32 - shift) : bits << (shift - 32)
+    }
+    this.#halves.low = low >>> 0
+    this.#halves.high = high >>> 0
+  }
+
+  #long(signed: boolean, low: number, high: number): void {
+    const out = this.#out
+    out[this.#at++] = QUOTE
+    this.#at = signed ? putSigned64(out, this.#at, low, high) : putUnsigned64(out, this.#at, low, high)
+    out[this.#at++] = QUOTE
+  }
+
+  #double(n: number): void {
+    if (n >= 0 && n <= 0x7fffffff && n === (n | 0) && !Object.is(n, -0)) this.#at = putDigits(this.#out, this.#at, n)
+    else if (Number.isFinite(n)) this.#word(n === 0 ? '-0' : String(n))
+    else this.#word(`"${n}"`)
+  }
+
+  #word(text: string): void {
+    this.#at += this.#out.write(text, this.#at, 'latin1')
+  }
+
+  #hex(bytes: Uint8Array, start: number, end: number): void {
+    this.#ensure((end - start) * 2 + 2)
+    let at = this.#at
+    this.#out[at++] = QUOTE
+    for (let i = start; i < end; i++, at += 2) this.#view.setUint16(at, hexPairs[bytes[i]], true)
+    this.#out[at++] = QUOTE
+    this.#at = at
+  }
+
+  #base64(bytes: Uint8Array, start: number, end: number): void {
+    this.#ensure(Math.ceil((end - start) / 3) * 4 + 2)
+    this.#out[this.#at++] = QUOTE
+    this.#word(asBuffer(bytes).toString('base64', start, end))
+    this.#out[this.#at++] = QUOTE
+  }
+
+  /** Writes a text; bytes that are no UTF-8 become U+FFFD, as JSON must be UTF-8. */
+  #text(bytes: Uint8Array, start: number, end: number): void {
+    this.#ensure(end - start + 2)
+    const out = this.#out
+    let at = this.#at
+    out[at++] = QUOTE
+    let all = 0
+    for (let i = start; i < end; i++) {
+      const byte = bytes[i]
+      if (byte === QUOTE || byte === BACKSLASH || byte < 0x20) return this.#anyText(bytes, start, end)
+      all |= byte
+      out[at++] = byte
+    }
+    if (all > 0x7f && !isUtf8(bytes.subarray(start, end))) return this.#anyText(bytes, start, end)
+    out[at++] = QUOTE
+    this.#at = at
+  }
+
+  /** A text that needs escapes or repair. */
+  #anyText(bytes: Uint8Array, start: number, end: number): void {
+    const part = bytes.subarray(start, end)
+    const text = isUtf8(part) ? part : Buffer.from(asBuffer(part).toString())
+    // Most are a line break or two in a long text: room for the worst is made only where it is met.
+    this.#ensure(text.length + 2)
+    this.#out[this.#at++] = QUOTE
+    for (let i = 0; i < text.length; i++) {
+      const byte = text[i]
+      if (byte !== QUOTE && byte !== BACKSLASH && byte >= 0x20) {
+        this.#out[this.#at++] = byte
+        continue
+      }
+      this.#ensure(text.length - i + 7)
+      const short = byte >= 0x20 ? byte : shortEscapes.get(byte)
+      if (short === undefined) this.#word(`\\u${byte.toString(16).padStart(4, '0')}`)
+      else {
+        this.#out[this.#at++] = BACKSLASH
+        this.#out[this.#at++] = short
+      }
+    }
+    this.#out[this.#at++] = QUOTE
+  }
+
+  #ensure(size: number): void {
+    if (this.#out.length - this.#at < size) this.#grow(size)
+  }
+
+  #grow(size: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#out.length * 2, this.#at + size))
+    this.#out.copy(larger, 0, 0, this.#at)
+    this.#out = larger
+    this.#view = new DataView(larger.buffer)
+  }
+}
+
+/** The 32 bits at `at`. */
+function word(bytes: Uint8Array, at: number): number {
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+}

@@ -1,0 +1,60 @@
+/** From the bytes of a request to a batch in the pipelines, whatever protocol brought them. */
+import { Batch, type Context } from '../../core/batch.ts'
+import type { Budget } from '../../core/budget.ts'
+import type { ReceiverContext } from '../../core/component.ts'
+import { Delivery, type Outcome } from '../../core/delivery.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import { Lease } from '../../core/lease.ts'
+import { type Request, readRequest } from '../../proto/request.ts'
+import type { Signal } from '../../proto/signals.ts'
+
+/** A sender that waits, and can be told to stop waiting. */
+export interface Waiting {
+  onCancel: (() => void) | undefined
+}
+
+/** Where requests of one receiver enter. */
+export class Door {
+  readonly #context: ReceiverContext
+  readonly #budget: Budget
+
+  constructor(context: ReceiverContext, budget: Budget) {
+    this.#context = context
+    this.#budget = budget
+  }
+
+  /**
+   * Pushes what `body` holds, whose `charge` is taken over. `onEnd` hears the outcome, later. Returns false when the
+   * request is empty, which is success.
+   * @throws WireError when the body is no request of the signal
+   */
+  enter(
+    signal: Signal,
+    body: Buffer,
+    charge: number,
+    context: Context,
+    waiting: Waiting,
+    onEnd: (outcome: Outcome) => void,
+  ): boolean {
+    let request: Request
+    try {
+      request = readRequest(signal, body)
+    } catch (error) {
+      this.#budget.release(charge)
+      throw error
+    }
+    const { items } = request
+    if (items === 0) {
+      this.#budget.release(charge)
+      return false
+    }
+    const delivery = new Delivery(items, onEnd)
+    waiting.onCancel = () => delivery.withdraw(gaveUp())
+    this.#context.push(Batch.of(signal, request, context, delivery, new Lease(this.#budget, charge, items)))
+    return true
+  }
+}
+
+function gaveUp(): DeliveryError {
+  return new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender gave up waiting')
+}

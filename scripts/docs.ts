@@ -1,0 +1,61 @@
+/** `npm run docs`: writes the pages that are made from tables in the code. A test compares them with what is there. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { codes } from '../core/errors.ts'
+import { ownFamilies } from '../telemetry/families.ts'
+
+const made = (from: string) => `<!-- Made from ${from} by \`npm run docs\`; do not edit. -->\n`
+
+const areas: Record<string, string> = {
+  CONFIG: 'A wrong configuration. Nothing is started; all errors are told at once, with file, line and column.',
+  WIRE: 'What a sender sent cannot be taken as it is. The sender hears it in its answer.',
+  DELIVERY: 'Data was not taken by a step, a queue or a destination. The books count it under this reason.',
+  INTERNAL: 'A fault of Kymo itself.',
+}
+
+function errorsPage(): string {
+  const sections = Object.entries(areas).map(([area, text]) => {
+    const mine = Object.entries(codes).filter(([code]) => code.split('_')[0] === area)
+    const rows = mine.map(([code, advice]) => `| \`${code}\` | ${advice} |`)
+    return `## ${area}\n\n${text}\n\n| Code | What to do |\n|---|---|\n${rows.join('\n')}\n`
+  })
+  return `# Errors\n\n${made('core/errors.ts')}\nEvery failure has one of these codes: in logs, in answers to senders, as the reason in metrics.\n\n${sections.join('\n')}`
+}
+
+function metricsPage(): string {
+  const rows = ownFamilies.map(({ name, type, labels, help }) => {
+    const names = labels.map(label => `\`${label}\``).join(', ')
+    return `| \`${name}\` | ${type} | ${names} | ${help.replaceAll('|', '\\|')} |`
+  })
+  return `# Metrics of Kymo itself
+
+${made('telemetry/families.ts')}
+Served on \`http://localhost:8888/metrics\` in the Prometheus text format. \`service.telemetry.metrics\` sets the address,
+and \`level: none\` turns the page off.
+
+Items are spans, log records and data points. The \`otelcol_*\` names are those of the OpenTelemetry Collector, so that its
+dashboards go on working. The \`kymo_*\` names are the books: at every component, in + created + recovered = out +
+delivered + dropped + rejected + dead_lettered + lost + returned + held. \`kymo_books_unbalanced\` says how many of these
+equations do not hold.
+
+Where an item went, and why:
+
+\`\`\`
+sum by (component, direction, reason) (kymo_component_items_total{direction=~"dropped|rejected|lost"})
+\`\`\`
+
+| Metric | Type | Labels | What it says |
+|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+/** The pages, by path from the root. */
+export const pages: ReadonlyMap<string, string> = new Map([
+  ['docs/errors.md', errorsPage()],
+  ['docs/metrics.md', metricsPage()],
+])
+
+if (import.meta.main) {
+  for (const [path, text] of pages) writeFileSync(join(import.meta.dirname, '..', path), text)
+}

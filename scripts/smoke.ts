@@ -1,0 +1,83 @@
+/**
+ * `npm run smoke`: does the bundle do its job? Starts it with the built-in configuration on free ports, sends a span, reads
+ * the admin server, stops it, and holds start time and idle memory to their limits.
+ */
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+
+const limits = { startMilliseconds: 1000, idleMebibytes: 90 }
+
+/** ResourceSpans with `service.name` and one span called hello. */
+const request = Buffer.from(
+  '0a410a180a160a0c736572766963652e6e616d6512060a046375726c12251223' +
+    '0a106d792d66697273742d747261636569641208' +
+    '7370616e696430312a0568656c6c6f',
+  'hex',
+)
+
+function freePort(): Promise<number> {
+  return new Promise(resolve => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+function check(what: string, right: boolean): void {
+  process.stdout.write(`${right ? 'ok  ' : 'FAIL'} ${what}\n`)
+  if (!right) process.exitCode = 1
+}
+
+/** Resident memory in MiB, as the system counts it. */
+function residentOf(pid: number): number {
+  const kibibytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return Number(kibibytes) / 1024
+}
+
+const [grpc, http, admin] = await Promise.all([freePort(), freePort(), freePort()])
+const flags = ['--max-semi-space-size=16', '--min-semi-space-size=1']
+const bundle = join(import.meta.dirname, '../dist/kymo.mjs')
+const sets = [
+  `receivers.otlp.protocols.grpc.endpoint=localhost:${grpc}`,
+  `receivers.otlp.protocols.http.endpoint=localhost:${http}`,
+  `service.telemetry.metrics.readers=[{pull: {exporter: {prometheus: {host: localhost, port: ${admin}}}}}]`,
+  'service.telemetry.logs.encoding=json',
+]
+const child = spawn(process.execPath, [...flags, bundle, ...sets.flatMap(set => ['--set', set])])
+let shown = ''
+let log = ''
+child.stdout.on('data', chunk => (shown += String(chunk)))
+child.stderr.on('data', chunk => (log += String(chunk)))
+const ended = new Promise<number | null>(resolve => child.on('close', resolve))
+
+const seconds = (n: number) => new Promise(resolve => setTimeout(resolve, n * 1000))
+const get = (path: string) => fetch(`http://localhost:${admin}${path}`)
+
+for (let tries = 0; tries < 100 && !log.includes('everything is ready') && child.exitCode === null; tries++)
+  await seconds(0.1)
+const started = Number(/"milliseconds":(\d+)/.exec(log)?.[1])
+check(`ready after ${started} ms (limit ${limits.startMilliseconds})`, started <= limits.startMilliseconds)
+
+if (started > 0) {
+  await seconds(2)
+  if (process.platform === 'linux') {
+    const resident = residentOf(child.pid ?? 0)
+    check(`idle at ${resident.toFixed(1)} MiB (limit ${limits.idleMebibytes})`, resident <= limits.idleMebibytes)
+  }
+  check('/health/ready answers 200', (await get('/health/ready')).status === 200)
+  const headers = { 'content-type': 'application/x-protobuf' }
+  const sent = await fetch(`http://localhost:${http}/v1/traces`, { method: 'POST', headers, body: request })
+  check('a span is taken', sent.status === 200)
+  await seconds(0.3)
+  check('it is shown with its enrichment', shown.includes('hello') && shown.includes('k8s.cluster.name=local'))
+  const metrics = await (await get('/metrics')).text()
+  check('it is counted', metrics.includes('otelcol_exporter_sent_spans{exporter="debug"} 1'))
+  check('the books balance', metrics.includes('kymo_books_unbalanced 0'))
+}
+child.kill('SIGTERM')
+const code = await ended
+check(`ends with 0 on SIGTERM (${code})`, code === 0)
+if (process.exitCode === 1) process.stdout.write(log)

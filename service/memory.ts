@@ -1,0 +1,128 @@
+/** What the process finds out about memory, and what it does when there is too little. */
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { totalmem } from 'node:os'
+import { runInNewContext } from 'node:vm'
+import type { Budget } from '../core/budget.ts'
+import type { Logger } from '../core/logger.ts'
+import type { MemoryFacts, MemoryPlan } from '../core/memory.ts'
+
+const mebibyte = 1024 * 1024
+
+/** What is known before anything runs. `windows` is what peers may send unasked until listeners know better. */
+export function surveyMemory(): MemoryFacts {
+  const physical = totalmem()
+  const limit = process.constrainedMemory()
+  return {
+    physical,
+    // Without a limit the answer is 0 or a number beyond any machine.
+    container: limit > 0 && limit < physical ? limit : undefined,
+    baseline: process.memoryUsage.rss(),
+    young: youngGeneration([...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')]),
+    windows: 16 * mebibyte,
+  }
+}
+
+/** Most bytes V8 keeps for young objects: three semi-spaces, as large as the options or the heap's limit make them. */
+export function youngGeneration(options: readonly string[]): number {
+  for (const option of options) {
+    const size = /^--max[-_]semi[-_]space[-_]size=(\d+)$/.exec(option)?.[1]
+    if (size !== undefined) return 3 * Number(size) * mebibyte
+  }
+  return Math.min(3 * 16 * mebibyte, getHeapStatistics().heap_size_limit / 16)
+}
+
+/** What the watch looks at and does; another one in tests. */
+export interface MemorySenses {
+  rss(): number
+  /** Collects garbage at once. */
+  collect(): void
+}
+
+const senses: MemorySenses = {
+  rss: () => process.memoryUsage.rss(),
+  collect() {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    collect()
+  },
+}
+
+/** Least milliseconds between two forced collections. */
+const collectEvery = 10_000
+
+/**
+ * The second belt: samples resident memory, and closes the door while it is over the limit. What was charged may be less
+ * than what is there, because garbage waits for its collection.
+ */
+export class MemoryWatch {
+  readonly #plan: MemoryPlan
+  readonly #budget: Budget
+  readonly #log: Logger
+  readonly #senses: MemorySenses
+  #timer: NodeJS.Timeout | undefined
+  #first: NodeJS.Timeout | undefined
+  #collected = -Infinity
+  #told = false
+
+  constructor(plan: MemoryPlan, budget: Budget, log: Logger, given: MemorySenses = senses) {
+    this.#plan = plan
+    this.#budget = budget
+    this.#log = log
+    this.#senses = given
+  }
+
+  start(interval = 1000): void {
+    this.settle()
+    // What starting left behind would stay until there is load.
+    this.#first = setTimeout(() => {
+      this.#senses.collect()
+      this.settle()
+    }, interval)
+    this.#first.unref()
+    this.#timer = setInterval(() => this.check(), interval)
+    this.#timer.unref()
+  }
+
+  /** Takes what the process holds without data as the baseline. */
+  settle(): void {
+    this.#plan.measured({ baseline: Math.max(0, this.#senses.rss() - this.#budget.used) })
+  }
+
+  stop(): void {
+    clearTimeout(this.#first)
+    clearInterval(this.#timer)
+  }
+
+  /** Looks once. */
+  check(now = performance.now()): void {
+    const { hard, soft } = this.#plan
+    const budget = this.#budget
+    const rss = this.#senses.rss()
+    if (rss <= (budget.pressed ? soft : hard)) {
+      this.#open(rss)
+      return
+    }
+    if (now - this.#collected >= collectEvery) {
+      this.#collected = now
+      this.#senses.collect()
+    }
+    // With nothing left to give back, a closed door would stay closed: what is over belongs to the process itself.
+    if (budget.used < budget.limit / 100) {
+      if (!this.#told) this.#log.warn({ rss, limit: hard }, 'memory is over its limit although no data is held')
+      this.#told = true
+      this.#open(rss)
+      return
+    }
+    if (budget.pressed) return
+    budget.pressed = true
+    this.#log.warn({ rss, limit: hard, held: budget.used }, 'memory is over its limit; new data is refused')
+  }
+
+  #open(rss: number): void {
+    if (!this.#budget.pressed) return
+    this.#budget.pressed = false
+    this.#log.info({ rss, limit: this.#plan.hard }, 'new data is taken again')
+    // Wakes whoever waits for room.
+    this.#budget.release(0)
+  }
+}

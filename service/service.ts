@@ -1,0 +1,211 @@
+/** One process: what it offers to components, the graph, the admin server; started and stopped in order. */
+import { Books } from '../core/books.ts'
+import { Budget } from '../core/budget.ts'
+import type { Kind } from '../core/component.ts'
+import { Host } from '../core/host.ts'
+import type { Logger } from '../core/logger.ts'
+import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
+import type { Signal } from '../proto/signals.ts'
+import type { State, Status } from '../core/status.ts'
+import { budgetKey } from '../net/admission.ts'
+import { Listeners, listenersKey } from '../net/listeners.ts'
+import { ownFamilies } from '../telemetry/families.ts'
+import { createMetricsPage } from '../telemetry/metrics.ts'
+import { type Admin, startAdmin } from './admin.ts'
+import { ProcessMeter } from './figures.ts'
+import { MemoryWatch, surveyMemory } from './memory.ts'
+import { type ComponentView, statusDocument } from './status.ts'
+
+/** What a graph is given by the service. */
+export interface GraphSurroundings {
+  readonly host: Host
+  readonly log: Logger
+  readonly books: Books
+  readonly onStatus: (component: { kind: Kind; id: string }, status: Status, from: State) => void
+}
+
+/** What the service needs of a graph. */
+export interface RunningGraph {
+  readonly components: readonly (ComponentView & { readonly kind: Kind })[]
+  start(): Promise<void>
+  stop(deadline: number): Promise<{ lost: number }>
+  exporters(): readonly {
+    readonly id: string
+    readonly signal: Signal
+    readonly queueSize: number
+    readonly queueCapacity: number
+    readonly inFlight: number
+    readonly lastSuccess?: number
+  }[]
+}
+
+/** What one service is made of. */
+export interface ServicePlan {
+  /** Makes the graph; it does not start it. */
+  readonly graph: (surroundings: GraphSurroundings) => RunningGraph
+  readonly log: Logger
+  readonly version: string
+  readonly admin: {
+    /** `host:port`. */
+    readonly endpoint: string
+    /** Whether `/metrics` is served. */
+    readonly metrics: boolean
+  }
+}
+
+/** Where a service is in its life. */
+export type Phase = 'created' | 'starting' | 'running' | 'stopping' | 'stopped'
+
+/** One running configuration. */
+export class Service {
+  readonly books = new Books()
+  readonly budget = new Budget(0)
+  readonly memory: MemoryPlan
+  readonly #plan: ServicePlan
+  readonly #log: Logger
+  readonly #listeners = new Listeners()
+  readonly #meter = new ProcessMeter()
+  readonly #watch: MemoryWatch
+  readonly #created = Date.now()
+  #graph: RunningGraph | undefined
+  #admin: Admin | undefined
+  #phase: Phase = 'created'
+  #faults = 0
+
+  constructor(plan: ServicePlan) {
+    this.#plan = plan
+    this.#log = plan.log.child('service')
+    this.memory = new MemoryPlan(this.budget, surveyMemory())
+    this.#watch = new MemoryWatch(this.memory, this.budget, this.#log)
+  }
+
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  /** Where the admin server listens. */
+  get adminAddress(): string | undefined {
+    return this.#admin?.address
+  }
+
+  /** Counts a fault of Kymo itself. */
+  countFault(): void {
+    this.#faults++
+  }
+
+  /** Starts everything. What goes wrong is thrown, and what had started is stopped again. */
+  async start(): Promise<void> {
+    this.#phase = 'starting'
+    try {
+      // First, so that health can be asked for while the rest starts.
+      this.#admin = await this.#startAdmin()
+      const host = new Host()
+        .provide(budgetKey, this.budget)
+        .provide(memoryPlanKey, this.memory)
+        .provide(listenersKey, this.#listeners)
+      const { log } = this.#plan
+      this.#graph = this.#plan.graph({
+        host,
+        log,
+        books: this.books,
+        onStatus: (component, status, from) => this.#statusChanged(component, status, from),
+      })
+      await this.#graph.start()
+    } catch (error) {
+      await this.stop(1000)
+      throw error
+    }
+    this.#watch.start()
+    this.#phase = 'running'
+    this.#announce()
+  }
+
+  /** Stops from the front to the back within `deadline` milliseconds. Resolves to the number of items lost. */
+  async stop(deadline: number): Promise<{ lost: number }> {
+    this.#phase = 'stopping'
+    const { lost } = (await this.#graph?.stop(deadline)) ?? { lost: 0 }
+    this.#watch.stop()
+    if (lost > 0) this.#log.error({ items: lost, by: this.#losses() }, 'stopped; not all could be delivered')
+    await this.#admin?.close()
+    await this.#listeners.close()
+    this.#phase = 'stopped'
+    return { lost }
+  }
+
+  /** The status document. */
+  status(): object {
+    return statusDocument({
+      version: this.#plan.version,
+      phase: this.#phase,
+      started: this.#created,
+      figures: this.#meter.read(),
+      budget: this.budget,
+      plan: this.memory,
+      components: this.#graph?.components ?? [],
+      queues: this.#graph?.exporters() ?? [],
+      books: this.books,
+      faults: this.#faults,
+    })
+  }
+
+  #startAdmin(): Promise<Admin> {
+    const { admin, version } = this.#plan
+    const metrics = createMetricsPage(ownFamilies, {
+      books: this.books,
+      budget: this.budget,
+      memory: this.memory,
+      version,
+      process: () => this.#meter.read(),
+      exporters: () => this.#graph?.exporters() ?? [],
+      components: () => this.#graph?.components ?? [],
+      faults: () => this.#faults,
+    })
+    const pages = {
+      metrics: admin.metrics ? metrics : undefined,
+      ready: () => ({ ready: this.#phase === 'running', phase: this.#phase }),
+      status: () => this.status(),
+    }
+    return startAdmin(admin.endpoint, pages, this.#listeners)
+  }
+
+  #announce(): void {
+    const { hard, tight } = this.memory
+    const milliseconds = Math.round(performance.now())
+    const fields = { admin: `http://${this.adminAddress}`, milliseconds, memory_limit: hard, budget: this.budget.limit }
+    this.#log.info(fields, 'everything is ready; taking data')
+    if (tight) {
+      this.#log.warn(
+        { limit: hard, least: this.budget.limit },
+        'the memory limit leaves less than data needs; raise it, or expect senders to be asked to come again',
+      )
+    }
+  }
+
+  #statusChanged({ kind, id }: { kind: Kind; id: string }, status: Status, from: State): void {
+    const fields = { kind, id, from, error: status.lastError }
+    const log = this.#log
+    switch (status.state) {
+      case 'PermanentError':
+      case 'FatalError':
+        log.error(fields, `${kind} ${id} is in state ${status.state}`)
+        return
+      case 'RecoverableError':
+        log.warn(fields, `${kind} ${id} is in state ${status.state}`)
+        return
+      case 'OK':
+        if (from === 'RecoverableError') log.info({ kind, id }, `${kind} ${id} has recovered`)
+        return
+      default:
+        log.debug({ kind, id, from }, `${kind} ${id} is in state ${status.state}`)
+    }
+  }
+
+  /** Who lost how much, by reason. */
+  #losses(): Record<string, number> {
+    const losses: Record<string, number> = {}
+    for (const { name, lost } of this.books.nodes)
+      for (const { reason, value } of lost.all())
+        if (value > 0) losses[`${name.kind} ${name.id} (${name.signal}): ${reason}`] = value
+    return losses
+  }
+}

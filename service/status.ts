@@ -1,0 +1,117 @@
+/** The status document: one answer to what runs, how it is, and where every item went. */
+import type { Books, NodeBooks, Reasons } from '../core/books.ts'
+import type { Budget } from '../core/budget.ts'
+import type { MemoryPlan } from '../core/memory.ts'
+import type { Status } from '../core/status.ts'
+import type { ProcessFigures, QueueFigures } from '../telemetry/families.ts'
+
+/** A component as the graph shows it. */
+export interface ComponentView {
+  readonly kind: string
+  readonly id: string
+  readonly type: string
+  readonly pipeline: string | undefined
+  readonly status: Status
+}
+
+/** What the document is made of. */
+export interface StatusSources {
+  readonly version: string
+  readonly phase: string
+  /** Milliseconds since the epoch. */
+  readonly started: number
+  readonly figures: ProcessFigures
+  readonly budget: Budget
+  readonly plan: MemoryPlan
+  readonly components: readonly ComponentView[]
+  readonly queues: readonly (QueueFigures & { readonly lastSuccess?: number })[]
+  readonly books: Books
+  readonly faults: number
+}
+
+/** Makes the document. Names are as in the metrics. */
+export function statusDocument(sources: StatusSources): object {
+  const { version, phase, started, figures, budget, plan, components, queues, books, faults } = sources
+  return {
+    process: {
+      name: 'kymo',
+      version,
+      phase,
+      pid: process.pid,
+      node: process.versions.node,
+      started: time(started),
+      uptime_seconds: round(figures.uptimeSeconds),
+      cpu_seconds: round(figures.cpuSeconds),
+      internal_faults: faults,
+    },
+    memory: {
+      rss_bytes: figures.rssBytes,
+      limit_bytes: plan.hard,
+      soft_limit_bytes: plan.soft,
+      pressed: budget.pressed,
+      budget: {
+        limit_bytes: budget.limit,
+        used_bytes: budget.used,
+        peak_bytes: budget.peak,
+        refusals: budget.refusals,
+      },
+    },
+    components: components.map(({ kind, id, type, pipeline, status }) => ({
+      kind,
+      id,
+      type,
+      ...(pipeline === undefined ? {} : { pipeline }),
+      state: status.state,
+      since: time(status.since),
+      ...(status.lastError === undefined
+        ? {}
+        : { last_error: status.lastError, last_error_at: time(status.lastErrorAt) }),
+    })),
+    queues: queues.map(({ id, signal, queueSize, queueCapacity, inFlight, lastSuccess }) => ({
+      exporter: id,
+      signal,
+      size: queueSize,
+      capacity: queueCapacity,
+      in_flight: inFlight,
+      last_success: lastSuccess ? time(lastSuccess) : null,
+    })),
+    books: books.nodes.map(account),
+    books_faults: books.faults(),
+  }
+}
+
+function account(node: NodeBooks): object {
+  const { kind, id, pipeline, signal } = node.name
+  return {
+    kind,
+    id,
+    ...(pipeline === '' ? {} : { pipeline }),
+    signal,
+    in: node.in,
+    created: node.created,
+    recovered: node.recovered,
+    out: node.out,
+    delivered: node.delivered,
+    held: node.held(),
+    dropped: byReason(node.dropped),
+    rejected: byReason(node.rejected),
+    dead_lettered: byReason(node.deadLettered),
+    lost: byReason(node.lost),
+    returned: byReason(node.returned),
+    refused: byReason(node.refused),
+    ...(kind === 'receiver' ? { answered: node.answered } : {}),
+    ...(kind === 'exporter' ? { attempts: node.attempts, failed_attempts: node.failedAttempts } : {}),
+    maybe_twice: node.maybeTwice,
+    unaccounted: node.balance(),
+  }
+}
+
+function byReason(reasons: Reasons): Record<string, number> {
+  return Object.fromEntries([...reasons.all()].filter(({ value }) => value > 0).map(c => [c.reason, c.value]))
+}
+
+function time(milliseconds: number | undefined): string | null {
+  return milliseconds === undefined ? null : new Date(milliseconds).toISOString()
+}
+
+const round = (seconds: number) => Math.round(seconds * 1000) / 1000

@@ -1,0 +1,200 @@
+/** Kymo's own log: pino behind the `Logger` that components are given, with a level per module. */
+import { pino } from 'pino'
+import type { LogFields, Logger } from '../core/logger.ts'
+
+/** The levels of `service.telemetry.logs.level`, from the most to the least talkative. */
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+
+/** One of the levels above. */
+export type LogLevel = (typeof logLevels)[number]
+
+/** Repeated lines are thinned out: of equal messages within `tick` the `initial` first ones, then every `thereafter`-th. */
+export interface LogSampling {
+  /** Milliseconds. */
+  readonly tick: number
+  readonly initial: number
+  /** 0 writes no further ones. */
+  readonly thereafter: number
+}
+
+/** What is written, and how. */
+export interface LogSettings {
+  readonly level: LogLevel
+  readonly encoding: 'console' | 'json'
+  /** Levels of modules by name: a component's type or id, or a part of Kymo such as `service`. */
+  readonly modules: Readonly<Record<string, LogLevel>>
+  /** Fields on every line. */
+  readonly fields?: LogFields
+  readonly sampling?: LogSampling | undefined
+}
+
+/** Where lines go. */
+export interface LogSink {
+  write(line: string): void
+  /** Writes out what waits, before the process ends. */
+  flush(): void
+}
+
+/** Reads `info,otlp=debug`: a level for all, and levels of modules. Throws on anything else. */
+export function parseLogLevels(text: string): { level: LogLevel | undefined; modules: Record<string, LogLevel> } {
+  let level: LogLevel | undefined
+  const modules: Record<string, LogLevel> = {}
+  for (const part of text.split(',')) {
+    const words = part.trim()
+    if (words === '') continue
+    const cut = words.lastIndexOf('=')
+    const found = logLevels.find(
+      name =>
+        name ===
+        words
+          .slice(cut + 1)
+          .trim()
+          .toLowerCase(),
+    )
+    if (found === undefined) {
+      throw new Error(`\`${words}\` is no log level; write ${logLevels.join(', ')}, or \`module=level\``)
+    }
+    if (cut === -1) level = found
+    else modules[words.slice(0, cut).trim()] = found
+  }
+  return { level, modules }
+}
+
+const syncPeriod = 1000
+
+/**
+ * Writes to standard error (or another stream or file) without waiting, except in the first second, so that what goes
+ * wrong at start is on the screen before the process ends.
+ */
+export function openSink(path = 'stderr'): LogSink {
+  const dest = path === 'stderr' ? 2 : path === 'stdout' ? 1 : path
+  const first = pino.destination({ dest, sync: true })
+  const started = performance.now()
+  // A reader that stands still costs lines, never memory.
+  const open = () => pino.destination({ dest, sync: false, maxLength: 1 << 20 })
+  let later: ReturnType<typeof open> | undefined
+  // Whoever read our lines is gone: there is nobody to tell.
+  const ignore = () => {}
+  first.on('error', ignore)
+  return {
+    write(line) {
+      if (later === undefined) {
+        if (performance.now() - started < syncPeriod) {
+          first.write(line)
+          return
+        }
+        later = open()
+        later.on('error', ignore)
+      }
+      later.write(line)
+    },
+    flush() {
+      try {
+        later?.flushSync()
+      } catch {
+        ignore()
+      }
+    },
+  }
+}
+
+/** A logger that writes to `sink` what `settings` ask for. */
+export function createLogger(settings: LogSettings, sink: LogSink): Logger {
+  const { encoding, fields = {} } = settings
+  const destination = encoding === 'json' ? sink : { write: (line: string) => sink.write(toConsole(line)) }
+  const root = pino(
+    {
+      level: settings.level,
+      base: fields,
+      timestamp: () => `,"ts":"${new Date().toISOString()}"`,
+      formatters: { level: label => ({ level: label }) },
+      serializers: { error: (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : error) },
+    },
+    destination,
+  )
+  return new ModuleLogger(root, '', settings, settings.sampling && new Sampler(settings.sampling))
+}
+
+/** The logger of one module. */
+class ModuleLogger implements Logger {
+  readonly #pino: pino.Logger
+  readonly #module: string
+  readonly #settings: LogSettings
+  readonly #sampler: Sampler | undefined
+
+  constructor(logger: pino.Logger, module: string, settings: LogSettings, sampler: Sampler | undefined) {
+    this.#pino = logger
+    this.#module = module
+    this.#settings = settings
+    this.#sampler = sampler
+  }
+
+  error(fields: LogFields, message: string): void {
+    this.#write('error', fields, message)
+  }
+
+  warn(fields: LogFields, message: string): void {
+    this.#write('warn', fields, message)
+  }
+
+  info(fields: LogFields, message: string): void {
+    this.#write('info', fields, message)
+  }
+
+  debug(fields: LogFields, message: string): void {
+    this.#write('debug', fields, message)
+  }
+
+  child(module: string, fields: LogFields = {}): Logger {
+    const path = this.#module === '' ? module : `${this.#module}.${module}`
+    const { modules } = this.#settings
+    // A component's logger is found by its place, its id, or its type.
+    const names = [path, module, module.split('/')[0]]
+    const name = names.find(name => Object.hasOwn(modules, name))
+    const level = name === undefined ? this.#pino.level : modules[name]
+    const logger = this.#pino.child(fields, { level }).child({ module: path })
+    return new ModuleLogger(logger, path, this.#settings, this.#sampler)
+  }
+
+  #write(level: LogLevel, fields: LogFields, message: string): void {
+    if (!this.#pino.isLevelEnabled(level)) return
+    if (this.#sampler !== undefined && !this.#sampler.passes(`${level} ${this.#module} ${message}`)) return
+    this.#pino[level](fields, message)
+  }
+}
+
+/** Counts equal lines per tick. */
+class Sampler {
+  readonly #sampling: LogSampling
+  readonly #counts = new Map<string, number>()
+  #until = 0
+
+  constructor(sampling: LogSampling) {
+    this.#sampling = sampling
+  }
+
+  passes(key: string): boolean {
+    const { tick, initial, thereafter } = this.#sampling
+    const now = performance.now()
+    if (now >= this.#until) {
+      this.#counts.clear()
+      this.#until = now + tick
+    }
+    const count = (this.#counts.get(key) ?? 0) + 1
+    this.#counts.set(key, count)
+    if (count <= initial) return true
+    return thereafter > 0 && (count - initial) % thereafter === 0
+  }
+}
+
+/** One JSON line as a person reads it: time, level, module, message, the fields; texts of several lines come below. */
+function toConsole(line: string): string {
+  const { ts, level, module, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
+  const [message, ...below] = String(msg).split('\n')
+  const words = [String(ts), String(level).padEnd(5), ...(module === undefined ? [] : [`[${String(module)}]`]), message]
+  for (const [key, value] of Object.entries(fields)) {
+    if (typeof value === 'string' && value.includes('\n')) below.push(...`${key}: ${value}`.split('\n'))
+    else words.push(`${key}=${typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)}`)
+  }
+  return `${words.join('  ')}\n${below.map(text => `  ${text}\n`).join('')}`
+}

@@ -1,0 +1,127 @@
+/** Cutting, merging and parting of random batches: test/properties/batch.test.ts. */
+import { expect, test } from 'vitest'
+import { Batch, type Context, mergeBatches } from '../../core/batch.ts'
+import { Budget } from '../../core/budget.ts'
+import { Delivery, type Outcome } from '../../core/delivery.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import { Lease } from '../../core/lease.ts'
+import { readRequest } from '../../proto/request.ts'
+import { namesOf } from '../support/batches.ts'
+import { names, tracesRequest } from '../support/otlp-bytes.ts'
+
+const context: Context = { receiver: 'otlp', transport: 'grpc', peer: undefined, metadata: undefined, auth: undefined }
+
+interface Held {
+  readonly batch: Batch
+  readonly outcome: Outcome[]
+}
+
+function made(budget: Budget, body: Buffer, from = context): Held {
+  const outcome: Outcome[] = []
+  const request = readRequest('traces', body)
+  const delivery = new Delivery(request.items, one => outcome.push(one))
+  budget.charge(body.length)
+  const lease = new Lease(budget, body.length, request.items)
+  return { batch: Batch.of('traces', request, from, delivery, lease), outcome }
+}
+
+const turn = () => new Promise(resolve => setImmediate(resolve))
+
+const small = (budget: Budget, items: number, from = context) =>
+  made(budget, tracesRequest([{ spans: names('s', items) }]), from)
+
+test.each<[string, (batch: Batch) => void, object]>([
+  ['accepted', batch => batch.accept(), { kind: 'success' }],
+  ['accepted with a warning', batch => batch.accept('mind'), { kind: 'success', warning: 'mind' }],
+  ['dropped', batch => batch.drop(), { kind: 'success' }],
+  ['rejected', batch => batch.reject('bad'), { kind: 'rejected', reason: 'bad' }],
+  [
+    'refused',
+    batch => batch.refuse(new DeliveryError('DELIVERY_BUSY', 'retry', 'later', { retryAfter: 5 })),
+    { kind: 'refused', retryAfter: 5 },
+  ],
+  ['acknowledged and then released', batch => (batch.acknowledge(), batch.release()), { kind: 'success' }],
+])('a batch of several requests that is %s ends each of them and gives all memory back', async (_, end, outcome) => {
+  const budget = new Budget(1 << 20)
+  const parts = [small(budget, 3), small(budget, 5)]
+  end(mergeBatches(parts.map(part => part.batch)))
+  await turn()
+  for (const part of parts) expect(part.outcome).toEqual([expect.objectContaining(outcome)])
+  expect(budget.used).toBe(0)
+})
+
+test('an acknowledged batch keeps its bytes until it is released', async () => {
+  const budget = new Budget(1 << 20)
+  const { batch, outcome } = small(budget, 3)
+  batch.acknowledge()
+  await turn()
+  expect(outcome).toHaveLength(1)
+  expect(budget.used).toBe(batch.byteLength)
+  batch.release()
+  expect(budget.used).toBe(0)
+})
+
+test('one item kept of 4 MiB holds 4 MiB until it is compacted, then its own bytes', () => {
+  const budget = new Budget(1 << 30)
+  const big = [{ spans: ['x'.repeat(4 << 20)] }, { namespace: 'shop', spans: ['kept'] }]
+  const { batch } = made(budget, tracesRequest(big))
+  const [kept, rest] = batch.partition(group => group.size < 1000)
+  rest?.drop()
+  expect(kept?.retainedBytes).toBeGreaterThan(4 << 20)
+  const compact = kept?.compacted()
+  expect(compact?.retainedBytes).toBe(compact?.byteLength)
+  expect(budget.used).toBe(compact?.byteLength)
+  expect(compact && namesOf(compact)).toEqual(['kept'])
+  expect(compact?.groups[0].bytes.buffer.byteLength).toBeLessThan(1000)
+})
+
+test('requests that share a buffer are charged for it once', () => {
+  const budget = new Budget(1 << 20)
+  const { batch } = small(budget, 4)
+  const [head, rest] = batch.cut(2)
+  expect(mergeBatches([head, rest as Batch]).retainedBytes).toBe(batch.byteLength)
+})
+
+test('newly made bytes are charged to the first request and given back with it', () => {
+  const budget = new Budget(1 << 20)
+  const { batch } = small(budget, 1)
+  const edited = batch.withGroups(batch.groups, 77)
+  expect(budget.used).toBe(batch.byteLength + 77)
+  edited.accept()
+  expect(budget.used).toBe(0)
+})
+
+test('detached, the senders have heard success and nobody can be asked again', async () => {
+  const budget = new Budget(1 << 20)
+  const { batch, outcome } = small(budget, 2)
+  expect(batch.refusable).toBe(true)
+  const own = batch.detached()
+  await turn()
+  expect(outcome).toEqual([{ kind: 'success', warning: undefined }])
+  expect([own.refusable, own.withdrawn]).toEqual([false, false])
+  own.reject('nobody hears it')
+  expect(budget.used).toBe(0)
+})
+
+test('a merged batch is withdrawn when all its senders are, and refusable while all are', () => {
+  const budget = new Budget(1 << 20)
+  const [a, b] = [small(budget, 1).batch, small(budget, 1).batch]
+  const both = mergeBatches([a, b])
+  const gone = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'gone')
+  a.shares[0].delivery.withdraw(gone)
+  expect([both.withdrawn, both.refusable]).toEqual([false, true])
+  b.shares[0].delivery.withdraw(gone)
+  expect(both.withdrawn).toBe(true)
+  expect(mergeBatches([a, b.detached()]).refusable).toBe(false)
+})
+
+test('of several contexts the merged batch keeps what they have in common', () => {
+  const budget = new Budget(1 << 20)
+  const metadata = new Map([['tenant', ['a']]])
+  const from = { ...context, peer: '10.0.0.1:5', metadata }
+  const one = small(budget, 1, from).batch
+  const two = small(budget, 1, { ...from, peer: '10.0.0.2:5' }).batch
+  expect(mergeBatches([one, two]).context).toEqual({ ...from, peer: undefined })
+  expect(mergeBatches([one, two.withContext(context)]).context.metadata).toBeUndefined()
+  expect(mergeBatches([one]).context).toBe(from)
+})

@@ -1,0 +1,112 @@
+import { expect, test } from 'vitest'
+import { Books, type NodeBooks, Reasons } from '../../core/books.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import type { Outcome } from '../../core/delivery.ts'
+
+const named = (kind: NodeBooks['name']['kind'], id: string, pipeline = '') =>
+  ({ kind, id, pipeline, signal: 'traces' }) as const
+
+test.each<[string, (node: NodeBooks) => void, number]>([
+  ['nothing came, nothing went', () => {}, 0],
+  ['what came went out', node => ((node.in = 5), (node.out = 5)), 0],
+  ['what was dropped is accounted for', node => ((node.in = 5), (node.dropped.of('x').value = 5)), 0],
+  ['what is held is accounted for', node => ((node.in = 5), (node.held = () => 5)), 0],
+  [
+    'every way to end counts once',
+    node => {
+      node.in = 28
+      node.out = 1
+      node.delivered = 2
+      node.dropped.of('a').value = 3
+      node.rejected.of('b').value = 4
+      node.lost.of('c').value = 5
+      node.deadLettered.of('d').value = 6
+      node.returned.of('e').value = 7
+    },
+    0,
+  ],
+  ['what was made or found here counts as come', node => ((node.created = 2), (node.recovered = 3), (node.out = 5)), 0],
+  ['refused at the door was never in', node => (node.refused.of('memory').value = 9), 0],
+  ['attempts and duplicates are counted apart', node => ((node.attempts = 4), (node.maybeTwice = 2)), 0],
+  ['an item that vanished is missed', node => ((node.in = 5), (node.out = 4)), 1],
+  ['an item out of nowhere shows', node => ((node.in = 4), (node.out = 5)), -1],
+])('%s', (_, move, balance) => {
+  const books = new Books()
+  const node = books.node(named('processor', 'batch', 'traces/in'))
+  move(node)
+  expect(node.balance()).toBe(balance)
+  expect(books.faults()).toEqual(balance === 0 ? [] : [`processor batch (traces/in): ${balance} items unaccounted for`])
+})
+
+/** Ten items from a receiver over one edge to an exporter that has them. */
+function moved() {
+  const books = new Books()
+  const receiver = books.node(named('receiver', 'otlp'))
+  const exporter = books.node(named('exporter', 'otlp/out'))
+  const edge = books.edge(receiver, exporter)
+  receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 10
+  return { books, receiver, exporter, edge }
+}
+
+test.each<[string, (parts: ReturnType<typeof moved>) => void, string[]]>([
+  ['an edge carries what went out', () => {}, []],
+  [
+    'what stands on the edge is neither here nor there',
+    ({ receiver, edge }) => ((receiver.in = receiver.out = 13), (edge.held = () => 3)),
+    [],
+  ],
+  [
+    'what was refused at the door came over the edge',
+    ({ receiver, exporter, edge }) => (
+      (receiver.in = receiver.out = edge.carried = 12),
+      (exporter.refused.of('queue_full').value = 2)
+    ),
+    [],
+  ],
+  [
+    'a branch of a fan-out that got nothing is missed',
+    ({ books, receiver }) => void books.edge(receiver, books.node(named('exporter', 'debug'))),
+    ['edge otlp to debug: carried 0 of 10 items'],
+  ],
+  [
+    'what came over an edge and did not come in is missed',
+    ({ receiver, edge }) => (receiver.in = receiver.out = edge.carried = 11),
+    ['edges into exporter otlp/out (traces): 1 items unaccounted for'],
+  ],
+])('%s', (_, change, faults) => {
+  const parts = moved()
+  change(parts)
+  expect(parts.books.faults()).toEqual(faults)
+})
+
+test.each<[Outcome, object, number]>([
+  [{ kind: 'success', warning: undefined }, { accepted: 10, rejected: 0, refused: 0 }, 0],
+  [{ kind: 'partial', rejected: 3, reason: 'bad' }, { accepted: 7, rejected: 3, refused: 0 }, 0],
+  [{ kind: 'rejected', reason: 'bad' }, { accepted: 0, rejected: 10, refused: 0 }, 0],
+  [
+    {
+      kind: 'refused',
+      error: new DeliveryError('DELIVERY_BUSY', 'retry', 'later'),
+      retryAfter: 0,
+      mayBeSentTwice: 4,
+    },
+    { accepted: 0, rejected: 0, refused: 10 },
+    4,
+  ],
+])('a receiver counts what its sender heard: $kind', (outcome, answered, maybeTwice) => {
+  const node = new Books().node(named('receiver', 'otlp'))
+  node.tally(10, outcome)
+  expect(node).toMatchObject({ answered, maybeTwice })
+})
+
+test('a reason is one counter however often it is asked for', () => {
+  const reasons = new Reasons()
+  reasons.of('full').value += 2
+  reasons.of('full').value += 3
+  reasons.of('expired')
+  expect(reasons.total).toBe(5)
+  expect([...reasons.all()]).toEqual([
+    { reason: 'full', value: 5 },
+    { reason: 'expired', value: 0 },
+  ])
+})

@@ -1,0 +1,91 @@
+import { mkdtempSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { ListenError, Listeners, parseEndpoint } from '../../net/listeners.ts'
+
+let listeners = new Listeners()
+afterEach(async () => {
+  await listeners.close()
+  listeners = new Listeners()
+})
+
+const says = (text: string) => (socket: Socket) => void socket.end(text)
+const hears = (where: { port: number; host?: string } | { path: string }) =>
+  new Promise<string>((resolve, reject) => {
+    const socket = connect(where)
+    let text = ''
+    socket.setEncoding('utf8').on('data', chunk => (text += String(chunk)))
+    socket.on('end', () => resolve(text)).on('error', reject)
+  })
+
+test.each([
+  ['127.0.0.1:4317', 'tcp', { host: '127.0.0.1', port: 4317 }],
+  [':4317', 'tcp', { host: undefined, port: 4317 }],
+  [':4317', 'tcp4', { host: '0.0.0.0', port: 4317 }],
+  ['[::1]:4317', 'tcp', { host: '::1', port: 4317 }],
+  ['localhost:0', 'tcp', { host: '127.0.0.1', port: 0 }],
+  ['gateway.example:4318', 'tcp', { host: 'gateway.example', port: 4318 }],
+  ['/run/kymo.sock', 'unix', { path: '/run/kymo.sock' }],
+  ['unix:///run/kymo.sock', 'tcp', { path: '/run/kymo.sock' }],
+  ['localhost', 'tcp', undefined],
+  ['localhost:port', 'tcp', undefined],
+  ['localhost:99999', 'tcp', undefined],
+  ['::1:4317', 'tcp', undefined],
+  ['', 'unix', undefined],
+])('the endpoint %s over %s is read', (endpoint, transport, address) => {
+  expect(parseEndpoint(endpoint, transport)).toEqual(address)
+})
+
+test('a handler takes another one over without closing the port, and only the last one closes it', async () => {
+  const first = await listeners.listen('127.0.0.1:0', says('first'), 'otlp')
+  expect(await hears({ port: first.port })).toBe('first')
+  const second = await listeners.listen(first.address, says('second'), 'otlp')
+  await first.close()
+  expect(await hears({ port: first.port })).toBe('second')
+  await second.close()
+  await expect(hears({ port: first.port })).rejects.toThrow('ECONNREFUSED')
+})
+
+test('a connection that was accepted outlives the port', async () => {
+  const sockets: Socket[] = []
+  const binding = await listeners.listen('127.0.0.1:0', socket => void sockets.push(socket), 'otlp')
+  const text = hears({ port: binding.port })
+  while (sockets.length === 0) await new Promise(resolve => setImmediate(resolve))
+  await binding.close()
+  sockets[0].end('still here')
+  expect(await text).toBe('still here')
+})
+
+test('a port of another component, or of another process, is an error that names address and component', async () => {
+  const { address } = await listeners.listen('127.0.0.1:0', says('mine'), 'otlp/a')
+  const twice = listeners.listen(address, says('yours'), 'otlp/b')
+  await expect(twice).rejects.toThrow(ListenError)
+  await expect(twice).rejects.toThrow(`otlp/b: cannot listen on ${address}: otlp/a listens there already`)
+  const elsewhere = new Listeners().listen(address, says('theirs'), 'otlp')
+  await expect(elsewhere).rejects.toThrow(`otlp: cannot listen on ${address}: the port is in use`)
+})
+
+test.each([
+  ['nowhere', 'is no address'],
+  ['192.0.2.1:0', 'this machine has no such address'],
+])('listening on %s says what is wrong', async (endpoint, message) => {
+  await expect(listeners.listen(endpoint, says(''), 'otlp')).rejects.toThrow(message)
+})
+
+test('a port that was closed can be opened again', async () => {
+  const first = await listeners.listen('127.0.0.1:0', says('first'), 'otlp')
+  await first.close()
+  const again = await listeners.listen(first.address, says('again'), 'other')
+  expect(await hears({ port: again.port })).toBe('again')
+})
+
+test('unix sockets and IPv6 are listened on', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'kymo-')), 'socket')
+  await listeners.listen(path, says('unix'), 'otlp', 'unix')
+  expect(await hears({ path })).toBe('unix')
+  const { port, address } = await listeners.listen('[::1]:0', says('six'), 'otlp')
+  expect(address).toBe(`[::1]:${port}`)
+  expect(await hears({ port, host: '::1' })).toBe('six')
+})

@@ -1,0 +1,180 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Batch, mergeBatches } from '../../core/batch.ts'
+import { Budget } from '../../core/budget.ts'
+import { Delivery, type Outcome } from '../../core/delivery.ts'
+import { Lease } from '../../core/lease.ts'
+import { encodeGroups, groupsSize } from '../../proto/group.ts'
+import { readRequest } from '../../proto/request.ts'
+import { type FlatItem, countOf, flatten, requests, type Sample } from '../support/otlp.ts'
+
+const runs = { numRuns: 300 }
+
+/** A batch as a receiver makes it, and what came of its delivery. */
+function receive({ signal, body }: Sample, budget: Budget): { batch: Batch; outcomes: Outcome[] } {
+  const outcomes: Outcome[] = []
+  const request = readRequest(signal, body)
+  budget.charge(body.length)
+  const lease = new Lease(budget, body.length, request.items)
+  const delivery = new Delivery(request.items, outcome => outcomes.push(outcome))
+  const context = { receiver: 'otlp', transport: 'test', peer: undefined, metadata: undefined, auth: undefined }
+  return { batch: Batch.of(signal, request, context, delivery, lease), outcomes }
+}
+
+/** Samples that hold items: a batch without any is answered before it is made. */
+const samples = requests().filter(({ signal, body }) => readRequest(signal, body).items > 0)
+
+/** Items as the oracle reads them; metrics without a point are no items. */
+const itemsOf = (batch: Batch): FlatItem[] =>
+  flatten(batch.signal, encodeGroups(batch.groups)).filter(({ item }) => countOf(batch.signal, item) > 0)
+
+/** That a batch's own sums agree with what it holds. */
+function expectSound(batch: Batch): void {
+  const items = itemsOf(batch).reduce((sum, { item }) => sum + countOf(batch.signal, item), 0)
+  expect(batch.items).toBe(items)
+  expect(batch.groups.reduce((sum, group) => sum + group.items, 0)).toBe(items)
+  expect(batch.shares.reduce((sum, share) => sum + share.items, 0)).toBe(items)
+  expect(batch.shares.reduce((sum, share) => sum + share.groups, 0)).toBe(batch.groups.length)
+  expect(batch.byteLength).toBe(groupsSize(batch.groups))
+}
+
+const present = (...batches: (Batch | undefined)[]): Batch[] => batches.filter(batch => batch !== undefined)
+
+test('a batch that is cut and merged again has the same items, none twice', () => {
+  fc.assert(
+    fc.property(samples, fc.array(fc.nat(8), { maxLength: 6 }), (sample, sizes) => {
+      const { batch } = receive(sample, new Budget(1e9))
+      const before = itemsOf(batch)
+      const parts: Batch[] = []
+      let rest: Batch | undefined = batch
+      for (const size of sizes) {
+        if (rest === undefined) break
+        const [head, others]: [Batch, Batch | undefined] = rest.cut(size + 1)
+        expectSound(head)
+        expect(head.items).toBeGreaterThan(0)
+        if (sample.signal !== 'metrics') expect(head.items).toBeLessThanOrEqual(size + 1)
+        parts.push(head)
+        rest = others
+      }
+      if (rest !== undefined) parts.push(rest)
+      const merged = mergeBatches(parts)
+      expectSound(merged)
+      expect(itemsOf(merged)).toEqual(before)
+    }),
+    runs,
+  )
+})
+
+test('both parts of a partition together are the batch', () => {
+  fc.assert(
+    fc.property(samples, samples, fc.array(fc.boolean(), { minLength: 1 }), (one, other, verdicts) => {
+      const budget = new Budget(1e9)
+      const first = receive(one, budget).batch
+      const second = receive({ ...other, ...(one.signal === other.signal ? {} : one) }, budget).batch
+      const batch = mergeBatches([first, second])
+      const order = new Map(batch.groups.map((group, i) => [group, i]))
+      const passes = (i: number): boolean => verdicts[i % verdicts.length]
+      const [kept, rest] = batch.partition(group => passes(order.get(group) ?? 0))
+      for (const part of present(kept, rest)) expectSound(part)
+      const wanted = (want: boolean): FlatItem[] =>
+        batch.groups.flatMap((group, i) =>
+          passes(i) === want
+            ? flatten(batch.signal, encodeGroups([group])).filter(({ item }) => countOf(batch.signal, item) > 0)
+            : [],
+        )
+      expect(kept === undefined ? [] : itemsOf(kept)).toEqual(wanted(true))
+      expect(rest === undefined ? [] : itemsOf(rest)).toEqual(wanted(false))
+    }),
+    runs,
+  )
+})
+
+test('slices along the requests are the requests', () => {
+  fc.assert(
+    fc.property(fc.array(samples, { minLength: 1, maxLength: 5 }), fc.nat(), fc.nat(), (list, a, b) => {
+      const budget = new Budget(1e9)
+      const { signal } = list[0]
+      const batches = list.filter(sample => sample.signal === signal).map(sample => receive(sample, budget).batch)
+      const merged = mergeBatches(batches)
+      expectSound(merged)
+      const from = a % batches.length
+      const to = from + 1 + (b % (batches.length - from))
+      const slice = merged.sliceShares(from, to)
+      expectSound(slice)
+      expect(itemsOf(slice)).toEqual(batches.slice(from, to).flatMap(itemsOf))
+    }),
+    runs,
+  )
+})
+
+test('a compacted batch is the same and holds little more than its bytes', () => {
+  fc.assert(
+    fc.property(samples, fc.array(fc.boolean(), { minLength: 1 }), (sample, verdicts) => {
+      const budget = new Budget(1e9)
+      const { batch } = receive(sample, budget)
+      let i = 0
+      const [kept, rest] = batch.partition(() => verdicts[i++ % verdicts.length])
+      rest?.drop()
+      if (kept === undefined) return
+      const before = itemsOf(kept)
+      const compact = kept.compacted()
+      expectSound(compact)
+      expect(itemsOf(compact)).toEqual(before)
+      expect(compact.retainedBytes).toBeLessThanOrEqual(2 * compact.byteLength + 1)
+      expect(budget.used).toBe(compact.retainedBytes)
+      compact.accept()
+      expect(budget.used).toBe(0)
+    }),
+    runs,
+  )
+})
+
+test('however a batch is split, each delivery ends once and all memory comes back', async () => {
+  await fc.assert(
+    fc.asyncProperty(samples, fc.array(fc.tuple(fc.nat(5), fc.nat(3)), { maxLength: 5 }), async (sample, steps) => {
+      const budget = new Budget(1e9)
+      const { batch, outcomes } = receive(sample, budget)
+      let rest: Batch | undefined = batch
+      for (const [size, how] of steps) {
+        if (rest === undefined) break
+        const [head, others]: [Batch, Batch | undefined] = rest.cut(size + 1)
+        const part = head.compacted()
+        if (how === 0) part.accept()
+        else if (how === 1) part.drop()
+        else if (how === 2) part.reject('bad')
+        else {
+          part.fork()
+          part.accept()
+          part.drop()
+        }
+        rest = others
+      }
+      rest?.accept()
+      await Promise.resolve()
+      expect(outcomes.length).toBe(1)
+      expect(outcomes[0].kind).not.toBe('refused')
+      expect(budget.used).toBe(0)
+    }),
+    runs,
+  )
+})
+
+test('withGroups keeps the count and charges what was made', () => {
+  fc.assert(
+    fc.property(samples, sample => {
+      const budget = new Budget(1e9)
+      const { batch } = receive(sample, budget)
+      const resource = Buffer.alloc(0)
+      const edited = batch.withGroups(
+        batch.groups.map(group => group.withResource(resource)),
+        100,
+      )
+      expectSound(edited)
+      expect(budget.used).toBe(sample.body.length + 100)
+      for (const { resource } of itemsOf(edited)) expect(resource).toEqual({})
+      edited.accept()
+      expect(budget.used).toBe(0)
+    }),
+    runs,
+  )
+})

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest'
+import { Budget } from '../../core/budget.ts'
+import { silent } from '../../core/logger.ts'
+import { MemoryPlan } from '../../core/memory.ts'
+import { MemoryWatch, surveyMemory, youngGeneration } from '../../service/memory.ts'
+
+const mib = 1024 * 1024
+
+function watched(held: number) {
+  const budget = new Budget(0)
+  const facts = { physical: 4096 * mib, container: 1000 * mib, baseline: 50 * mib, young: 0, windows: 0 }
+  const plan = new MemoryPlan(budget, facts)
+  budget.charge(held)
+  const state = { rss: 100 * mib, collections: 0, freed: 0, warnings: 0 }
+  const log = { ...silent, warn: () => void state.warnings++ }
+  const watch = new MemoryWatch(plan, budget, log, {
+    rss: () => state.rss,
+    collect() {
+      state.collections++
+      state.rss -= state.freed
+    },
+  })
+  return {
+    budget,
+    state,
+    plan,
+    watch,
+    look: (rss: number, now = 0) => ((state.rss = rss * mib), watch.check(now), budget.pressed),
+  }
+}
+
+test('over the hard limit the door closes, and opens again under the soft one', () => {
+  const { look, budget } = watched(500 * mib)
+  expect(look(999)).toBe(false)
+  expect(look(1001)).toBe(true)
+  expect(budget.tryCharge(1)).toBe(false)
+  expect(look(900)).toBe(true)
+  expect(look(799)).toBe(false)
+  expect(budget.tryCharge(1)).toBe(true)
+})
+
+test('whoever waits for room is woken when the door opens', () => {
+  const { look, budget } = watched(500 * mib)
+  let woken = 0
+  budget.onRelease(() => woken++)
+  look(1001)
+  look(799)
+  expect(woken).toBe(1)
+})
+
+test('garbage is collected when memory is over, and not all the time', () => {
+  const { look, state } = watched(500 * mib)
+  for (let second = 0; second < 25; second++) look(1001, second * 1000)
+  expect(state.collections).toBe(3)
+  expect(state.warnings).toBe(1)
+})
+
+test('with nothing held the door stays open, or it would stay closed for ever', () => {
+  const { look, state } = watched(0)
+  expect(look(1001)).toBe(false)
+  expect(look(1001, 1000)).toBe(false)
+  expect(state.warnings).toBe(1)
+})
+
+test('the door opens when the last was given back although memory stays over', () => {
+  const { look, budget } = watched(500 * mib)
+  expect(look(1001)).toBe(true)
+  budget.release(500 * mib)
+  expect(look(1001, 1000)).toBe(false)
+})
+
+test('the baseline is what the process holds without data', () => {
+  const { watch, state, plan } = watched(500 * mib)
+  state.rss = 570 * mib
+  watch.settle()
+  expect(plan.facts.baseline).toBe(70 * mib)
+})
+
+test.each([
+  [['--max-semi-space-size=8'], 24],
+  [['--enable-source-maps', '--max_semi_space_size=4'], 12],
+])('the options %j make young objects take %i MiB at most', (options, expected) => {
+  expect(youngGeneration(options)).toBe(expected * mib)
+})
+
+test('finds out about the machine it runs on', () => {
+  const facts = surveyMemory()
+  expect(facts.baseline).toBeGreaterThan(10 * mib)
+  expect(facts.physical).toBeGreaterThan(facts.baseline)
+  expect(facts.container ?? 0).toBeLessThan(facts.physical)
+})

@@ -1,0 +1,14 @@
+/** What each component needs to run in a test: its first example, unless that would listen or send somewhere real. */
+import type { Definition } from '../../core/component.ts'
+
+/** `port` is where whatever connects connects to. */
+export function runnableConfig({ kind, type, examples }: Definition, port: number): unknown {
+  const replaced: Record<string, unknown> = {
+    'receiver otlp': {
+      protocols: { grpc: { endpoint: '127.0.0.1:0' }, http: { endpoint: '127.0.0.1:0' } },
+    },
+    'exporter otlp_grpc': { endpoint: `127.0.0.1:${port}`, tls: { insecure: true } },
+    'exporter otlp_http': { endpoint: `http://127.0.0.1:${port}` },
+  }
+  return replaced[`${kind} ${type}`] ?? examples[0].config
+}

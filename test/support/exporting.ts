@@ -1,0 +1,55 @@
+/** What an exporter needs to run by itself in a test. */
+import { Batch } from '../../core/batch.ts'
+import { Budget } from '../../core/budget.ts'
+import type { Exporter, ExporterDefinition } from '../../core/component.ts'
+import { Delivery } from '../../core/delivery.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import { Host } from '../../core/host.ts'
+import { Lease } from '../../core/lease.ts'
+import { silent } from '../../core/logger.ts'
+import { Status } from '../../core/status.ts'
+import { budgetKey } from '../../net/admission.ts'
+import { readRequest } from '../../proto/request.ts'
+import { allSignals, type Signal } from '../../proto/signals.ts'
+
+/** A batch of one request. */
+export function batchOf(body: Buffer, signal: Signal = 'traces'): Batch {
+  const request = readRequest(signal, body)
+  const context = { receiver: 'test', transport: 'test', peer: undefined, metadata: undefined, auth: undefined }
+  const lease = new Lease(new Budget(Infinity), 0, request.items)
+  return Batch.of(signal, request, context, new Delivery(request.items, undefined), lease)
+}
+
+/** An exporter of `definition` with what its schema makes of `config`, and the budget it charges. */
+export function exporterOf(
+  definition: ExporterDefinition,
+  config: unknown,
+  signals: readonly Signal[] = allSignals,
+): { exporter: Exporter; budget: Budget } {
+  const budget = new Budget(Infinity)
+  const exporter = definition.create(definition.config.parse(config), {
+    id: definition.type,
+    log: silent,
+    status: new Status(),
+    host: new Host().provide(budgetKey, budget),
+    signals: new Set(signals),
+  })
+  return { exporter, budget }
+}
+
+/** Every complaint about `config`, as `path: message`. */
+export function complaints(definition: ExporterDefinition, config: unknown): string[] {
+  const result = definition.config.safeParse(config)
+  return result.success ? [] : result.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`)
+}
+
+/** The delivery error that `sending` ends with. */
+export function refusal(sending: Promise<unknown>): Promise<DeliveryError> {
+  return sending.then(
+    () => Promise.reject(new Error('the batch was taken')),
+    (error: unknown) => (error instanceof DeliveryError ? error : Promise.reject(error as Error)),
+  )
+}
+
+/** A signal that never aborts. */
+export const forever = new AbortController().signal
