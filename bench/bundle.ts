@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { root, type Kit } from './kit.ts'
-import { answers, type Child, freePorts, median, memoryOf, needPorts, start } from './processes.ts'
+import { root } from './kit.ts'
+import { answers, type Child, freePorts, listens, median, memoryOf, start } from './processes.ts'
 
 /** Where `npm run build` puts it. */
 export const bundlePath = join(root, 'dist/kymo.mjs')
@@ -34,15 +34,27 @@ export interface KymoOptions {
   readonly bundle?: string
   /** Options of Node. */
   readonly node?: readonly string[]
+  /** Where the destination is. */
+  readonly sink?: number
   /** Arguments of Kymo, such as `--set`. */
   readonly args?: readonly string[]
 }
 
 /** Starts the bundle on free ports and waits until it is ready. */
-export async function startKymo({ bundle = bundlePath, node = [], args = [] }: KymoOptions = {}): Promise<Kymo> {
+export async function startKymo({
+  bundle = bundlePath,
+  node = [],
+  args = [],
+  sink = 1,
+}: KymoOptions = {}): Promise<Kymo> {
   const grpc = await freePorts()
   const admin = await freePorts()
-  const env = { GRPC_PORT: String(grpc), HTTP_PORT: String(grpc + 1), ADMIN_PORT: String(admin) }
+  const env = {
+    GRPC_PORT: String(grpc),
+    HTTP_PORT: String(grpc + 1),
+    ADMIN_PORT: String(admin),
+    SINK_PORT: String(sink),
+  }
   const from = performance.now()
   const child = start(process.execPath, [...node, bundle, 'run', '--config', configPath, ...args], env)
   try {
@@ -54,26 +66,26 @@ export async function startKymo({ bundle = bundlePath, node = [], args = [] }: K
   }
 }
 
-/** Starts the destination. */
-export async function startSink(kit: Kit): Promise<Child> {
-  await needPorts(14_317, 14_318)
-  const child = start(process.execPath, [kit.sink])
-  await answers(14_318, '/stats', child, 'the sink')
-  return child
+/** Starts a destination on a free port. */
+export async function startSink(): Promise<{ child: Child; port: number }> {
+  const port = await freePorts()
+  const child = start(process.execPath, [join(root, 'bench/sink.ts'), String(port)])
+  await listens(port, child, 'the sink')
+  return { child, port }
 }
 
 /** Runs `use` with a sink and a Kymo, and ends both. */
-export async function withKymo<T>(kit: Kit, options: KymoOptions, use: (kymo: Kymo) => Promise<T>): Promise<T> {
-  const sink = await startSink(kit)
+export async function withKymo<T>(options: KymoOptions, use: (kymo: Kymo) => Promise<T>): Promise<T> {
+  const sink = await startSink()
   try {
-    const kymo = await startKymo(options)
+    const kymo = await startKymo({ ...options, sink: sink.port })
     try {
       return await use(kymo)
     } finally {
       await kymo.child.stop()
     }
   } finally {
-    await sink.stop()
+    await sink.child.stop()
   }
 }
 

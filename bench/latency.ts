@@ -25,7 +25,7 @@ export async function measureLatency(kit: Kit, requests: number, bundle?: string
   const waits: Wait[] = []
   for (const answer of ['accepted', 'delivered'] as const) {
     const args = answer === 'accepted' ? [] : ['--set', 'exporters.otlp_grpc.sending_queue.wait_for_result=true']
-    await withKymo(kit, { args, ...(bundle === undefined ? {} : { bundle }) }, async ({ grpc, http }) => {
+    await withKymo({ args, ...(bundle === undefined ? {} : { bundle }) }, async ({ grpc, http }) => {
       const session = connect(`http://127.0.0.1:${grpc}`)
       const agent = new Agent({ keepAlive: true, maxSockets: 1 })
       for (const payload of payloads) {

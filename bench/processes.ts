@@ -1,7 +1,7 @@
 /** Child processes of a benchmark: started, watched, and ended by their own id, whatever happens. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -85,6 +85,16 @@ export async function answers(port: number, path: string, child: Child, what: st
   throw new Error(`${what} did not answer on port ${port} within 20 s:\n${child.output()}`)
 }
 
+/** Waits until somebody listens on `port`. */
+export async function listens(port: number, child: Child, what: string): Promise<void> {
+  const from = performance.now()
+  // By connecting: to bind the port would take it away from whom it is meant for.
+  while (!(await connects(port))) {
+    if (performance.now() - from > 10_000) throw new Error(`${what} does not listen on ${port}:\n${child.output()}`)
+    await delay(20)
+  }
+}
+
 /** A port `p` with `p + 1` free as well. */
 export async function freePorts(): Promise<number> {
   for (;;) {
@@ -99,6 +109,13 @@ export async function needPorts(...ports: number[]): Promise<void> {
     if (!(await isFree(port)))
       throw new Error(`port ${port} is taken, and the comparison needs it; \`ss -ltnp\` tells by whom`)
   }
+}
+
+function connects(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true))
+    socket.on('error', () => resolve(false)).on('connect', () => socket.destroy())
+  })
 }
 
 function isFree(port: number): Promise<boolean> {

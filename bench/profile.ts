@@ -58,7 +58,7 @@ export async function profileUnderLoad(kit: Kit, options: ProfileOptions): Promi
   const before = new Set(existsSync(folder) ? readdirSync(folder) : [])
   try {
     const node = ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', folder]
-    const span = await withKymo(kit, { bundle, node }, async ({ grpc, http }) => {
+    const span = await withKymo({ bundle, node }, async ({ grpc, http }) => {
       const target = options.http ? httpLoad(kit, options.payload, http) : grpcLoad(kit, options.payload, grpc)
       const clients = options.http ? ['-c', '8'] : ['-c', '2', '-m', '4']
       const run = (seconds: number) =>

@@ -34,7 +34,7 @@ export interface SoakFigures {
 
 /** Runs the load and samples. */
 export async function soak(kit: Kit, { minutes, warmUp, rate, bundle }: SoakOptions): Promise<SoakFigures> {
-  return withKymo(kit, bundle === undefined ? {} : { bundle }, async ({ child, grpc, http }) => {
+  return withKymo(bundle === undefined ? {} : { bundle }, async ({ child, grpc, http }) => {
     const end = performance.now() + (warmUp + minutes) * 60_000
     const loads = Promise.all([
       keepSending(['-c', '1', '-m', '4', `--rps=${rate}`, ...grpcLoad(kit, 'traces-gw', grpc)], end),

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=16 --min-semi-space-size=1
+#!/usr/bin/env -S node --max-semi-space-size=4
 /** The command line. What a command does stands in the file called like it, and is loaded when it is asked for. */
 import manifest from '../package.json' with { type: 'json' }
 import { commandLine } from './commands.ts'

@@ -2,6 +2,7 @@
 import { messageOf } from '../core/errors.ts'
 import { Graph } from '../pipelines/graph.ts'
 import { exitCodes, runToEnd } from '../service/process.ts'
+import { tuneCollector } from '../service/memory.ts'
 import { Service } from '../service/service.ts'
 import { type OwnTelemetry, ownTelemetry } from '../service/settings.ts'
 import { createLogger, openSink } from '../telemetry/logger.ts'
@@ -10,6 +11,7 @@ import { load } from './load.ts'
 
 /** Runs until it is told to stop; resolves to the exit code. */
 export async function run(options: RunOptions & { readonly version: string }): Promise<number> {
+  tuneCollector()
   const { config, shutdownTimeout, version } = options
   const loaded = load(options)
   if (loaded === undefined) return exitCodes.failed

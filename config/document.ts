@@ -64,14 +64,19 @@ const integers: ScalarTag = {
   },
 }
 
+/** How plain words become values; what is written must be read as the same. */
+const dialect = {
+  // Also wins over a %YAML directive, which would bring back `yes` as a truth value.
+  schema: 'core',
+  customTags: (tags: Yaml.Tags) => [integers, ...tags],
+} as const
+
 function parse(text: string): Document.Parsed | undefined {
   const documents = parseAllDocuments(text, {
-    // Also wins over a %YAML directive, which would bring back `yes` as a truth value.
-    schema: 'core',
+    ...dialect,
     merge: true,
     prettyErrors: false,
     uniqueKeys: true,
-    customTags: tags => [integers, ...tags],
     logLevel: 'silent',
   })
   // The Collector reads the first document of a file, no further.
@@ -247,4 +252,32 @@ export function* everyNode(node: Node | undefined): Generator<Node> {
   yield node
   if (node.kind === 'list') for (const item of node.items) yield* everyNode(item)
   if (node.kind === 'map') for (const { value } of node.entries.values()) yield* everyNode(value)
+}
+
+/** A tree as YAML; `remark` may say something behind each value that has no more values in it. */
+export function yamlOf(value: unknown, remark?: (path: readonly PropertyKey[]) => string | undefined): string {
+  const document = new Yaml.Document(value, dialect)
+  if (remark !== undefined) {
+    Yaml.visit(document, {
+      Node(key, node, path) {
+        const isEnd = isScalar(node) ? key !== 'key' : Yaml.isCollection(node) && node.items.length === 0
+        const text = isEnd ? remark(pathOf(key, path)) : undefined
+        if (text !== undefined) node.comment = ` ${text}`
+      },
+    })
+  }
+  const text = document.toString({ lineWidth: 0, flowCollectionPadding: false })
+  // The library puts what is empty and has a comment on lines of its own.
+  return remark === undefined ? text : text.replaceAll(/:\n +(\[\]|\{\})\n +(#[^\n]*)$/gm, ': $1 $2')
+}
+
+/** The keys and indices that lead to a value in the YAML library's tree. */
+function pathOf(key: unknown, around: readonly unknown[]): PropertyKey[] {
+  const path: PropertyKey[] = []
+  around.forEach((outer, i) => {
+    const next = around[i + 1] ?? key
+    if (Yaml.isPair(outer)) path.push(keyText(outer.key))
+    else if (isSeq(outer)) path.push(typeof next === 'number' ? next : outer.items.indexOf(next))
+  })
+  return path
 }

@@ -1,6 +1,6 @@
 /** References in values: `${env:NAME}`, `${env:NAME:-default}`, `${file:path}`, `${yaml:text}`, nested and escaped. */
 import { readFileSync } from 'node:fs'
-import { type Entry, type Node, readFragment, type ScalarNode } from './document.ts'
+import { type Entry, type MapNode, type Node, readFragment, type ScalarNode } from './document.ts'
 import type { Place } from './place.ts'
 import { Report } from './report.ts'
 import { readFailure, schemeFault, splitUri, variableName } from './sources.ts'
@@ -17,6 +17,12 @@ export function expand(node: Node, env: NodeJS.ProcessEnv, report: Report): Node
     const expansion = new Expansion(scalar, env, files, report)
     return unescape(expansion.run(scalar.value))
   })
+}
+
+/** The same for a whole configuration, whose top is a section before and after. */
+export function expandSections(node: MapNode, env: NodeJS.ProcessEnv, report: Report): MapNode {
+  const made = expand(node, env, report)
+  return made.kind === 'map' ? made : { ...node, entries: new Map() }
 }
 
 /** The tree with its scalars replaced. */

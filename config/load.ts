@@ -6,7 +6,7 @@ import { Secret } from '../core/fields.ts'
 import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
 import { configuredOf, kinds, readComponents } from './components.ts'
 import { type Entry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
-import { expand } from './expand.ts'
+import { expandSections } from './expand.ts'
 import { check } from './issues.ts'
 import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
@@ -39,6 +39,8 @@ export interface Loaded {
   readonly warnings: readonly ConfigError[]
   /** The merged and expanded document as plain values; what is secret in it does not print. */
   readonly document: unknown
+  /** The same with the place of each value. */
+  readonly root: MapNode
 }
 
 const sections = [...kinds.map(kind => `${kind}s`), 'service']
@@ -55,8 +57,8 @@ export function loadConfig(options: LoadOptions): Loaded {
   if (report.failed) throw new ConfigErrors(report.errors([]), report.warnings([]))
 
   const merged = documents.reduce((earlier, later) => merge(earlier, later, report))
-  const root = expand(merged, env, report)
-  const entries: ReadonlyMap<string, Entry> = root.kind === 'map' ? root.entries : new Map()
+  const root = expandSections(merged, env, report)
+  const { entries } = root
   tellUnknownSections(entries, report)
 
   const components = readComponents(entries, definitions, report)
@@ -79,7 +81,7 @@ export function loadConfig(options: LoadOptions): Loaded {
     pipelines: configuredPipelines(service.pipelines),
   }
   const document = plainOf(root, secret => new Secret(secret))
-  return { configured, telemetry, warnings: report.warnings(secrets), document }
+  return { configured, telemetry, warnings: report.warnings(secrets), document, root }
 }
 
 /** The top level of one source, which must be a section; an empty source is an empty one. */

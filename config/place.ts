@@ -35,3 +35,26 @@ export function comparePlaces(a: Place | undefined, b: Place | undefined): numbe
   if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined)
   return a.source.order - b.source.order || a.start - b.start
 }
+
+/** Where a value stands that no source gives: nowhere, it is a default. */
+export const defaultPlace: Place = { source: { name: 'default', text: '', order: -1 }, start: 0, end: 0 }
+
+/** A reference to a variable or a file, as it is written in a value. */
+const reference = /\$\{(?:(env|file):)?([^${}]*?)(?::-[^{}]*)?\}/g
+
+/**
+ * Where a value came from, in words: `default`, `--set KEY`, `FILE:LINE:COLUMN`, or `env NAME (FILE:LINE:COLUMN)`; with
+ * `env` it is told of a variable that is not set.
+ */
+export function originOf(place: Place, env?: NodeJS.ProcessEnv): string {
+  const { source, start, end } = place
+  if (source === defaultPlace.source) return 'default'
+  if (source.name.startsWith('--set ')) return source.name
+  const { file, line, column } = positionOf(place)
+  const at = `${file}:${line}:${column}`
+  const named = [...source.text.slice(start, end).matchAll(reference)].map(([, scheme = 'env', name]) => {
+    const unset = scheme === 'env' && env !== undefined && env[name] === undefined
+    return `${scheme} ${name}${unset ? ', not set' : ''}`
+  })
+  return named.length === 0 ? at : `${[...new Set(named)].join(', ')} (${at})`
+}

@@ -10,6 +10,8 @@ export interface Shape {
   readonly schema: z.core.$ZodTypes
   readonly nullable: boolean
   readonly secret: boolean
+  /** Whether it is written as a duration, such as `5s`. */
+  readonly duration: boolean
 }
 
 /** Takes off defaults, optionals, transforms. */
@@ -17,8 +19,11 @@ export function shapeOf(schema: Schema): Shape {
   let at = schema as z.core.$ZodTypes // the union of all of them, which the base class does not say of itself
   let nullable = false
   let secret = false
+  let duration = false
   for (;;) {
-    secret ||= z.globalRegistry.get(at)?.['secret'] === true
+    const meta = z.globalRegistry.get(at)
+    secret ||= meta?.['secret'] === true
+    duration ||= meta?.['format'] === 'duration'
     const { def } = at._zod
     let inner: Schema
     if (def.type === 'nullable') {
@@ -27,7 +32,7 @@ export function shapeOf(schema: Schema): Shape {
     } else if (at._zod.def.type === 'lazy') inner = (at as z.core.$ZodLazy)._zod.innerType
     else if (def.type === 'pipe') inner = def.in._zod.def.type === 'transform' ? def.out : def.in
     else if ('innerType' in def) inner = def.innerType
-    else return { schema: at, nullable, secret }
+    else return { schema: at, nullable, secret, duration }
     at = inner as z.core.$ZodTypes
   }
 }

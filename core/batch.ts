@@ -92,6 +92,32 @@ export class Batch {
     return new Batch(this.signal, groups, this.items, this.context, this.shares)
   }
 
+  /**
+   * The same requests with items taken out: `groups` stand one for one for the groups, undefined where nothing is left.
+   * The second part stands for what was taken out, to be ended; it carries counts and no data.
+   */
+  withoutItems(
+    groups: readonly (Group | undefined)[],
+    grown: number,
+  ): [kept: Batch | undefined, out: Batch | undefined] {
+    const kept: Part = { groups: [], shares: [], items: 0 }
+    const out: Part = { groups: [], shares: [], items: 0 }
+    let at = 0
+    for (const share of this.shares) {
+      const left = groups.slice(at, at + share.groups).filter(group => group !== undefined)
+      at += share.groups
+      const before = kept.items
+      add(kept, share, left)
+      const gone = share.items - (kept.items - before)
+      if (gone === 0) continue
+      out.items += gone
+      out.shares.push({ ...share, items: gone, groups: 0 })
+    }
+    if (out.items === 0) return [this.withGroups(kept.groups, grown), undefined]
+    if (grown > 0 && kept.items > 0) kept.shares[0].lease.grow(grown)
+    return [kept.items === 0 ? undefined : this.#part(kept), this.#part(out)]
+  }
+
   /** The same batch with another context. */
   withContext(context: Context): Batch {
     return new Batch(this.signal, this.groups, this.items, context, this.shares)

@@ -1,6 +1,5 @@
 import type { Batch } from './batch.ts'
 import type { Budget } from './budget.ts'
-import type { BufferPool } from './pool.ts'
 
 /** A body in flight, and how many sends use it. */
 export interface SharedBody {
@@ -15,7 +14,7 @@ export interface SharedBody {
  * Sends a batch as one joined, framed, compressed body. It is made once per batch and encoding, however many destinations
  * send it at the same time; it exists, and is charged, while it is in flight.
  * @param encoding names everything that the bytes depend on, besides the batch
- * @param pool where the body's memory came from and goes back to once all sends have succeeded
+ * @param make may take its memory from the budget's pool; it goes back there once all sends have succeeded
  */
 export async function sendBody<T>(
   batch: Batch,
@@ -23,7 +22,6 @@ export async function sendBody<T>(
   budget: Budget | undefined,
   make: () => Buffer | Promise<Buffer>,
   send: (body: Buffer) => Promise<T>,
-  pool?: BufferPool,
 ): Promise<T> {
   const { bodies } = batch
   let shared = bodies.get(encoding)
@@ -37,7 +35,7 @@ export async function sendBody<T>(
     }
     const answer = await send(body)
     // After a failure the transport may still hold the body.
-    if (shared.users === 1 && !shared.failed) pool?.give(body)
+    if (shared.users === 1 && !shared.failed) budget?.pool.give(body)
     return answer
   } catch (error) {
     shared.failed = true

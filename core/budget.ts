@@ -1,5 +1,7 @@
 /** The memory that data in flight may take, in bytes: charged when bytes arrive, given back when the last holder lets go. */
 
+import { BufferPool } from './pool.ts'
+
 /** Called when room may have come back. */
 type Waiter = () => void
 
@@ -15,6 +17,8 @@ export class Budget {
   refusals = 0
   /** Set by the sampler of resident memory: while true nothing new is taken, whatever the sum says. */
   pressed = false
+  /** Buffers of bodies, to be used again. What lies idle in it is not charged; it is bounded by itself. */
+  readonly pool = new BufferPool()
 
   readonly #waiters = new Set<Waiter>()
 

@@ -1,6 +1,5 @@
 import type { Budget } from './budget.ts'
 import { InternalError } from './errors.ts'
-import type { BufferPool } from './pool.ts'
 
 /**
  * The charge for one buffer that slices of batches point into. It counts the items whose bytes may still be read; when
@@ -12,19 +11,17 @@ export class Lease {
   bytes: number
   readonly #budget: Budget
   #items: number
-  #pool: BufferPool | undefined
   #buffer: Buffer | undefined
 
   /**
-   * Takes over a charge of `bytes` that was made on `budget` when they arrived. With `pooled`, the buffer goes back to its
-   * pool at the end.
+   * Takes over a charge of `bytes` that was made on `budget` when they arrived. A `buffer` that nobody else has goes back to
+   * the budget's pool at the end.
    */
-  constructor(budget: Budget, bytes: number, items: number, pooled?: { pool: BufferPool; buffer: Buffer }) {
+  constructor(budget: Budget, bytes: number, items: number, buffer?: Buffer) {
     this.#budget = budget
     this.bytes = bytes
     this.#items = items
-    this.#pool = pooled?.pool
-    this.#buffer = pooled?.buffer
+    this.#buffer = buffer
   }
 
   /** Items that still hold the buffer. */
@@ -44,13 +41,13 @@ export class Lease {
     if (this.#items < 0) throw new InternalError(`lease released ${-this.#items} items too many`)
     this.#budget.release(this.bytes)
     this.bytes = 0
-    if (this.#buffer !== undefined) this.#pool?.give(this.#buffer)
-    this.#pool = this.#buffer = undefined
+    if (this.#buffer !== undefined) this.#budget.pool.give(this.#buffer)
+    this.#buffer = undefined
   }
 
   /** Somebody may read the buffer even after all items ended (an attempt that was given up, not ended): it is not used again. */
   keepFromPool(): void {
-    this.#pool = this.#buffer = undefined
+    this.#buffer = undefined
   }
 
   /** Charges `bytes` more that live as long as the buffer: edited resources. */

@@ -2,8 +2,6 @@
  * Memory for request bodies, used again once nobody reads it. Each buffer of its own costs the garbage collector more than
  * all the rest of a request: V8 counts the bytes outside its heap and collects after every few dozen megabytes of them.
  */
-import { HostKey } from './host.ts'
-
 const kibibyte = 1024
 
 /** Smaller buffers are made exact and left to the garbage collector: pooled they would waste more than they save. */
@@ -85,6 +83,3 @@ function roomFor(size: number): number {
   const step = 2 ** (31 - Math.clz32(size - 1) - 3)
   return Math.ceil(size / step) * step
 }
-
-/** The pool of the process. */
-export const poolKey = new HostKey<BufferPool>('buffer pool')

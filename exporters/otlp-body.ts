@@ -13,6 +13,11 @@ export function budgetOf(host: Host): Budget | undefined {
   }
 }
 
+/** Memory for a body, from the pool where there is one. */
+export function takeFrom(budget: Budget | undefined, size: number): Buffer {
+  return budget === undefined ? Buffer.allocUnsafeSlow(size) : budget.pool.take(size)
+}
+
 /** Compresses `plain`, which is charged for as long as that takes. What comes out is the caller's to charge. */
 export async function compressCharged(
   budget: Budget | undefined,

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
+import { sendBody } from '../core/body.ts'
 import type { Budget } from '../core/budget.ts'
 import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
 import { sending } from '../core/sending.ts'
@@ -9,7 +10,7 @@ import { grpcClient, grpcClientOptions } from '../net/grpc-client-keys.ts'
 import { encodeGroups } from '../proto/group.ts'
 import { allSignals, signals } from '../proto/signals.ts'
 import { deliveryErrorOfGrpc, sentOf, unreadable } from './otlp-answer.ts'
-import { budgetOf, compressCharged } from './otlp-body.ts'
+import { budgetOf, compressCharged, takeFrom } from './otlp-body.ts'
 
 const config = z.strictObject({ ...grpcClient(), ...sending({ timeout: '5s' }) })
 
@@ -63,16 +64,23 @@ class OtlpGrpc implements Exporter {
     this.#budget = budgetOf(context.host)
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
-    const frame = await this.#frame(batch)
-    this.#budget?.charge(frame.length)
+  send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+    const key = `grpc ${this.#encoding ?? ''}`
+    return sendBody(
+      batch,
+      key,
+      this.#budget,
+      () => this.#frame(batch),
+      frame => this.#call(batch, frame, abort),
+    )
+  }
+
+  async #call(batch: Batch, frame: Buffer, abort: AbortSignal): Promise<Sent | undefined> {
     let response: Buffer
     try {
       response = await this.#client.call(signals[batch.signal].grpcPath, frame, { timeout: this.#timeout, abort })
     } catch (error) {
       throw error instanceof GrpcError ? deliveryErrorOfGrpc(error, this.#endpoint) : error
-    } finally {
-      this.#budget?.release(frame.length)
     }
     try {
       return sentOf(response, batch)
@@ -85,16 +93,19 @@ class OtlpGrpc implements Exporter {
     this.#client.close()
   }
 
-  async #frame(batch: Batch): Promise<Buffer> {
-    const plain = encodeGroups(batch.groups, prefixSize)
-    const encoding = this.#encoding
-    if (encoding === undefined) {
-      plain[0] = 0
-      plain.writeUInt32BE(plain.length - prefixSize, 1)
-      return plain
-    }
+  /** The request behind gRPC's prefix: compressed flag and length. */
+  #frame(batch: Batch): Buffer | Promise<Buffer> {
+    const plain = encodeGroups(batch.groups, prefixSize, size => takeFrom(this.#budget, size))
+    if (this.#encoding !== undefined) return this.#compressed(this.#encoding, plain)
+    plain[0] = 0
+    plain.writeUInt32BE(plain.length - prefixSize, 1)
+    return plain
+  }
+
+  async #compressed(encoding: Encoding, plain: Buffer): Promise<Buffer> {
     const body = await compressCharged(this.#budget, encoding, undefined, plain.subarray(prefixSize))
-    const frame = Buffer.allocUnsafeSlow(prefixSize + body.length)
+    this.#budget?.pool.give(plain)
+    const frame = takeFrom(this.#budget, prefixSize + body.length)
     frame[0] = 1
     frame.writeUInt32BE(body.length, 1)
     body.copy(frame, prefixSize)

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
+import { sendBody } from '../core/body.ts'
 import type { Budget } from '../core/budget.ts'
 import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
 import { ConfigError } from '../core/errors.ts'
@@ -12,7 +13,7 @@ import { userAgent } from '../net/user-agent.ts'
 import { encodeGroups } from '../proto/group.ts'
 import { allSignals, type Signal, signals } from '../proto/signals.ts'
 import { deliveryErrorOfHttp, protobufType, sentOfHttp } from './otlp-answer.ts'
-import { budgetOf, compressCharged } from './otlp-body.ts'
+import { budgetOf, compressCharged, takeFrom } from './otlp-body.ts'
 
 const url = (what: string) =>
   z
@@ -116,15 +117,22 @@ class OtlpHttp implements Exporter {
   async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
     const target = this.#targets.get(batch.signal)
     if (target === undefined) throw new Error(`no URL for ${batch.signal}`)
-    const body = await this.#body(batch)
-    this.#budget?.charge(body.length)
+    const key = `http ${this.#encoding ?? ''} ${this.#level ?? ''}`
+    return sendBody(
+      batch,
+      key,
+      this.#budget,
+      () => this.#body(batch),
+      body => this.#post(target, batch, body, abort),
+    )
+  }
+
+  async #post(target: Target, batch: Batch, body: Buffer, abort: AbortSignal): Promise<Sent | undefined> {
     try {
       const answer = await this.#client.post(target.url, target.headers, body, { timeout: this.#timeout, abort })
       return sentOfHttp(answer, batch, target.name)
     } catch (error) {
       throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error
-    } finally {
-      this.#budget?.release(body.length)
     }
   }
 
@@ -133,8 +141,14 @@ class OtlpHttp implements Exporter {
   }
 
   #body(batch: Batch): Buffer | Promise<Buffer> {
-    const plain = encodeGroups(batch.groups)
-    return this.#encoding === undefined ? plain : compressCharged(this.#budget, this.#encoding, this.#level, plain)
+    const plain = encodeGroups(batch.groups, 0, size => takeFrom(this.#budget, size))
+    return this.#encoding === undefined ? plain : this.#compressed(this.#encoding, plain)
+  }
+
+  async #compressed(encoding: Encoding, plain: Buffer): Promise<Buffer> {
+    const body = await compressCharged(this.#budget, encoding, this.#level, plain)
+    this.#budget?.pool.give(plain)
+    return body
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Budget } from '../core/budget.ts'
 import { messageOf } from '../core/errors.ts'
 import { HostKey } from '../core/host.ts'
+import { BufferPool } from '../core/pool.ts'
 import { type Encoding, inflate, sizeHint } from './compression.ts'
 import { TooLargeError } from './snappy.ts'
 
@@ -152,7 +153,7 @@ export class Intake {
     this.#total = total
     const refusal = this.#charge(Math.min(total, readAhead))
     if (refusal) return refusal
-    this.#buffer = Buffer.allocUnsafeSlow(total <= eager ? total : readAhead)
+    this.#buffer = this.#admission.budget.pool.take(total <= eager ? total : readAhead)
     return undefined
   }
 
@@ -185,8 +186,12 @@ export class Intake {
         : old === undefined
           ? needed
           : Math.min(wish, this.#admission.maxBody)
-    const buffer = Buffer.allocUnsafeSlow(size)
-    if (old !== undefined) buffer.set(old.subarray(0, this.#received), 0)
+    const { pool } = this.#admission.budget
+    const buffer = pool.take(size)
+    if (old !== undefined) {
+      buffer.set(old.subarray(0, this.#received), 0)
+      pool.give(old)
+    }
     this.#buffer = buffer
     return buffer
   }
@@ -200,11 +205,13 @@ export class Intake {
     let body = this.#buffer ?? empty
     this.#buffer = undefined
     if (body.length > received) {
-      const exact = Buffer.allocUnsafeSlow(received)
+      const { pool } = this.#admission.budget
+      const exact = pool.take(received)
       exact.set(body.subarray(0, received), 0)
+      pool.give(body)
       body = exact
     }
-    this.#settle(received)
+    this.#settle(BufferPool.cost(received))
     this.#read()
     return body
   }
@@ -231,6 +238,7 @@ export class Intake {
       return done(refusal)
     }
     const settled = (result: Buffer): void => {
+      this.#admission.budget.pool.give(body)
       this.#settle(result.length)
       this.#read()
       done(result)
@@ -277,6 +285,7 @@ export class Intake {
     if (this.#state === 'ended') return
     const inflating = this.#state === 'inflating'
     this.#state = 'ended'
+    if (this.#buffer !== undefined) this.#admission.budget.pool.give(this.#buffer)
     this.#buffer = undefined
     this.#admission.unwatch(this)
     if (!inflating) this.#settle(0)

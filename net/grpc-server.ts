@@ -81,7 +81,7 @@ export class GrpcServer<C> {
 
   /** Takes a connection over. */
   readonly accept = (socket: Socket): void => {
-    if (this.#stopping || this.#tls?.error !== undefined) socket.destroy()
+    if (this.#stopping || this.#tls?.ready === false) socket.destroy()
     else this.#server.emit('connection', socket)
   }
 
@@ -128,6 +128,8 @@ export class GrpcServer<C> {
     headers: IncomingHttpHeaders,
     rawHeaders: string[],
   ): void {
+    // The connection broke before this was told: there will be no other end to give back at.
+    if (stream.destroyed) return
     stream.on('error', ignore)
     const type = headers['content-type']
     if (headers[':method'] !== 'POST' || type === undefined || !isGrpc(type)) {

@@ -153,6 +153,11 @@ export class HttpExchange<C> implements IntakeOwner {
     }
   }
 
+  /** Gives up what was read; somebody else answers. */
+  discard(): void {
+    this.#end()
+  }
+
   /** Answers with success. */
   reply(body: Buffer): void {
     this.#answer(200, body, undefined)

@@ -62,7 +62,7 @@ export class HttpServer<C> {
       headersTimeout: config.read_header_timeout,
       requestTimeout: 0,
       keepAliveTimeout: config.idle_timeout,
-      connectionsCheckingInterval: 5000,
+      connectionsCheckingInterval: Math.min(5000, Math.max(50, config.read_header_timeout / 4)),
     }
     if (config.tls) {
       const mutual = config.tls.client_ca_file !== undefined
@@ -91,6 +91,7 @@ export class HttpServer<C> {
     app.removeAllContentTypeParsers()
     app.setNotFoundHandler((request, reply) => {
       reply.hijack()
+      if (request.body instanceof HttpExchange) request.body.discard()
       this.#notFound(request.raw, reply.raw)
     })
     app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -183,7 +184,7 @@ export class HttpServer<C> {
 
   /** Takes a connection over. */
   readonly accept = (socket: Socket): void => {
-    if (this.#tls?.error !== undefined) {
+    if (this.#tls?.ready === false) {
       socket.destroy()
       return
     }

@@ -199,7 +199,9 @@ export class ServerTls {
   readonly #onChange: (error: string | undefined) => void
   #apply: ((options: TlsServerOptions) => void) | undefined
   #timer: NodeJS.Timeout | undefined
-  /** What is wrong with the certificates; undefined when they are in use. */
+  /** Whether there are certificates to serve with. */
+  ready = false
+  /** What is wrong with the files; undefined when they are in use. */
   error: string | undefined = 'certificates have not been read yet'
 
   /** `onChange` hears what is wrong with the files, and undefined when it is mended. */
@@ -224,6 +226,7 @@ export class ServerTls {
     try {
       this.#apply?.(readServerTls(this.#config))
       this.error = undefined
+      this.ready = true
     } catch (error) {
       // Certificates that were good stay in use when their successors are not.
       this.error = messageOf(error)

@@ -108,6 +108,7 @@ export class Destination implements Sink {
       this.#used -= weight
       done()
       for (const listener of this.#listeners) listener()
+      if (this.#sender.idle) this.#gatherer?.flushSoon()
     })
     if (acknowledged) kept.acknowledge()
     const token = { claim, acknowledged }

@@ -15,7 +15,7 @@ interface Partition<T> {
 
 /**
  * Gathers what a destination is given into larger batches (`sending_queue.batch`): flushed at `min_size`, after
- * `flush_timeout`, or at the end of the turn when the destination has nothing to do.
+ * `flush_timeout`, or at the end of the turn when the destination has nothing to do, or no more.
  */
 export class Gatherer<T> {
   readonly #config: BatchConfig
@@ -57,7 +57,12 @@ export class Gatherer<T> {
     partition.gathered.push(one)
     partition.size += this.#sizeOf(one.batch)
     if (partition.size >= this.#config.min_size) this.#flush(key)
-    else if (this.#idle() && this.#immediate === undefined) this.#immediate = setImmediate(() => this.flush())
+    else if (this.#idle()) this.flushSoon()
+  }
+
+  /** The destination has nothing to do: sends on what is gathered, at the end of this turn. */
+  flushSoon(): void {
+    if (this.#partitions.size > 0) this.#immediate ??= setImmediate(() => this.flush())
   }
 
   /** Sends on all that is gathered. */

@@ -5,7 +5,7 @@ import { Arena, type Edits } from '../proto/actions.ts'
 import { compileEdits } from '../proto/edits.ts'
 import type { Group } from '../proto/group.ts'
 import { allSignals } from '../proto/signals.ts'
-import { attributeActions, contextLookup } from './attribute_actions.ts'
+import { attributeActions, contextLookup } from './attribute-actions.ts'
 import { each } from './steps.ts'
 
 const config = z.strictObject({

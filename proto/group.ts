@@ -3,7 +3,7 @@
  * is decoded until it is asked for, and nothing is ever written in place: an edit makes a new group that shares what did
  * not change.
  */
-import { fieldSize, putVarint, varintSize } from './wire.ts'
+import { fieldSize, putVarint } from './wire.ts'
 
 /** Tag of a request's resource group and of a resource group's resource: field 1, length-delimited. */
 const FIRST = 0x0a
@@ -130,15 +130,14 @@ export function writeGroups(groups: readonly Group[], out: Buffer, at: number): 
   return at
 }
 
-/** A request of these groups, in a buffer of its own with `headroom` bytes left free in front. */
-export function encodeGroups(groups: readonly Group[], headroom = 0): Buffer {
-  const out = Buffer.allocUnsafeSlow(headroom + groupsSize(groups))
+/** A request of these groups, in a buffer of its own (from `allocate`) with `headroom` bytes left free in front. */
+export function encodeGroups(
+  groups: readonly Group[],
+  headroom = 0,
+  allocate: (size: number) => Buffer = Buffer.allocUnsafeSlow,
+): Buffer {
+  const out = allocate(headroom + groupsSize(groups))
   const end = writeGroups(groups, out, headroom)
   if (end !== out.length) throw new RangeError(`groups took ${end} bytes of ${out.length}`)
   return out
-}
-
-/** Wraps the content of a group that was newly written to `bytes`, tag and length before it included. */
-export function headerSize(contentSize: number): number {
-  return 1 + varintSize(contentSize)
 }

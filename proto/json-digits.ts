@@ -1,10 +1,13 @@
 /** 64-bit integers as decimal digits, both ways, in two halves of 32 bits: nothing here makes a BigInt. */
 
-/** Up to nine digits between `start` and `end` as a number. */
-export function smallDigits(text: Uint8Array, start: number, end: number): number {
-  let n = 0
-  for (let i = start; i < end; i++) n = (Math.imul(n, 10) + text[i] - 0x30) | 0
-  return n
+/** Whether four bytes are digits. */
+export const areDigits = (four: number): boolean =>
+  ((four & 0xf0f0f0f0) | (((four + 0x06060606) & 0xf0f0f0f0) >>> 4)) === 0x33333333
+
+/** The number that four digits are. */
+export function fourDigits(four: number): number {
+  const pairs = (four & 0x000f000f) * 10 + ((four >>> 8) & 0x000f000f)
+  return (pairs & 0xffff) * 100 + (pairs >>> 16)
 }
 
 /** Two halves of 64 bits, to be used again and again. */
@@ -12,26 +15,32 @@ export class Halves {
   low = 0
   high = 0
 
-  /** Sets this to the number whose digits, without leading zeros, stand there; false when it needs more than 64 bits. */
-  parse(text: Uint8Array, start: number, end: number): boolean {
-    const count = end - start
-    if (count <= 9) {
-      this.low = smallDigits(text, start, end)
-      this.high = 0
-      return true
+  /** Sets this to what the varint there says; it has at most ten bytes. */
+  setVarint(bytes: Uint8Array, start: number, end: number): void {
+    let low = 0
+    let high = 0
+    for (let i = start, shift = 0; i < end; i++, shift += 7) {
+      const bits = bytes[i] & 0x7f
+      if (shift < 32) low |= bits << shift
+      if (shift > 27) high |= shift < 32 ? bits >>> (32 - shift) : bits << (shift - 32)
     }
-    if (count > 20) return false
-    const middle = end - 9
-    let top = smallDigits(text, start, Math.min(middle, start + 9))
-    for (let i = start + 9; i < middle; i++) top = top * 10 + text[i] - 0x30
-    // top is below 10^11: in pieces of 16 bits, so that no product passes 2^53.
-    const part = (top % 0x10000) * 1e9 + smallDigits(text, middle, end)
-    const rest = Math.floor(top / 0x10000) * 1e9 + Math.floor(part / 0x10000)
-    const high = Math.floor(rest / 0x10000)
-    if (high > 0xffffffff) return false
-    this.low = (rest % 0x10000) * 0x10000 + (part % 0x10000)
-    this.high = high
-    return true
+    this.low = low >>> 0
+    this.high = high >>> 0
+  }
+
+  /** Sets this to a whole number below 2^53. */
+  set(n: number): void {
+    this.low = n >>> 0
+    this.high = Math.floor(n / 0x100000000)
+  }
+
+  /** Sets this to `top * scale + rest`, `top` below 10^15 and the others to 10^6. Above 64 bits the upper half is what it is, above 2^32. */
+  setSum(top: number, scale: number, rest: number): void {
+    // In pieces, so that no product passes 2^53.
+    const part = (top % 0x1000000) * scale + rest
+    const upper = Math.floor(top / 0x1000000) * scale + Math.floor(part / 0x1000000)
+    this.low = (upper % 0x100) * 0x1000000 + (part % 0x1000000)
+    this.high = Math.floor(upper / 0x100)
   }
 
   /** Makes this the two's complement of what it is. */

@@ -43,6 +43,33 @@ const kinds = {
 
 const noNames: ReadonlyMap<string, number> = new Map()
 
+/** A key with its quotes and colon, `"traceId":`, to be found and written in steps of four bytes. */
+export class Label {
+  readonly field: FieldPlan
+  readonly bytes: Buffer
+  readonly words: Int32Array
+  /** The bits of the last word that are the label's. */
+  readonly mask: number
+
+  constructor(key: string, field: FieldPlan) {
+    this.field = field
+    this.bytes = Buffer.from(`"${key}":`)
+    const count = Math.ceil(this.bytes.length / 4)
+    const padded = Buffer.concat([this.bytes], count * 4)
+    this.words = Int32Array.from({ length: count }, (_, i) => padded.readInt32LE(i * 4))
+    this.mask = -1 >>> ((count * 4 - this.bytes.length) * 8)
+  }
+
+  /** Whether the text goes on with this label, without white space. */
+  comes(view: DataView, at: number): boolean {
+    const { words } = this
+    const last = words.length - 1
+    if (at + last * 4 + 4 > view.byteLength) return false
+    for (let i = 0; i < last; i++) if (view.getInt32(at + i * 4, true) !== words[i]) return false
+    return ((view.getInt32(at + last * 4, true) ^ words[last]) & this.mask) === 0
+  }
+}
+
 /** One field. */
 export class FieldPlan {
   readonly name: string
@@ -66,10 +93,8 @@ export class FieldPlan {
   /** Name of the message or enum, and the names of the enum's values. */
   readonly of: string
   readonly values: ReadonlyMap<string, number>
-  /** The key as it is written: `"traceId":`; four bytes each as integers, and which bits of the last one count. */
-  readonly label: Buffer
-  readonly labelWords: Int32Array
-  readonly labelMask: number
+  /** The key as it is written. */
+  readonly label: Label
   /** The message, once all of them are there. */
   plan: Plan
   /** The field whose key most likely comes after this one. */
@@ -92,23 +117,15 @@ export class FieldPlan {
     this.of = field.of
     const values = type === 'enum' ? Object.entries(enums).find(([name]) => name === field.of)?.[1] : undefined
     this.values = values === undefined ? noNames : new Map(Object.entries(values))
-    this.label = Buffer.from(`"${field.jsonName}":`)
-    const count = Math.ceil(this.label.length / 4)
-    const padded = Buffer.concat([this.label], count * 4)
-    this.labelWords = Int32Array.from({ length: count }, (_, i) => padded.readInt32LE(i * 4))
-    this.labelMask = -1 >>> ((count * 4 - this.label.length) * 8)
+    this.label = new Label(field.jsonName, this)
     this.plan = plan
     this.next = this
   }
 }
 
-interface Entry {
-  readonly key: Buffer
-  readonly field: FieldPlan
-}
-
 const slots = 64
-const slotOf = (first: number, length: number): number => (first + length * 7) % slots
+/** Where labels stand by the four bytes after their quote; no key has fewer, with its closing quote. */
+const slotOf = (four: number): number => Math.imul(four, 0x9e3779b1) >>> 26
 
 /** One message. */
 export class Plan {
@@ -118,8 +135,8 @@ export class Plan {
   readonly fields: FieldPlan[] = []
   /** Sparse, by field number. */
   readonly byNumber: (FieldPlan | undefined)[] = []
-  /** Both spellings of each key with their closing quotes, by first letter and length. */
-  readonly #keys: (Entry[] | undefined)[] = Array.from({ length: slots }, () => undefined)
+  readonly #labels: Label[][] = Array.from({ length: slots }, () => [])
+  readonly #names = new Map<string, FieldPlan>()
 
   constructor(name: string, index: number) {
     this.name = name
@@ -133,28 +150,24 @@ export class Plan {
     field.next = this.fields[0]
     this.byNumber[field.number] = field
     for (const name of new Set(names)) {
-      const key = Buffer.from(`${name}"`)
-      const slot = slotOf(key[0], key.length)
-      ;(this.#keys[slot] ??= []).push({ key, field })
+      this.#names.set(name, field)
+      const label = name === field.name ? field.label : new Label(name, field)
+      this.#labels[slotOf(label.bytes.readInt32LE(1))].push(label)
     }
   }
 
-  /** The field whose key stands between `start` and the closing quote before `end`. */
-  find(text: Uint8Array, start: number, end: number): FieldPlan | undefined {
-    const entries = this.#keys[slotOf(text[start], end - start)]
-    if (entries === undefined) return undefined
-    for (let i = 0; i < entries.length; i++) {
-      const { key, field } = entries[i]
-      if (key.length === end - start && matches(text, start, key)) return field
-    }
+  /** The label of either spelling that comes at `at`, without white space. */
+  labelAt(view: DataView, at: number): Label | undefined {
+    if (at + 5 > view.byteLength) return undefined
+    const labels = this.#labels[slotOf(view.getInt32(at + 1, true))]
+    for (let i = 0; i < labels.length; i++) if (labels[i].comes(view, at)) return labels[i]
     return undefined
   }
-}
 
-/** Whether `key` stands at `start`. */
-function matches(text: Uint8Array, start: number, key: Uint8Array): boolean {
-  for (let i = 0; i < key.length; i++) if (text[start + i] !== key[i]) return false
-  return true
+  /** The field of that name, in either spelling. */
+  named(name: string): FieldPlan | undefined {
+    return this.#names.get(name)
+  }
 }
 
 const plans: ReadonlyMap<string, Plan> = build()

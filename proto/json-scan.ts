@@ -1,5 +1,5 @@
 /** Reads JSON (RFC 8259) token by token where it stands. Nothing is decoded until it is asked for. */
-import { Halves } from './json-digits.ts'
+import { areDigits, fourDigits, Halves } from './json-digits.ts'
 import { pathAt } from './json-path.ts'
 import { maxDepth, WireError } from './wire.ts'
 
@@ -20,9 +20,8 @@ const ZERO = 0x30
 const numberForm = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 
 /** What the letter after a backslash stands for. */
-export const escapes: readonly (number | undefined)[] = Object.assign(
-  Array.from<undefined>({ length: 128 }),
-  Object.fromEntries([...'"\\/bfnrt'].map((letter, i) => [letter.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt(i)])),
+export const escapes: ReadonlyMap<number, number> = new Map(
+  Array.from('"\\/bfnrt', (letter, i) => [letter.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt(i)]),
 )
 
 /** Value of each hex digit; 255 for other bytes. */
@@ -60,7 +59,7 @@ export class JsonScanner {
   /** The error of a token that is not the one expected. */
   unexpected(expected: string): WireError {
     if (this.next() < 0) return this.error(`expected ${expected}, found the end of the text`)
-    const char = this.text.toString('utf8', this.at, Math.min(this.end, this.at + 4)).charAt(0)
+    const [char] = this.text.toString('utf8', this.at, Math.min(this.end, this.at + 4))
     return this.error(`expected ${expected}, found ${JSON.stringify(char)}`)
   }
 
@@ -113,7 +112,7 @@ export class JsonScanner {
     const { text, end } = this
     const letter = at + 1 < end ? text[at + 1] : -1
     if (letter !== 0x75) {
-      if (escapes[letter] === undefined) throw this.error('escape that JSON does not have', at)
+      if (!escapes.has(letter)) throw this.error('escape that JSON does not have', at)
       return 2
     }
     for (let i = at + 2; i < at + 6; i++) {
@@ -132,41 +131,58 @@ export class JsonScanner {
 
   /** Reads a whole number, in quotes or not, to `integer`; says whether it is negative. */
   readInteger(): boolean {
-    const { text, end } = this
+    const { text, view, end } = this
     const quoted = text[this.at] === QUOTE
     let at = quoted ? this.at + 1 : this.at
     const negative = at < end && text[at] === MINUS
     if (negative) at++
     const start = at
-    while (at < end && text[at] >= ZERO && text[at] <= 0x39) at++
+    let n = 0
+    while (at <= end - 4 && at - start < 12) {
+      const four = view.getInt32(at, true)
+      if (!areDigits(four)) break
+      n = n * 10000 + fourDigits(four)
+      at += 4
+    }
+    while (at < end && at - start < 15 && isDigit(text[at])) n = n * 10 + text[at++] - ZERO
+    if (at < end && isDigit(text[at])) at = this.#readMore(start, at, n)
+    else this.integer.set(n)
     const after = at < end ? text[at] : -1
-    const usual = quoted ? after === QUOTE : after !== 0x2e && (after | 0x20) !== 0x65
+    const usual = quoted ? after === QUOTE : !isNumberByte(after)
     if (!usual || at === start || (text[start] === ZERO && at - start > 1)) return this.#readOddInteger()
-    if (!this.integer.parse(text, start, at)) throw this.error('number that does not fit into 64 bits')
+    if (this.integer.high > 0xffffffff) throw this.error('number that does not fit into 64 bits')
     this.at = quoted ? at + 1 : at
     return negative
+  }
+
+  /** Reads the digits after the first fifteen, up to where 64 bits are exceeded, and gives where they end. */
+  #readMore(start: number, at: number, top: number): number {
+    const { text, end } = this
+    let scale = 1
+    let rest = 0
+    for (; at < end && at - start < 21 && isDigit(text[at]); scale *= 10) rest = rest * 10 + text[at++] - ZERO
+    this.integer.setSum(top, scale, rest)
+    return at
   }
 
   /** A whole number written with a point, an exponent or escapes, which is legal as long as it is whole. */
   #readOddInteger(): boolean {
     const from = this.at
     const form = numberForm.exec(this.#numberText())
-    if (form === null) throw this.error('no whole number', from)
+    if (form === null) throw this.#noNumber('a whole number', from)
     const [, sign, whole, fraction = '', exponent = '0'] = form
     const digits = (whole + fraction).replace(/^0+(?=\d)/, '')
     const places = Number(exponent) - fraction.length
     const kept = digits.replace(/0+$/, '')
-    if (kept === '') {
-      this.integer.parse(zero, 0, 1)
-      return false
-    }
-    const zeros = digits.length - kept.length + places
+    const zeros = kept === '' ? 0 : digits.length - kept.length + places
     if (zeros < 0) throw this.error('number that is not whole', from)
-    const exact = zeros > 20 ? undefined : Buffer.from(kept + '0'.repeat(zeros))
-    if (exact === undefined || !this.integer.parse(exact, 0, exact.length)) {
+    const exact = zeros + kept.length > 20 ? '' : kept + '0'.repeat(zeros)
+    const tail = exact.slice(15)
+    this.integer.setSum(Number(exact.slice(0, 15)), 10 ** tail.length, Number(tail))
+    if (exact.length < kept.length || this.integer.high > 0xffffffff) {
       throw this.error('number that does not fit into 64 bits', from)
     }
-    return sign === '-'
+    return sign === '-' && kept !== ''
   }
 
   /** Reads a number, in quotes or not; NaN and the infinities are in quotes. */
@@ -177,13 +193,13 @@ export class JsonScanner {
     if (negative) at++
     const start = at
     let n = 0
-    while (at < end && text[at] >= ZERO && text[at] <= 0x39) n = n * 10 + text[at++] - ZERO
+    while (at < end && isDigit(text[at])) n = n * 10 + text[at++] - ZERO
     let digits = at - start
     if (digits === 0 || (digits > 1 && text[start] === ZERO)) return this.#readOddNumber()
     let places = 0
     if (at < end && text[at] === 0x2e) {
       const point = ++at
-      while (at < end && text[at] >= ZERO && text[at] <= 0x39) n = n * 10 + text[at++] - ZERO
+      while (at < end && isDigit(text[at])) n = n * 10 + text[at++] - ZERO
       places = at - point
       digits += places
       if (places === 0) return this.#readOddNumber()
@@ -197,13 +213,19 @@ export class JsonScanner {
 
   #readOddNumber(): number {
     const from = this.at
-    const quoted = this.text[from] === QUOTE
     const text = this.#numberText()
-    if (quoted && (text === 'NaN' || text === 'Infinity' || text === '-Infinity')) return Number(text)
-    if (!numberForm.test(text)) throw this.error(quoted ? 'string that is no number' : 'no number', from)
+    if (this.text[from] === QUOTE && (text === 'NaN' || text === 'Infinity' || text === '-Infinity'))
+      return Number(text)
+    if (!numberForm.test(text)) throw this.#noNumber('a number', from)
     const n = Number(text)
     if (!Number.isFinite(n)) throw this.error('number beyond the range of a double', from)
     return n
+  }
+
+  #noNumber(expected: string, from: number): WireError {
+    if (this.text[from] === QUOTE) return this.error(`expected ${expected}, found another text`, from)
+    this.at = from
+    return this.unexpected(expected)
   }
 
   /** The number at the cursor as it is written, without its quotes. */
@@ -213,7 +235,7 @@ export class JsonScanner {
     let at = from
     while (at < end && isNumberByte(text[at])) at++
     this.at = at
-    return text.latin1Slice(from, at)
+    return text.toString('latin1', from, at)
   }
 
   /** Moves past a value of any kind. */
@@ -261,8 +283,6 @@ export class JsonScanner {
   }
 }
 
-const zero = Buffer.from('0')
-
 /**
  * Not zero when one of four bytes is a quote, a backslash or a control character. The lowest bit that is set is the
  * highest of the first such byte (higher ones may be set for no reason).
@@ -279,10 +299,7 @@ export function special(four: number): number {
 /** Whether a byte of a string stands for itself. */
 export const isPlain = (byte: number): boolean => byte !== QUOTE && byte !== BACKSLASH && byte >= 0x20
 
+const isDigit = (byte: number): boolean => byte >= ZERO && byte <= 0x39
+
 const isNumberByte = (byte: number): boolean =>
-  (byte >= ZERO && byte <= 0x39) ||
-  byte === MINUS ||
-  byte === 0x2b ||
-  byte === 0x2e ||
-  byte === 0x65 ||
-  byte === 0x45
+  isDigit(byte) || byte === MINUS || byte === 0x2b || byte === 0x2e || (byte | 0x20) === 0x65

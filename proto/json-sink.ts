@@ -1,12 +1,12 @@
 /** Protobuf bytes being written front to back. Lengths are filled in once what they count is there. */
-import { LENGTH, Cursor, putVarint, varintSize } from './wire.ts'
+import { Cursor, putVarint, varintSize } from './wire.ts'
 
 /** More than what one value and the lengths of all open messages can take. */
 export const slack = 1024
 
 /** A growing buffer. */
 export class ProtoSink {
-  bytes: Buffer
+  bytes: Buffer<ArrayBuffer>
   view: DataView
   at = 0
   /** Per kind of message how many bytes its last length took, which is what is left free for the next. */
@@ -20,8 +20,7 @@ export class ProtoSink {
 
   /** What was written. */
   done(): Buffer {
-    // Given back to the system in place where that is possible, which a copy is not.
-    return Buffer.from(this.bytes.buffer.transferToFixedLength(this.at))
+    return exact(this.bytes, this.at)
   }
 
   /** Makes sure that `size` bytes can be written. */
@@ -67,17 +66,21 @@ export class ProtoSink {
     return (this.at += this.#reserved[kind])
   }
 
-  /** Fills in the length of the content that started at `start`, and moves it where another length was expected. */
+  /** Fills in the length of the content that started at `start`, after the room that `open` left for it. */
   close(start: number, kind: number): void {
-    const reserved = this.#reserved[kind]
+    this.#reserved[kind] = this.closeWith(start, this.#reserved[kind])
+  }
+
+  /** The same where `reserved` bytes were left. Moves the content if that was wrong; gives how many it took. */
+  closeWith(start: number, reserved: number): number {
     const size = this.at - start
     const needed = varintSize(size)
     if (needed !== reserved) {
       this.bytes.copyWithin(start - reserved + needed, start, this.at)
       this.at += needed - reserved
-      this.#reserved[kind] = needed
     }
     putVarint(this.bytes, start - reserved, size)
+    return needed
   }
 
   /** Takes out of the message that started at `start` each of these fields, where they stand before the given place. */
@@ -95,4 +98,12 @@ export class ProtoSink {
     }
     this.at = to
   }
+}
+
+/**
+ * The first `size` bytes of a buffer that has its memory for itself, which is no longer to be used. What was too much is
+ * given back where it is, which a large buffer is cheaper with than with a copy.
+ */
+export function exact(bytes: Buffer<ArrayBuffer>, size: number): Buffer {
+  return Buffer.from(bytes.buffer.transferToFixedLength(size))
 }

@@ -17,6 +17,7 @@ import {
   HEX,
   INT32,
   INT64,
+  type Label,
   MESSAGE,
   type Plan,
   planOf,
@@ -26,10 +27,22 @@ import {
   UINT32,
   UINT64,
 } from './json-plan.ts'
+import {
+  BACKSLASH,
+  CLOSE_LIST,
+  CLOSE_OBJECT,
+  COMMA,
+  isPlain,
+  OPEN_LIST,
+  OPEN_OBJECT,
+  QUOTE,
+  special,
+} from './json-scan.ts'
+import { exact } from './json-sink.ts'
 import { Irregular, regroup } from './json-regroup.ts'
 import { type Signal, signals } from './signals.ts'
 import { asBuffer, readDouble } from './values.ts'
-import { Cursor, LENGTH, maxDepth, WireError } from './wire.ts'
+import { Cursor, maxDepth, WireError } from './wire.ts'
 
 /**
  * A message, such as `ExportTraceServiceRequest`, as OTLP/JSON.
@@ -53,10 +66,10 @@ export function groupsToJson(signal: Signal, groups: readonly Group[]): Buffer {
   for (let i = 0; i < groups.length; i++) {
     if (i > 0) writer.raw(comma)
     const group = groups[i]
-    if (group.untouched) writer.whole(plan, group.bytes, group.start, group.end)
+    if (group.untouched) writer.whole(plan, group.bytes, group.start, group.end, 2)
     else {
       const bytes = encodeGroups([group])
-      writer.whole(plan, bytes, bytes.length - group.contentSize, bytes.length)
+      writer.whole(plan, bytes, bytes.length - group.contentSize, bytes.length, 2)
     }
   }
   writer.raw(Buffer.from(']}'))
@@ -64,41 +77,39 @@ export function groupsToJson(signal: Signal, groups: readonly Group[]): Buffer {
 }
 
 const comma = Buffer.from(',')
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const COMMA = 0x2c
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
+
+/** How often all bytes may be put in order; honest messages take a copy for each of a few levels. */
+const mostCopies = 8
 
 /** The two hex digits of each byte, as they stand in memory. */
 const hexPairs = Uint16Array.from({ length: 256 }, (_, byte) =>
   Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16LE(),
 )
 /** The letter that escapes a control character, where there is one. */
-const shortEscapes = new Map([...'\b\f\n\r\t'].map((char, i) => [char.charCodeAt(0), 'bfnrt'.charCodeAt(i)]))
+const shortEscapes = new Map(Array.from('\b\f\n\r\t', (char, i) => [char.charCodeAt(0), 'bfnrt'.charCodeAt(i)]))
 
 class JsonWriter {
-  #out: Buffer
+  #out: Buffer<ArrayBuffer>
   #view: DataView
   #at = 0
   readonly #cursor = new Cursor(Buffer.alloc(0))
+  #input: DataView = new DataView(new ArrayBuffer(0))
   readonly #halves = new Halves()
   /** Whether messages may stand in pieces, and are put in order first. */
   #irregular = false
+  #copied = 0
+  readonly #mostCopied: number
 
   /** @param size bytes of protobuf that will be written */
   constructor(size: number) {
     this.#out = Buffer.allocUnsafeSlow(size * 3 + 64)
     this.#view = new DataView(this.#out.buffer)
+    this.#mostCopied = size * mostCopies
   }
 
-  /** What was written, in a buffer that is not much larger. */
+  /** What was written. */
   done(): Buffer {
-    const written = this.#out.subarray(0, this.#at)
-    if (this.#at > this.#out.length * 0.75) return written
-    const exact = Buffer.allocUnsafeSlow(this.#at)
-    written.copy(exact)
-    return exact
+    return exact(this.#out, this.#at)
   }
 
   raw(text: Buffer): void {
@@ -107,19 +118,28 @@ class JsonWriter {
   }
 
   /** Writes the message between `start` and `end`, which is not part of another. */
-  whole(plan: Plan, bytes: Buffer, start: number, end: number): void {
+  whole(plan: Plan, bytes: Buffer, start: number, end: number, depth = 1): void {
     const at = this.#at
-    this.#cursor.set(bytes, start, end)
+    this.#set(bytes, start)
     try {
-      this.#message(plan, end, 0)
+      this.#message(plan, end, depth)
     } catch (error) {
       if (!(error instanceof Irregular)) throw error
       // Rare, and only then worth a look at every message before it is written.
       this.#at = at
       this.#irregular = true
-      this.#cursor.set(bytes, start, end)
-      this.#message(plan, end, 0)
+      this.#set(bytes, start)
+      this.#message(plan, end, depth)
       this.#irregular = false
+    }
+  }
+
+  #set(bytes: Uint8Array, at: number): void {
+    this.#cursor.set(bytes, at, bytes.length)
+    // Many groups stand in one buffer.
+    const { buffer, byteOffset, length } = bytes
+    if (this.#input.buffer !== buffer || this.#input.byteOffset !== byteOffset || this.#input.byteLength !== length) {
+      this.#input = new DataView(buffer, byteOffset, length)
     }
   }
 
@@ -131,8 +151,12 @@ class JsonWriter {
       const { bytes } = cursor
       const regular = regroup(plan, bytes, cursor.at, end)
       if (regular !== undefined) {
-        this.#fields(plan, cursor.set(regular, 0, regular.length), regular.length, depth)
-        cursor.set(bytes, end, end)
+        // Nested often enough, such messages would be copied once per level.
+        this.#copied += regular.length
+        if (this.#copied > this.#mostCopied) throw new WireError('too many messages stand in pieces')
+        this.#set(regular, 0)
+        this.#fields(plan, cursor, regular.length, depth)
+        this.#set(bytes, end)
         return
       }
     }
@@ -143,7 +167,7 @@ class JsonWriter {
     let list: FieldPlan | undefined
     let seen = 0
     this.#ensure(2)
-    this.#out[this.#at++] = 0x7b
+    this.#out[this.#at++] = OPEN_OBJECT
     while (cursor.at < end) {
       cursor.end = end
       const tag = cursor.tag()
@@ -152,32 +176,32 @@ class JsonWriter {
         cursor.skip(tag)
         continue
       }
-      this.#ensure(field.label.length + 64)
+      this.#ensure(field.label.bytes.length + 64)
       if (field === list) {
-        if (this.#out[this.#at - 1] !== OPEN_BRACKET) this.#out[this.#at++] = COMMA
+        if (this.#out[this.#at - 1] !== OPEN_LIST) this.#out[this.#at++] = COMMA
       } else {
         if ((seen & field.conflicts) !== 0) throw new Irregular()
-        if (list !== undefined) this.#out[this.#at++] = CLOSE_BRACKET
+        if (list !== undefined) this.#out[this.#at++] = CLOSE_LIST
         if (seen !== 0) this.#out[this.#at++] = COMMA
         seen |= field.bit
         this.#label(field.label)
         list = field.repeated ? field : undefined
-        if (list !== undefined) this.#out[this.#at++] = OPEN_BRACKET
+        if (list !== undefined) this.#out[this.#at++] = OPEN_LIST
       }
       if (tag === field.tag) this.#value(field, depth)
       else if (field.packed && tag === field.packedTag) this.#numbers(field)
       else cursor.expect(tag, field.tag & 7, `${plan.name}.${field.name}`)
     }
     this.#ensure(2)
-    if (list !== undefined) this.#out[this.#at++] = CLOSE_BRACKET
-    this.#out[this.#at++] = 0x7d
+    if (list !== undefined) this.#out[this.#at++] = CLOSE_LIST
+    this.#out[this.#at++] = CLOSE_OBJECT
   }
 
-  #label(label: Buffer): void {
-    const out = this.#out
-    let at = this.#at
-    for (let i = 0; i < label.length; i++) out[at++] = label[i]
-    this.#at = at
+  #label({ bytes, words }: Label): void {
+    const view = this.#view
+    const at = this.#at
+    for (let i = 0; i < words.length; i++) view.setInt32(at + i * 4, words[i], true)
+    this.#at = at + bytes.length
   }
 
   /** Writes the numbers of a packed list. */
@@ -185,7 +209,7 @@ class JsonWriter {
     const cursor = this.#cursor
     const end = cursor.length() + cursor.at
     cursor.end = end
-    let first = this.#out[this.#at - 1] === OPEN_BRACKET
+    let first = this.#out[this.#at - 1] === OPEN_LIST
     // A list without numbers must not leave the comma that was written for its first.
     if (cursor.at === end && !first) this.#at--
     while (cursor.at < end) {
@@ -203,15 +227,9 @@ class JsonWriter {
       case TEXT:
       case MESSAGE:
       case HEX:
-      case BASE64: {
-        const end = cursor.length() + cursor.at
-        if (field.kind === MESSAGE) this.#message(field.plan, end, depth + 1)
-        else if (field.kind === TEXT) this.#text(cursor.bytes, cursor.at, end)
-        else if (field.kind === HEX) this.#hex(cursor.bytes, cursor.at, end)
-        else this.#base64(cursor.bytes, cursor.at, end)
-        cursor.at = end
+      case BASE64:
+        this.#content(field, cursor.length() + cursor.at, depth)
         return
-      }
       case DOUBLE: {
         const at = cursor.at
         cursor.advance(8)
@@ -254,20 +272,21 @@ class JsonWriter {
     }
   }
 
+  /** Writes the value that stands from the cursor to `end`. */
+  #content(field: FieldPlan, end: number, depth: number): void {
+    const cursor = this.#cursor
+    if (field.kind === MESSAGE) this.#message(field.plan, end, depth + 1)
+    else if (field.kind === TEXT) this.#text(cursor.bytes, cursor.at, end)
+    else if (field.kind === HEX) this.#hex(cursor.bytes, cursor.at, end)
+    else this.#base64(cursor.bytes, cursor.at, end)
+    cursor.at = end
+  }
+
   /** Reads a varint into the halves. */
   #varint(): void {
     const { bytes, at } = this.#cursor
     this.#cursor.skipVarint()
-    const { at: end } = this.#cursor
-    let low = 0
-    let high = 0
-    for (let i = at, shift = 0; i < end; i++, shift += 7) {
-      const bits = bytes[i] & 0x7f
-      if (shift < 32) low |= bits << shift
-      if (shift > 27) high |= shift < 32 ? bits >>> (32 - shift) : bits << (shift - 32)
-    }
-    this.#halves.low = low >>> 0
-    this.#halves.high = high >>> 0
+    this.#halves.setVarint(bytes, at, this.#cursor.at)
   }
 
   #long(signed: boolean, low: number, high: number): void {
@@ -305,18 +324,27 @@ class JsonWriter {
 
   /** Writes a text; bytes that are no UTF-8 become U+FFFD, as JSON must be UTF-8. */
   #text(bytes: Uint8Array, start: number, end: number): void {
-    this.#ensure(end - start + 2)
+    this.#ensure(end - start + 8)
     const out = this.#out
+    const view = this.#view
+    const input = this.#input
     let at = this.#at
     out[at++] = QUOTE
     let all = 0
-    for (let i = start; i < end; i++) {
-      const byte = bytes[i]
-      if (byte === QUOTE || byte === BACKSLASH || byte < 0x20) return this.#anyText(bytes, start, end)
-      all |= byte
-      out[at++] = byte
+    let from = start
+    for (; from <= end - 4; from += 4, at += 4) {
+      const four = input.getInt32(from, true)
+      if (special(four) !== 0) return this.#anyText(bytes, start, end)
+      view.setInt32(at, four, true)
+      all |= four
     }
-    if (all > 0x7f && !isUtf8(bytes.subarray(start, end))) return this.#anyText(bytes, start, end)
+    for (; from < end; from++) {
+      const byte = bytes[from]
+      if (!isPlain(byte)) return this.#anyText(bytes, start, end)
+      out[at++] = byte
+      all |= byte
+    }
+    if ((all & 0x80808080) !== 0 && !isUtf8(bytes.subarray(start, end))) return this.#anyText(bytes, start, end)
     out[at++] = QUOTE
     this.#at = at
   }

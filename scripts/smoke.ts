@@ -38,15 +38,16 @@ function residentOf(pid: number): number {
 }
 
 const [grpc, http, admin] = await Promise.all([freePort(), freePort(), freePort()])
-const flags = ['--max-semi-space-size=16', '--min-semi-space-size=1']
 const bundle = join(import.meta.dirname, '../dist/kymo.mjs')
+// As if it were executed: with the options of its first line.
+const [, options = ''] = /^#!.* node (.*)/.exec(readFileSync(bundle, 'utf8')) ?? []
 const sets = [
   `receivers.otlp.protocols.grpc.endpoint=localhost:${grpc}`,
   `receivers.otlp.protocols.http.endpoint=localhost:${http}`,
   `service.telemetry.metrics.readers=[{pull: {exporter: {prometheus: {host: localhost, port: ${admin}}}}}]`,
   'service.telemetry.logs.encoding=json',
 ]
-const child = spawn(process.execPath, [...flags, bundle, ...sets.flatMap(set => ['--set', set])])
+const child = spawn(process.execPath, [...options.split(' '), bundle, ...sets.flatMap(set => ['--set', set])])
 let shown = ''
 let log = ''
 child.stdout.on('data', chunk => (shown += String(chunk)))

@@ -22,7 +22,8 @@ const built = changed(bundle)
 if (built === 0 || globSync(sources, { cwd: root }).some(path => changed(join(root, path)) > built)) {
   const rolldown = join(root, 'node_modules/rolldown/bin/cli.mjs')
   const options = ['-c', join(root, 'rolldown.config.ts'), '--log-level', 'warn']
-  const { status } = spawnSync(process.execPath, [rolldown, ...options], { cwd: root, stdio: ['ignore', 2, 2] })
+  process.stderr.write('a source is newer than the bundle: building dist/kymo.mjs\n')
+  const { status } = spawnSync(process.execPath, [rolldown, ...options], { cwd: root, stdio: ['ignore', 'ignore', 2] })
   if (status !== 0) {
     process.stderr.write('the bundle could not be built; `npm run build` shows why\n')
     process.exit(1)

@@ -195,7 +195,10 @@ export class Service {
       case 'OK':
         if (from === 'RecoverableError') log.info({ kind, id }, `${kind} ${id} has recovered`)
         return
-      default:
+      case 'None':
+      case 'Starting':
+      case 'Stopping':
+      case 'Stopped':
         log.debug({ kind, id, from }, `${kind} ${id} is in state ${status.state}`)
     }
   }

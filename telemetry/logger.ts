@@ -187,11 +187,19 @@ class Sampler {
   }
 }
 
+/** What pino writes, as it is set up above. */
+interface Line extends LogFields {
+  readonly ts: string
+  readonly level: string
+  readonly module?: string
+  readonly msg: string
+}
+
 /** One JSON line as a person reads it: time, level, module, message, the fields; texts of several lines come below. */
 function toConsole(line: string): string {
-  const { ts, level, module, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
-  const [message, ...below] = String(msg).split('\n')
-  const words = [String(ts), String(level).padEnd(5), ...(module === undefined ? [] : [`[${String(module)}]`]), message]
+  const { ts, level, module, msg, ...fields } = JSON.parse(line) as Line
+  const [message, ...below] = msg.split('\n')
+  const words = [ts, level.padEnd(5), ...(module === undefined ? [] : [`[${module}]`]), message]
   for (const [key, value] of Object.entries(fields)) {
     if (typeof value === 'string' && value.includes('\n')) below.push(...`${key}: ${value}`.split('\n'))
     else words.push(`${key}=${typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)}`)

@@ -24,8 +24,8 @@ export class Door {
   }
 
   /**
-   * Pushes what `body` holds, whose `charge` is taken over. `onEnd` hears the outcome, later. Returns false when the
-   * request is empty, which is success.
+   * Pushes what `body` holds, which nobody else may read any more and whose `charge` is taken over. `onEnd` hears the
+   * outcome, later. Returns false when the request is empty, which is success.
    * @throws WireError when the body is no request of the signal
    */
   enter(
@@ -40,18 +40,23 @@ export class Door {
     try {
       request = readRequest(signal, body)
     } catch (error) {
-      this.#budget.release(charge)
+      this.#letGo(body, charge)
       throw error
     }
     const { items } = request
     if (items === 0) {
-      this.#budget.release(charge)
+      this.#letGo(body, charge)
       return false
     }
     const delivery = new Delivery(items, onEnd)
     waiting.onCancel = () => delivery.withdraw(gaveUp())
-    this.#context.push(Batch.of(signal, request, context, delivery, new Lease(this.#budget, charge, items)))
+    this.#context.push(Batch.of(signal, request, context, delivery, new Lease(this.#budget, charge, items, body)))
     return true
+  }
+
+  #letGo(body: Buffer, charge: number): void {
+    this.#budget.release(charge)
+    this.#budget.pool.give(body)
   }
 }
 

@@ -1,5 +1,5 @@
 import { zstdDecompressSync } from 'node:zlib'
-import grpc from '@grpc/grpc-js'
+import type * as grpc from '@grpc/grpc-js'
 import { afterEach, expect, test } from 'vitest'
 import { otlpGrpcExporter } from '../../exporters/otlp_grpc.ts'
 import { inflate } from '../../net/compression.ts'
@@ -7,12 +7,12 @@ import { encodeResponse } from '../../proto/response.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { encodeStatus, GrpcCode, grpcCodeName } from '../../proto/status.ts'
 import { batchOf, complaints, exporterOf, forever, refusal } from '../support/exporting.ts'
-import { answer, bareHttp2, framed, type GrpcHandler, grpcJs } from '../support/grpc-peer.ts'
+import { answer, bareHttp2, failure, framed, type GrpcHandler, grpcJs } from '../support/grpc-peer.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 
 const open: { stop(): unknown }[] = []
 afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.stop()
+  for (const thing of open.splice(0).toReversed()) await thing.stop()
 })
 
 const body = tracesRequest([
@@ -134,7 +134,7 @@ test.each(
     .filter(code => code !== 0)
     .map(code => [grpcCodeName(code), code] as const),
 )('%s from the server means what the specification says', async (name, status) => {
-  const { exporter, server } = await against((_call, done) => done({ code: status, details: 'because' }))
+  const { exporter, server } = await against((_call, done) => done(failure(status, 'because')))
   const error = await refusal(exporter.send(batch, forever))
   const [code, kind, maybeTaken] = outcomes[name]
   expect(error).toMatchObject({ code, kind, maybeTaken, retryAfter: undefined })
@@ -147,9 +147,8 @@ test.each([
   ['INVALID_ARGUMENT', 3, 20, { kind: 'rejected' }],
   ['UNAVAILABLE for years', 14, 1e12, { kind: 'retry', retryAfter: 24 * 3_600_000 }],
 ])('%s with RetryInfo', async (_, code, retryDelay, expected) => {
-  const metadata = new grpc.Metadata()
-  metadata.set('grpc-status-details-bin', encodeStatus({ code, message: '', retryDelay }))
-  const { exporter } = await against((_call, done) => done({ code, details: 'x', metadata }))
+  const details = encodeStatus({ code, message: '', retryDelay })
+  const { exporter } = await against((_call, done) => done(failure(code, 'x', details)))
   expect(await refusal(exporter.send(batch, forever))).toMatchObject(expected)
 })
 
@@ -165,7 +164,7 @@ test.each([
 
 test('a server that is away at start is unreachable, and start does not fail', async () => {
   const server = await grpcJs((_call, done) => done(null, empty))
-  server.stop()
+  await server.stop()
   const { exporter, budget } = started(server.endpoint)
   await exporter.start?.()
   const error = await refusal(exporter.send(batch, forever))
@@ -214,7 +213,7 @@ test('the body is charged while it is in flight', async () => {
 })
 
 test('a message of the server shows no header of ours', async () => {
-  const { exporter } = await against((_call, done) => done({ code: 16, details: 'wrong key' }), {
+  const { exporter } = await against((_call, done) => done(failure(16, 'wrong key')), {
     headers: { authorization: 'Bearer topsecret' },
   })
   const error = await refusal(exporter.send(batch, forever))
@@ -267,7 +266,7 @@ test.each([
       middlewares: [],
     },
   ],
-  ['sections without content', { endpoint: 'a:1', headers: null, tls: null, keepalive: null, sending_queue: null }],
+  ['sections without content', { endpoint: 'a:1', headers: null, tls: null, keepalive: null, sending_queue: {} }],
   ['headers as a list', { endpoint: 'a:1', headers: [{ name: 'a', value: 'b' }] }],
 ])('%s are accepted', (_, config) => {
   expect(complaints(otlpGrpcExporter, config)).toEqual([])

@@ -13,7 +13,7 @@ import { tracesRequest } from '../support/otlp-bytes.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close()
+  for (const close of open.splice(0).toReversed()) await close()
 })
 
 const body = tracesRequest([

@@ -4,7 +4,7 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import grpc from '@grpc/grpc-js'
+import * as grpc from '@grpc/grpc-js'
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { otlpGrpcExporter } from '../../exporters/otlp_grpc.ts'
 import { otlpHttpExporter } from '../../exporters/otlp_http.ts'
@@ -17,7 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), 'kymo-tls-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const open: (() => unknown)[] = []
 afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close()
+  for (const close of open.splice(0).toReversed()) await close()
 })
 
 const batch = batchOf(tracesRequest([{ spans: ['a'] }]))

@@ -9,7 +9,7 @@ import {
   zstdDecompressSync,
 } from 'node:zlib'
 import { snappyCompress, snappyDecompress } from '@platformatic/wasm-utils/bundled'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compress, type Encoding, encodingOf, inflate, sizeHint } from '../../net/compression.ts'
 import { compressSnappy, inflateSnappy, TooLargeError } from '../../net/snappy.ts'

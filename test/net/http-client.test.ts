@@ -6,7 +6,7 @@ import { bodyLimit, HttpClient, HttpClientError, type HttpClientOptions } from '
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close()
+  for (const close of open.splice(0).toReversed()) await close()
 })
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Action, Arena, type Source } from '../../proto/actions.ts'
 import { attributeTags } from '../../proto/attributes.ts'
@@ -106,56 +106,65 @@ const plainOf = (value: Writable): Plain => {
 /** A value that is not set and one that is empty are the same. */
 const filled = (attribute: Attribute): Attribute => ({ ...attribute, value: attribute.value ?? {} })
 
+const find = (list: readonly Attribute[], wanted: string): Attribute | undefined =>
+  list.find(a => (a.key ?? '') === wanted)
+
+function put(list: Attribute[], wanted: string, value: Plain): void {
+  const found = find(list, wanted)
+  if (found) found.value = value
+  else list.push({ key: wanted, value })
+}
+
+/** What a source gives, or undefined. */
+function sourced(list: readonly Attribute[], from: Source): Plain | undefined {
+  if ('value' in from) return plainOf(from.value)
+  if ('fromAttribute' in from) {
+    const other = find(list, from.fromAttribute)
+    return other && (other.value ?? {})
+  }
+  const found = lookup(from.fromContext)
+  return found === undefined ? undefined : plainOf(found)
+}
+
+/** What both key and pattern name is hashed twice, as the Collector does. */
+function hashAll(list: Attribute[], wanted: string | undefined, regex: string | undefined): void {
+  const first = wanted === undefined ? undefined : find(list, wanted)
+  const matching = regex === undefined ? [] : list.filter(a => new RegExp(regex).test(a.key ?? ''))
+  for (const a of first ? [first, ...matching] : matching) a.value = { string_value: hashOf(a.value ?? {}) }
+}
+
+function extractInto(list: Attribute[], wanted: string): void {
+  const text = find(list, wanted)?.value?.['string_value']
+  const found = typeof text === 'string' ? /^([a-z]+)-?([a-z]*)/.exec(text) : null
+  if (!found) return
+  put(list, 'one', { string_value: found[1] })
+  put(list, 'two', { string_value: found[2] })
+}
+
 /** The Collector's actions on decoded attributes, written as plainly as can be. */
 function model(list: Attribute[], action: Action): void {
-  const find = (wanted: string): Attribute | undefined => list.find(a => (a.key ?? '') === wanted)
-  const put = (wanted: string, value: Plain): void => {
-    const found = find(wanted)
-    if (found) found.value = value
-    else list.push({ key: wanted, value })
-  }
-  const matching = (): Attribute[] => {
-    if (action.action !== 'delete' && action.action !== 'hash') return []
-    const { key: wanted, pattern: regex } = action
-    const byKey = list.filter(a => wanted !== undefined && (a.key ?? '') === wanted)
-    const byPattern = list.filter(a => regex !== undefined && new RegExp(regex.source).test(a.key ?? ''))
-    return action.action === 'hash' ? [...byKey.slice(0, 1), ...byPattern] : [...byKey, ...byPattern]
-  }
   switch (action.action) {
     case 'insert':
     case 'update':
     case 'upsert': {
-      const { source: from } = action
-      let value: Plain | undefined
-      if ('value' in from) value = plainOf(from.value)
-      else if ('fromContext' in from)
-        value = from.fromContext === 'metadata.x' ? plainOf('from the request') : undefined
-      else {
-        const other = find(from.fromAttribute)
-        if (other) value = other.value ?? {}
-      }
-      const exists = find(action.key) !== undefined
-      if (value !== undefined && (action.action === 'upsert' || exists === (action.action === 'update')))
-        put(action.key, value)
+      const value = sourced(list, action.source)
+      const exists = find(list, action.key) !== undefined
+      if (value === undefined) return
+      if (action.action === 'upsert' || exists === (action.action === 'update')) put(list, action.key, value)
       return
     }
-    case 'delete':
-      for (const a of matching()) if (list.includes(a)) list.splice(list.indexOf(a), 1)
+    case 'delete': {
+      const regex = action.pattern && new RegExp(action.pattern.source)
+      const stay = list.filter(({ key: k = '' }) => k !== action.key && regex?.test(k) !== true)
+      list.splice(0, list.length, ...stay)
       return
+    }
     case 'hash':
-      // By key and by pattern: what both name is hashed twice, as the Collector does.
-      for (const a of matching()) a.value = { string_value: hashOf(a.value ?? {}) }
-      return
-    case 'extract': {
-      const text = find(action.key)?.value?.['string_value']
-      const found = typeof text === 'string' ? /^([a-z]+)-?([a-z]*)/.exec(text) : null
-      if (!found) return
-      put('one', { string_value: found[1] })
-      put('two', { string_value: found[2] })
-      return
-    }
+      return hashAll(list, action.key, action.pattern?.source)
+    case 'extract':
+      return extractInto(list, action.key)
     case 'convert': {
-      const found = find(action.key)
+      const found = find(list, action.key)
       if (found) found.value = converted(found.value ?? {}, action.to)
     }
   }
@@ -206,25 +215,28 @@ function json(value: Plain): string {
 
 /** What the Collector's convert makes of a value. */
 function converted(value: Plain, to: 'int' | 'double' | 'string'): Plain {
-  const scalar = value['string_value'] ?? value['bool_value'] ?? value['int_value'] ?? value['double_value']
-  if (scalar === undefined) {
-    return to === 'string' ? { string_value: asText(value) } : value
+  if (to === 'string') return 'string_value' in value ? value : { string_value: scalarText(value) }
+  if ('bool_value' in value) {
+    const one = value['bool_value'] === true
+    return to === 'int' ? { int_value: one ? '1' : '0' } : { double_value: one ? 1 : 0 }
   }
-  if (to === 'string') {
-    if ('string_value' in value) return value
-    return { string_value: 'double_value' in value && Object.is(scalar, -0) ? '-0' : String(scalar) }
+  if ('int_value' in value) return to === 'int' ? value : { double_value: Number(value['int_value']) }
+  if ('double_value' in value) {
+    const whole = Math.trunc(value['double_value'] as number)
+    const fits = Number.isFinite(whole) && Math.abs(whole) < 2 ** 63
+    return to === 'int' && fits ? { int_value: String(BigInt(whole)) } : value
   }
-  if ('bool_value' in value)
-    return to === 'int' ? { int_value: scalar === true ? '1' : '0' } : { double_value: scalar === true ? 1 : 0 }
-  if (to === 'double') {
-    if ('double_value' in value) return value
-    if ('int_value' in value) return { double_value: Number(scalar) }
-    return scalar === '12' || scalar === '-3.5' ? { double_value: Number(scalar) } : value
-  }
-  if ('int_value' in value) return value
-  if ('string_value' in value) return scalar === '12' ? { int_value: '12' } : value
-  const whole = Math.trunc(scalar as number)
-  return Number.isFinite(whole) && Math.abs(whole) < 2 ** 63 ? { int_value: String(BigInt(whole)) } : value
+  // Of the texts that the samples hold, these two are numbers.
+  if (value['string_value'] === '12') return to === 'int' ? { int_value: '12' } : { double_value: 12 }
+  return value['string_value'] === '-3.5' && to === 'double' ? { double_value: -3.5 } : value
+}
+
+function scalarText(value: Plain): string {
+  if ('bool_value' in value) return value['bool_value'] === true ? 'true' : 'false'
+  if ('int_value' in value) return value['int_value'] as string
+  if (!('double_value' in value)) return asText(value)
+  const number = value['double_value'] as number
+  return Object.is(number, -0) ? '-0' : String(number)
 }
 
 test.each([

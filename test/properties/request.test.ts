@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { moveGroups } from '../../proto/cut.ts'
 import { encodeGroups, groupsSize, writeGroups } from '../../proto/group.ts'

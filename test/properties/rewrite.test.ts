@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { encodeGroups, type Group } from '../../proto/group.ts'
 import { readRequest } from '../../proto/request.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import protobuf from 'protobufjs'
 import { expect, test } from 'vitest'
 import { decodeStatus, encodeStatus, GrpcCode, grpcCodeName } from '../../proto/status.ts'

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import grpc from '@grpc/grpc-js'
+import * as grpc from '@grpc/grpc-js'
 import { allSignals, signals } from '../../proto/signals.ts'
 
 const raw = (bytes: Buffer) => bytes
@@ -88,6 +88,14 @@ export function answer(
     stream.on('wantTrailers', () => stream.sendTrailers(more.trailers ?? { 'grpc-status': '0' }))
     stream.end(more.message ?? Buffer.alloc(5))
   })
+}
+
+/** A failure for grpc-js to send; its own type wants the code as a member of its enum. */
+export function failure(code: number, details: string, status?: Buffer): grpc.ServerErrorResponse {
+  const metadata = new grpc.Metadata()
+  if (status) metadata.set('grpc-status-details-bin', status)
+  // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- tests go through all numbers
+  return Object.assign(new Error(details), { code, details, metadata })
 }
 
 /** A message behind gRPC's prefix. */

@@ -2,7 +2,7 @@
  * OTLP for property tests: protobufjs built from the schema table as the oracle, random messages, and a writer that puts
  * them on the wire as no tidy encoder would but protobuf allows.
  */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import protobuf from 'protobufjs'
 import { enums, type Field, type Message, messageNamed, messages } from '../../proto/schema.ts'
 import { type Signal, signals } from '../../proto/signals.ts'
@@ -305,7 +305,13 @@ function scalarBytes(random: Random, f: Field, value: unknown, how: Untidiness):
       return fixed(out => out.writeUInt32LE(value as number), 4)
     case 'sint32':
       return varint(random, BigInt(((value as number) * 2) ^ ((value as number) >> 31)) & 0xffffffffn, how, 5)
-    default:
+    case 'message':
+      throw new TypeError('not a scalar')
+    case 'enum':
+    case 'int32':
+    case 'int64':
+    case 'uint32':
+    case 'uint64':
       return varint(random, BigInt.asUintN(64, BigInt(value as string | number)), how, 10)
   }
 }

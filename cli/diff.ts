@@ -1,0 +1,72 @@
+/** `kymo diff`: what differs between two configurations, and what a reload from one to the other would do. */
+import { type Difference, differencesOf } from '../config/diff.ts'
+import { type ComponentReload, planReload, type ReloadPlan } from '../config/reload-plan.ts'
+import { load } from './load.ts'
+
+/** Exit codes, as those of diff(1). */
+const codes = { same: 0, different: 1, trouble: 2 } as const
+
+/** Prints the differences on standard output; returns the exit code. */
+export function diff(before: string, after: string, { json }: { readonly json?: boolean | undefined }): number {
+  const [old, now] = [before, after].map(source => load({ config: [source], set: [] }))
+  if (old === undefined || now === undefined) return codes.trouble
+  const differences = differencesOf(old, now)
+  const reload = planReload(old.configured, now.configured)
+  if (json === true) {
+    const same = differences.length === 0
+    process.stdout.write(`${JSON.stringify({ same, differences, reload }, null, 2)}\n`)
+  } else if (differences.length > 0) process.stdout.write(`${textOf(differences)}\n${reloadText(reload)}`)
+  return differences.length === 0 ? codes.same : codes.different
+}
+
+const marks = { added: '+', removed: '-', changed: '~' } as const
+
+function textOf(differences: readonly Difference[]): string {
+  return differences
+    .map(({ path, change, keys }) => {
+      const lines = keys.map(({ key, before, after, secret }) => {
+        const what =
+          secret && before !== undefined && after !== undefined ? 'changed' : `${shown(before)} -> ${shown(after)}`
+        return `    ${key === '' ? '' : `${key}: `}${what}\n`
+      })
+      return `${marks[change]} ${path}\n${lines.join('')}`
+    })
+    .join('')
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return '(none)'
+  if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`
+  return typeof value === 'string' && value !== '' ? value : JSON.stringify(value)
+}
+
+function reloadText({ components, pipelines }: ReloadPlan): string {
+  const lines = [
+    ...components.map(one => `  ${one.action.padEnd(8)} ${one.kind} ${one.id}${consequence(one)}`),
+    ...pipelines.map(({ id, before, after }) => {
+      const action = before === undefined ? 'start' : after === undefined ? 'stop' : 'rewire'
+      return `  ${action.padEnd(8)} pipeline ${id}`
+    }),
+  ]
+  if (lines.length === 0) return 'A reload would restart nothing.\n'
+  return `A reload would:\n${lines.join('\n')}\nEverything else goes on, with its queues and state.\n`
+}
+
+function consequence({ kind, action, reason, pipelines, queue }: ComponentReload): string {
+  const where = kind === 'processor' ? ` in ${pipelines.join(', ')}` : ''
+  const why =
+    reason === 'extension'
+      ? ', because an extension it uses does'
+      : reason === 'signals'
+        ? ', because its pipelines are of other signals'
+        : ''
+  const held =
+    kind === 'processor' && action !== 'start'
+      ? '; what it holds goes on to the next step'
+      : queue === 'kept'
+        ? '; its queue is kept'
+        : queue === 'drained'
+          ? '; its queue is sent first, up to the deadline'
+          : ''
+  return `${where}${why}${held}`
+}

@@ -1,0 +1,52 @@
+/** `kymo print-config`: the configuration as it takes effect. */
+import { childOf } from '../config/shape.ts'
+import { type Node, plainOf, yamlOf } from '../config/document.ts'
+import { effectiveOf } from '../config/effective.ts'
+import { originOf } from '../config/place.ts'
+import { exitCodes } from '../service/process.ts'
+import type { SourceOptions } from './commands.ts'
+import { load } from './load.ts'
+
+/** How to print it. */
+export interface PrintOptions extends SourceOptions {
+  readonly format: 'yaml' | 'json'
+  readonly json?: boolean | undefined
+  readonly mode: 'redacted' | 'unredacted'
+  readonly origin?: boolean | undefined
+}
+
+/** Prints it on standard output; returns the exit code. */
+export function printConfig(options: PrintOptions): number {
+  const loaded = load(options)
+  if (loaded === undefined) return exitCodes.failed
+  if (options.mode === 'unredacted') process.stderr.write('secrets are printed: keep the output to yourself\n')
+  process.stdout.write(rendered(effectiveOf(loaded), options))
+  return exitCodes.clean
+}
+
+/** The text of an effective configuration. */
+export function rendered(root: Node, { format, json, mode, origin }: Omit<PrintOptions, keyof SourceOptions>): string {
+  const plain = plainOf(root, mode === 'unredacted' ? undefined : () => '[REDACTED]')
+  if (json === true || format === 'json') {
+    const shown = origin === true ? { config: plain, origins: Object.fromEntries(originsOf(root, [])) } : plain
+    return `${JSON.stringify(shown, null, 2)}\n`
+  }
+  if (origin !== true) return yamlOf(plain)
+  return yamlOf(plain, path => {
+    let node: Node | undefined = root
+    for (const step of path) node = childOf(node, step)
+    return node === undefined ? undefined : originOf(node.place, process.env)
+  })
+}
+
+/** Where each value came from, by its path. */
+function* originsOf(node: Node, path: readonly string[]): Generator<[path: string, origin: string]> {
+  const inner: (readonly [string, Node])[] =
+    node.kind === 'map'
+      ? [...node.entries].map(([key, { value }]) => [key, value])
+      : node.kind === 'list'
+        ? node.items.map((item, i) => [String(i), item])
+        : []
+  for (const [key, value] of inner) yield* originsOf(value, [...path, key])
+  if (inner.length === 0) yield [path.join('::'), originOf(node.place, process.env)]
+}

@@ -1,0 +1,186 @@
+/** What taking over a new configuration does to what runs: which components start, stop, restart, and which stay. */
+import type { Kind } from '../core/component.ts'
+import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
+import { kinds } from './components.ts'
+import { sameValue } from './equal.ts'
+
+/** Why a component does not simply go on. */
+export type ReloadReason =
+  /** It was not in use before. */
+  | 'added'
+  /** It is not in use any more. */
+  | 'removed'
+  /** Its configuration, with all defaults, differs. */
+  | 'config'
+  /** The pipelines that use it are of other signals than before. */
+  | 'signals'
+  /** It uses an extension that starts, stops or restarts. */
+  | 'extension'
+
+/** What happens to one component. Those that are not in the plan go on as they are, with their queues and state. */
+export interface ComponentReload {
+  readonly kind: Kind
+  readonly id: string
+  readonly action: 'start' | 'stop' | 'restart'
+  readonly reason: ReloadReason
+  /** Ids of the pipelines in which it happens; a processor may go on in others. Empty for extensions. */
+  readonly pipelines: readonly string[]
+  /**
+   * What becomes of the data that waits in an exporter's queue: the new one sends it (`kept`), or the old one until the
+   * deadline (`drained`).
+   */
+  readonly queue?: 'kept' | 'drained'
+}
+
+/** A pipeline that comes, goes, or connects other components than before. */
+export interface PipelineReload {
+  readonly id: string
+  readonly before: ConfiguredPipeline | undefined
+  readonly after: ConfiguredPipeline | undefined
+}
+
+/** All that a reload does. Nothing in it: nothing changes. */
+export interface ReloadPlan {
+  readonly components: readonly ComponentReload[]
+  readonly pipelines: readonly PipelineReload[]
+}
+
+/** Whether two components are one and the same: kind, id, and configuration with all defaults. */
+export function sameComponent(a: ConfiguredComponent, b: ConfiguredComponent): boolean {
+  const sameDefinition = a.definition.kind === b.definition.kind && a.definition.type === b.definition.type
+  return sameDefinition && a.id === b.id && sameValue(a.config, b.config)
+}
+
+/** Compares what runs with what is to run. */
+export function planReload(before: Configured, after: Configured): ReloadPlan {
+  const extensions = planKind('extension', before, after, new Set())
+  const moved = new Set(extensions.map(({ id }) => id))
+  const others = kinds.filter(kind => kind !== 'extension').flatMap(kind => planKind(kind, before, after, moved))
+  return { components: [...others, ...extensions], pipelines: planPipelines(before, after) }
+}
+
+function planPipelines(before: Configured, after: Configured): PipelineReload[] {
+  const ids = new Set([...before.pipelines, ...after.pipelines].map(({ id }) => id))
+  const found: PipelineReload[] = []
+  for (const id of ids) {
+    const old = before.pipelines.find(pipeline => pipeline.id === id)
+    const now = after.pipelines.find(pipeline => pipeline.id === id)
+    if (!sameValue(old, now)) found.push({ id, before: old, after: now })
+  }
+  return found
+}
+
+/** One running instance of a component: processors have one in each pipeline, all others one. */
+interface Instance {
+  readonly component: ConfiguredComponent
+  readonly pipelines: Set<string>
+  /** What it was made for beside its configuration. */
+  readonly signals: Set<string>
+}
+
+function planKind(kind: Kind, before: Configured, after: Configured, moved: ReadonlySet<string>): ComponentReload[] {
+  const old = instancesOf(kind, before)
+  const now = instancesOf(kind, after)
+  const found: ComponentReload[] = []
+  for (const key of new Set([...old.keys(), ...now.keys()])) {
+    const was = old.get(key)
+    const is = now.get(key)
+    const reason = reasonFor(was, is, moved)
+    const { component, pipelines } = is ?? was ?? {}
+    if (reason === undefined || component === undefined || pipelines === undefined) continue
+    const action = was === undefined ? 'start' : is === undefined ? 'stop' : 'restart'
+    found.push({ kind, id: component.id, action, reason, pipelines: [...pipelines], ...queueOf(kind, was, is) })
+  }
+  return kind === 'processor' ? joined(found) : found
+}
+
+function reasonFor(
+  was: Instance | undefined,
+  is: Instance | undefined,
+  moved: ReadonlySet<string>,
+): ReloadReason | undefined {
+  if (was === undefined) return 'added'
+  if (is === undefined) return 'removed'
+  if (!sameComponent(was.component, is.component)) return 'config'
+  if (!sameValue([...was.signals].toSorted(), [...is.signals].toSorted())) return 'signals'
+  return [...extensionsOf(is.component.config)].some(id => moved.has(id)) ? 'extension' : undefined
+}
+
+/** The instances of one kind that some pipeline, or the list of extensions, starts. */
+function instancesOf(kind: Kind, configured: Configured): Map<string, Instance> {
+  const instances = new Map<string, Instance>()
+  const add = (key: string, id: string, pipeline: string | undefined, signals: readonly string[]) => {
+    const component: ConfiguredComponent | undefined = lookUp(configured, kind, id)
+    if (component === undefined) return
+    const instance = instances.get(key) ?? { component, pipelines: new Set(), signals: new Set() }
+    if (pipeline !== undefined) instance.pipelines.add(pipeline)
+    for (const signal of signals) instance.signals.add(signal)
+    instances.set(key, instance)
+  }
+  if (kind === 'extension') for (const id of configured.started) add(id, id, undefined, [])
+  else if (kind === 'processor') {
+    for (const pipeline of configured.pipelines)
+      for (const id of pipeline.processors) add(`${pipeline.id} ${id}`, id, pipeline.id, [])
+  } else {
+    for (const pipeline of configured.pipelines) {
+      if (kind !== 'exporter')
+        for (const id of pipeline.receivers) add(id, id, pipeline.id, [`from ${pipeline.signal}`])
+      if (kind !== 'receiver') for (const id of pipeline.exporters) add(id, id, pipeline.id, [`to ${pipeline.signal}`])
+    }
+  }
+  return instances
+}
+
+function lookUp(configured: Configured, kind: Kind, id: string): ConfiguredComponent | undefined {
+  const all: Record<Kind, { get(id: string): unknown }> = {
+    receiver: configured.receivers,
+    processor: configured.processors,
+    exporter: configured.exporters,
+    connector: configured.connectors,
+    extension: configured.extensions,
+  }
+  // A component of one kind is a component of any; the compiler does not see it through the five maps.
+  return all[kind].get(id) as ConfiguredComponent | undefined
+}
+
+/** One entry for what happens to a processor for the same reason in several pipelines. */
+function joined(found: readonly ComponentReload[]): ComponentReload[] {
+  const made = new Map<string, ComponentReload>()
+  for (const one of found) {
+    const key = `${one.id} ${one.action} ${one.reason}`
+    const there = made.get(key)
+    made.set(key, there === undefined ? one : { ...there, pipelines: [...there.pipelines, ...one.pipelines] })
+  }
+  return [...made.values()]
+}
+
+/** Data waits for its destination, which is the id: where that stays, the data goes over. */
+function queueOf(
+  kind: Kind,
+  was: Instance | undefined,
+  is: Instance | undefined,
+): Pick<ComponentReload, 'queue'> | undefined {
+  if (kind !== 'exporter' || was === undefined || !hasQueue(was)) return undefined
+  const kept = is !== undefined && hasQueue(is) && is.component.definition.type === was.component.definition.type
+  return { queue: kept ? 'kept' : 'drained' }
+}
+
+function hasQueue({ component: { config } }: Instance): boolean {
+  const queue = sectionOf(config)?.['sending_queue']
+  return sectionOf(queue)?.['enabled'] === true
+}
+
+const sectionOf = (value: unknown): Record<string, unknown> | undefined =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+
+/** Keys under which the id of an extension stands. */
+const extensionKeys: ReadonlySet<string> = new Set(['authenticator', 'storage', 'encoding', 'id'])
+
+/** Ids of extensions that a component's configuration may name. */
+function* extensionsOf(config: unknown): Generator<string> {
+  if (typeof config !== 'object' || config === null) return
+  for (const [key, value] of Object.entries(config)) {
+    if (typeof value !== 'string') yield* extensionsOf(value)
+    else if (extensionKeys.has(key)) yield value
+  }
+}

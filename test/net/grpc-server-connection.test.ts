@@ -1,0 +1,118 @@
+import http2 from 'node:http2'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as grpc from '@grpc/grpc-js'
+import { afterEach, expect, test, vi } from 'vitest'
+import { body, call, cleanup, frame, grpcJs, path, serve, session, statusOf } from '../support/grpc-serving.ts'
+import { authority, clientCert, clientKey, serverCert, serverKey } from './certificates.ts'
+
+afterEach(cleanup)
+
+test('a connection that is too old is ended gently: its call is answered, new calls find a new connection', async () => {
+  const answers: (() => void)[] = []
+  const { port, server } = await serve({
+    settings: { keepalive: { server_parameters: { max_connection_age: '40ms', max_connection_age_grace: '10s' } } },
+    handler: call => void answers.push(() => call.reply(Buffer.from('late'))),
+  })
+  const client = await session(port)
+  const gone = new Promise(resolve => client.once('goaway', resolve))
+  const answer = call(client, frame(body))
+  expect(await gone).toBe(http2.constants.NGHTTP2_NO_ERROR)
+  expect(server.connections).toBe(1)
+  answers[0]()
+  expect(statusOf(await answer)).toBe(0)
+  await vi.waitFor(() => expect(server.connections).toBe(0))
+})
+
+test('calls go on without a failure while connections are replaced', async () => {
+  const { port } = await serve({
+    settings: { keepalive: { server_parameters: { max_connection_age: '20ms' } } },
+    handler: call => call.reply(Buffer.from(call.peer)),
+  })
+  const send = grpcJs(port)
+  const peers = new Set<string>()
+  while (peers.size < 4) {
+    for (const peer of await Promise.all(Array.from({ length: 5 }, () => send(body)))) peers.add(String(peer))
+  }
+})
+
+test('a connection that outstays the grace, or is idle, is closed', async () => {
+  const { port, server } = await serve({
+    settings: {
+      keepalive: { server_parameters: { max_connection_age: '40ms', max_connection_age_grace: '40ms' } },
+    },
+    handler: () => {},
+  })
+  void call(await session(port), frame(body))
+  await vi.waitFor(() => expect(server.connections).toBe(0))
+  const idle = await serve({ settings: { keepalive: { server_parameters: { max_connection_idle: '40ms' } } } })
+  await session(idle.port)
+  await vi.waitFor(() => expect(idle.server.connections).toBe(0))
+})
+
+test('a client that pings too often is told to calm down, one that may ping is not', async () => {
+  const strict = await serve()
+  const client = await session(strict.port)
+  const gone = new Promise(resolve => client.once('goaway', (code, _id, text) => resolve([code, String(text)])))
+  for (let i = 0; i < 5; i++) client.ping(() => {})
+  expect(await gone).toEqual([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 'too_many_pings'])
+  const settings = { keepalive: { enforcement_policy: { min_time: '0s', permit_without_stream: true } } }
+  const lenient = await session((await serve({ settings })).port)
+  for (let i = 0; i < 5; i++) await new Promise(resolve => lenient.ping(resolve))
+  expect(lenient.destroyed).toBe(false)
+})
+
+test('a client that opens and resets streams without end loses its connection', async () => {
+  const { port, server } = await serve({ handler: () => {} })
+  const client = await session(port)
+  let sent = 0
+  for (; sent < 5000 && !client.destroyed && !client.closed; sent++) {
+    const stream = client.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' })
+    stream.on('error', () => {})
+    stream.close(http2.constants.NGHTTP2_CANCEL)
+    if (sent % 100 === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  await vi.waitFor(() => expect(server.connections).toBe(0))
+})
+
+test('stop lets calls finish, within its deadline', async () => {
+  const answers: (() => void)[] = []
+  const { port, server } = await serve({ handler: call => void answers.push(() => call.reply(Buffer.alloc(0))) })
+  const client = await session(port)
+  const first = call(client, frame(body))
+  await vi.waitFor(() => expect(answers).toHaveLength(1))
+  const stopped = server.stop(5000)
+  setTimeout(() => answers[0](), 20)
+  await stopped
+  expect(statusOf(await first)).toBe(0)
+  expect(server.connections).toBe(0)
+
+  const stuck = await serve({ handler: () => {} })
+  const second = call(await session(stuck.port), frame(body))
+  await vi.waitFor(() => expect(stuck.server.connections).toBe(1))
+  await stuck.server.stop(30)
+  expect((await second).headers[':status']).toBeUndefined()
+})
+
+const tls = { cert_pem: serverCert, key_pem: serverKey }
+const trust = Buffer.from(authority)
+test.each([
+  ['TLS', tls, grpc.credentials.createSsl(trust), true],
+  [
+    'mutual TLS with a certificate',
+    { ...tls, client_ca_file: 'ca.crt' },
+    grpc.credentials.createSsl(trust, Buffer.from(clientKey), Buffer.from(clientCert)),
+    true,
+  ],
+  ['mutual TLS without a certificate', { ...tls, client_ca_file: 'ca.crt' }, grpc.credentials.createSsl(trust), false],
+])('%s', async (_what, settings, credentials, served) => {
+  const file = join(mkdtempSync(join(tmpdir(), 'kymo-')), 'ca.crt')
+  writeFileSync(file, authority)
+  const { port } = await serve({
+    settings: { tls: 'client_ca_file' in settings ? { ...settings, client_ca_file: file } : settings },
+  })
+  const sent = grpcJs(port, {}, credentials)(body, { deadline: Date.now() + 2000 })
+  if (served) expect((await sent).equals(body)).toBe(true)
+  else await expect(sent).rejects.toMatchObject({ code: 14 })
+})

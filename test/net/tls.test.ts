@@ -1,0 +1,103 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test, vi } from 'vitest'
+import { readClientTls, readServerTls, ServerTls, tlsClient, tlsServer } from '../../net/tls.ts'
+import { authority, clientCert, clientKey, serverCert, serverKey } from './certificates.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'kymo-tls-'))
+const file = (name: string, text: string) => {
+  writeFileSync(join(directory, name), text)
+  return join(directory, name)
+}
+const cert_file = file('server.crt', serverCert)
+const key_file = file('server.key', serverKey)
+const server = { cert_file, key_file }
+afterEach(() => void vi.useRealTimers())
+
+test.each<[string, object, string]>([
+  ['no certificate', {}, 'a server needs `cert_file` and `key_file`'],
+  ['a certificate without a key', { cert_file }, 'a certificate needs its key'],
+  ['a key without a certificate', { key_file }, 'a certificate needs its key'],
+  ['a certificate in two forms', { ...server, cert_pem: 'x' }, 'set `cert_file` or `cert_pem`, not both'],
+  ['versions the wrong way round', { ...server, min_version: '1.3', max_version: '1.2' }, 'must not be below'],
+  ['an unknown version', { ...server, min_version: '1.4' }, 'expected one of'],
+  ['an unknown cipher suite', { ...server, cipher_suites: ['ROT13'] }, '`ROT13` is no known cipher suite'],
+  ['an insecure cipher suite', { ...server, cipher_suites: ['TLS_RSA_WITH_AES_128_CBC_SHA'] }, 'is insecure'],
+  ['an unknown curve', { ...server, curve_preferences: ['P1'] }, '`P1` is none of'],
+  ['a TPM', { ...server, tpm: { enabled: true } }, 'not supported'],
+  ['an unknown key', { ...server, cert: 'x' }, 'Unrecognized key'],
+])('a server with %s is refused', (_what, settings, message) => {
+  const { error } = tlsServer().safeParse(settings)
+  expect(error?.issues.map(issue => issue.message).join()).toContain(message)
+})
+
+test('every setting becomes one that Node takes', () => {
+  const options = readServerTls(
+    tlsServer().parse({
+      ...server,
+      ca_pem: authority,
+      min_version: '1.2',
+      max_version: '1.3',
+      cipher_suites: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'TLS_RSA_WITH_AES_128_CBC_SHA'],
+      include_insecure_cipher_suites: true,
+      curve_preferences: ['X25519', 'P256', 'P384', 'P521'],
+    }),
+  )
+  expect(options).toMatchObject({
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.3',
+    ciphers: 'ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA',
+    ecdhCurve: 'X25519:prime256v1:secp384r1:secp521r1',
+  })
+  createSecureContext(options)
+})
+
+test('a client has what it needs to connect, and nothing when it is insecure', () => {
+  expect(readClientTls(tlsClient().parse({ insecure: true }))).toBeUndefined()
+  const options = readClientTls(
+    tlsClient().parse({
+      ca_pem: authority,
+      cert_pem: clientCert,
+      key_pem: clientKey,
+      insecure_skip_verify: true,
+      server_name_override: 'backend',
+      include_system_ca_certs_pool: true,
+    }),
+  )
+  expect(options).toMatchObject({ rejectUnauthorized: false, servername: 'backend', cert: clientCert, key: clientKey })
+  expect(options?.ca).toContain(authority)
+  expect(options?.ca?.length).toBeGreaterThan(10)
+})
+
+test('a key never prints', () => {
+  expect(JSON.stringify(tlsClient().parse({ cert_pem: clientCert, key_pem: clientKey }))).not.toContain('PRIVATE')
+})
+
+test('a file that cannot be read is named', () => {
+  const tls = tlsServer().parse({ cert_file: '/nowhere/tls.crt', key_file })
+  expect(() => readServerTls(tls)).toThrow('cannot read `cert_file` /nowhere/tls.crt')
+})
+
+test('certificates that are not there yet are taken up when they are, and good ones stay when they become bad', () => {
+  vi.useFakeTimers()
+  const late = join(directory, 'late.crt')
+  const heard: (string | undefined)[] = []
+  const applied: unknown[] = []
+  const tls = new ServerTls(tlsServer().parse({ cert_file: late, key_file, reload_interval: '10s' }), error =>
+    heard.push(error),
+  )
+  tls.start(options => applied.push(options.cert))
+  expect([tls.ready, applied.length]).toEqual([false, 0])
+  expect(heard[0]).toContain(late)
+  writeFileSync(late, serverCert)
+  vi.advanceTimersByTime(6000)
+  expect([tls.ready, heard.at(-1), applied]).toEqual([true, undefined, [serverCert]])
+  writeFileSync(late, clientCert)
+  vi.advanceTimersByTime(10_000)
+  expect(applied.at(-1)).toBe(clientCert)
+  tls.stop()
+  vi.advanceTimersByTime(60_000)
+  expect(applied).toHaveLength(2)
+})
