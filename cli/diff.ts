@@ -52,21 +52,14 @@ function reloadText({ components, pipelines }: ReloadPlan): string {
   return `A reload would:\n${lines.join('\n')}\nEverything else goes on, with its queues and state.\n`
 }
 
-function consequence({ kind, action, reason, pipelines, queue }: ComponentReload): string {
+function consequence({ kind, reason, pipelines, queue, flushes }: ComponentReload): string {
   const where = kind === 'processor' ? ` in ${pipelines.join(', ')}` : ''
-  const why =
-    reason === 'extension'
-      ? ', because an extension it uses does'
-      : reason === 'signals'
-        ? ', because its pipelines are of other signals'
-        : ''
-  const held =
-    kind === 'processor' && action !== 'start'
-      ? '; what it holds goes on to the next step'
-      : queue === 'kept'
-        ? '; its queue is kept'
-        : queue === 'drained'
-          ? '; its queue is sent first, up to the deadline'
-          : ''
+  let why = ''
+  if (reason === 'extension') why = ', because an extension it uses does'
+  if (reason === 'signals') why = ', because its pipelines are of other signals'
+  let held = ''
+  if (flushes) held = '; what it holds goes on to the next step'
+  if (queue === 'kept') held = '; its queue is kept'
+  if (queue === 'drained') held = '; its queue is sent first, up to the deadline'
   return `${where}${why}${held}`
 }

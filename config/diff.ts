@@ -1,5 +1,6 @@
 /** What differs between two configurations once references are followed and defaults filled in. */
 import type { Configured } from '../core/configured.ts'
+import { kinds } from './components.ts'
 import { type Entry, everyNode, type MapNode, type Node, plainOf } from './document.ts'
 import { effectiveOf } from './effective.ts'
 import { sameValue } from './equal.ts'
@@ -34,7 +35,8 @@ export function differencesOf(before: Side, after: Side): Difference[] {
   const old = unitsOf(effectiveOf(before))
   const now = unitsOf(effectiveOf(after))
   const found: Difference[] = []
-  for (const path of new Set([...old.keys(), ...now.keys()])) {
+  const paths = [...new Set([...old.keys(), ...now.keys()])]
+  for (const path of paths.toSorted((a, b) => rankOf(a) - rankOf(b))) {
     const was = old.get(path)
     const is = now.get(path)
     if (was === undefined) found.push({ path, change: 'added', keys: [] })
@@ -46,6 +48,9 @@ export function differencesOf(before: Side, after: Side): Difference[] {
   }
   return found
 }
+
+const sections = [...kinds.map(kind => `${kind}s`), 'service']
+const rankOf = (path: string) => sections.indexOf(path.split('::', 1)[0])
 
 /** The parts that are compared, in the order of the file. */
 function unitsOf(root: MapNode): Map<string, Node> {

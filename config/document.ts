@@ -71,7 +71,7 @@ const dialect = {
   customTags: (tags: Yaml.Tags) => [integers, ...tags],
 } as const
 
-function parse(text: string): Document.Parsed | undefined {
+function parseAll(text: string): readonly Document.Parsed[] {
   const documents = parseAllDocuments(text, {
     ...dialect,
     merge: true,
@@ -79,14 +79,24 @@ function parse(text: string): Document.Parsed | undefined {
     uniqueKeys: true,
     logLevel: 'silent',
   })
-  // The Collector reads the first document of a file, no further.
-  return 'empty' in documents ? undefined : documents[0]
+  return 'empty' in documents ? [] : documents
 }
+
+/** The first document: the Collector reads no further in a file. */
+const parse = (text: string): Document.Parsed | undefined => parseAll(text)[0]
 
 /** The tree of a source's first document; undefined when it is empty or, as the report then tells, not YAML. */
 export function readDocument(source: Source, report: Report): Node | undefined {
   const document = parse(source.text)
-  if (document === undefined) return undefined
+  return document === undefined ? undefined : treeOf(document, source, report)
+}
+
+/** The trees of all documents of a source, which `---` separates; those that are empty or not YAML are missing. */
+export function readDocuments(source: Source, report: Report): Node[] {
+  return parseAll(source.text).flatMap(document => treeOf(document, source, report) ?? [])
+}
+
+function treeOf(document: Document.Parsed, source: Source, report: Report): Node | undefined {
   tellSyntax(document.errors, source, report)
   for (const { message, pos } of document.warnings)
     report.warn('CONFIG_SYNTAX', { source, start: pos[0], end: pos[1] }, inLowerCase(message))

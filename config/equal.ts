@@ -9,8 +9,8 @@ export function sameValue(a: unknown, b: unknown): boolean {
   if (a instanceof Secret && b instanceof Secret) return a.reveal() === b.reveal()
   if (a instanceof Map && b instanceof Map) return sameValue([...a], [...b])
   if (a instanceof Set && b instanceof Set) return sameValue([...a], [...b])
-  // What has a text of its own (patterns, dates, URLs) is its text.
-  if (a instanceof RegExp || a instanceof Date || a instanceof URL) return String(a) === String(b)
+  if (a instanceof RegExp && b instanceof RegExp) return a.toString() === b.toString()
+  if (a instanceof URL && b instanceof URL) return a.href === b.href
   const left = shown(a)
   const right = shown(b)
   return (

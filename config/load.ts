@@ -7,7 +7,9 @@ import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
 import { configuredOf, kinds, readComponents } from './components.ts'
 import { type Entry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
 import { expandSections } from './expand.ts'
+import { readGates } from './gates.ts'
 import { check } from './issues.ts'
+import { readKyma } from './kyma/documents.ts'
 import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
@@ -30,6 +32,8 @@ export interface LoadOptions {
   readonly env?: NodeJS.ProcessEnv | undefined
   /** Text of the built-in configuration, used when there are no sources. */
   readonly builtIn?: string | undefined
+  /** `--feature-gates` values. */
+  readonly gates?: readonly string[] | undefined
 }
 
 /** A configuration that nothing is wrong with. */
@@ -41,6 +45,8 @@ export interface Loaded {
   readonly document: unknown
   /** The same with the place of each value. */
   readonly root: MapNode
+  /** What each feature gate that was named means here. */
+  readonly notes: readonly string[]
 }
 
 const sections = [...kinds.map(kind => `${kind}s`), 'service']
@@ -52,24 +58,32 @@ const sections = [...kinds.map(kind => `${kind}s`), 'service']
 export function loadConfig(options: LoadOptions): Loaded {
   const { components: definitions, env = process.env } = options
   const report = new Report()
+  const gates = readGates(options.gates ?? [], report)
   const sources = readSources({ ...options, env }, report)
-  const documents = sources.map(source => readTop(source, report))
-  if (report.failed) throw new ConfigErrors(report.errors([]), report.warnings([]))
+  const kyma = readKyma(sources, definitions, report)
+  const documents = sources.map(source => kyma.replaced.get(source) ?? readTop(source, report))
+  if (report.failed) {
+    const hidden = kyma.documents.flatMap(secretsOf)
+    throw new ConfigErrors(report.errors(hidden), report.warnings(hidden))
+  }
 
-  const merged = documents.reduce((earlier, later) => merge(earlier, later, report))
+  const append = gates.on.has('confmap.enableMergeAppendOption')
+  const merged = documents.reduce((earlier, later) => merge(earlier, later, report, [], { append }))
   const root = expandSections(merged, env, report)
   const { entries } = root
   tellUnknownSections(entries, report)
 
   const components = readComponents(entries, definitions, report)
   const top = sources[0] === undefined ? undefined : { source: sources[0], start: 0, end: 0 }
-  const service = readService(entries.get('service'), top, components, report)
+  const service = readService(entries.get('service'), top, components, report, {
+    allowNoPipelines: gates.on.has('service.AllowNoPipelines'),
+  })
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)
   // Beside errors these would only mislead: what is misspelt looks unused.
   if (!report.failed) warnOfTraps(components, service, telemetryEntry, report)
 
-  const secrets = secretsOf(root)
+  const secrets = [root, ...kyma.documents].flatMap(secretsOf)
   if (report.failed || telemetry === undefined) throw new ConfigErrors(report.errors(secrets), report.warnings(secrets))
   const configured = {
     receivers: configuredOf('receiver', components),
@@ -81,7 +95,7 @@ export function loadConfig(options: LoadOptions): Loaded {
     pipelines: configuredPipelines(service.pipelines),
   }
   const document = plainOf(root, secret => new Secret(secret))
-  return { configured, telemetry, warnings: report.warnings(secrets), document, root }
+  return { configured, telemetry, warnings: report.warnings(secrets), document, root, notes: gates.notes }
 }
 
 /** The top level of one source, which must be a section; an empty source is an empty one. */

@@ -1,6 +1,6 @@
 /** Several documents into one, as the Collector does it: sections merge, anything else is replaced by what comes later. */
 import type { Entry, MapNode, Node } from './document.ts'
-import { isNull } from './document.ts'
+import { isNull, plainOf } from './document.ts'
 import type { Report } from './report.ts'
 
 /** A tree in which every key with `::` in it is nested: `a::b: 1` is `a: {b: 1}`. */
@@ -39,13 +39,25 @@ function joined(
   return made
 }
 
+/** How values meet. */
+export interface MergeOptions {
+  /** Lists of references are joined (the gate `confmap.enableMergeAppendOption`). */
+  readonly append?: boolean
+}
+
 /** `later` over `earlier`. A null that erases a section is legal, but seldom meant. */
-export function merge(earlier: MapNode, later: MapNode, report: Report, path: readonly string[] = []): MapNode {
+export function merge(
+  earlier: MapNode,
+  later: MapNode,
+  report: Report,
+  path: readonly string[] = [],
+  options: MergeOptions = {},
+): MapNode {
   const entries = new Map(earlier.entries)
   for (const [key, entry] of later.entries) {
     const before = entries.get(key)?.value
     if (before?.kind === 'map' && entry.value.kind === 'map') {
-      entries.set(key, { key: entry.key, value: merge(before, entry.value, report, [...path, key]) })
+      entries.set(key, { key: entry.key, value: merge(before, entry.value, report, [...path, key], options) })
       continue
     }
     if (before?.kind === 'map' && before.entries.size > 0 && isNull(entry.value)) {
@@ -53,7 +65,24 @@ export function merge(earlier: MapNode, later: MapNode, report: Report, path: re
       const message = `\`${name}\` is empty here and erases what ${before.place.source.name} says of it`
       report.warn('CONFIG_INVALID_VALUE', entry.key, message, `write \`${key}: {}\` to keep it, or leave the key out`)
     }
-    entries.set(key, entry)
+    const isJoined = options.append === true && isJoinable([...path, key])
+    entries.set(key, isJoined ? { ...entry, value: appended(before, entry.value) } : entry)
   }
   return { ...later, entries }
+}
+
+/** Whether order says nothing in a list, so that two of them can be joined: not so for processors. */
+function isJoinable([section, ...rest]: readonly string[]): boolean {
+  if (section !== 'service') return false
+  const last = rest.at(-1)
+  return (last === 'extensions' && rest.length === 1) || last === 'receivers' || last === 'exporters'
+}
+
+function appended(earlier: Node | undefined, later: Node): Node {
+  if (earlier?.kind !== 'list' || later.kind !== 'list') return later
+  const known = new Set(earlier.items.map(item => JSON.stringify(plainOf(item))))
+  return {
+    ...later,
+    items: [...earlier.items, ...later.items.filter(item => !known.has(JSON.stringify(plainOf(item))))],
+  }
 }

@@ -42,6 +42,7 @@ export function readService(
   top: Place | undefined,
   components: Components,
   report: Report,
+  { allowNoPipelines = false }: { readonly allowNoPipelines?: boolean } = {},
 ): Service {
   const nothing = { started: [], pipelines: [] }
   if (service === undefined || (isNull(service.value) && !service.value.broken)) {
@@ -62,8 +63,13 @@ export function readService(
   for (const { id, place } of started)
     if (!components.extension.has(id))
       tellReference('extension', id, { path: 'service::extensions', place }, [...components.extension.keys()], report)
-  return { started, pipelines: readPipelines(value.entries.get('pipelines'), key, components, report) }
+  const pipelines = value.entries.get('pipelines')
+  if (allowNoPipelines && isEmpty(pipelines?.value)) return { started, pipelines: [] }
+  return { started, pipelines: readPipelines(pipelines, key, components, report) }
 }
+
+const isEmpty = (node: Node | undefined) =>
+  node === undefined || (isNull(node) && !node.broken) || (node.kind === 'map' && node.entries.size === 0)
 
 function readPipelines(
   section: Entry | undefined,

@@ -30,6 +30,8 @@ export interface ComponentReload {
    * deadline (`drained`).
    */
   readonly queue?: 'kept' | 'drained'
+  /** A step that gathers data: what it holds goes on to the next step before it ends. */
+  readonly flushes?: boolean
 }
 
 /** A pipeline that comes, goes, or connects other components than before. */
@@ -89,7 +91,7 @@ function planKind(kind: Kind, before: Configured, after: Configured, moved: Read
     const { component, pipelines } = is ?? was ?? {}
     if (reason === undefined || component === undefined || pipelines === undefined) continue
     const action = was === undefined ? 'start' : is === undefined ? 'stop' : 'restart'
-    found.push({ kind, id: component.id, action, reason, pipelines: [...pipelines], ...queueOf(kind, was, is) })
+    found.push({ kind, id: component.id, action, reason, pipelines: [...pipelines], ...heldBy(kind, was, is) })
   }
   return kind === 'processor' ? joined(found) : found
 }
@@ -154,14 +156,18 @@ function joined(found: readonly ComponentReload[]): ComponentReload[] {
   return [...made.values()]
 }
 
-/** Data waits for its destination, which is the id: where that stays, the data goes over. */
-function queueOf(
+/** What becomes of the data that an instance has when it ends. */
+function heldBy(
   kind: Kind,
   was: Instance | undefined,
   is: Instance | undefined,
-): Pick<ComponentReload, 'queue'> | undefined {
-  if (kind !== 'exporter' || was === undefined || !hasQueue(was)) return undefined
-  const kept = is !== undefined && hasQueue(is) && is.component.definition.type === was.component.definition.type
+): Pick<ComponentReload, 'queue' | 'flushes'> {
+  if (was === undefined) return {}
+  const { definition } = was.component
+  if ('hold' in definition) return definition.hold === 'none' ? {} : { flushes: true }
+  if (kind !== 'exporter' || !hasQueue(was)) return {}
+  // Data waits for its destination, which is the id: where that stays, the data goes over.
+  const kept = is !== undefined && hasQueue(is) && is.component.definition.type === definition.type
   return { queue: kept ? 'kept' : 'drained' }
 }
 

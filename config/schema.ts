@@ -135,7 +135,7 @@ function complete(schema: z.core.$ZodTypes, made: z.core.JSONSchema.BaseSchema):
     const preset =
       isDuration && typeof def.defaultValue === 'number' ? durationText(def.defaultValue) : def.defaultValue
     const parsed = z.safeParse(def.innerType, preset)
-    if (parsed.success && sameValue(parsed.data, def.defaultValue)) made.default = preset as never // JSON, as it can be written
+    if (parsed.success && sameValue(parsed.data, def.defaultValue)) made.default = preset
   }
   delete made['secret']
   if (secret && made.type === 'string') made.writeOnly = true

@@ -5,6 +5,7 @@
 import type { Observable } from 'rxjs'
 import type * as z from 'zod'
 import type { Signal } from '../proto/signals.ts'
+import type { ClientAuthenticator, ServerAuthenticator } from './auth.ts'
 import type { Batch } from './batch.ts'
 import type { Counter, NodeBooks } from './books.ts'
 import type { DeliveryError } from './errors.ts'
@@ -36,6 +37,8 @@ export interface Declared<Config> {
 
 /** What every component is given. */
 export interface ComponentContext {
+  /** A running extension by its id; undefined when `service.extensions` does not name it. Ask in `start`, not in `create`. */
+  extension(id: string): Extension | undefined
   /** `type` or `type/name`. */
   readonly id: string
   readonly log: Logger
@@ -112,8 +115,11 @@ export interface Exporter extends Lifecycle {
   send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined>
 }
 
-/** Extensions offer what they offer through `host`, at creation. */
-export type Extension = Lifecycle
+/** Extensions serve other components by what they have of these. */
+export interface Extension extends Lifecycle {
+  readonly server?: ServerAuthenticator
+  readonly client?: ClientAuthenticator
+}
 
 export interface ReceiverDefinition<Config = never> extends Declared<Config> {
   readonly kind: 'receiver'

@@ -1,4 +1,5 @@
 import { type DeliveryError, InternalError } from './errors.ts'
+import type { JournalRecord } from './journal.ts'
 
 /** How a delivery ended, in items of the sender's request. See the table in DESIGN.md, "Batch, lease, delivery". */
 export type Outcome =
@@ -30,6 +31,8 @@ const success: Outcome = { kind: 'success', warning: undefined }
 export class Delivery {
   /** Items of the request. */
   readonly items: number
+  /** What the journal keeps of it, once something is worth keeping. */
+  record: JournalRecord | undefined
   #open: number
   #total: number
   #accepted = 0
@@ -124,6 +127,7 @@ export class Delivery {
     this.#onEnd = undefined
     queueMicrotask(() => {
       const outcome = this.#outcome()
+      if (this.record !== undefined) this.record.outcome = outcome.kind
       this.#tally?.tally(this.items, outcome)
       onEnd(outcome)
     })

@@ -1,6 +1,7 @@
 import type { Batch } from '../core/batch.ts'
 import type { Books, NodeBooks } from '../core/books.ts'
 import type { ComponentContext } from '../core/component.ts'
+import type { Journal } from '../core/journal.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Sink } from './destination.ts'
@@ -27,17 +28,18 @@ export class ConnectorSink implements Sink {
     signals: { from: Signal; to: Signal },
     pipelines: readonly ConfiguredPipeline[],
     context: ComponentContext,
-    books: Books,
+    process: { readonly books: Books; readonly journal: Journal },
   ) {
     const { from, to } = signals
     this.id = id
     this.#targets = pipelines.filter(pipeline => pipeline.signal === to && pipeline.receivers.includes(id))
-    this.books = books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
+    this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
     // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
     const place = { id, signal: from, downstream: { inFlight: 0, onIdle: () => () => {} } }
     this.#step = new StepNode({
       books: this.books,
       hold: definition.hold,
+      journal: process.journal,
       make: () => definition.create(config as never, { ...context, ...processorContext(this.#step, place), emits: to }),
       log: context.log,
       status: context.status,

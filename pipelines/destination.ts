@@ -1,6 +1,7 @@
 import { type Batch, mergeBatches } from '../core/batch.ts'
 import type { NodeBooks } from '../core/books.ts'
 import { DeliveryError } from '../core/errors.ts'
+import type { Latency } from '../core/latency.ts'
 import type { QueueConfig } from '../core/sending.ts'
 import { Claim, makeEntry } from './entry.ts'
 import { Gatherer } from './gather.ts'
@@ -80,6 +81,16 @@ export class Destination implements Sink {
 
   get lastSuccess(): number {
     return this.#sender.lastSuccess
+  }
+
+  /** When the oldest batch it holds came in, in milliseconds since the epoch; undefined when it holds none. */
+  get oldest(): number | undefined {
+    return this.#sender.oldest()
+  }
+
+  /** How long successful attempts took. */
+  get latency(): Latency {
+    return this.#sender.latency
   }
 
   reserve(batch: Batch): boolean {

@@ -39,6 +39,8 @@ export interface Entry {
   /** Place in the order of arrival. */
   readonly seq: number
   readonly claim: Claim
+  /** When it came in, in milliseconds since the epoch. */
+  readonly since: number
   /** Whether the senders were already told that it was taken. */
   readonly acknowledged: boolean
   readonly backoff: Backoff
@@ -52,5 +54,16 @@ export interface Entry {
 
 /** A new entry that was not tried yet. */
 export function makeEntry(batch: Batch, seq: number, claim: Claim, acknowledged: boolean, retry: RetryConfig): Entry {
-  return { batch, seq, claim, acknowledged, backoff: new Backoff(retry), failures: 0, firstTried: 0, suspect: false }
+  const since = Date.now()
+  return {
+    batch,
+    seq,
+    claim,
+    since,
+    acknowledged,
+    backoff: new Backoff(retry),
+    failures: 0,
+    firstTried: 0,
+    suspect: false,
+  }
 }

@@ -2,6 +2,7 @@ import type { Batch } from '../core/batch.ts'
 import type { EdgeBooks } from '../core/books.ts'
 import type { Downstream } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
+import type { Journal } from '../core/journal.ts'
 import type { Sink } from './destination.ts'
 import { Fifo } from './fifo.ts'
 
@@ -16,6 +17,7 @@ interface Branch {
  */
 export class FanOut implements Downstream {
   readonly #branches: readonly Branch[]
+  readonly #journal: Journal
   /** What waits for room: of senders that wait with it, or that were answered already and cannot be asked again. */
   readonly #waiting = new Fifo<Batch>()
   readonly #idleListeners = new Set<() => void>()
@@ -26,7 +28,8 @@ export class FanOut implements Downstream {
     if (this.#inFlight === 0) for (const listener of this.#idleListeners) listener()
   }
 
-  constructor(sinks: readonly { sink: Sink; edge: EdgeBooks }[]) {
+  constructor(sinks: readonly { sink: Sink; edge: EdgeBooks }[], journal: Journal) {
+    this.#journal = journal
     this.#branches = sinks
     for (const { sink, edge } of sinks) {
       sink.onRoom(() => this.#admitWaiting())
@@ -98,6 +101,7 @@ export class FanOut implements Downstream {
         // `when_full: drop` was chosen: the sender hears nothing of it, the books do.
         sink.books.in += batch.items
         sink.books.lost.of('queue_full').value += batch.items
+        this.#journal.note(sink.books.name, 'lost', batch, 'queue_full', undefined)
         batch.drop()
       }
     }
@@ -109,6 +113,7 @@ export class FanOut implements Downstream {
       edge.carried += batch.items
       const reason = full === undefined ? 'withdrawn' : sink === full ? 'queue_full' : 'other_destination_full'
       sink.books.refused.of(reason).value += batch.items
+      this.#journal.note(sink.books.name, 'refused', batch, reason, undefined)
     }
     const text = full === undefined ? 'the sender stopped waiting' : `the queue of exporter ${full.id} is full`
     batch.refuse(new DeliveryError(full === undefined ? 'DELIVERY_WITHDRAWN' : 'DELIVERY_QUEUE_FULL', 'retry', text))
@@ -120,6 +125,7 @@ export class FanOut implements Downstream {
       edge.carried += batch.items
       sink.books.in += batch.items
       sink.books.lost.of('shutdown').value += batch.items
+      this.#journal.note(sink.books.name, 'lost', batch, 'shutdown', undefined)
     }
     batch.drop()
   }

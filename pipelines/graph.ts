@@ -1,9 +1,10 @@
 /** From a checked configuration to a running graph: which parts there are, how they are joined, start and stop. */
 import type { Books, NodeBooks } from '../core/books.ts'
-import type { ComponentContext, Exporter, Kind, Lifecycle } from '../core/component.ts'
+import type { ComponentContext, Exporter, Extension, Kind, Lifecycle } from '../core/component.ts'
 import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
 import { InternalError, messageOf } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
+import type { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import { type State, Status } from '../core/status.ts'
@@ -19,6 +20,7 @@ export interface GraphProcess {
   readonly host: Host
   readonly log: Logger
   readonly books: Books
+  readonly journal: Journal
   readonly onStatus?: (component: { kind: Kind; id: string }, status: Status, from: State) => void
 }
 
@@ -46,6 +48,7 @@ export class Graph {
   readonly #connectors = new Map<string, ConnectorSink>()
   /** In the order they start: extensions, exporters, receivers. */
   readonly #extensions: Part[] = []
+  readonly #extensionById = new Map<string, Extension>()
   readonly #exporters: Part[] = []
   readonly #receivers: Part[] = []
   readonly #steps: ComponentInfo[] = []
@@ -74,6 +77,8 @@ export class Graph {
       queueCapacity: destination.queueCapacity,
       inFlight: destination.inFlight,
       lastSuccess: destination.lastSuccess,
+      oldest: destination.oldest,
+      latency: destination.latency,
     }))
   }
 
@@ -122,12 +127,13 @@ export class Graph {
   #context(kind: Kind, id: string): ComponentContext & { status: Status } {
     const { host, log, onStatus } = this.#process
     const status = new Status((changed, from) => onStatus?.({ kind, id }, changed, from))
-    return { id, log: log.child(id, { kind }), status, host }
+    return { id, log: log.child(id, { kind }), status, host, extension: name => this.#extensionById.get(name) }
   }
 
   #addExtension({ id, definition, config }: ConfiguredComponent<'extension'>): void {
     const context = this.#context('extension', id)
     const lifecycle = definition.create(config as never, context)
+    this.#extensionById.set(id, lifecycle)
     this.#extensions.push({
       kind: 'extension',
       id,
@@ -153,18 +159,26 @@ export class Graph {
       lifecycle: exporter,
     })
     for (const signal of signals) {
+      const { journal } = this.#process
       const books = this.#process.books.node({ kind: 'exporter', id, pipeline: '', signal })
       // The schema of every exporter has the shared keys; see defineExporter.
-      const destination = new Destination(id, { exporter, config: config as SendingConfig, books, log, status })
+      const destination = new Destination(id, {
+        exporter,
+        config: config as SendingConfig,
+        books,
+        journal,
+        log,
+        status,
+      })
       this.#destinations.push({ id, signal, destination })
     }
   }
 
   #addPipeline(configured: ConfiguredPipeline): void {
     const { id, signal } = configured
-    const { books } = this.#process
+    const { books, journal } = this.#process
     const sinks = configured.exporters.flatMap(sinkId => this.#sinks(sinkId, signal, id))
-    const pipeline = new Pipeline(id, signal, books)
+    const pipeline = new Pipeline(id, signal, books, journal)
     const steps = configured.processors.map(processorId => {
       const { definition, config } = need(this.#configured.processors, processorId, 'processor')
       const context = this.#context('processor', processorId)
@@ -172,6 +186,7 @@ export class Graph {
       const node: StepNode = new StepNode({
         books: books.node({ kind: 'processor', id: processorId, pipeline: id, signal }),
         hold: definition.hold,
+        journal,
         make: () =>
           definition.create(config as never, {
             ...context,
@@ -205,7 +220,7 @@ export class Graph {
       let sink = this.#connectors.get(key)
       if (sink === undefined) {
         const context = this.#context('connector', id)
-        sink = new ConnectorSink(component, { from, to }, this.#configured.pipelines, context, this.#process.books)
+        sink = new ConnectorSink(component, { from, to }, this.#configured.pipelines, context, this.#process)
         this.#connectors.set(key, sink)
         this.#steps.push({ kind: 'connector', id, type: definition.type, pipeline: undefined, status: context.status })
       }
@@ -222,7 +237,7 @@ export class Graph {
       const books = this.#process.books.node({ kind: 'receiver', id, pipeline: '', signal })
       const pipelines = this.#pipelinesFrom(id).filter(one => one.signal === signal)
       const targets = pipelines.map(one => need(this.#pipelines, one.id, 'pipeline'))
-      this.#sources.set(`${id} ${signal}`, new Source(books, targets))
+      this.#sources.set(`${id} ${signal}`, new Source(books, targets, this.#process.journal))
     }
     const source = (signal: Signal): Source => need(this.#sources, `${id} ${signal}`, 'receiver')
     const lifecycle = definition.create(config as never, {

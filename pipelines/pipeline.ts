@@ -2,6 +2,7 @@ import type { Batch } from '../core/batch.ts'
 import type { Books, EdgeBooks, NodeBooks } from '../core/books.ts'
 import type { Downstream } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
+import type { Journal } from '../core/journal.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Sink } from './destination.ts'
 import { FanOut } from './fanout.ts'
@@ -27,6 +28,7 @@ export class Pipeline implements Downstream {
   readonly id: string
   readonly signal: Signal
   readonly #books: Books
+  readonly #journal: Journal
   readonly #idleListeners = new Set<() => void>()
   #steps: readonly StepNode[] = []
   #sinks: readonly Sink[] = []
@@ -34,10 +36,11 @@ export class Pipeline implements Downstream {
   /** Without processors every source has a fan-out's edges of its own. */
   readonly #fanOuts: FanOut[] = []
 
-  constructor(id: string, signal: Signal, books: Books) {
+  constructor(id: string, signal: Signal, books: Books, journal: Journal) {
     this.id = id
     this.signal = signal
     this.#books = books
+    this.#journal = journal
   }
 
   connect(steps: readonly StepNode[], sinks: readonly Sink[]): void {
@@ -65,6 +68,7 @@ export class Pipeline implements Downstream {
       push: batch => {
         if (this.#fanOut?.closed !== true) return first.push(batch)
         first.books.refused.of('pipeline_closed').value += batch.items
+        this.#journal.note(first.books.name, 'refused', batch, 'pipeline_closed', undefined)
         batch.refuse(
           new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `pipeline ${this.id} waits for room in its queues`),
         )
@@ -96,7 +100,10 @@ export class Pipeline implements Downstream {
   }
 
   #makeFanOut(from: NodeBooks): FanOut {
-    const fanOut = new FanOut(this.#sinks.map(sink => ({ sink, edge: this.#books.edge(from, sink.books) })))
+    const fanOut = new FanOut(
+      this.#sinks.map(sink => ({ sink, edge: this.#books.edge(from, sink.books) })),
+      this.#journal,
+    )
     this.#fanOuts.push(fanOut)
     fanOut.onIdle(() => {
       if (this.inFlight === 0) for (const listener of this.#idleListeners) listener()

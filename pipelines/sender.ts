@@ -3,6 +3,8 @@ import type { Batch } from '../core/batch.ts'
 import type { Exporter, Sent } from '../core/component.ts'
 import type { NodeBooks } from '../core/books.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
+import type { Journal } from '../core/journal.ts'
+import { Latency } from '../core/latency.ts'
 import type { Logger } from '../core/logger.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import type { Status } from '../core/status.ts'
@@ -20,6 +22,7 @@ export interface SenderParts {
   readonly exporter: Exporter
   readonly config: SendingConfig
   readonly books: NodeBooks
+  readonly journal: Journal
   readonly log: Logger
   readonly status: Status
   /** Attempts at the same time. */
@@ -39,6 +42,7 @@ export class Sender {
   #onIdle: (() => void) | undefined
   /** Time of the last success, in milliseconds since the epoch. */
   lastSuccess = 0
+  readonly latency = new Latency()
 
   constructor(parts: SenderParts) {
     this.#parts = parts
@@ -60,6 +64,14 @@ export class Sender {
     for (const entry of this.#inFlight.keys()) items += entry.batch.items
     for (const entry of this.#sleeping.keys()) items += entry.batch.items
     return items
+  }
+
+  /** When the oldest entry came in, in milliseconds since the epoch. */
+  oldest(): number | undefined {
+    let oldest = this.#ready.peek()?.since ?? Infinity
+    for (const entry of this.#inFlight.keys()) oldest = Math.min(oldest, entry.since)
+    for (const entry of this.#sleeping.keys()) oldest = Math.min(oldest, entry.since)
+    return oldest === Infinity ? undefined : oldest
   }
 
   send(entry: Entry): void {
@@ -134,22 +146,28 @@ export class Sender {
     this.#inFlight.set(entry, abort)
     if (entry.firstTried === 0) entry.firstTried = Date.now()
     books.attempts++
+    const began = performance.now()
+    let late: DeliveryError | undefined
     const end = (error: unknown, sent: Sent | undefined): void => {
       clearTimeout(timer)
       // After a timeout or a stop the entry is no longer this attempt's.
       if (this.#inFlight.get(entry) !== abort) return
       this.#inFlight.delete(entry)
-      if (error === undefined) this.#succeeded(entry, sent)
-      else this.#failed(entry, asDeliveryError(error))
+      if (error === undefined) {
+        this.latency.record(performance.now() - began)
+        this.#succeeded(entry, sent)
+      } else this.#failed(entry, error instanceof DeliveryError ? error : (late ?? asDeliveryError(error)))
       this.#pump()
     }
     const timer =
       config.timeout > 0
         ? setTimeout(() => {
-            const text = `no answer within ${config.timeout} ms`
             entry.batch.keepFromPool()
-            end(new DeliveryError('DELIVERY_TIMEOUT', 'retry', text, { maybeTaken: true }), undefined)
-            abort.abort()
+            const text = `no answer within ${config.timeout} ms`
+            late = new DeliveryError('DELIVERY_TIMEOUT', 'retry', text, { maybeTaken: true })
+            abort.abort(late)
+            // The exporter knows more: whether anything was sent, and where to. It has this turn to say so.
+            setImmediate(() => end(late, undefined))
           }, config.timeout)
         : undefined
     try {
@@ -163,14 +181,16 @@ export class Sender {
   }
 
   #succeeded(entry: Entry, sent: Sent | undefined): void {
-    const { books, status, log } = this.#parts
+    const { books, journal, status, log } = this.#parts
     const { batch, claim } = entry
+    journal.follow(books.name, 'delivered', batch)
     const rejected = Math.min(sent?.rejected ?? 0, batch.items)
     books.delivered += batch.items - rejected
     this.lastSuccess = Date.now()
     claim.delivered = true
     if (sent !== undefined && (rejected > 0 || sent.message !== '')) {
       books.rejected.of('partial_success').value += rejected
+      if (rejected > 0) journal.note(books.name, 'rejected', batch, 'partial_success', sent.message)
       log.warn({ rejected, of: batch.items, message: sent.message }, 'destination took the batch in part')
     }
     if (entry.acknowledged) batch.release()
@@ -182,8 +202,9 @@ export class Sender {
   }
 
   #failed(entry: Entry, error: DeliveryError): void {
-    const { books } = this.#parts
+    const { books, journal } = this.#parts
     books.failedAttempts++
+    journal.note(books.name, 'attempt_failed', entry.batch, error.code, error.message)
     if (error.maybeTaken) books.maybeTwice += entry.batch.items
     switch (error.kind) {
       case 'retry':
@@ -266,9 +287,10 @@ export class Sender {
   }
 
   #reject(entry: Entry, error: DeliveryError, reason: string): void {
-    const { books, log } = this.#parts
+    const { books, journal, log } = this.#parts
     const { batch } = entry
     books.rejected.of(reason).value += batch.items
+    journal.note(books.name, 'rejected', batch, reason, error.message)
     log.error({ items: batch.items, code: error.code, error: error.message }, 'destination rejected data for good')
     if (entry.acknowledged) batch.release()
     else batch.reject(error.message)
@@ -277,16 +299,19 @@ export class Sender {
 
   /** Ends what will not be sent: lost if its senders think it is taken, else theirs again. */
   #giveUp(entry: Entry, error: DeliveryError, reason: string): void {
-    const { books, log } = this.#parts
+    const { books, journal, log } = this.#parts
     if (!entry.acknowledged) return this.#giveBack(entry, error)
     books.lost.of(reason).value += entry.batch.items
+    journal.note(books.name, 'lost', entry.batch, reason, error.message)
     log.error({ items: entry.batch.items, reason, error: error.message }, 'data lost: not delivered and given up')
     entry.batch.release()
     this.#ended(entry)
   }
 
   #giveBack(entry: Entry, error: DeliveryError): void {
-    this.#parts.books.returned.of(error.code).value += entry.batch.items
+    const { books, journal } = this.#parts
+    books.returned.of(error.code).value += entry.batch.items
+    journal.note(books.name, 'returned', entry.batch, error.code, error.message)
     entry.batch.refuse(error)
     this.#ended(entry)
   }
@@ -330,7 +355,6 @@ function withdrawn(): DeliveryError {
 
 /** Anything that is no DeliveryError is taken as worth a retry: nothing is lost by it. */
 function asDeliveryError(error: unknown): DeliveryError {
-  if (error instanceof DeliveryError) return error
   return new DeliveryError('INTERNAL', 'retry', messageOf(error), { cause: error })
 }
 

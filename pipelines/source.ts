@@ -1,13 +1,16 @@
 import type { Batch } from '../core/batch.ts'
 import type { NodeBooks } from '../core/books.ts'
+import type { Journal } from '../core/journal.ts'
 import { type Pipeline, pushAll, type Way } from './pipeline.ts'
 
 /** Where the batches of one receiver and signal enter the graph: all pipelines that name the receiver get each of them. */
 export class Source {
   readonly books: NodeBooks
   readonly #ways: readonly Way[]
+  readonly #journal: Journal
 
-  constructor(books: NodeBooks, pipelines: readonly Pipeline[]) {
+  constructor(books: NodeBooks, pipelines: readonly Pipeline[], journal: Journal) {
+    this.#journal = journal
     this.books = books
     this.#ways = pipelines.map(pipeline => pipeline.entrance(books))
   }
@@ -16,6 +19,7 @@ export class Source {
     this.books.in += batch.items
     this.books.out += batch.items
     for (const { delivery } of batch.shares) delivery.reportTo(this.books)
+    this.#journal.received(this.books.name, batch)
     pushAll(this.#ways, batch)
   }
 }

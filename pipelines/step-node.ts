@@ -1,9 +1,11 @@
 import { Subject, type Subscription } from 'rxjs'
-import type { Batch, Share } from '../core/batch.ts'
+import { Batch, type Context, type Share } from '../core/batch.ts'
 import type { Counter, EdgeBooks, NodeBooks } from '../core/books.ts'
-import type { Downstream, Hold, ProcessorContext, Step } from '../core/component.ts'
+import type { ComponentContext, Downstream, Hold, ProcessorContext, Step } from '../core/component.ts'
+import type { Delivery } from '../core/delivery.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
 import type { Lease } from '../core/lease.ts'
+import type { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Status } from '../core/status.ts'
 import type { Signal } from '../proto/signals.ts'
@@ -16,6 +18,13 @@ export interface Target {
 /** Shortest and longest wait before a step that ended is subscribed again, in milliseconds. */
 const restartWaits = { min: 100, max: 30_000 }
 
+/** A request, or what is left of it, inside a step. */
+interface Inside {
+  readonly delivery: Delivery
+  readonly context: Context
+  items: number
+}
+
 /**
  * One step in a running graph. Keeps the part of every request that is inside, so that when the step fails exactly those
  * are refused; then subscribes to it again, with back-off. Nothing else notices.
@@ -24,9 +33,10 @@ export class StepNode implements Target {
   readonly books: NodeBooks
   readonly #hold: Hold
   readonly #make: () => Step
+  readonly #journal: Journal
   readonly #log: Logger
   readonly #status: Status
-  readonly #inside = new Map<Lease, Share>()
+  readonly #inside = new Map<Lease, Inside>()
   #next: Target | undefined
   #edge: EdgeBooks | undefined
   #subject = new Subject<Batch>()
@@ -38,10 +48,18 @@ export class StepNode implements Target {
   #drained: (() => void) | undefined
   restarts = 0
 
-  constructor(parts: { books: NodeBooks; hold: Hold; make: () => Step; log: Logger; status: Status }) {
+  constructor(parts: {
+    books: NodeBooks
+    hold: Hold
+    make: () => Step
+    journal: Journal
+    log: Logger
+    status: Status
+  }) {
     this.books = parts.books
     this.#hold = parts.hold
     this.#make = parts.make
+    this.#journal = parts.journal
     this.#log = parts.log
     this.#status = parts.status
   }
@@ -68,6 +86,7 @@ export class StepNode implements Target {
     }
     if (this.#subscription.closed) return
     this.#running = true
+    this.#status.set('Starting')
     this.#status.set('OK')
   }
 
@@ -82,19 +101,21 @@ export class StepNode implements Target {
     let mine = batch
     if (this.#hold !== 'none') mine = mine.compacted()
     if (this.#hold === 'state') mine = mine.detached()
-    for (const share of mine.shares) this.#enter(share)
+    for (const share of mine.shares) this.#enter(share, mine)
     this.#subject.next(mine)
   }
 
   drop(batch: Batch, reason: Counter): void {
     this.#leave(batch)
     reason.value += batch.items
+    this.#journal.note(this.books.name, 'dropped', batch, reason.reason, undefined)
     batch.drop()
   }
 
   refuse(batch: Batch, error: DeliveryError): void {
     this.#leave(batch)
     this.books.returned.of(error.code).value += batch.items
+    this.#journal.note(this.books.name, 'returned', batch, error.code, error.message)
     batch.refuse(error)
   }
 
@@ -114,11 +135,10 @@ export class StepNode implements Target {
     this.#refuseInside(new DeliveryError('DELIVERY_STOPPING', 'retry', `${this.books.name.id} was stopped`))
   }
 
-  #enter(share: Share): void {
-    const { lease } = share
+  #enter({ delivery, lease, items }: Share, { context }: Batch): void {
     const inside = this.#inside.get(lease)
-    if (inside === undefined) this.#inside.set(lease, share)
-    else this.#inside.set(lease, { ...inside, items: inside.items + share.items })
+    if (inside === undefined) this.#inside.set(lease, { delivery, items, context })
+    else inside.items += items
   }
 
   /** Takes the batch out of what is inside; returns how many of its items were made by the step. */
@@ -127,7 +147,7 @@ export class StepNode implements Target {
     for (const { lease, items } of batch.shares) {
       const inside = this.#inside.get(lease)
       if (inside === undefined) created += items
-      else if (inside.items > items) this.#inside.set(lease, { ...inside, items: inside.items - items })
+      else if (inside.items > items) inside.items -= items
       else {
         created += items - inside.items
         this.#inside.delete(lease)
@@ -141,6 +161,7 @@ export class StepNode implements Target {
     this.books.out += batch.items
     if (this.#edge !== undefined) this.#edge.carried += batch.items
     this.#wait = restartWaits.min
+    this.#journal.follow(this.books.name, 'passed', batch)
     try {
       this.#next?.push(batch)
     } catch (error) {
@@ -179,9 +200,13 @@ export class StepNode implements Target {
   }
 
   #refuseInside(error: DeliveryError): void {
-    const shares = [...this.#inside.values()]
+    const inside = [...this.#inside]
     this.#inside.clear()
-    for (const { delivery, lease, items } of shares) {
+    const { name } = this.books
+    for (const [lease, { delivery, items, context }] of inside) {
+      const what = delivery.refusable ? 'returned' : 'lost'
+      const batch = new Batch(name.signal, [], items, context, [{ delivery, lease, items, groups: 0 }])
+      this.#journal.note(name, what, batch, error.code, error.message)
       if (delivery.refusable) this.books.returned.of(error.code).value += items
       else this.books.lost.of(error.code === 'DELIVERY_STOPPING' ? 'shutdown' : 'step_failed').value += items
       delivery.refuse(items, error)
@@ -194,7 +219,7 @@ export class StepNode implements Target {
 export function processorContext(
   node: StepNode,
   place: { readonly id: string; readonly signal: Signal; readonly downstream: Downstream },
-): Omit<ProcessorContext, 'id' | 'log' | 'status' | 'host'> {
+): Omit<ProcessorContext, keyof ComponentContext> {
   return {
     pipeline: place.id,
     signal: place.signal,

@@ -5,6 +5,7 @@
  * that stands twice the last wins.
  */
 import { isUtf8 } from 'node:buffer'
+import type { Memory } from './growing.ts'
 import { KEY_ONLY, readAttribute, WHOLE } from './json-attribute.ts'
 import { BASE64, BOOL, type FieldPlan, HEX, MESSAGE, type Plan, planCount, planOf, TEXT } from './json-plan.ts'
 import { readBase64, readId, readNumber, readText } from './json-scalars.ts'
@@ -23,13 +24,20 @@ import { ProtoSink, slack } from './json-sink.ts'
 import { maxDepth, WireError } from './wire.ts'
 
 /**
- * The protobuf bytes of a message, such as `ExportTraceServiceRequest`, written as OTLP/JSON.
+ * The protobuf bytes of a message, such as `ExportTraceServiceRequest`, that is written as OTLP/JSON. They are in a
+ * buffer of their own, from `memory` where that is given.
  * @throws WireError where the text is no such message; says where and what
  */
-export function jsonToProtobuf(message: string, text: Buffer): Buffer {
+export function jsonToProtobuf(message: string, text: Buffer, memory?: Memory): Buffer {
   if (!isUtf8(text)) throw new WireError(`the text is not valid UTF-8 (byte ${firstDifference(text)})`)
-  const reader = new JsonReader(text)
-  return reader.read(planOf(message))
+  const sink = new ProtoSink(text.length + slack, planCount + 1, memory)
+  try {
+    new JsonReader(text, sink).read(planOf(message))
+    return sink.done()
+  } catch (error) {
+    sink.abandon()
+    throw error
+  }
 }
 
 /** Where the text differs from what it is once its bad bytes are replaced. */
@@ -47,18 +55,17 @@ class JsonReader {
   readonly #scan: JsonScanner
   readonly #sink: ProtoSink
 
-  constructor(text: Buffer) {
+  /** `sink` has room for the length of the text: but for a few numbers, which make room themselves, what is written is shorter. */
+  constructor(text: Buffer, sink: ProtoSink) {
     this.#scan = new JsonScanner(text)
-    // What is written is shorter than what was read, but for a few numbers, which make room themselves.
-    this.#sink = new ProtoSink(text.length + slack, planCount + 1)
+    this.#sink = sink
   }
 
-  read(plan: Plan): Buffer {
+  read(plan: Plan): void {
     const scan = this.#scan
     if (scan.next() !== OPEN_OBJECT) throw scan.unexpected('`{`')
     this.#message(plan, 1)
     if (scan.next() >= 0) throw scan.unexpected('the end of the text')
-    return this.#sink.done()
   }
 
   /** Reads an object, from its bracket to past the closing one, as the content of a message. */
@@ -136,7 +143,8 @@ class JsonReader {
       return
     }
     const sink = this.#sink
-    const start = field.packed ? sink.open(field.packedTag, planCount) : 0
+    const reserved = sink.expected(planCount)
+    const start = field.packed ? sink.open(field.packedTag, reserved) : 0
     do {
       byte = scan.next()
       if (field.packed) readNumber(scan, sink, field, false)
@@ -147,7 +155,7 @@ class JsonReader {
         sink.varint(0)
       } else this.#field(field, byte, depth)
     } while (this.#more(CLOSE_LIST))
-    if (field.packed) sink.close(start, planCount)
+    if (field.packed) sink.close(start, reserved, planCount)
   }
 
   /** Reads one value and writes it with its tag. */
@@ -162,9 +170,10 @@ class JsonReader {
       case MESSAGE: {
         if (field.plan === keyValue && this.#attribute(field, depth)) return
         if (byte !== OPEN_OBJECT) throw scan.unexpected('`{`')
-        const start = sink.open(field.tag, field.plan.index)
+        const reserved = sink.expected(field.plan.index)
+        const start = sink.open(field.tag, reserved)
         this.#message(field.plan, depth + 1)
-        sink.close(start, field.plan.index)
+        sink.close(start, reserved, field.plan.index)
         return
       }
       case HEX:
@@ -199,7 +208,7 @@ class JsonReader {
     this.#field(valueField, OPEN_OBJECT, depth + 1)
     if (this.#more(CLOSE_OBJECT)) this.#members(keyValue, depth + 1, start, keyField.bit | valueField.bit)
     sink.bytes[start - 2] = field.tag
-    sink.closeWith(start, 1)
+    sink.close(start, 1, keyValue.index)
     return true
   }
 }

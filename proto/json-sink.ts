@@ -1,38 +1,18 @@
 /** Protobuf bytes being written front to back. Lengths are filled in once what they count is there. */
+import { Growing, type Memory } from './growing.ts'
 import { Cursor, putVarint, varintSize } from './wire.ts'
 
 /** More than what one value and the lengths of all open messages can take. */
 export const slack = 1024
 
-/** A growing buffer. */
-export class ProtoSink {
-  bytes: Buffer<ArrayBuffer>
-  view: DataView
-  at = 0
-  /** Per kind of message how many bytes its last length took, which is what is left free for the next. */
-  readonly #reserved: Uint8Array
+/** Where the reader of OTLP/JSON writes to. */
+export class ProtoSink extends Growing {
+  /** Per kind of message how many bytes its last length took. */
+  readonly #expected: Uint8Array
 
-  constructor(size: number, kinds: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size)
-    this.view = new DataView(this.bytes.buffer)
-    this.#reserved = new Uint8Array(kinds).fill(1)
-  }
-
-  /** What was written. */
-  done(): Buffer {
-    return exact(this.bytes, this.at)
-  }
-
-  /** Makes sure that `size` bytes can be written. */
-  ensure(size: number): void {
-    if (this.bytes.length - this.at < size) this.#grow(size)
-  }
-
-  #grow(size: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.at + size))
-    this.bytes.copy(larger, 0, 0, this.at)
-    this.bytes = larger
-    this.view = new DataView(larger.buffer)
+  constructor(size: number, kinds: number, memory: Memory | undefined) {
+    super(size, memory)
+    this.#expected = new Uint8Array(kinds).fill(1)
   }
 
   varint(n: number): void {
@@ -60,27 +40,30 @@ export class ProtoSink {
     this.at += 8
   }
 
-  /** Writes a tag and leaves room for the length of content that starts where this returns. */
-  open(tag: number, kind: number): number {
+  /** How many bytes the length of a message of this kind will most likely take. */
+  expected(kind: number): number {
+    return this.#expected[kind]
+  }
+
+  /** Writes a tag, leaves `reserved` bytes for the length of the content, and gives where that starts. */
+  open(tag: number, reserved: number): number {
     this.varint(tag)
-    return (this.at += this.#reserved[kind])
+    return (this.at += reserved)
   }
 
-  /** Fills in the length of the content that started at `start`, after the room that `open` left for it. */
-  close(start: number, kind: number): void {
-    this.#reserved[kind] = this.closeWith(start, this.#reserved[kind])
-  }
-
-  /** The same where `reserved` bytes were left. Moves the content if that was wrong; gives how many it took. */
-  closeWith(start: number, reserved: number): number {
+  /**
+   * Fills in the length of the content that started at `start`, before which `reserved` bytes were left free. Moves the
+   * content where these were too few or too many.
+   */
+  close(start: number, reserved: number, kind: number): void {
     const size = this.at - start
     const needed = varintSize(size)
     if (needed !== reserved) {
       this.bytes.copyWithin(start - reserved + needed, start, this.at)
       this.at += needed - reserved
     }
+    this.#expected[kind] = needed
     putVarint(this.bytes, start - reserved, size)
-    return needed
   }
 
   /** Takes out of the message that started at `start` each of these fields, where they stand before the given place. */
@@ -98,12 +81,4 @@ export class ProtoSink {
     }
     this.at = to
   }
-}
-
-/**
- * The first `size` bytes of a buffer that has its memory for itself, which is no longer to be used. What was too much is
- * given back where it is, which a large buffer is cheaper with than with a copy.
- */
-export function exact(bytes: Buffer<ArrayBuffer>, size: number): Buffer {
-  return Buffer.from(bytes.buffer.transferToFixedLength(size))
 }

@@ -4,6 +4,7 @@
  * Fields that the schema does not know are left out, as JSON has no place for them.
  */
 import { isUtf8 } from 'node:buffer'
+import { Growing, type Memory } from './growing.ts'
 import { encodeGroups, type Group, groupsSize } from './group.ts'
 import { Halves, putDigits, putSigned64, putUnsigned64 } from './json-digits.ts'
 import {
@@ -38,42 +39,49 @@ import {
   QUOTE,
   special,
 } from './json-scan.ts'
-import { exact } from './json-sink.ts'
 import { Irregular, regroup } from './json-regroup.ts'
 import { type Signal, signals } from './signals.ts'
 import { asBuffer, readDouble } from './values.ts'
 import { Cursor, maxDepth, WireError } from './wire.ts'
 
 /**
- * A message, such as `ExportTraceServiceRequest`, as OTLP/JSON.
+ * A message, such as `ExportTraceServiceRequest`, as OTLP/JSON, in a buffer of its own, from `memory` where that is given.
  * @throws WireError where the bytes are not such a message
  */
-export function protobufToJson(message: string, bytes: Buffer): Buffer {
-  const writer = new JsonWriter(bytes.length)
-  writer.whole(planOf(message), bytes, 0, bytes.length)
-  return writer.done()
+export function protobufToJson(message: string, bytes: Buffer, memory?: Memory): Buffer {
+  return written(new JsonWriter(bytes.length, memory), writer => writer.whole(planOf(message), bytes, 0, bytes.length))
 }
 
 /**
- * The request that these groups make, as OTLP/JSON.
+ * The request that these groups make, as OTLP/JSON, in a buffer of its own, from `memory` where that is given.
  * @throws WireError where a group is not what its signal says
  */
-export function groupsToJson(signal: Signal, groups: readonly Group[]): Buffer {
+export function groupsToJson(signal: Signal, groups: readonly Group[], memory?: Memory): Buffer {
   const { request, resourceGroup } = signals[signal]
   const plan = planOf(resourceGroup)
-  const writer = new JsonWriter(groupsSize(groups))
-  writer.raw(Buffer.from(`{"${planOf(request).fields[0].name}":[`))
-  for (let i = 0; i < groups.length; i++) {
-    if (i > 0) writer.raw(comma)
-    const group = groups[i]
-    if (group.untouched) writer.whole(plan, group.bytes, group.start, group.end, 2)
-    else {
-      const bytes = encodeGroups([group])
-      writer.whole(plan, bytes, bytes.length - group.contentSize, bytes.length, 2)
+  return written(new JsonWriter(groupsSize(groups), memory), writer => {
+    writer.raw(Buffer.from(`{"${planOf(request).fields[0].name}":[`))
+    for (let i = 0; i < groups.length; i++) {
+      if (i > 0) writer.raw(comma)
+      const group = groups[i]
+      if (group.untouched) writer.whole(plan, group.bytes, group.start, group.end, 2)
+      else {
+        const bytes = encodeGroups([group])
+        writer.whole(plan, bytes, bytes.length - group.contentSize, bytes.length, 2)
+      }
     }
+    writer.raw(Buffer.from(']}'))
+  })
+}
+
+function written(writer: JsonWriter, write: (writer: JsonWriter) => void): Buffer {
+  try {
+    write(writer)
+    return writer.done()
+  } catch (error) {
+    writer.abandon()
+    throw error
   }
-  writer.raw(Buffer.from(']}'))
-  return writer.done()
 }
 
 const comma = Buffer.from(',')
@@ -88,10 +96,7 @@ const hexPairs = Uint16Array.from({ length: 256 }, (_, byte) =>
 /** The letter that escapes a control character, where there is one. */
 const shortEscapes = new Map(Array.from('\b\f\n\r\t', (char, i) => [char.charCodeAt(0), 'bfnrt'.charCodeAt(i)]))
 
-class JsonWriter {
-  #out: Buffer<ArrayBuffer>
-  #view: DataView
-  #at = 0
+class JsonWriter extends Growing {
   readonly #cursor = new Cursor(Buffer.alloc(0))
   #input: DataView = new DataView(new ArrayBuffer(0))
   readonly #halves = new Halves()
@@ -101,32 +106,26 @@ class JsonWriter {
   readonly #mostCopied: number
 
   /** @param size bytes of protobuf that will be written */
-  constructor(size: number) {
-    this.#out = Buffer.allocUnsafeSlow(size * 3 + 64)
-    this.#view = new DataView(this.#out.buffer)
+  constructor(size: number, memory: Memory | undefined) {
+    super(size * 3 + 64, memory)
     this.#mostCopied = size * mostCopies
   }
 
-  /** What was written. */
-  done(): Buffer {
-    return exact(this.#out, this.#at)
-  }
-
   raw(text: Buffer): void {
-    this.#ensure(text.length)
-    this.#at += text.copy(this.#out, this.#at)
+    this.ensure(text.length)
+    this.at += text.copy(this.bytes, this.at)
   }
 
   /** Writes the message between `start` and `end`, which is not part of another. */
   whole(plan: Plan, bytes: Buffer, start: number, end: number, depth = 1): void {
-    const at = this.#at
+    const at = this.at
     this.#set(bytes, start)
     try {
       this.#message(plan, end, depth)
     } catch (error) {
       if (!(error instanceof Irregular)) throw error
       // Rare, and only then worth a look at every message before it is written.
-      this.#at = at
+      this.at = at
       this.#irregular = true
       this.#set(bytes, start)
       this.#message(plan, end, depth)
@@ -166,8 +165,8 @@ class JsonWriter {
   #fields(plan: Plan, cursor: Cursor, end: number, depth: number): void {
     let list: FieldPlan | undefined
     let seen = 0
-    this.#ensure(2)
-    this.#out[this.#at++] = OPEN_OBJECT
+    this.ensure(2)
+    this.bytes[this.at++] = OPEN_OBJECT
     while (cursor.at < end) {
       cursor.end = end
       const tag = cursor.tag()
@@ -176,32 +175,32 @@ class JsonWriter {
         cursor.skip(tag)
         continue
       }
-      this.#ensure(field.label.bytes.length + 64)
+      this.ensure(field.label.bytes.length + 64)
       if (field === list) {
-        if (this.#out[this.#at - 1] !== OPEN_LIST) this.#out[this.#at++] = COMMA
+        if (this.bytes[this.at - 1] !== OPEN_LIST) this.bytes[this.at++] = COMMA
       } else {
         if ((seen & field.conflicts) !== 0) throw new Irregular()
-        if (list !== undefined) this.#out[this.#at++] = CLOSE_LIST
-        if (seen !== 0) this.#out[this.#at++] = COMMA
+        if (list !== undefined) this.bytes[this.at++] = CLOSE_LIST
+        if (seen !== 0) this.bytes[this.at++] = COMMA
         seen |= field.bit
         this.#label(field.label)
         list = field.repeated ? field : undefined
-        if (list !== undefined) this.#out[this.#at++] = OPEN_LIST
+        if (list !== undefined) this.bytes[this.at++] = OPEN_LIST
       }
       if (tag === field.tag) this.#value(field, depth)
       else if (field.packed && tag === field.packedTag) this.#numbers(field)
       else cursor.expect(tag, field.tag & 7, `${plan.name}.${field.name}`)
     }
-    this.#ensure(2)
-    if (list !== undefined) this.#out[this.#at++] = CLOSE_LIST
-    this.#out[this.#at++] = CLOSE_OBJECT
+    this.ensure(2)
+    if (list !== undefined) this.bytes[this.at++] = CLOSE_LIST
+    this.bytes[this.at++] = CLOSE_OBJECT
   }
 
   #label({ bytes, words }: Label): void {
-    const view = this.#view
-    const at = this.#at
+    const view = this.view
+    const at = this.at
     for (let i = 0; i < words.length; i++) view.setInt32(at + i * 4, words[i], true)
-    this.#at = at + bytes.length
+    this.at = at + bytes.length
   }
 
   /** Writes the numbers of a packed list. */
@@ -209,14 +208,12 @@ class JsonWriter {
     const cursor = this.#cursor
     const end = cursor.length() + cursor.at
     cursor.end = end
-    let first = this.#out[this.#at - 1] === OPEN_LIST
     // A list without numbers must not leave the comma that was written for its first.
-    if (cursor.at === end && !first) this.#at--
-    while (cursor.at < end) {
-      this.#ensure(64)
-      if (!first) this.#out[this.#at++] = COMMA
+    if (cursor.at === end && this.bytes[this.at - 1] === COMMA) this.at--
+    for (let first = true; cursor.at < end; first = false) {
+      this.ensure(64)
+      if (!first) this.bytes[this.at++] = COMMA
       this.#value(field, 0)
-      first = false
     }
   }
 
@@ -251,7 +248,7 @@ class JsonWriter {
       case FIXED32: {
         const at = cursor.at
         cursor.advance(4)
-        this.#at = putUnsigned64(this.#out, this.#at, word(cursor.bytes, at), 0)
+        this.at = putUnsigned64(this.bytes, this.at, word(cursor.bytes, at), 0)
         return
       }
       case BOOL:
@@ -259,14 +256,14 @@ class JsonWriter {
         this.#word((this.#halves.low | this.#halves.high) === 0 ? 'false' : 'true')
         return
       case UINT32:
-        this.#at = putUnsigned64(this.#out, this.#at, cursor.uint32(), 0)
+        this.at = putUnsigned64(this.bytes, this.at, cursor.uint32(), 0)
         return
       case SINT32:
       case INT32:
       case ENUM: {
         const bits = cursor.uint32()
         const n = field.kind === SINT32 ? (bits >>> 1) ^ -(bits & 1) : bits | 0
-        this.#at = putSigned64(this.#out, this.#at, n, n >> 31)
+        this.at = putSigned64(this.bytes, this.at, n, n >> 31)
         return
       }
     }
@@ -290,45 +287,45 @@ class JsonWriter {
   }
 
   #long(signed: boolean, low: number, high: number): void {
-    const out = this.#out
-    out[this.#at++] = QUOTE
-    this.#at = signed ? putSigned64(out, this.#at, low, high) : putUnsigned64(out, this.#at, low, high)
-    out[this.#at++] = QUOTE
+    const out = this.bytes
+    out[this.at++] = QUOTE
+    this.at = signed ? putSigned64(out, this.at, low, high) : putUnsigned64(out, this.at, low, high)
+    out[this.at++] = QUOTE
   }
 
   #double(n: number): void {
-    if (n >= 0 && n <= 0x7fffffff && n === (n | 0) && !Object.is(n, -0)) this.#at = putDigits(this.#out, this.#at, n)
+    if (n >= 0 && n <= 0x7fffffff && n === (n | 0) && !Object.is(n, -0)) this.at = putDigits(this.bytes, this.at, n)
     else if (Number.isFinite(n)) this.#word(n === 0 ? '-0' : String(n))
     else this.#word(`"${n}"`)
   }
 
   #word(text: string): void {
-    this.#at += this.#out.write(text, this.#at, 'latin1')
+    this.at += this.bytes.write(text, this.at, 'latin1')
   }
 
   #hex(bytes: Uint8Array, start: number, end: number): void {
-    this.#ensure((end - start) * 2 + 2)
-    let at = this.#at
-    this.#out[at++] = QUOTE
-    for (let i = start; i < end; i++, at += 2) this.#view.setUint16(at, hexPairs[bytes[i]], true)
-    this.#out[at++] = QUOTE
-    this.#at = at
+    this.ensure((end - start) * 2 + 2)
+    let at = this.at
+    this.bytes[at++] = QUOTE
+    for (let i = start; i < end; i++, at += 2) this.view.setUint16(at, hexPairs[bytes[i]], true)
+    this.bytes[at++] = QUOTE
+    this.at = at
   }
 
   #base64(bytes: Uint8Array, start: number, end: number): void {
-    this.#ensure(Math.ceil((end - start) / 3) * 4 + 2)
-    this.#out[this.#at++] = QUOTE
+    this.ensure(Math.ceil((end - start) / 3) * 4 + 2)
+    this.bytes[this.at++] = QUOTE
     this.#word(asBuffer(bytes).toString('base64', start, end))
-    this.#out[this.#at++] = QUOTE
+    this.bytes[this.at++] = QUOTE
   }
 
   /** Writes a text; bytes that are no UTF-8 become U+FFFD, as JSON must be UTF-8. */
   #text(bytes: Uint8Array, start: number, end: number): void {
-    this.#ensure(end - start + 8)
-    const out = this.#out
-    const view = this.#view
+    this.ensure(end - start + 8)
+    const out = this.bytes
+    const view = this.view
     const input = this.#input
-    let at = this.#at
+    let at = this.at
     out[at++] = QUOTE
     let all = 0
     let from = start
@@ -346,7 +343,7 @@ class JsonWriter {
     }
     if ((all & 0x80808080) !== 0 && !isUtf8(bytes.subarray(start, end))) return this.#anyText(bytes, start, end)
     out[at++] = QUOTE
-    this.#at = at
+    this.at = at
   }
 
   /** A text that needs escapes or repair. */
@@ -354,34 +351,23 @@ class JsonWriter {
     const part = bytes.subarray(start, end)
     const text = isUtf8(part) ? part : Buffer.from(asBuffer(part).toString())
     // Most are a line break or two in a long text: room for the worst is made only where it is met.
-    this.#ensure(text.length + 2)
-    this.#out[this.#at++] = QUOTE
+    this.ensure(text.length + 2)
+    this.bytes[this.at++] = QUOTE
     for (let i = 0; i < text.length; i++) {
       const byte = text[i]
       if (byte !== QUOTE && byte !== BACKSLASH && byte >= 0x20) {
-        this.#out[this.#at++] = byte
+        this.bytes[this.at++] = byte
         continue
       }
-      this.#ensure(text.length - i + 7)
+      this.ensure(text.length - i + 7)
       const short = byte >= 0x20 ? byte : shortEscapes.get(byte)
       if (short === undefined) this.#word(`\\u${byte.toString(16).padStart(4, '0')}`)
       else {
-        this.#out[this.#at++] = BACKSLASH
-        this.#out[this.#at++] = short
+        this.bytes[this.at++] = BACKSLASH
+        this.bytes[this.at++] = short
       }
     }
-    this.#out[this.#at++] = QUOTE
-  }
-
-  #ensure(size: number): void {
-    if (this.#out.length - this.#at < size) this.#grow(size)
-  }
-
-  #grow(size: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#out.length * 2, this.#at + size))
-    this.#out.copy(larger, 0, 0, this.#at)
-    this.#out = larger
-    this.#view = new DataView(larger.buffer)
+    this.bytes[this.at++] = QUOTE
   }
 }
 

@@ -3,6 +3,7 @@ import { Books } from '../core/books.ts'
 import { Budget } from '../core/budget.ts'
 import type { Kind } from '../core/component.ts'
 import { Host } from '../core/host.ts'
+import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
 import type { Signal } from '../proto/signals.ts'
@@ -21,6 +22,7 @@ export interface GraphSurroundings {
   readonly host: Host
   readonly log: Logger
   readonly books: Books
+  readonly journal: Journal
   readonly onStatus: (component: { kind: Kind; id: string }, status: Status, from: State) => void
 }
 
@@ -59,6 +61,7 @@ export type Phase = 'created' | 'starting' | 'running' | 'stopping' | 'stopped'
 /** One running configuration. */
 export class Service {
   readonly books = new Books()
+  readonly journal = new Journal()
   readonly budget = new Budget(0)
   readonly memory: MemoryPlan
   readonly #plan: ServicePlan
@@ -108,6 +111,7 @@ export class Service {
         host,
         log,
         books: this.books,
+        journal: this.journal,
         onStatus: (component, status, from) => this.#statusChanged(component, status, from),
       })
       await this.#graph.start()

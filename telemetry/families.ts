@@ -88,13 +88,21 @@ function perProcessor(name: string, help: string, value: (node: NodeBooks) => nu
   )
 }
 
-function perQueue(name: string, help: string, value: (queue: QueueFigures) => number): OwnFamily {
+function perQueue(
+  name: string,
+  help: string,
+  value: (queue: QueueFigures) => number,
+  having: (queue: QueueFigures) => boolean = () => true,
+): OwnFamily {
   return gauge(name, help, ['exporter', 'data_type'], sources =>
     sources
       .exporters()
+      .filter(having)
       .map(queue => ({ labels: { exporter: queue.id, data_type: queue.signal }, value: value(queue) })),
   )
 }
+
+const hasQueue = (queue: QueueFigures) => queue.queueCapacity > 0
 
 const turnedAwayByQueue = (node: NodeBooks) => node.refused.total + reason(node.lost, 'queue_full')
 
@@ -136,8 +144,18 @@ const collectorFamilies: readonly OwnFamily[] = [
     noun => `Number of ${noun} for which the queue had no room.`,
     turnedAwayByQueue,
   ),
-  perQueue('otelcol_exporter_queue_size', 'Room taken in the queue, in the unit of its `sizer`.', q => q.queueSize),
-  perQueue('otelcol_exporter_queue_capacity', 'Room of the queue, in the unit of its `sizer`.', q => q.queueCapacity),
+  perQueue(
+    'otelcol_exporter_queue_size',
+    'Room taken in the queue, in the unit of its `sizer`.',
+    q => q.queueSize,
+    hasQueue,
+  ),
+  perQueue(
+    'otelcol_exporter_queue_capacity',
+    'Room of the queue, in the unit of its `sizer`.',
+    q => q.queueCapacity,
+    hasQueue,
+  ),
   perQueue('otelcol_exporter_in_flight_requests', 'Batches that are being sent.', q => q.inFlight),
   total('otelcol_process_uptime', 'Seconds since the process started.', s => s.process().uptimeSeconds),
   total('otelcol_process_cpu_seconds', 'CPU time used, user and system.', s => s.process().cpuSeconds),

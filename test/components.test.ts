@@ -12,6 +12,7 @@ import { Budget } from '../core/budget.ts'
 import { type Definition, defineExporter, type Lifecycle, type ReceiverDefinition } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { Host } from '../core/host.ts'
+import { Journal } from '../core/journal.ts'
 import { silent } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
 import { sending } from '../core/sending.ts'
@@ -212,7 +213,7 @@ async function surplus(before: Map<string, number>): Promise<[kind: string, coun
 }
 
 function make(definition: Definition, host: Host): Lifecycle {
-  const context = { id: `${definition.type}/test`, log: silent, status: new Status(), host }
+  const context = { id: `${definition.type}/test`, log: silent, status: new Status(), host, extension: () => undefined }
   const config = definition.config.parse(runnableConfig(definition, port)) as never
   const signals = new Set(definition.signals)
   switch (definition.kind) {
@@ -334,7 +335,7 @@ describe.each(ofKind('receiver'))('receiver %s', (_, definition: ReceiverDefinit
         started: [],
         pipelines: [{ id: 'traces', signal: 'traces', receivers: ['r'], processors: [], exporters: ['e'] }],
       },
-      { host, log: silent, books },
+      { host, log: silent, books, journal: new Journal() },
     )
     await graph.start()
     const began = performance.now()

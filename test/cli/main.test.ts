@@ -62,7 +62,8 @@ test('npm start gives V8 the options that the first line of the bundle gives it'
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } }
   const [, options] = /^#!.* node (.*)/.exec(readFileSync(main, 'utf8')) ?? []
   expect(options).toMatch(/^--max-semi-space-size=\d+/)
-  expect(scripts.start).toBe(`node ${options} scripts/start.ts`)
+  // `exec`, so that a signal to npm reaches Kymo and not a shell that dies without passing it on.
+  expect(scripts.start).toBe(`exec node ${options} scripts/start.ts`)
 })
 
 test.concurrent('a file that is not there is told', async () => {

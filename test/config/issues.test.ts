@@ -178,7 +178,7 @@ test.each([
   ],
   ['a null truth value is false', 'processors: {tail_sampling: {on: }}', 'tail_sampling', { on: false }],
   ['a null ratio is 0', 'processors: {tail_sampling: {ratio: }}', 'tail_sampling', { ratio: 0 }],
-  ['a null list has its default', 'processors: {batch: {metadata_keys: }}', 'batch', { metadata_keys: [''] }],
+  ['a null list has its default', 'processors: {batch: {metadata_keys: }}', 'batch', { metadata_keys: [] }],
   [
     'a null text is empty',
     'exporters: {debug: , otlp_grpc: {endpoint: x, tls: {ca_file: }}}',

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Budget } from '../../core/budget.ts'
 import { leastBudget, type MemoryFacts, type MemoryLimits, MemoryPlan } from '../../core/memory.ts'

@@ -96,7 +96,7 @@ test.each([
     const mixed = (n: number) => Buffer.concat([filling, kept(n)])
     expect(mixed(0).length).toBeGreaterThan(4_190_000)
     const [grpc, http] = kymo.addresses
-    const count = 12
+    const count = 40
     const send = (from: number) =>
       transport === 'HTTP'
         ? floodHttp(http, count, n => mixed(n + from), gzip)
@@ -107,6 +107,8 @@ test.each([
     const after = await kymo.measure()
     expect(after.held - before.held).toBe(count)
     expect((after.budget - before.budget) / count).toBeLessThan(1024)
+    // What is not in the pool is in use.
+    expect((after.arrayBuffers - after.pool - (before.arrayBuffers - before.pool)) / count).toBeLessThan(4096)
     expect((after.memory - after.pool - (before.memory - before.pool)) / count).toBeLessThan(64 * 1024)
   },
   60_000,

@@ -18,6 +18,7 @@ function running(visit: (batch: Batch) => Batch | undefined) {
     id: 'toy/1',
     log,
     status: new Status(),
+    extension: () => undefined,
     host: new Host(),
     pipeline: 'traces',
     signal: 'traces',

@@ -31,6 +31,7 @@ export function exporterOf(
     id: definition.type,
     log: silent,
     status: new Status(),
+    extension: () => undefined,
     host: new Host().provide(budgetKey, budget),
     signals: new Set(signals),
   })

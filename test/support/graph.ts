@@ -14,6 +14,7 @@ import {
 import type { Configured } from '../../core/configured.ts'
 import { Delivery, type Outcome } from '../../core/delivery.ts'
 import { Host } from '../../core/host.ts'
+import { Journal } from '../../core/journal.ts'
 import { Lease } from '../../core/lease.ts'
 import { silent } from '../../core/logger.ts'
 import { sending } from '../../core/sending.ts'
@@ -61,6 +62,7 @@ export interface Pushed {
 export interface ToyGraph {
   readonly graph: Graph
   readonly books: Books
+  readonly journal: Journal
   readonly budget: Budget
   readonly sinks: Record<string, ToySink>
   /** Pushes a request through receiver `toy`. */
@@ -137,8 +139,9 @@ export async function toyGraph(parts: {
     })),
   }
   const books = new Books()
+  const journal = new Journal()
   const budget = new Budget(1 << 30)
-  const graph = new Graph(configured, { host: parts.host ?? new Host(), log: silent, books })
+  const graph = new Graph(configured, { host: parts.host ?? new Host(), log: silent, books, journal })
   await graph.start()
   const batchOf = (
     body: Buffer,
@@ -156,6 +159,7 @@ export async function toyGraph(parts: {
   return {
     graph,
     books,
+    journal,
     budget,
     sinks,
     push(body, more = {}) {

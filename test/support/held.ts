@@ -53,7 +53,8 @@ async function share(count: number, senders: number, send: (n: number) => Promis
 
 /** Sends `count` requests over one gRPC connection, made by `body`. Rejects when one is not taken. */
 export async function floodGrpc(endpoint: string, count: number, body: (n: number) => Buffer, gzip = false) {
-  const session = connect(`http://${endpoint}`)
+  // The default is less than a few large requests at the same time.
+  const session = connect(`http://${endpoint}`, { maxSessionMemory: 1000 })
   await once(session, 'connect')
   const headers = {
     ':method': 'POST',
@@ -107,7 +108,9 @@ export function bodies(size: number, make: (spans: string[]) => Buffer): (n: num
   let state = 1
   const random = () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0)
   const word = () => random().toString(36).padStart(7, '0')
-  const texts = Array.from({ length: 64 }, () => Array.from({ length: Math.ceil(size / 7) }, word).join(''))
+  const texts = Array.from({ length: size > 100_000 ? 1 : 64 }, () =>
+    Array.from({ length: Math.ceil(size / 7) }, word).join(''),
+  )
   return n => {
     const name = `${n}.`
     const text = texts[n % texts.length]

@@ -8,6 +8,7 @@ import { loadConfig } from '../../config/load.ts'
 import { Books } from '../../core/books.ts'
 import { Budget } from '../../core/budget.ts'
 import { Host } from '../../core/host.ts'
+import { Journal } from '../../core/journal.ts'
 import type { LogFields, Logger } from '../../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../../core/memory.ts'
 import { budgetKey } from '../../net/admission.ts'
@@ -70,7 +71,7 @@ export async function runKymo(yaml: string, memory = 1024 * mebibyte): Promise<R
     .provide(budgetKey, budget)
     .provide(listenersKey, listeners)
     .provide(memoryPlanKey, new MemoryPlan(budget, facts))
-  const graph = new Graph(configured, { host, log: keepingLogger(lines), books })
+  const graph = new Graph(configured, { host, log: keepingLogger(lines), books, journal: new Journal() })
   await graph.start()
   return {
     graph,

@@ -47,6 +47,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
     id: 'otlp',
     log,
     status,
+    extension: () => undefined,
     host: new Host().provide(listenersKey, listeners).provide(budgetKey, budget),
     signals: new Set(options.signals ?? allSignals),
     books: signal => books.node({ kind: 'receiver', id: 'otlp', pipeline: '', signal }),

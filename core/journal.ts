@@ -1,0 +1,212 @@
+/**
+ * What happened to batches: every one that lost, dropped or failed anything, and a sample of the healthy ones. Keeps ids,
+ * counts, reasons and a few resource attributes, never bytes of the data. Bounded: each component and reason has a ring of
+ * its own, so that what is frequent does not push out what is rare.
+ */
+import { sampleResource } from '../proto/sample.ts'
+import type { Signal } from '../proto/signals.ts'
+import type { Batch } from './batch.ts'
+import type { NodeName } from './books.ts'
+import type { Outcome } from './delivery.ts'
+
+/** What can happen to a batch, or to a part of it. */
+export type Happening =
+  | 'received'
+  | 'passed'
+  | 'dropped'
+  | 'refused'
+  | 'returned'
+  | 'attempt_failed'
+  | 'delivered'
+  | 'rejected'
+  | 'dead_lettered'
+  | 'lost'
+
+/** One thing that happened, at one component. */
+export interface JournalEvent {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly kind: NodeName['kind']
+  readonly component: string
+  readonly pipeline: string
+  readonly what: Happening
+  /** Items of the request that it happened to. */
+  readonly items: number
+  readonly reason: string | undefined
+  /** What a destination or a step said. */
+  readonly detail: string | undefined
+  /** Some attributes of the first resource concerned. */
+  readonly sample: Readonly<Record<string, string>> | undefined
+}
+
+/** What is known of one request. */
+export interface JournalRecord {
+  readonly id: number
+  /** When it was noted first, in milliseconds since the epoch: at once for sampled ones, else when something happened. */
+  readonly at: number
+  readonly receiver: string
+  readonly transport: string
+  readonly peer: string | undefined
+  readonly signal: Signal
+  /** Items of the whole request. */
+  readonly items: number
+  readonly events: JournalEvent[]
+  /** Events beyond the limit, which are only counted. */
+  more: number
+  /** What the sender was answered, once it was. */
+  outcome: Outcome['kind'] | undefined
+}
+
+/** What `Journal.find` looks for; what is absent matches everything. */
+export interface JournalQuery {
+  readonly component?: string | undefined
+  readonly receiver?: string | undefined
+  readonly signal?: string | undefined
+  readonly what?: Happening | undefined
+  readonly reason?: string | undefined
+  /** Milliseconds since the epoch. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  readonly limit?: number | undefined
+}
+
+/** Records one ring holds, and events one record does. */
+const ringSize = 256
+const eventLimit = 32
+/** Samples of attributes taken per component, reason and second. */
+const samplesPerSecond = 20
+/** One healthy request in this many is recorded, besides the first of each second. */
+const healthyEvery = 1024
+
+interface Ring {
+  readonly records: JournalRecord[]
+  next: number
+  second: number
+  samples: number
+}
+
+/** The journal of one process. */
+export class Journal {
+  readonly #rings = new Map<string, Ring>()
+  #lastId = 0
+  #sinceHealthy = 0
+  #healthySecond = 0
+
+  /** A request came in: some are recorded from the beginning. */
+  received(name: NodeName, batch: Batch): void {
+    if (++this.#sinceHealthy < healthyEvery) {
+      // The clock is read for one request in sixteen.
+      if ((this.#sinceHealthy & 15) !== 1) return
+      const second = Math.floor(Date.now() / 1000)
+      if (second === this.#healthySecond) return
+      this.#healthySecond = second
+    }
+    this.#sinceHealthy = 0
+    this.note(name, 'received', batch, undefined, undefined)
+  }
+
+  /** Something went well: kept only for requests that are recorded already. */
+  follow(name: NodeName, what: 'passed' | 'delivered', batch: Batch, detail?: () => string): void {
+    const { shares } = batch
+    for (let i = 0; i < shares.length; i++) {
+      const { delivery, items } = shares[i]
+      if (delivery.record !== undefined) this.#add(delivery.record, name, what, items, undefined, detail?.(), undefined)
+    }
+  }
+
+  /** Something happened that has to be found again: recorded for every request concerned. */
+  note(name: NodeName, what: Happening, batch: Batch, reason: string | undefined, detail: string | undefined): void {
+    const ring = this.#ring(`${name.id} ${name.pipeline} ${what} ${reason ?? ''}`)
+    const sample = this.#sample(ring, batch)
+    for (const { delivery, items } of batch.shares) {
+      const known = delivery.record
+      const record = known ?? (delivery.record = this.#open(batch, delivery.items))
+      const kept = this.#add(record, name, what, items, reason, detail, sample)
+      // Retries of one request are one record in the ring.
+      if (kept && !record.events.slice(0, -1).some(event => same(event, name, what, reason))) this.#put(ring, record)
+    }
+  }
+
+  /** The record with this id, if it is still kept. */
+  get(id: number): JournalRecord | undefined {
+    for (const { records } of this.#rings.values()) for (const record of records) if (record.id === id) return record
+    return undefined
+  }
+
+  /** Records that match, newest first. */
+  find(query: JournalQuery): JournalRecord[] {
+    const found = new Set<JournalRecord>()
+    for (const { records } of this.#rings.values()) {
+      for (const record of records) if (matches(record, query)) found.add(record)
+    }
+    return [...found].sort((a, b) => b.id - a.id).slice(0, query.limit ?? 100)
+  }
+
+  #open(batch: Batch, items: number): JournalRecord {
+    const { receiver, transport, peer } = batch.context
+    const at = Date.now()
+    const { signal } = batch
+    return { id: ++this.#lastId, at, receiver, transport, peer, signal, items, events: [], more: 0, outcome: undefined }
+  }
+
+  #add(
+    record: JournalRecord,
+    { kind, id, pipeline }: NodeName,
+    what: Happening,
+    items: number,
+    reason: string | undefined,
+    detail: string | undefined,
+    sample: Record<string, string> | undefined,
+  ): boolean {
+    if (record.events.length >= eventLimit) {
+      record.more++
+      return false
+    }
+    record.events.push({ at: Date.now(), kind, component: id, pipeline, what, items, reason, detail, sample })
+    return true
+  }
+
+  #ring(key: string): Ring {
+    let ring = this.#rings.get(key)
+    if (ring === undefined) this.#rings.set(key, (ring = { records: [], next: 0, second: 0, samples: 0 }))
+    return ring
+  }
+
+  #put(ring: Ring, record: JournalRecord): void {
+    if (ring.records.length < ringSize) ring.records.push(record)
+    else {
+      ring.records[ring.next] = record
+      ring.next = (ring.next + 1) % ringSize
+    }
+  }
+
+  #sample(ring: Ring, batch: Batch): Record<string, string> | undefined {
+    if (batch.groups.length === 0) return undefined
+    const second = Math.floor(Date.now() / 1000)
+    if (second !== ring.second) {
+      ring.second = second
+      ring.samples = 0
+    }
+    return ++ring.samples > samplesPerSecond ? undefined : sampleResource(batch.groups[0])
+  }
+}
+
+function same(event: JournalEvent, name: NodeName, what: Happening, reason: string | undefined): boolean {
+  return (
+    event.what === what && event.reason === reason && event.component === name.id && event.pipeline === name.pipeline
+  )
+}
+
+function matches(record: JournalRecord, query: JournalQuery): boolean {
+  const { component, receiver, signal, what, reason, since = 0, until = Infinity } = query
+  if (receiver !== undefined && record.receiver !== receiver) return false
+  if (signal !== undefined && record.signal !== signal) return false
+  if (record.at < since || record.at > until) return false
+  if (component === undefined && what === undefined && reason === undefined) return true
+  return record.events.some(
+    event =>
+      (component === undefined || event.component === component) &&
+      (what === undefined || event.what === what) &&
+      (reason === undefined || event.reason === reason),
+  )
+}

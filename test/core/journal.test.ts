@@ -1,0 +1,71 @@
+import { afterEach, expect, test } from 'vitest'
+import { DeliveryError } from '../../core/errors.ts'
+import { namespaceFilter } from '../../processors/namespace_filter.ts'
+import { toyGraph, type ToyGraph } from '../support/graph.ts'
+import { names, tracesRequest } from '../support/otlp-bytes.ts'
+
+let toy: ToyGraph
+afterEach(async () => {
+  await toy.graph.stop(50)
+  expect(toy.books.faults()).toEqual([])
+})
+
+test('a batch that lost items to a filter is found by component and reason, with counts and a sample of its resource', async () => {
+  toy = await toyGraph({
+    exporters: { sink: {} },
+    components: { namespace_filter: { definition: namespaceFilter } },
+    pipelines: [{ processors: ['namespace_filter'], exporters: ['sink'] }],
+  })
+  for (let i = 0; i < 50; i++) await toy.push(tracesRequest([{ namespace: 'shop', spans: names('s', 5) }])).outcome
+  await toy.push(
+    tracesRequest([
+      { namespace: 'kube-system', spans: names('lost', 30) },
+      { namespace: 'shop', spans: names('s', 5) },
+    ]),
+  ).outcome
+  const [record, ...others] = toy.journal.find({ component: 'namespace_filter', what: 'dropped' })
+  expect(others).toEqual([])
+  expect(record).toMatchObject({ receiver: 'toy', signal: 'traces', items: 35, outcome: 'success' })
+  expect(record.events).toContainEqual(
+    expect.objectContaining({
+      what: 'dropped',
+      items: 30,
+      reason: 'namespace_system',
+      sample: { 'k8s.namespace.name': 'kube-system' },
+    }),
+  )
+  await expect.poll(() => record.events.at(-1)).toMatchObject({ what: 'delivered', component: 'sink', items: 5 })
+  expect(toy.journal.get(record.id)).toBe(record)
+})
+
+test('each attempt of a failing batch is told with its answer, and its end', async () => {
+  toy = await toyGraph({ exporters: { sink: { retry_on_failure: { initial_interval: '1ms', max_interval: '2ms' } } } })
+  let left = 3
+  toy.sinks['sink'].behave = () =>
+    left-- > 0
+      ? Promise.reject(new DeliveryError('DELIVERY_BUSY', 'retry', `busy ${left}`))
+      : Promise.resolve(undefined)
+  await toy.push(tracesRequest([{ spans: ['a'] }])).outcome
+  await expect.poll(() => toy.sinks['sink'].all).toEqual(['a'])
+  const [record] = toy.journal.find({ what: 'attempt_failed' })
+  expect(record.events.map(event => [event.what, event.detail])).toEqual(
+    expect.arrayContaining([
+      ['attempt_failed', 'busy 2'],
+      ['attempt_failed', 'busy 1'],
+      ['attempt_failed', 'busy 0'],
+      ['delivered', undefined],
+    ]),
+  )
+})
+
+test('what is frequent does not push out what is rare, and events of one record are bounded', async () => {
+  toy = await toyGraph({
+    exporters: { sink: {} },
+    components: { namespace_filter: { definition: namespaceFilter, config: { exclude: ['rare'] } } },
+    pipelines: [{ processors: ['namespace_filter'], exporters: ['sink'] }],
+  })
+  await toy.push(tracesRequest([{ namespace: 'rare', spans: ['x'] }])).outcome
+  for (let i = 0; i < 1000; i++) await toy.push(tracesRequest([{ namespace: 'kube-system', spans: ['y'] }])).outcome
+  expect(toy.journal.find({ reason: 'namespace_excluded' })).toHaveLength(1)
+  expect(toy.journal.find({ reason: 'namespace_system', limit: 10_000 }).length).toBeLessThanOrEqual(256)
+})
