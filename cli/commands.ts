@@ -1,11 +1,16 @@
 /** Commands, their options, and what the help says. */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../core/fields.ts'
+import { addConfigCommands } from './config-commands.ts'
+
+/** A command as it is built. */
+export type CommandLine = Command
 
 /** Where a configuration comes from. */
 export interface SourceOptions {
   readonly config: readonly string[]
   readonly set: readonly string[]
+  readonly featureGates?: readonly string[] | undefined
 }
 
 /** What `kymo run` is told. */
@@ -40,11 +45,12 @@ export function commandLine(version: string, actions: Actions): Command {
     .description('check a configuration and start nothing; silent when it is right, else all errors and exit code 1')
     .addHelpText('after', afterValidate)
     .action(actions.validate)
+  addConfigCommands(program, version, sourceOptions)
   return program
 }
 
 function sourceOptions(command: Command): Command {
-  const collect = (value: string, before: string[]): string[] => [...before, value]
+  const collect = (value: string, before: string[] = []): string[] => [...before, value]
   return command
     .addOption(
       new Option('-c, --config <source>', 'a file, or file:PATH, env:NAME, yaml:TEXT; repeatable, later ones win')
@@ -55,6 +61,12 @@ function sourceOptions(command: Command): Command {
       new Option('-s, --set <key=value>', 'sets one value over all files: processors.batch.timeout=2s; repeatable')
         .argParser(collect)
         .default([], 'nothing'),
+    )
+    .addOption(
+      new Option(
+        '--feature-gates <gates>',
+        "the Collector's: a,-b,+c; `kymo featuregate` says what they mean",
+      ).argParser(collect),
     )
 }
 

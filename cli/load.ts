@@ -5,9 +5,9 @@ import { builtIn } from './built-in.ts'
 import type { SourceOptions } from './commands.ts'
 
 /** Reads and checks it. When anything is wrong, all of it is told on standard error, and the result is undefined. */
-export function load({ config, set }: SourceOptions): Loaded | undefined {
+export function load({ config, set, featureGates }: SourceOptions): Loaded | undefined {
   try {
-    return loadConfig({ sources: config, sets: set, components, env: process.env, builtIn })
+    return loadConfig({ sources: config, sets: set, components, env: process.env, builtIn, gates: featureGates })
   } catch (error) {
     if (!(error instanceof ConfigErrors)) throw error
     const { errors } = error

@@ -26,6 +26,7 @@ export async function run(options: RunOptions & { readonly version: string }): P
   const log = createLogger(own.logs, sink)
   for (const { code, message, position, hint } of loaded.warnings) log.warn({ code, ...position, hint }, message)
   for (const message of own.warnings) log.warn({}, message)
+  for (const message of loaded.notes) log.info({}, message)
   if (config.length === 0) log.info({}, 'no --config: running the built-in configuration; `kymo --help` tells more')
   const service = new Service({
     graph: surroundings => new Graph(loaded.configured, surroundings),

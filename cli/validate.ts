@@ -9,5 +9,6 @@ export function validate(options: SourceOptions): number {
   const loaded = load(options)
   if (loaded === undefined) return exitCodes.failed
   if (loaded.warnings.length > 0) process.stderr.write(`warnings:\n${renderErrors(loaded.warnings)}`)
+  for (const note of loaded.notes) process.stderr.write(`${note}\n`)
   return exitCodes.clean
 }

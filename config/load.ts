@@ -14,6 +14,7 @@ import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, Source } from './place.ts'
+import { tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
 import { readSources } from './sources.ts'
 import { warnOfTraps } from './traps.ts'
@@ -58,7 +59,6 @@ const sections = [...kinds.map(kind => `${kind}s`), 'service']
 export function loadConfig(options: LoadOptions): Loaded {
   const { components: definitions, env = process.env } = options
   const report = new Report()
-  const gates = readGates(options.gates ?? [], report)
   const sources = readSources({ ...options, env }, report)
   const kyma = readKyma(sources, definitions, report)
   const documents = sources.map(source => kyma.replaced.get(source) ?? readTop(source, report))
@@ -67,6 +67,7 @@ export function loadConfig(options: LoadOptions): Loaded {
     throw new ConfigErrors(report.errors(hidden), report.warnings(hidden))
   }
 
+  const gates = readGates(options.gates ?? [], report)
   const append = gates.on.has('confmap.enableMergeAppendOption')
   const merged = documents.reduce((earlier, later) => merge(earlier, later, report, [], { append }))
   const root = expandSections(merged, env, report)
@@ -78,6 +79,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   const service = readService(entries.get('service'), top, components, report, {
     allowNoPipelines: gates.on.has('service.AllowNoPipelines'),
   })
+  tellExtensionsInUse(entries, components, service.started, report)
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)
   // Beside errors these would only mislead: what is misspelt looks unused.

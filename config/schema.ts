@@ -138,6 +138,7 @@ function complete(schema: z.core.$ZodTypes, made: z.core.JSONSchema.BaseSchema):
     if (parsed.success && sameValue(parsed.data, def.defaultValue)) made.default = preset
   }
   delete made['secret']
+  delete made['reference']
   if (secret && made.type === 'string') made.writeOnly = true
 }
 

@@ -12,6 +12,8 @@ export interface Shape {
   readonly secret: boolean
   /** Whether it is written as a duration, such as `5s`. */
   readonly duration: boolean
+  /** Kind of the component whose id it is. */
+  readonly reference: string | undefined
 }
 
 /** Takes off defaults, optionals, transforms. */
@@ -20,10 +22,12 @@ export function shapeOf(schema: Schema): Shape {
   let nullable = false
   let secret = false
   let duration = false
+  let reference: string | undefined
   for (;;) {
     const meta = z.globalRegistry.get(at)
     secret ||= meta?.['secret'] === true
     duration ||= meta?.['format'] === 'duration'
+    if (typeof meta?.['reference'] === 'string') reference ??= meta['reference']
     const { def } = at._zod
     let inner: Schema
     if (def.type === 'nullable') {
@@ -32,7 +36,7 @@ export function shapeOf(schema: Schema): Shape {
     } else if (at._zod.def.type === 'lazy') inner = (at as z.core.$ZodLazy)._zod.innerType
     else if (def.type === 'pipe') inner = def.in._zod.def.type === 'transform' ? def.out : def.in
     else if ('innerType' in def) inner = def.innerType
-    else return { schema: at, nullable, secret, duration }
+    else return { schema: at, nullable, secret, duration, reference }
     at = inner as z.core.$ZodTypes
   }
 }
@@ -147,7 +151,7 @@ export function nearestOption(options: readonly Schema[], node: Node): Schema | 
 }
 
 /** The schema of one key of a section. */
-function schemaOfKey(schema: z.core.$ZodTypes, key: string): Schema | undefined {
+export function schemaOfKey(schema: z.core.$ZodTypes, key: string): Schema | undefined {
   const { def } = schema._zod
   if (def.type === 'object') {
     if (Object.hasOwn(def.shape, key)) return def.shape[key]

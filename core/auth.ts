@@ -10,16 +10,33 @@ export type Identity = ReadonlyMap<string, string>
 /** The sender may not come in. The message is for the sender and says nothing secret. */
 export class AuthError extends Error {
   override name = 'AuthError'
+  /** What would be let in, as WWW-Authenticate has it: `Basic realm="kymo"`. */
+  readonly challenge: string | undefined
+
+  constructor(message: string, challenge?: string) {
+    super(message)
+    this.challenge = challenge
+  }
 }
 
 /** Lets requests in, before their body is read. */
 export interface ServerAuthenticator {
-  /** @throws AuthError when the request may not come in */
+  /**
+   * Says who sends.
+   * @throws AuthError when the request may not come in; anything else means that it cannot be told now: come again
+   */
   authenticate(header: HeaderOf): Identity
 }
 
+/** Headers by lower-case name. */
+export type Headers = Readonly<Record<string, string>>
+
 /** Adds headers to requests that are sent. */
 export interface ClientAuthenticator {
-  /** Headers to send with data that came with `context`; names lower case. Called once per request. */
-  headers(context: Context): Readonly<Record<string, string>>
+  /**
+   * What to change in the headers of a request with data that came with `context`: each name lower case, undefined takes
+   * the header away. `sent` are those the configuration sets. Called once per attempt.
+   * @throws when there is nothing to send with yet; the attempt is made again
+   */
+  headers(context: Context, sent: Headers): Readonly<Record<string, string | undefined>>
 }

@@ -48,11 +48,43 @@ export interface NodeName {
   readonly signal: Signal
 }
 
+/** Of a receiver: items that came over one transport, by what their sender was answered. */
+export class Answers implements OutcomeTally {
+  readonly transport: string
+  readonly #node: { maybeTwice: number }
+  accepted = 0
+  rejected = 0
+  refused = 0
+
+  constructor(transport: string, node: { maybeTwice: number }) {
+    this.transport = transport
+    this.#node = node
+  }
+
+  tally(items: number, outcome: Outcome): void {
+    switch (outcome.kind) {
+      case 'success':
+        this.accepted += items
+        return
+      case 'partial':
+        this.accepted += items - outcome.rejected
+        this.rejected += outcome.rejected
+        return
+      case 'rejected':
+        this.rejected += items
+        return
+      case 'refused':
+        this.refused += items
+        this.#node.maybeTwice += outcome.mayBeSentTwice
+    }
+  }
+}
+
 /** The account of one node. */
-export class NodeBooks implements OutcomeTally {
+export class NodeBooks {
   readonly name: NodeName
-  /** Of a receiver: items by what their sender was answered. */
-  readonly answered = { accepted: 0, rejected: 0, refused: 0 };
+  /** Of a receiver: what was answered, by transport. */
+  readonly answers: Answers[] = [];
   /** Items that came in, not counting those refused at the door. */
   in = 0
   /** Items made here: derived data. */
@@ -87,23 +119,24 @@ export class NodeBooks implements OutcomeTally {
     this.name = name
   }
 
-  tally(items: number, outcome: Outcome): void {
-    const { answered } = this
-    switch (outcome.kind) {
-      case 'success':
-        answered.accepted += items
-        return
-      case 'partial':
-        answered.accepted += items - outcome.rejected
-        answered.rejected += outcome.rejected
-        return
-      case 'rejected':
-        answered.rejected += items
-        return
-      case 'refused':
-        answered.refused += items
-        this.maybeTwice += outcome.mayBeSentTwice
+  /** Counts answers to those who send over `transport`. */
+  answersTo(transport: string): Answers {
+    const { answers } = this
+    for (let i = 0; i < answers.length; i++) if (answers[i].transport === transport) return answers[i]
+    const made = new Answers(transport, this)
+    answers.push(made)
+    return made
+  }
+
+  /** Of a receiver: items by what their sender was answered. */
+  get answered(): { accepted: number; rejected: number; refused: number } {
+    const sum = { accepted: 0, rejected: 0, refused: 0 }
+    for (const { accepted, rejected, refused } of this.answers) {
+      sum.accepted += accepted
+      sum.rejected += rejected
+      sum.refused += refused
     }
+    return sum
   }
 
   /** What is unaccounted for; anything but 0 is a fault of Kymo. */
@@ -131,10 +164,19 @@ export interface EdgeBooks {
   held: () => number
 }
 
+/** Requests that a receiver turned away before anybody knew what was in them: too large, no memory, malformed. */
+export interface Door {
+  readonly receiver: string
+  readonly transport: string
+  /** Requests by reason; read whenever somebody asks. */
+  readonly refusals: Readonly<Record<string, number>>
+}
+
 /** All accounts of one process. */
 export class Books {
   readonly nodes: NodeBooks[] = []
   readonly edges: EdgeBooks[] = []
+  readonly doors: Door[] = []
 
   node(name: NodeName): NodeBooks {
     const node = new NodeBooks(name)

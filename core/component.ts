@@ -13,6 +13,8 @@ import type { Host } from './host.ts'
 import type { Logger } from './logger.ts'
 import type { SendingConfig } from './sending.ts'
 import type { Status } from './status.ts'
+import type { Storage } from './storage.ts'
+import type { Touch } from './touch.ts'
 
 /** The kinds, named as the sections of the configuration. */
 export type Kind = 'receiver' | 'processor' | 'exporter' | 'connector' | 'extension'
@@ -58,12 +60,19 @@ export interface ReceiverContext extends ComponentContext {
   /** Hands a batch to the pipelines of its signal. Never throws; what came of it is told to the batch's deliveries. */
   push(batch: Batch): void
   books(signal: Signal): NodeBooks
+  /** Offers the books the requests it turns away before they are batches, by reason; read when somebody asks. */
+  door(transport: string, refusals: Readonly<Record<string, number>>): void
 }
 
 /** One step of a pipeline: plain RxJS over batches. Taken from a method's type, so that steps of one signal fit in a list of all. */
 export type Step = {
   step(source: Observable<Batch>): Observable<Batch>
 }['step']
+
+/** What can say what it does with the data, as far as its configuration tells: for `kymo explain`. */
+interface Touching<Config> {
+  touches?(config: Config): readonly Touch[]
+}
 
 /** How long a step holds what it was given. */
 export type Hold =
@@ -119,18 +128,19 @@ export interface Exporter extends Lifecycle {
 export interface Extension extends Lifecycle {
   readonly server?: ServerAuthenticator
   readonly client?: ClientAuthenticator
+  readonly storage?: Storage
 }
 
 export interface ReceiverDefinition<Config = never> extends Declared<Config> {
   readonly kind: 'receiver'
   create(config: Config, context: ReceiverContext): Lifecycle
 }
-export interface ProcessorDefinition<Config = never> extends Declared<Config> {
+export interface ProcessorDefinition<Config = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'processor'
   readonly hold: Hold
   create(config: Config, context: ProcessorContext): Step
 }
-export interface ExporterDefinition<Config extends SendingConfig = never> extends Declared<Config> {
+export interface ExporterDefinition<Config extends SendingConfig = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'exporter'
   /** What must leave in order across retries. */
   readonly ordering: 'none' | 'series' | 'stream' | 'partition'
@@ -142,14 +152,15 @@ export interface ConnectorContext extends ProcessorContext {
   readonly emits: Signal
 }
 
-export interface ConnectorDefinition<Config = never> extends Declared<Config> {
+export interface ConnectorDefinition<Config = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'connector'
   /** What it turns into what; `signals` are those it takes. */
   readonly joins: readonly (readonly [from: Signal, to: Signal])[]
   readonly hold: Hold
   create(config: Config, context: ConnectorContext): Step
 }
-export interface ExtensionDefinition<Config = never> extends Declared<Config> {
+/** What an extension does with data, it does for the components that name it. */
+export interface ExtensionDefinition<Config = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'extension'
   create(config: Config, context: ComponentContext): Extension
 }

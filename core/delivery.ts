@@ -1,5 +1,5 @@
 import { type DeliveryError, InternalError } from './errors.ts'
-import type { JournalRecord } from './journal.ts'
+import { endRecord, type JournalRecord } from './journal.ts'
 
 /** How a delivery ended, in items of the sender's request. See the table in DESIGN.md, "Batch, lease, delivery". */
 export type Outcome =
@@ -127,7 +127,7 @@ export class Delivery {
     this.#onEnd = undefined
     queueMicrotask(() => {
       const outcome = this.#outcome()
-      if (this.record !== undefined) this.record.outcome = outcome.kind
+      if (this.record !== undefined) endRecord(this.record, outcome)
       this.#tally?.tally(this.items, outcome)
       onEnd(outcome)
     })

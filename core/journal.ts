@@ -35,6 +35,8 @@ export interface JournalEvent {
   readonly reason: string | undefined
   /** What a destination or a step said. */
   readonly detail: string | undefined
+  /** Milliseconds that it took, where that is known: attempts to send. */
+  readonly took: number | undefined
   /** Some attributes of the first resource concerned. */
   readonly sample: Readonly<Record<string, string>> | undefined
 }
@@ -55,7 +57,24 @@ export interface JournalRecord {
   more: number
   /** What the sender was answered, once it was. */
   outcome: Outcome['kind'] | undefined
+  /** Where spans of it are made, if it is traced. */
+  trace: Trace | undefined
 }
+
+/** Hears what happens to one request, to make spans of it. */
+export interface Trace {
+  happened(event: JournalEvent): void
+  ended(outcome: Outcome): void
+}
+
+/** Chooses the requests that spans are made of. */
+export interface Tracer {
+  /** Called for every request; undefined: not this one. */
+  sample(name: NodeName, batch: Batch): Trace | undefined
+}
+
+/** Context of data that Kymo tells about itself: never sampled, so that telling causes no more to tell. */
+export const ownTransport = 'internal'
 
 /** What `Journal.find` looks for; what is absent matches everything. */
 export interface JournalQuery {
@@ -87,6 +106,10 @@ interface Ring {
 
 /** The journal of one process. */
 export class Journal {
+  /** Makes spans, while somebody wants them. */
+  tracer: Tracer | undefined
+  /** Records that were begun. */
+  begun = 0
   readonly #rings = new Map<string, Ring>()
   #lastId = 0
   #sinceHealthy = 0
@@ -94,34 +117,50 @@ export class Journal {
 
   /** A request came in: some are recorded from the beginning. */
   received(name: NodeName, batch: Batch): void {
+    const { context, shares } = batch
+    if (context.transport === ownTransport) return
+    const trace = this.tracer?.sample(name, batch)
+    if (this.#healthy()) this.note(name, 'received', batch, undefined, undefined)
+    if (trace === undefined) return
+    for (const { delivery } of shares) (delivery.record ??= this.#open(batch, delivery.items)).trace = trace
+  }
+
+  #healthy(): boolean {
     if (++this.#sinceHealthy < healthyEvery) {
       // The clock is read for one request in sixteen.
-      if ((this.#sinceHealthy & 15) !== 1) return
+      if ((this.#sinceHealthy & 15) !== 1) return false
       const second = Math.floor(Date.now() / 1000)
-      if (second === this.#healthySecond) return
+      if (second === this.#healthySecond) return false
       this.#healthySecond = second
     }
     this.#sinceHealthy = 0
-    this.note(name, 'received', batch, undefined, undefined)
+    return true
   }
 
   /** Something went well: kept only for requests that are recorded already. */
-  follow(name: NodeName, what: 'passed' | 'delivered', batch: Batch, detail?: () => string): void {
+  follow(name: NodeName, what: 'passed' | 'delivered', batch: Batch, took?: number): void {
     const { shares } = batch
     for (let i = 0; i < shares.length; i++) {
       const { delivery, items } = shares[i]
-      if (delivery.record !== undefined) this.#add(delivery.record, name, what, items, undefined, detail?.(), undefined)
+      if (delivery.record !== undefined) this.#add(delivery.record, name, { what, items, took })
     }
   }
 
   /** Something happened that has to be found again: recorded for every request concerned. */
-  note(name: NodeName, what: Happening, batch: Batch, reason: string | undefined, detail: string | undefined): void {
+  note(
+    name: NodeName,
+    what: Happening,
+    batch: Batch,
+    reason: string | undefined,
+    detail: string | undefined,
+    took?: number,
+  ): void {
     const ring = this.#ring(`${name.id} ${name.pipeline} ${what} ${reason ?? ''}`)
     const sample = this.#sample(ring, batch)
     for (const { delivery, items } of batch.shares) {
       const known = delivery.record
       const record = known ?? (delivery.record = this.#open(batch, delivery.items))
-      const kept = this.#add(record, name, what, items, reason, detail, sample)
+      const kept = this.#add(record, name, { what, items, reason, detail, sample, took })
       // Retries of one request are one record in the ring.
       if (kept && !record.events.slice(0, -1).some(event => same(event, name, what, reason))) this.#put(ring, record)
     }
@@ -144,26 +183,39 @@ export class Journal {
 
   #open(batch: Batch, items: number): JournalRecord {
     const { receiver, transport, peer } = batch.context
-    const at = Date.now()
-    const { signal } = batch
-    return { id: ++this.#lastId, at, receiver, transport, peer, signal, items, events: [], more: 0, outcome: undefined }
+    this.begun++
+    return {
+      id: ++this.#lastId,
+      at: Date.now(),
+      receiver,
+      transport,
+      peer,
+      signal: batch.signal,
+      items,
+      events: [],
+      more: 0,
+      outcome: undefined,
+      trace: undefined,
+    }
   }
 
-  #add(
-    record: JournalRecord,
-    { kind, id, pipeline }: NodeName,
-    what: Happening,
-    items: number,
-    reason: string | undefined,
-    detail: string | undefined,
-    sample: Record<string, string> | undefined,
-  ): boolean {
+  #add(record: JournalRecord, { kind, id, pipeline }: NodeName, told: Told): boolean {
     if (record.events.length >= eventLimit) {
       record.more++
       return false
     }
-    record.events.push({ at: Date.now(), kind, component: id, pipeline, what, items, reason, detail, sample })
+    const { what, items, reason, detail, took, sample } = told
+    const event = { at: Date.now(), kind, component: id, pipeline, what, items, reason, detail, took, sample }
+    record.events.push(event)
+    record.trace?.happened(event)
     return true
+  }
+
+  /** Records that are kept. */
+  get kept(): number {
+    const kept = new Set<JournalRecord>()
+    for (const { records } of this.#rings.values()) for (const record of records) kept.add(record)
+    return kept.size
   }
 
   #ring(key: string): Ring {
@@ -190,6 +242,15 @@ export class Journal {
     return ++ring.samples > samplesPerSecond ? undefined : sampleResource(batch.groups[0])
   }
 }
+
+/** The sender of a request was answered. */
+export function endRecord(record: JournalRecord, outcome: Outcome): void {
+  record.outcome = outcome.kind
+  record.trace?.ended(outcome)
+}
+
+/** What is told of an event, besides where it was. */
+type Told = Pick<JournalEvent, 'what' | 'items'> & Partial<Pick<JournalEvent, 'reason' | 'detail' | 'took' | 'sample'>>
 
 function same(event: JournalEvent, name: NodeName, what: Happening, reason: string | undefined): boolean {
   return (

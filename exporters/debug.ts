@@ -42,6 +42,12 @@ export const debug = defineExporter<Config>({
     { title: 'Everything, of every hundredth batch', config: { verbosity: 'detailed', sampling_thereafter: 100 } },
   ],
 
+  touches({ verbosity }) {
+    return verbosity === 'basic'
+      ? []
+      : [{ depth: 'item', does: 'reads', key: 'verbosity', what: 'everything it shows' }]
+  },
+
   create(config, context) {
     return new DebugExporter(config, context)
   },

@@ -12,6 +12,9 @@ export const nopExporter = defineExporter({
   ordering: 'none',
   config: z.strictObject(sending({ queue: false })),
   examples: [{ title: 'Nothing to set', config: {} }],
+  touches(_config) {
+    return []
+  },
   create(_config) {
     return { send: async () => undefined }
   },

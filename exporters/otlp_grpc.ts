@@ -1,9 +1,12 @@
 import * as z from 'zod'
+import type { ClientAuthenticator, Headers } from '../core/auth.ts'
+import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Batch } from '../core/batch.ts'
 import { sendBody } from '../core/body.ts'
 import type { Budget } from '../core/budget.ts'
 import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
 import { sending } from '../core/sending.ts'
+import { revealed } from '../net/client-keys.ts'
 import type { Encoding } from '../net/compression.ts'
 import { GrpcClient, GrpcError } from '../net/grpc-client.ts'
 import { grpcClient, grpcClientOptions } from '../net/grpc-client-keys.ts'
@@ -32,6 +35,9 @@ export const otlpGrpcExporter = defineExporter<Config>({
       config: { endpoint: 'otlp.example.com:443', headers: { 'api-key': '${env:API_KEY}' } },
     },
   ],
+  touches(_config) {
+    return []
+  },
   create(config, context) {
     return new OtlpGrpc(config, context)
   },
@@ -55,13 +61,24 @@ class OtlpGrpc implements Exporter {
   readonly #encoding: Encoding | undefined
   readonly #client: GrpcClient
   readonly #budget: Budget | undefined
+  readonly #context: ExporterContext
+  readonly #auth: string | undefined
+  readonly #headers: Headers
+  #authenticator: ClientAuthenticator | undefined
 
   constructor(config: Config, context: ExporterContext) {
+    this.#context = context
+    this.#auth = config.auth?.authenticator
+    this.#headers = revealed(config.headers)
     this.#endpoint = config.endpoint
     this.#timeout = config.timeout
     this.#encoding = encodings[config.compression]
     this.#client = new GrpcClient(grpcClientOptions(config, context.log))
     this.#budget = budgetOf(context.host)
+  }
+
+  start(): void {
+    if (this.#auth !== undefined) this.#authenticator = clientAuthenticator(this.#context, this.#auth)
   }
 
   send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
@@ -76,9 +93,11 @@ class OtlpGrpc implements Exporter {
   }
 
   async #call(batch: Batch, frame: Buffer, abort: AbortSignal): Promise<Sent | undefined> {
+    const headers = this.#authenticator?.headers(batch.context, this.#headers)
     let response: Buffer
     try {
-      response = await this.#client.call(signals[batch.signal].grpcPath, frame, { timeout: this.#timeout, abort })
+      const options = { timeout: this.#timeout, abort, headers }
+      response = await this.#client.call(signals[batch.signal].grpcPath, frame, options)
     } catch (error) {
       throw error instanceof GrpcError ? deliveryErrorOfGrpc(error, this.#endpoint) : error
     }

@@ -1,10 +1,13 @@
 import * as z from 'zod'
+import type { ClientAuthenticator } from '../core/auth.ts'
+import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Batch } from '../core/batch.ts'
 import { sendBody } from '../core/body.ts'
 import type { Budget } from '../core/budget.ts'
 import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
 import { ConfigError } from '../core/errors.ts'
 import { sending } from '../core/sending.ts'
+import { changedHeaders } from '../net/auth.ts'
 import { revealed } from '../net/client-keys.ts'
 import type { Encoding } from '../net/compression.ts'
 import { HttpClient, HttpClientError } from '../net/http-client.ts'
@@ -73,6 +76,11 @@ export const otlpHttpExporter = defineExporter<Config>({
       config: { logs_endpoint: 'http://loki:3100/otlp/v1/logs', headers: { 'X-Scope-OrgID': 'shop' } },
     },
   ],
+  touches({ encoding }: { encoding: string }) {
+    return encoding === 'json'
+      ? [{ depth: 'item', does: 'reads', key: 'encoding', what: 'everything, to write it as JSON' }]
+      : []
+  },
   create(config, context) {
     return new OtlpHttp(config, context)
   },
@@ -93,8 +101,13 @@ class OtlpHttp implements Exporter {
   readonly #targets = new Map<Signal, Target>()
   readonly #client: HttpClient
   readonly #budget: Budget | undefined
+  readonly #context: ExporterContext
+  readonly #auth: string | undefined
+  #authenticator: ClientAuthenticator | undefined
 
   constructor(config: Config, context: ExporterContext) {
+    this.#context = context
+    this.#auth = config.auth?.authenticator
     this.#timeout = config.timeout
     this.#level = config.compression_params.level || undefined
     const compression = encodingOfConfig(config.compression)
@@ -114,6 +127,10 @@ class OtlpHttp implements Exporter {
     this.#budget = budgetOf(context.host)
   }
 
+  start(): void {
+    if (this.#auth !== undefined) this.#authenticator = clientAuthenticator(this.#context, this.#auth)
+  }
+
   async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
     const target = this.#targets.get(batch.signal)
     if (target === undefined) throw new Error(`no URL for ${batch.signal}`)
@@ -128,8 +145,10 @@ class OtlpHttp implements Exporter {
   }
 
   async #post(target: Target, batch: Batch, body: Buffer, abort: AbortSignal): Promise<Sent | undefined> {
+    const changes = this.#authenticator?.headers(batch.context, target.headers)
+    const headers = changes === undefined ? target.headers : changedHeaders(target.headers, changes)
     try {
-      const answer = await this.#client.post(target.url, target.headers, body, { timeout: this.#timeout, abort })
+      const answer = await this.#client.post(target.url, headers, body, { timeout: this.#timeout, abort })
       return sentOfHttp(answer, batch, target.name)
     } catch (error) {
       throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error

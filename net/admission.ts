@@ -14,9 +14,9 @@ export const budgetKey = new HostKey<Budget>('memory budget')
 
 /**
  * Why a body is not taken: it can never fit; there is no room now; it came too slowly; it is not what it says it is;
- * nobody wants it any more.
+ * nobody wants it any more; its sender may not come in; that cannot be told now.
  */
-export type RefusalKind = 'too_large' | 'memory' | 'slow' | 'malformed' | 'cancelled'
+export type RefusalKind = 'too_large' | 'memory' | 'slow' | 'malformed' | 'cancelled' | 'denied' | 'unready'
 
 /** A body that is not taken. The message is for its sender. */
 export interface Refusal {
@@ -66,7 +66,15 @@ export class Admission {
   readonly leastRate: number
   readonly rateGrace: number
   /** Requests refused, by reason. */
-  readonly refusals: Record<RefusalKind, number> = { too_large: 0, memory: 0, slow: 0, malformed: 0, cancelled: 0 }
+  readonly refusals: Record<RefusalKind, number> = {
+    too_large: 0,
+    memory: 0,
+    slow: 0,
+    malformed: 0,
+    cancelled: 0,
+    denied: 0,
+    unready: 0,
+  }
   readonly #sweep: number
   readonly #open = new Set<Intake>()
   #timer: NodeJS.Timeout | undefined

@@ -8,6 +8,12 @@ const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 // oxlint-disable-next-line no-control-regex
 const control = /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/
 
+/** Whether a text may name a header. */
+export const isHeaderName = (text: string): boolean => token.test(text)
+
+/** Whether a header can carry a text. */
+export const isHeaderValue = (text: string): boolean => !control.test(text)
+
 /** Headers by name. `reserved` are those that the protocol sets itself. */
 export const headers = (reserved: RegExp) =>
   z
@@ -23,9 +29,9 @@ export const headers = (reserved: RegExp) =>
     .transform((given, context): Record<string, Secret> => {
       for (const [name, value] of Object.entries(given ?? {})) {
         const wrong = (message: string) => context.addIssue({ code: 'custom', message, path: [name] })
-        if (!token.test(name)) wrong(`\`${name}\` is no name of a header`)
+        if (!isHeaderName(name)) wrong(`\`${name}\` is no name of a header`)
         else if (reserved.test(name)) wrong(`\`${name}\` is set by the protocol itself; remove it`)
-        else if (control.test(value.reveal()))
+        else if (!isHeaderValue(value.reveal()))
           wrong(`the value of \`${name}\` has a character that headers cannot carry`)
       }
       return given ?? {}

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { duration } from '../core/fields.ts'
+import { clientAuth } from './auth.ts'
 import { headers, missing, revealed, tls, tlsReader, unused } from './client-keys.ts'
 import type { GrpcClientOptions } from './grpc-client.ts'
 import { parseTarget } from './grpc-target.ts'
@@ -58,7 +59,7 @@ export const grpcClient = () => ({
   user_agent: z.string().default('').describe('What to call ourselves to the server.'),
   read_buffer_size: unused('buffers grow as they are needed.').optional(),
   write_buffer_size: unused('buffers grow as they are needed.').optional(),
-  auth: missing('auth', 'authentication extension').optional(),
+  auth: clientAuth(),
   middlewares: missing('middlewares', 'middleware extension').optional(),
 })
 

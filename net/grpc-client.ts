@@ -6,6 +6,7 @@ import type tls from 'node:tls'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { GrpcCode } from '../proto/status.ts'
+import { changedHeaders, type HeaderChanges } from './auth.ts'
 import { GrpcCall } from './grpc-call.ts'
 import { GrpcError } from './grpc-error.ts'
 import type { GrpcSession, Keepalive, SessionOptions } from './grpc-session.ts'
@@ -47,6 +48,8 @@ export interface CallOptions {
   /** Milliseconds until it fails with DEADLINE_EXCEEDED; the server is told. */
   readonly timeout?: number | undefined
   readonly abort?: AbortSignal | undefined
+  /** Headers of this call alone, over those of all; undefined takes one away. */
+  readonly headers?: HeaderChanges | undefined
 }
 
 /** gRPC's MIN_CONNECT_TIMEOUT. */
@@ -94,7 +97,12 @@ export class GrpcClient {
       if (this.#closed) reject(new GrpcError(GrpcCode.CANCELLED, 'the client is closed'))
       else if (abort?.aborted)
         reject(new GrpcError(GrpcCode.CANCELLED, messageOf(abort.reason), { cause: abort.reason }))
-      else this.#place(new GrpcCall(this, frame, this.#headersOf(path, options.timeout), options, resolve, reject))
+      else {
+        const { timeout, headers } = options
+        const all = this.#headersOf(path, timeout)
+        const mine = headers === undefined ? all : changedHeaders(all, encodeBinary(headers))
+        this.#place(new GrpcCall(this, frame, mine, options, resolve, reject))
+      }
     })
   }
 
@@ -270,13 +278,23 @@ export class GrpcClient {
     }
     if (compression) headers['grpc-encoding'] = compression
     if (timeout) headers['grpc-timeout'] = timeoutText(timeout)
-    for (const [name, value] of Object.entries(custom)) {
-      const key = name.toLowerCase()
-      headers[key] = key.endsWith('-bin') ? Buffer.from(value).toString('base64') : value
-    }
+    const lowerCase = Object.entries(custom).map(([name, value]) => [name.toLowerCase(), value])
+    Object.assign(headers, encodeBinary(Object.fromEntries(lowerCase)))
     this.#headers.set(path, { timeout, headers })
     return headers
   }
+}
+
+/** Headers whose names end in `-bin` travel as base64. */
+function encodeBinary(headers: HeaderChanges): HeaderChanges {
+  const entries = Object.entries(headers)
+  if (!entries.some(([name]) => name.endsWith('-bin'))) return headers
+  return Object.fromEntries(
+    entries.map(([name, value]) => [
+      name,
+      name.endsWith('-bin') && value !== undefined ? Buffer.from(value).toString('base64') : value,
+    ]),
+  )
 }
 
 /** `grpc-timeout`: at most eight digits and a unit. */

@@ -1,5 +1,6 @@
 /** One unary call as its server has it: the five-byte framing, the message, the answer. */
-import http2, { type ServerHttp2Stream } from 'node:http2'
+import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { Identity, ServerAuthenticator } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
@@ -11,6 +12,7 @@ import {
   type Refusal,
   type RefusalKind,
 } from './admission.ts'
+import { askAuthenticator, isRefusal } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Connection } from './grpc-server-connection.ts'
 
@@ -38,6 +40,8 @@ export class IncomingCall<C> implements IntakeOwner {
   body: Buffer = nothing
   /** Bytes charged for it, which the handler takes over. */
   charge = 0
+  /** Who sends, where the server asks an authenticator. */
+  auth: Identity | undefined
   /** Told when nobody waits for the answer any more; not after an answer. */
   onCancel: (() => void) | undefined
   readonly #connection: Connection<C>
@@ -93,6 +97,20 @@ export class IncomingCall<C> implements IntakeOwner {
       else values.push(raw[i + 1])
     }
     return map
+  }
+
+  /** Asks `authenticator` whether the sender may come in, and answers when it may not. */
+  admit(authenticator: ServerAuthenticator, headers: IncomingHttpHeaders): boolean {
+    const answer = askAuthenticator(authenticator, name => {
+      const value = headers[name]
+      return Array.isArray(value) ? value[0] : value
+    })
+    if (isRefusal(answer)) {
+      this.refused(answer)
+      return false
+    }
+    this.auth = answer
+    return true
   }
 
   /** Starts reading the message for `handler`. */
@@ -264,11 +282,13 @@ const codeOf: Record<RefusalKind, number> = {
   slow: GrpcCode.UNAVAILABLE,
   malformed: GrpcCode.INVALID_ARGUMENT,
   cancelled: GrpcCode.DEADLINE_EXCEEDED,
+  denied: GrpcCode.UNAUTHENTICATED,
+  unready: GrpcCode.UNAVAILABLE,
 }
 
 function statusOf(refusal: Refusal): RpcStatus {
   const { kind, message } = refusal
-  const again = kind === 'memory' || kind === 'slow'
+  const again = codeOf[kind] === GrpcCode.UNAVAILABLE
   return again ? { code: codeOf[kind], message, retryDelay: memoryRetryDelay } : { code: codeOf[kind], message }
 }
 

@@ -1,6 +1,7 @@
 /** Settings of gRPC servers and what all servers share, with the Collector's keys. */
 import * as z from 'zod'
 import { duration, int } from '../core/fields.ts'
+import { grpcServerAuth } from './auth.ts'
 import { parseEndpoint } from './listeners.ts'
 import { tlsServer } from './tls.ts'
 
@@ -23,7 +24,6 @@ export const serverKeys = (defaults: { endpoint: string }) => ({
     .transform(tls => tls ?? undefined)
     .describe('Certificates; without it connections are not encrypted.'),
   include_metadata: z.boolean().default(false).describe('Keep request headers beside the data, for later components.'),
-  auth: unsupported('this build has no authentication extension yet; remove `auth`'),
   middlewares: unsupported('this build has no middleware extension yet; remove `middlewares`'),
 })
 
@@ -81,6 +81,7 @@ export const grpcServer = (defaults: { endpoint: string }) =>
   z
     .strictObject({
       ...serverKeys(defaults),
+      auth: grpcServerAuth(),
       max_recv_msg_size_mib: int(0)
         .default(64)
         .transform(size => size || 64)

@@ -4,6 +4,7 @@
  */
 import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { GrpcCode } from '../proto/status.ts'
@@ -11,7 +12,8 @@ import { Admission, type AdmissionLimits } from './admission.ts'
 import { Connection, type ConnectionRules, connectionRules } from './grpc-server-connection.ts'
 import type { GrpcServerConfig } from './grpc-server-keys.ts'
 import { type GrpcHandler, IncomingCall } from './grpc-server-call.ts'
-import { ServerTls } from './tls.ts'
+import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
+import { handshakeTimeout, ServerTls } from './tls.ts'
 
 /**
  * Flow-control windows: large, so that one round trip limits nobody. They are no memory of ours: what arrives is taken
@@ -28,7 +30,11 @@ export interface GrpcServerOptions<C> {
   connected(peer: string): C
   /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
   onTls?(error: string | undefined): void
+  /** Asked before the message of a call is read. */
+  readonly authenticator?: ServerAuthenticator | undefined
   readonly limits?: Partial<AdmissionLimits>
+  /** Milliseconds for the TLS handshake. */
+  readonly handshakeTimeout?: number
 }
 
 /** A server of unary calls, without a port: connections are handed to it. */
@@ -40,20 +46,26 @@ export class GrpcServer<C> {
   readonly #connections = new Set<Connection<C>>()
   readonly #rules: ConnectionRules
   readonly #log: Logger
+  readonly #authenticator: ServerAuthenticator | undefined
+  /** What TLS connections stand on: before the handshake is done there is nothing else to end them by. */
+  readonly #sockets = new Set<Socket>()
   #sweep: NodeJS.Timeout | undefined
   #stopping = false
 
   constructor(options: GrpcServerOptions<C>) {
     const { config, budget } = options
     this.#log = options.log
+    this.#authenticator = options.authenticator
     this.admission = new Admission(budget, { maxBody: config.max_recv_msg_size_mib * 2 ** 20, ...options.limits })
     this.#rules = connectionRules(config.keepalive)
     const settings: http2.ServerOptions = {
       settings: {
         initialWindowSize: streamWindow,
         maxConcurrentStreams: config.max_concurrent_streams,
+        maxHeaderListSize: maxHeaderBytes,
         enablePush: false,
       },
+      maxHeaderListPairs: maxHeaders,
       maxSessionMemory: 64,
       maxSessionInvalidFrames: 100,
       strictSingleValueFields: false,
@@ -63,7 +75,7 @@ export class GrpcServer<C> {
       const server = http2.createSecureServer({
         ...settings,
         allowHTTP1: false,
-        handshakeTimeout: 10_000,
+        handshakeTimeout: options.handshakeTimeout ?? handshakeTimeout,
         requestCert: mutual,
         rejectUnauthorized: mutual,
       })
@@ -81,8 +93,15 @@ export class GrpcServer<C> {
 
   /** Takes a connection over. */
   readonly accept = (socket: Socket): void => {
-    if (this.#stopping || this.#tls?.ready === false) socket.destroy()
-    else this.#server.emit('connection', socket)
+    if (this.#stopping || this.#tls?.ready === false) {
+      socket.destroy()
+      return
+    }
+    if (this.#tls !== undefined) {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+    }
+    this.#server.emit('connection', socket)
   }
 
   get connections(): number {
@@ -100,6 +119,7 @@ export class GrpcServer<C> {
     await Promise.race([Promise.all(closed), late])
     clearTimeout(timer)
     for (const connection of this.#connections) connection.destroy()
+    for (const socket of this.#sockets) socket.destroy()
     clearInterval(this.#sweep)
   }
 
@@ -147,6 +167,7 @@ export class GrpcServer<C> {
     if (timeout === undefined) {
       return call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: 'malformed grpc-timeout' })
     }
+    if (this.#authenticator !== undefined && !call.admit(this.#authenticator, headers)) return
     call.begin(handler, headers['grpc-encoding'], this.#log)
   }
 }

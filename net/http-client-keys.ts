@@ -1,6 +1,7 @@
 /** Settings of HTTP clients, with the Collector's keys. */
 import * as z from 'zod'
 import { duration, int } from '../core/fields.ts'
+import { clientAuth } from './auth.ts'
 import { headers, missing, tls, tlsReader, unused } from './client-keys.ts'
 import type { Encoding } from './compression.ts'
 import type { HttpClientOptions } from './http-client.ts'
@@ -44,7 +45,7 @@ export const httpClient = (defaults: { compression: Compression }) => ({
   force_attempt_http2: unused('requests go over HTTP/1.1.').optional(),
   http2_read_idle_timeout: unused('requests go over HTTP/1.1.').optional(),
   http2_ping_timeout: unused('requests go over HTTP/1.1.').optional(),
-  auth: missing('auth', 'authentication extension').optional(),
+  auth: clientAuth(),
   middlewares: missing('middlewares', 'middleware extension').optional(),
   cookies: z
     .strictObject({ enabled: z.boolean().default(false).describe('Not supported yet.') })

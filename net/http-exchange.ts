@@ -1,5 +1,6 @@
 /** One HTTP request with a body of bytes, and its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Identity, ServerAuthenticator } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
@@ -12,8 +13,10 @@ import {
   type Refusal,
   type RefusalKind,
 } from './admission.ts'
+import { askAuthenticator, isRefusal } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Cors } from './cors.ts'
+import { maxHeaders } from './header-limits.ts'
 
 /** One connection and what its requests carry. */
 export interface HttpConnection<C> extends ConnectionShare {
@@ -30,6 +33,9 @@ export interface HttpTerms {
   /** Names of content encodings to accept. */
   readonly encodings: ReadonlySet<string>
   readonly cors: Cors | undefined
+  readonly authenticator: ServerAuthenticator | undefined
+  /** Parameters of the URL that stand for headers when the sender is authenticated. */
+  readonly authParameters: readonly string[]
   /** Milliseconds an answer may take; Infinity for no limit. */
   readonly answerTimeout: number
   /** Connections end after the current answer. */
@@ -56,6 +62,8 @@ export class HttpExchange<C> implements IntakeOwner {
   body: Buffer = nothing
   /** Bytes charged for it, which the handler takes over. */
   charge = 0
+  /** Who sends, where the server asks an authenticator. */
+  auth: Identity | undefined
   /** Told when nobody waits for the answer any more; not after an answer. */
   onCancel: (() => void) | undefined
   readonly #terms: HttpTerms
@@ -102,7 +110,8 @@ export class HttpExchange<C> implements IntakeOwner {
     this.#next = next
     const request: ExchangeMessage = this.#request
     const { headers } = request
-    const refusal = this.#checkEncoding(headers['content-encoding']) ? this.#intake.begin() : undefined
+    const passes = this.#checkHead() && this.#checkSender() && this.#checkEncoding(headers['content-encoding'])
+    const refusal = passes ? this.#intake.begin() : undefined
     if (refusal) return this.refused(refusal)
     if (this.#refusal) return next()
     const length = headers['content-length']
@@ -115,6 +124,40 @@ export class HttpExchange<C> implements IntakeOwner {
     request.on('end', onEnd)
     request.on('error', ignore)
     request.on('close', onRequestClose)
+  }
+
+  /** Whether there are not too many headers. Their size is limited by Node. */
+  #checkHead(): boolean {
+    if (this.#request.rawHeaders.length <= 2 * maxHeaders) return true
+    const message = `a request may have ${maxHeaders} headers`
+    this.#refusal = { status: 431, body: { code: GrpcCode.INVALID_ARGUMENT, message } }
+    return false
+  }
+
+  /** Whether the sender may come in. */
+  #checkSender(): boolean {
+    const { authenticator, authParameters, admission } = this.#terms
+    if (authenticator === undefined) return true
+    const { headers, url = '' } = this.#request
+    const parameters = authParameters.length > 0 ? new URLSearchParams(url.split('?', 2)[1]) : undefined
+    const answer = askAuthenticator(authenticator, name => {
+      const stands = authParameters.find(parameter => parameter.toLowerCase() === name)
+      const value = (stands === undefined ? undefined : parameters?.get(stands)) ?? headers[name]
+      return Array.isArray(value) ? value[0] : value
+    })
+    if (!isRefusal(answer)) {
+      this.auth = answer
+      return true
+    }
+    const { kind, message, challenge } = answer
+    admission.refusals[kind]++
+    const body = { code: codeOf[kind], message }
+    const status = statusOf[kind]
+    this.#refusal =
+      status === 503
+        ? { status, body: { ...body, retryDelay: memoryRetryDelay } }
+        : { status, body, ...(challenge === undefined ? {} : { headers: ['www-authenticate', challenge] }) }
+    return false
   }
 
   /** Whether the encoding is accepted. */
@@ -285,13 +328,23 @@ function onResponseClose(this: ExchangeResponse): void {
   this[exchangeKey]?.responseClosed()
 }
 
-const statusOf: Record<RefusalKind, number> = { too_large: 413, memory: 503, slow: 503, malformed: 400, cancelled: 503 }
+const statusOf: Record<RefusalKind, number> = {
+  too_large: 413,
+  memory: 503,
+  slow: 503,
+  malformed: 400,
+  cancelled: 503,
+  denied: 401,
+  unready: 503,
+}
 const codeOf: Record<RefusalKind, number> = {
   too_large: GrpcCode.RESOURCE_EXHAUSTED,
   memory: GrpcCode.UNAVAILABLE,
   slow: GrpcCode.UNAVAILABLE,
   malformed: GrpcCode.INVALID_ARGUMENT,
   cancelled: GrpcCode.DEADLINE_EXCEEDED,
+  denied: GrpcCode.UNAUTHENTICATED,
+  unready: GrpcCode.UNAVAILABLE,
 }
 
 /** Retry-After has whole seconds, and 0 would say at once. */

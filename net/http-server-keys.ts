@@ -1,6 +1,7 @@
 /** Settings of HTTP servers, with the Collector's keys. */
 import * as z from 'zod'
 import { duration, int, secret, texts } from '../core/fields.ts'
+import { httpServerAuth } from './auth.ts'
 import { encodingOf } from './compression.ts'
 import { checkEndpoint, serverKeys } from './grpc-server-keys.ts'
 
@@ -32,6 +33,7 @@ export const httpServer = (defaults: { endpoint: string }) =>
 
 /** The keys of an HTTP server beside those of every server, to be spread into a schema. */
 export const httpKeys = () => ({
+  auth: httpServerAuth(),
   cors: cors
     .nullish()
     .transform(value => value ?? undefined)

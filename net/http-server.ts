@@ -6,13 +6,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
 import { Cors } from './cors.ts'
 import { type HttpConnection, HttpExchange, type HttpTerms } from './http-exchange.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
-import { ServerTls } from './tls.ts'
+import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
+import { handshakeTimeout, ServerTls } from './tls.ts'
 
 /** Serves one path. The charge of the body is the handler's from now on. Answers once, with `reply` or `fail`. */
 export type HttpHandler<C> = (exchange: HttpExchange<C>) => void
@@ -27,7 +29,11 @@ export interface HttpServerOptions<C> {
   connected(peer: string): C
   /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
   onTls?(error: string | undefined): void
+  /** Asked before the body of a request is read. */
+  readonly authenticator?: ServerAuthenticator | undefined
   readonly limits?: Partial<AdmissionLimits>
+  /** Milliseconds for the TLS handshake. */
+  readonly handshakeTimeout?: number
 }
 
 /** A server without a port: connections are handed to it. */
@@ -55,12 +61,15 @@ export class HttpServer<C> {
       headers: Object.entries(config.response_headers).flatMap(([name, value]) => [name, value.reveal()]),
       encodings: new Set(config.compression_algorithms),
       cors: config.cors && config.cors.allowed_origins.length > 0 ? new Cors(config.cors) : undefined,
+      authenticator: options.authenticator,
+      authParameters: config.auth?.request_params ?? [],
       answerTimeout: config.write_timeout || Infinity,
       lastAnswers: !config.keep_alives_enabled,
     }
     const settings = {
       headersTimeout: config.read_header_timeout,
       requestTimeout: 0,
+      maxHeaderSize: maxHeaderBytes,
       keepAliveTimeout: config.idle_timeout,
       connectionsCheckingInterval: Math.min(5000, Math.max(50, config.read_header_timeout / 4)),
     }
@@ -68,7 +77,7 @@ export class HttpServer<C> {
       const mutual = config.tls.client_ca_file !== undefined
       const server = createSecureServer({
         ...settings,
-        handshakeTimeout: 10_000,
+        handshakeTimeout: options.handshakeTimeout ?? handshakeTimeout,
         requestCert: mutual,
         rejectUnauthorized: mutual,
       })
@@ -76,6 +85,8 @@ export class HttpServer<C> {
       this.#tls.start(tls => server.setSecureContext(tls))
       this.#server = server
     } else this.#server = createServer(settings)
+    // One more than allowed, to see that there are too many: Node leaves out what is beyond.
+    this.#server.maxHeadersCount = maxHeaders + 1
     this.#fastify = this.#create()
   }
 

@@ -50,6 +50,12 @@ export function parseEndpoint(endpoint: string, transport = 'tcp'): Address | un
 /** All ports of one process. */
 export class Listeners {
   readonly #ports = new Map<string, Port>()
+  #connections = 0
+
+  /** Accepted connections that are open, of all ports. */
+  get connections(): number {
+    return this.#connections
+  }
 
   /**
    * Hands connections to `endpoint` over to `accept`. The same owner may listen again to replace its handler.
@@ -73,7 +79,11 @@ export class Listeners {
       return standing.binding
     }
     const port: Port = { server: createServer({ noDelay: true, keepAlive: true }), owner, accept, binding: undefined }
-    port.server.on('connection', socket => port.accept(socket))
+    port.server.on('connection', socket => {
+      this.#connections++
+      socket.once('close', () => this.#connections--)
+      port.accept(socket)
+    })
     await open(port.server, address, endpoint, owner)
     const bound = port.server.address()
     const isPath = bound === null || typeof bound === 'string'

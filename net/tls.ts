@@ -187,6 +187,9 @@ function read(key: string, path: string): string {
   }
 }
 
+/** Milliseconds for the handshake of a connection that comes in. */
+export const handshakeTimeout = 10_000
+
 /** How often missing files are looked for, in milliseconds. */
 const retryInterval = 5000
 

@@ -245,6 +245,11 @@ export class Graph {
       signals,
       push: batch => source(batch.signal).push(batch),
       books: (signal: Signal): NodeBooks => source(signal).books,
+      door: (transport, refusals) => {
+        this.#process.books.doors.push({ receiver: id, transport, refusals })
+        // So that there is a count from the beginning, of nothing.
+        for (const signal of signals) source(signal).books.answersTo(transport)
+      },
     })
     this.#receivers.push({
       kind: 'receiver',

@@ -154,9 +154,13 @@ export class Sender {
       if (this.#inFlight.get(entry) !== abort) return
       this.#inFlight.delete(entry)
       if (error === undefined) {
-        this.latency.record(performance.now() - began)
-        this.#succeeded(entry, sent)
-      } else this.#failed(entry, error instanceof DeliveryError ? error : (late ?? asDeliveryError(error)))
+        const took = performance.now() - began
+        this.latency.record(took)
+        this.#succeeded(entry, sent, took)
+      } else {
+        const failure = error instanceof DeliveryError ? error : (late ?? asDeliveryError(error))
+        this.#failed(entry, failure, performance.now() - began)
+      }
       this.#pump()
     }
     const timer =
@@ -180,10 +184,10 @@ export class Sender {
     }
   }
 
-  #succeeded(entry: Entry, sent: Sent | undefined): void {
+  #succeeded(entry: Entry, sent: Sent | undefined, took: number): void {
     const { books, journal, status, log } = this.#parts
     const { batch, claim } = entry
-    journal.follow(books.name, 'delivered', batch)
+    journal.follow(books.name, 'delivered', batch, took)
     const rejected = Math.min(sent?.rejected ?? 0, batch.items)
     books.delivered += batch.items - rejected
     this.lastSuccess = Date.now()
@@ -201,10 +205,10 @@ export class Sender {
     if (this.#sleeping.size > 0) this.#wakeUnsuspected()
   }
 
-  #failed(entry: Entry, error: DeliveryError): void {
+  #failed(entry: Entry, error: DeliveryError, took: number): void {
     const { books, journal } = this.#parts
     books.failedAttempts++
-    journal.note(books.name, 'attempt_failed', entry.batch, error.code, error.message)
+    journal.note(books.name, 'attempt_failed', entry.batch, error.code, error.message, took)
     if (error.maybeTaken) books.maybeTwice += entry.batch.items
     switch (error.kind) {
       case 'retry':

@@ -18,7 +18,8 @@ export class Source {
   push(batch: Batch): void {
     this.books.in += batch.items
     this.books.out += batch.items
-    for (const { delivery } of batch.shares) delivery.reportTo(this.books)
+    const answers = this.books.answersTo(batch.context.transport)
+    for (const { delivery } of batch.shares) delivery.reportTo(answers)
     this.#journal.received(this.books.name, batch)
     pushAll(this.#ways, batch)
   }

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import type { Context } from '../core/batch.ts'
 import { messageOf } from '../core/errors.ts'
+import type { Depth, Touch } from '../core/touch.ts'
 import type { Action, Lookup, Source } from '../proto/actions.ts'
 import { compilePattern, type Pattern } from '../proto/pattern.ts'
 import type { Writable } from '../proto/values.ts'
@@ -133,6 +134,42 @@ function toPattern(source: string, problem: Problem): Pattern {
   } catch (error) {
     return problem(`no regular expression: ${messageOf(error)}`, 'pattern')
   }
+}
+
+/** What a list of actions does to the attributes at `depth`; `key` is where the list stands in the configuration. */
+export function actionTouches(actions: readonly Action[], depth: Depth, key: string): Touch[] {
+  return actions.flatMap((action, i): Touch[] => {
+    const edits = (what: string): Touch => ({ depth, does: 'edits', key: `${key}[${i}].action`, what })
+    switch (action.action) {
+      case 'insert':
+      case 'update':
+      case 'upsert':
+        return [...sourceTouches(action.source, depth, `${key}[${i}]`), edits(action.key)]
+      case 'delete':
+      case 'hash': {
+        const pattern = action.pattern === undefined ? [] : [`keys that match ${action.pattern.source}`]
+        return [...(action.key === undefined ? [] : [action.key]), ...pattern].map(edits)
+      }
+      case 'extract':
+        return [
+          { depth, does: 'reads', key: `${key}[${i}].pattern`, what: action.key },
+          edits(action.pattern.groups.filter(name => name !== undefined).join(', ')),
+        ]
+      case 'convert':
+        return [edits(action.key)]
+    }
+  })
+}
+
+function sourceTouches(source: Source, depth: Depth, key: string): Touch[] {
+  if ('fromAttribute' in source) {
+    return [{ depth, does: 'reads', key: `${key}.from_attribute`, what: source.fromAttribute }]
+  }
+  if (!('fromContext' in source)) return []
+  const { fromContext: name } = source
+  const known = name === 'client.address' || name.startsWith('auth.')
+  const what = known ? name : `metadata.${name.replace(/^metadata\./, '').toLowerCase()}`
+  return [{ depth: 'request', does: 'reads', key: `${key}.from_context`, what }]
 }
 
 /** Answers `from_context`, as the Collector does: several values of one header are joined with `;`. */

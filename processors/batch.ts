@@ -39,6 +39,30 @@ export const batch = defineProcessor({
     { title: 'Large batches, one per tenant', config: { send_batch_size: 20000, metadata_keys: ['x-tenant'] } },
   ],
 
+  touches({ metadata_keys, send_batch_max_size }) {
+    const apart = metadata_keys.map(name => `metadata.${name.toLowerCase()}`)
+    const gathers = {
+      depth: 'request',
+      does: 'moves',
+      key: 'send_batch_size',
+      what: 'requests into larger batches',
+    } as const
+    return [
+      ...apart.map(what => ({ depth: 'request', does: 'reads', key: 'metadata_keys', what }) as const),
+      { ...gathers, apart },
+      ...(send_batch_max_size > 0
+        ? ([
+            {
+              depth: 'item',
+              does: 'moves',
+              key: 'send_batch_max_size',
+              what: 'what is too much into a batch of its own',
+            },
+          ] as const)
+        : []),
+    ]
+  },
+
   create(settings, context) {
     return source =>
       new Observable<Batch>(subscriber => {

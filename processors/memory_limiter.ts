@@ -46,6 +46,10 @@ export const memoryLimiter = defineProcessor({
     { title: 'A fixed limit', config: { limit_mib: 400, spike_limit_mib: 80 } },
   ],
 
+  touches(_settings) {
+    return []
+  },
+
   create(settings, context) {
     context.host.get(memoryPlanKey).configure({
       limitMib: settings.limit_mib,

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { defineProcessor } from '../core/component.ts'
 import { texts } from '../core/fields.ts'
+import type { Touch } from '../core/touch.ts'
 import { attributeTags, findAttribute } from '../proto/attributes.ts'
 import type { Group } from '../proto/group.ts'
 import { allSignals } from '../proto/signals.ts'
@@ -41,6 +42,26 @@ export const namespaceFilter = defineProcessor<Config>({
     { title: 'Everything but the system namespaces', config: {} },
     { title: 'Only the shop', config: { include: ['shop', 'checkout'], without_namespace: 'drop' } },
   ],
+
+  touches({ include, exclude, system, without_namespace }) {
+    const drops = (key: string, what: string, reason: Exclude<Verdict, 'pass'>): Touch => ({
+      depth: 'resource',
+      does: 'drops',
+      key,
+      what,
+      reason,
+    })
+    const dropped = system ? [] : systemNamespaces.filter(name => !include.includes(name) && !exclude.includes(name))
+    return [
+      { depth: 'resource', does: 'reads', key: '', what: namespaceKey.toString() },
+      ...(exclude.length > 0 ? [drops('exclude', exclude.join(', '), 'namespace_excluded')] : []),
+      ...(dropped.length > 0 ? [drops('system', dropped.join(', '), 'namespace_system')] : []),
+      ...(include.length > 0 ? [drops('include', `all but ${include.join(', ')}`, 'namespace_not_included')] : []),
+      ...(without_namespace === 'drop'
+        ? [drops('without_namespace', 'what names no namespace', 'namespace_missing')]
+        : []),
+    ]
+  },
 
   create(config, context) {
     const verdictOf = judge(config)

@@ -5,7 +5,7 @@ import { Arena, type Edits } from '../proto/actions.ts'
 import { compileEdits } from '../proto/edits.ts'
 import type { Group } from '../proto/group.ts'
 import { allSignals } from '../proto/signals.ts'
-import { attributeActions, contextLookup } from './attribute-actions.ts'
+import { actionTouches, attributeActions, contextLookup } from './attribute-actions.ts'
 import { each } from './steps.ts'
 
 const config = z.strictObject({
@@ -28,6 +28,10 @@ export const resource = defineProcessor<z.output<typeof config>>({
       config: { attributes: [{ key: 'k8s.cluster.name', value: 'prod-eu-1', action: 'upsert' }] },
     },
   ],
+
+  touches({ attributes }) {
+    return actionTouches(attributes, 'resource', 'attributes')
+  },
 
   create(config, context) {
     const edits = compileEdits(config.attributes)

@@ -47,7 +47,8 @@ export class Arena {
   made: number
 
   constructor(size: number) {
-    this.bytes = Buffer.allocUnsafe(size)
+    // Not from Node’s pool: a page of it would stay alive, with what others had in it, as long as this.
+    this.bytes = Buffer.allocUnsafeSlow(size)
     this.made = size
   }
 
@@ -55,7 +56,7 @@ export class Arena {
   begin(size: number): void {
     if (this.bytes.length - this.at < size) {
       const room = Math.max(size, Math.min(this.bytes.length, 1 << 16))
-      this.bytes = Buffer.allocUnsafe(room)
+      this.bytes = Buffer.allocUnsafeSlow(room)
       this.made += room
       this.at = 0
     }

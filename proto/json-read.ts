@@ -29,7 +29,7 @@ import { maxDepth, WireError } from './wire.ts'
  * @throws WireError where the text is no such message; says where and what
  */
 export function jsonToProtobuf(message: string, text: Buffer, memory?: Memory): Buffer {
-  if (!isUtf8(text)) throw new WireError(`the text is not valid UTF-8 (byte ${firstDifference(text)})`)
+  if (!isUtf8(text)) throw new WireError(`the text is not valid UTF-8 (byte ${firstBadByte(text)})`)
   const sink = new ProtoSink(text.length + slack, planCount + 1, memory)
   try {
     new JsonReader(text, sink).read(planOf(message))
@@ -40,12 +40,21 @@ export function jsonToProtobuf(message: string, text: Buffer, memory?: Memory): 
   }
 }
 
-/** Where the text differs from what it is once its bad bytes are replaced. */
-function firstDifference(text: Buffer): number {
-  const repaired = Buffer.from(text.toString())
-  let at = 0
-  while (text[at] === repaired[at]) at++
-  return at
+/** Where the first byte stands that is no UTF-8. The text may be large, so it is looked at in pieces. */
+function firstBadByte(text: Buffer): number {
+  for (let start = 0; ;) {
+    let end = Math.min(start + 65_536, text.length)
+    while (end < text.length && end > start && (text[end] & 0xc0) === 0x80) end--
+    const piece = text.subarray(start, end)
+    if (piece.length === 0 || !isUtf8(piece)) {
+      // Replacing bad bytes changes the first of them.
+      const repaired = Buffer.from(piece.toString())
+      let at = 0
+      while (at < piece.length && piece[at] === repaired[at]) at++
+      return start + at
+    }
+    start = end
+  }
 }
 
 const keyValue = planOf('KeyValue')

@@ -173,7 +173,7 @@ export class JsonScanner {
     const [, sign, whole, fraction = '', exponent = '0'] = form
     const digits = (whole + fraction).replace(/^0+(?=\d)/, '')
     const places = Number(exponent) - fraction.length
-    const kept = digits.replace(/0+$/, '')
+    const kept = withoutTrailingZeros(digits)
     const zeros = kept === '' ? 0 : digits.length - kept.length + places
     if (zeros < 0) throw this.error('number that is not whole', from)
     const exact = zeros + kept.length > 20 ? '' : kept + '0'.repeat(zeros)
@@ -300,6 +300,13 @@ export function special(four: number): number {
 export const isPlain = (byte: number): boolean => byte !== QUOTE && byte !== BACKSLASH && byte >= 0x20
 
 const isDigit = (byte: number): boolean => byte >= ZERO && byte <= 0x39
+
+/** Not by a regular expression: that would try again from each of many zeros. */
+function withoutTrailingZeros(digits: string): string {
+  let end = digits.length
+  while (end > 0 && digits.charCodeAt(end - 1) === ZERO) end--
+  return digits.slice(0, end)
+}
 
 const isNumberByte = (byte: number): boolean =>
   isDigit(byte) || byte === MINUS || byte === 0x2b || byte === 0x2e || (byte | 0x20) === 0x65

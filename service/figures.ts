@@ -1,6 +1,6 @@
 /** Figures of the process: time, CPU, memory. */
 import { performance } from 'node:perf_hooks'
-import type { ProcessFigures } from '../telemetry/families.ts'
+import type { ProcessFigures } from '../telemetry/family.ts'
 
 /** Milliseconds for which figures are good enough, so that one scrape reads them once. */
 const fresh = 50

@@ -3,7 +3,7 @@ import type { Books, NodeBooks, Reasons } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
 import type { MemoryPlan } from '../core/memory.ts'
 import type { Status } from '../core/status.ts'
-import type { ProcessFigures, QueueFigures } from '../telemetry/families.ts'
+import type { ProcessFigures, QueueFigures } from '../telemetry/family.ts'
 
 /** A component as the graph shows it. */
 export interface ComponentView {

@@ -2,67 +2,21 @@
  * Every metric that Kymo has of itself: the Collector's `otelcol_*` names, so that dashboards go on working, and the
  * books under `kymo_*`, which say of every item where it went and why. docs/metrics.md is made from this table.
  */
-import type { Books, NodeBooks, Reasons } from '../core/books.ts'
-import type { Budget } from '../core/budget.ts'
-import type { Kind } from '../core/component.ts'
+import type { Answers, NodeBooks, Reasons } from '../core/books.ts'
 import type { State } from '../core/status.ts'
-import { allSignals, type Signal, signals } from '../proto/signals.ts'
-import type { Family, Row } from './metrics.ts'
-
-/** What the process says of itself. */
-export interface ProcessFigures {
-  readonly uptimeSeconds: number
-  readonly cpuSeconds: number
-  readonly rssBytes: number
-  readonly heapUsedBytes: number
-  readonly heapTotalBytes: number
-  readonly externalBytes: number
-  /** Share of the time in which the event loop was busy, since the last scrape. */
-  readonly eventLoopUtilization: number
-}
-
-/** The queue of one exporter and signal. */
-export interface QueueFigures {
-  readonly id: string
-  readonly signal: Signal
-  readonly queueSize: number
-  readonly queueCapacity: number
-  readonly inFlight: number
-}
-
-/** What the metrics are read from. */
-export interface MetricSources {
-  readonly books: Books
-  readonly budget: Budget
-  readonly memory: { readonly hard: number; readonly soft: number }
-  readonly version: string
-  process(): ProcessFigures
-  exporters(): readonly QueueFigures[]
-  components(): readonly { kind: Kind; id: string; status: { state: State } }[]
-  /** Faults of Kymo itself that were caught. */
-  faults(): number
-}
-
-type OwnFamily = Family<MetricSources>
-
-const counter = (name: string, help: string, labels: readonly string[], read: OwnFamily['read']): OwnFamily => ({
-  name,
-  type: 'counter',
-  help,
-  labels,
-  read,
-})
-const gauge = (name: string, help: string, labels: readonly string[], read: OwnFamily['read']): OwnFamily => ({
-  name,
-  type: 'gauge',
-  help,
-  labels,
-  read,
-})
-const one = (name: string, help: string, value: (sources: MetricSources) => number): OwnFamily =>
-  gauge(name, help, [], sources => [{ labels: {}, value: value(sources) }])
-const total = (name: string, help: string, value: (sources: MetricSources) => number): OwnFamily =>
-  counter(name, help, [], sources => [{ labels: {}, value: value(sources) }])
+import { allSignals, signals } from '../proto/signals.ts'
+import {
+  counter,
+  fractional,
+  gauge,
+  type MetricSources,
+  one,
+  type OwnFamily,
+  type QueueFigures,
+  seconds,
+  total,
+} from './family.ts'
+import type { Row } from './metrics.ts'
 
 /** One family per signal, as the Collector has them. */
 function perSignal(
@@ -76,6 +30,30 @@ function perSignal(
       sources.books.nodes
         .filter(node => node.name.kind === kind && node.name.signal === signal)
         .map(node => ({ labels: { [kind]: node.name.id }, value: value(node) })),
+    ),
+  )
+}
+
+/** Receivers know how what they took in came. */
+function perTransport(
+  name: string,
+  help: (noun: string) => string,
+  value: (answers: Answers) => number,
+  more: (node: NodeBooks) => number = () => 0,
+): OwnFamily[] {
+  const rows = function* ({ name: { id }, answers }: NodeBooks, extra: number): Iterable<Row> {
+    for (const one of answers) yield { labels: { receiver: id, transport: one.transport }, value: value(one) }
+    if (extra > 0) yield { labels: { receiver: id, transport: '' }, value: extra }
+  }
+  return allSignals.map(signal =>
+    counter(
+      `otelcol_receiver_${name}_${signals[signal].metricNoun}`,
+      help(signals[signal].noun),
+      ['receiver', 'transport'],
+      ({ books }) =>
+        books.nodes
+          .filter(({ name }) => name.kind === 'receiver' && name.signal === signal)
+          .flatMap(node => [...rows(node, more(node))]),
     ),
   )
 }
@@ -112,17 +90,16 @@ function reason(reasons: Reasons, name: string): number {
 }
 
 const collectorFamilies: readonly OwnFamily[] = [
-  ...perSignal(
-    'receiver',
+  ...perTransport(
     'accepted',
     noun => `Number of ${noun} that were answered with success.`,
-    node => node.answered.accepted,
+    answers => answers.accepted,
   ),
-  ...perSignal(
-    'receiver',
+  ...perTransport(
     'refused',
     noun => `Number of ${noun} that were turned away: not now, or for good.`,
-    node => node.answered.refused + node.answered.rejected + node.refused.total,
+    answers => answers.refused + answers.rejected,
+    node => node.refused.total,
   ),
   perProcessor('otelcol_processor_incoming_items', 'Number of items passed to the processor.', node => node.in),
   perProcessor('otelcol_processor_outgoing_items', 'Number of items the processor passed on.', node => node.out),
@@ -157,8 +134,8 @@ const collectorFamilies: readonly OwnFamily[] = [
     hasQueue,
   ),
   perQueue('otelcol_exporter_in_flight_requests', 'Batches that are being sent.', q => q.inFlight),
-  total('otelcol_process_uptime', 'Seconds since the process started.', s => s.process().uptimeSeconds),
-  total('otelcol_process_cpu_seconds', 'CPU time used, user and system.', s => s.process().cpuSeconds),
+  seconds('otelcol_process_uptime', 'Seconds since the process started.', s => s.process().uptimeSeconds),
+  seconds('otelcol_process_cpu_seconds', 'CPU time used, user and system.', s => s.process().cpuSeconds),
   one('otelcol_process_memory_rss', 'Resident memory in bytes.', s => s.process().rssBytes),
   one('otelcol_process_runtime_heap_alloc_bytes', 'JavaScript heap in use.', s => s.process().heapUsedBytes),
   one('otelcol_process_runtime_total_sys_memory_bytes', 'JavaScript heap and the buffers outside of it.', s => {
@@ -262,6 +239,48 @@ const booksFamilies: readonly OwnFamily[] = [
   ),
 ]
 
+const quantiles = [0.5, 0.9, 0.99]
+
+const exporterFamilies: readonly OwnFamily[] = [
+  fractional(
+    'kymo_exporter_latency_ms',
+    'How long attempts that succeeded took, over the last one to two minutes, in milliseconds.',
+    ['exporter', 'data_type', 'quantile'],
+    function* (sources) {
+      for (const { id, signal, latency } of sources.exporters()) {
+        for (const quantile of quantiles) {
+          const value = latency?.quantile(quantile)
+          const labels = { exporter: id, data_type: signal, quantile: String(quantile) }
+          if (value !== undefined) yield { labels, value }
+        }
+      }
+    },
+  ),
+  fractional(
+    'kymo_exporter_queue_oldest_seconds',
+    'Age of the oldest batch that waits or is being sent; 0 without any.',
+    ['exporter', 'data_type'],
+    sources => {
+      const now = Date.now()
+      return sources.exporters().map(({ id, signal, oldest = now }) => ({
+        labels: { exporter: id, data_type: signal },
+        value: Math.max(0, now - oldest) / 1000,
+      }))
+    },
+  ),
+  gauge(
+    'kymo_exporter_last_success_seconds',
+    'When the destination last took something, in seconds since the epoch.',
+    ['exporter', 'data_type'],
+    function* (sources) {
+      for (const { id, signal, lastSuccess = 0 } of sources.exporters()) {
+        if (lastSuccess > 0)
+          yield { labels: { exporter: id, data_type: signal }, value: Math.floor(lastSuccess / 1000) }
+      }
+    },
+  ),
+]
+
 const states: readonly State[] = [
   'Starting',
   'OK',
@@ -284,6 +303,19 @@ const processFamilies: readonly OwnFamily[] = [
           states.map(state => ({ labels: { kind, component: id, state }, value: status.state === state ? 1 : 0 })),
         ),
   ),
+  counter(
+    'kymo_receiver_refused_requests_total',
+    'Requests turned away before anybody knew what is in them: too_large, memory, slow, malformed, cancelled.',
+    ['receiver', 'transport', 'reason'],
+    ({ books }) =>
+      books.doors.flatMap(({ receiver, transport, refusals }) =>
+        Object.entries(refusals).map(([reason, value]) => ({ labels: { receiver, transport, reason }, value })),
+      ),
+  ),
+  one('kymo_connections', 'Connections that are open to the ports of this process.', s => s.connections()),
+  total('kymo_journal_batches_total', 'Requests that the journal began to write about.', s => s.journal.begun),
+  one('kymo_journal_batches_kept', 'Requests that can be found in the journal now.', s => s.journal.kept),
+  one('kymo_memory_pool_idle_bytes', 'Memory for request bodies that waits to be used again.', s => s.budget.pool.idle),
   one('kymo_memory_budget_limit_bytes', 'Memory that data in flight may take.', s => s.budget.limit),
   one('kymo_memory_budget_used_bytes', 'Memory that data in flight takes.', s => s.budget.used),
   one('kymo_memory_budget_peak_bytes', 'The most that data in flight ever took.', s => s.budget.peak),
@@ -293,10 +325,11 @@ const processFamilies: readonly OwnFamily[] = [
   ),
   one('kymo_memory_limit_bytes', 'Resident memory above which nothing new is taken.', s => s.memory.hard),
   one('kymo_memory_soft_limit_bytes', 'Resident memory below which taking goes on.', s => s.memory.soft),
-  one(
+  fractional(
     'kymo_event_loop_utilization',
     'Share of the time in which the event loop was busy since the last scrape, 0 to 1.',
-    s => s.process().eventLoopUtilization,
+    [],
+    s => [{ labels: {}, value: s.process().eventLoopUtilization }],
   ),
   total('kymo_internal_faults_total', 'Faults of Kymo itself that were caught and logged.', s => s.faults()),
   gauge('kymo_build_info', 'Always 1; the labels say what runs.', ['version', 'node'], s => [
@@ -305,4 +338,9 @@ const processFamilies: readonly OwnFamily[] = [
 ]
 
 /** All of them, in the order of the page. */
-export const ownFamilies: readonly OwnFamily[] = [...collectorFamilies, ...booksFamilies, ...processFamilies]
+export const ownFamilies: readonly OwnFamily[] = [
+  ...collectorFamilies,
+  ...booksFamilies,
+  ...exporterFamilies,
+  ...processFamilies,
+]

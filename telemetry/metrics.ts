@@ -15,6 +15,8 @@ export interface Family<Sources> {
   readonly type: 'counter' | 'gauge'
   readonly help: string
   readonly labels: readonly string[]
+  /** Not only whole numbers. */
+  readonly fractional?: boolean
   /** Rows with equal labels are added up. */
   read(sources: Sources): Iterable<Row>
 }

@@ -219,7 +219,7 @@ function make(definition: Definition, host: Host): Lifecycle {
   switch (definition.kind) {
     case 'receiver': {
       const books = new Books().node({ kind: 'receiver', id: context.id, pipeline: '', signal: 'traces' })
-      return definition.create(config, { ...context, signals, push: batch => batch.accept(), books: () => books })
+      return definition.create(config, { ...context, signals, push: batch => batch.accept(), books: () => books, door: () => {} })
     }
     case 'exporter':
       return definition.create(config, { ...context, signals })

@@ -10,7 +10,7 @@ import type { Source } from '../place.ts'
 import type { Report } from '../report.ts'
 import { toBeta } from './alpha.ts'
 import { assemble } from './assemble.ts'
-import { at, entryAt, itemsAt, textAt } from './nodes.ts'
+import { entryAt, itemsAt, textAt } from './nodes.ts'
 import { type KymaPipeline, type PipelineKind, shapes } from './shapes.ts'
 
 const group = 'telemetry.kyma-project.io'
@@ -55,7 +55,8 @@ function* readPipeline(document: Node, report: Report): Generator<KymaPipeline> 
   const [api, version] = apiOf(document).split('/')
   if (document.kind !== 'map' || api !== group || !isKind(kind)) {
     // No shape says which of its values are secret.
-    hide(at(document, 'spec') ?? at(document, 'data') ?? document)
+    if (document.kind === 'map')
+      for (const [key, { value }] of document.entries) if (key !== 'apiVersion' && key !== 'kind') hide(value)
     const key = entryAt(document, 'kind')?.key ?? document.place
     const hint = api === group ? suggest(kind, Object.keys(shapes), known) : known
     report.error('CONFIG_INVALID_VALUE', key, `\`${kind}\` is no pipeline that this build reads`, hint)

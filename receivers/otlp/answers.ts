@@ -46,7 +46,9 @@ export function httpHandler(door: Door, signal: Signal, metadata: boolean): Http
 }
 
 function contextOf(request: IncomingCall<Context> | HttpExchange<Context>, metadata: boolean): Context {
-  return metadata ? { ...request.context, metadata: request.metadata() } : request.context
+  const { context, auth } = request
+  if (!metadata) return auth === undefined ? context : { ...context, auth }
+  return { ...context, metadata: request.metadata(), auth }
 }
 
 function answerGrpc(call: IncomingCall<Context>, outcome: Outcome): void {

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { serverAuthenticator } from '../../core/authenticators.ts'
 import { defineReceiver, type ReceiverContext } from '../../core/component.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
@@ -72,6 +73,10 @@ export const otlp = defineReceiver({
         },
       },
     },
+    {
+      title: 'For senders that have a token, which the extension `bearertokenauth` checks',
+      config: { protocols: { http: { endpoint: '0.0.0.0:4318', auth: { authenticator: 'bearertokenauth' } } } },
+    },
   ],
 
   create(config: Config, context: ReceiverContext) {
@@ -100,7 +105,8 @@ class OtlpReceiver {
   }
 
   async #startGrpc(config: GrpcServerConfig): Promise<void> {
-    const server = new GrpcServer<Context>({ config, ...this.#options('grpc') })
+    const server = new GrpcServer<Context>({ config, ...this.#options('grpc', config.auth) })
+    this.#context.door('grpc', server.admission.refusals)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
       server.register(signals[signal].grpcPath, grpcHandler(this.#door, signal, config.include_metadata))
@@ -109,7 +115,8 @@ class OtlpReceiver {
   }
 
   async #startHttp(config: HttpConfig): Promise<void> {
-    const server = new HttpServer<Context>({ config, ...this.#options('http') })
+    const server = new HttpServer<Context>({ config, ...this.#options('http', config.auth) })
+    this.#context.door('http', server.admission.refusals)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
       const handler = httpHandler(this.#door, signal, config.include_metadata)
@@ -119,11 +126,12 @@ class OtlpReceiver {
     await this.#listen('http', config, server.accept)
   }
 
-  #options(transport: 'grpc' | 'http') {
+  #options(transport: 'grpc' | 'http', auth: { readonly authenticator: string } | undefined) {
     const { id, host, log, status } = this.#context
     return {
       budget: host.get(budgetKey),
       log,
+      authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
       connected: (peer: string): Context => ({
         receiver: id,
         transport,

@@ -95,8 +95,21 @@ test.each<[Outcome, object, number]>([
   ],
 ])('a receiver counts what its sender heard: $kind', (outcome, answered, maybeTwice) => {
   const node = new Books().node(named('receiver', 'otlp'))
-  node.tally(10, outcome)
+  node.answersTo('grpc').tally(10, outcome)
   expect(node).toMatchObject({ answered, maybeTwice })
+})
+
+test('a receiver counts answers by transport, and all of them together', () => {
+  const node = new Books().node(named('receiver', 'otlp'))
+  const accepted = { kind: 'success', warning: undefined } as const
+  node.answersTo('grpc').tally(3, accepted)
+  node.answersTo('http').tally(4, { kind: 'rejected', reason: 'bad' })
+  node.answersTo('grpc').tally(5, accepted)
+  expect(node.answers).toMatchObject([
+    { transport: 'grpc', accepted: 8, rejected: 0 },
+    { transport: 'http', accepted: 0, rejected: 4 },
+  ])
+  expect(node.answered).toEqual({ accepted: 8, rejected: 4, refused: 0 })
 })
 
 test('a reason is one counter however often it is asked for', () => {

@@ -131,6 +131,7 @@ test.each<[what: string, text: string]>([
   ['an unknown text', span(`"x":"${'\\\\'.repeat(1_000_000)}"`)],
   ['a number of a million digits', span(`"x":${'9'.repeat(1_000_000)}`)],
   ['a whole number of a million digits', span(`"startTimeUnixNano":${'9'.repeat(1_000_000)}`)],
+  ['one that ends in a one after a million zeros', span(`"startTimeUnixNano":0.${'0'.repeat(1_000_000)}1`)],
   ['one in quotes', span(`"startTimeUnixNano":"${'1'.repeat(1_000_000)}e-999999"`)],
   [
     'a double of a million digits',

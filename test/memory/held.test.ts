@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { bodies, floodGrpc, floodHttp, type Holder, holder } from '../support/held.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 
-const requests = Number(process.env['HELD_REQUESTS'] ?? 8000)
+const requests = Number(process.env['HELD_REQUESTS'] ?? 4000)
 const size = 1500
 
 let hole: Server
@@ -70,16 +70,15 @@ test.each([
     if (!processors.includes('batch')) expect(after.held - before.held).toBe(requests)
     const budget = after.budget - before.budget
     const memory = after.memory - after.pool - (before.memory - before.pool)
-    console.log(
-      `${transport}, gzip ${gzip}: ${(budget / bytes).toFixed(2)} charged, ${(memory / bytes).toFixed(2)} taken`,
-    )
     expect(budget).toBeGreaterThanOrEqual(bytes)
-    expect(budget).toBeLessThan(1.25 * bytes)
-    expect(memory).toBeLessThan(2 * bytes)
-    // What is charged is what is taken: memory that is not charged would not be bounded.
-    expect(memory).toBeLessThan(budget * 1.9)
+    // Enriched, there is somewhat more than was sent.
+    expect(budget).toBeLessThan(1.1 * bytes)
+    expect(memory).toBeLessThan(2 * budget)
+    // What is charged is what the buffers take: memory that is not charged would not be bounded.
+    const buffers = after.arrayBuffers - after.pool - (before.arrayBuffers - before.pool)
+    expect(buffers).toBeLessThan(1.1 * budget)
   },
-  120_000,
+  180_000,
 )
 
 test.each([
@@ -92,18 +91,16 @@ test.each([
   async (transport, gzip) => {
     await start('namespace_filter', queue)
     const filling = bodies(4 << 20, spans => tracesRequest([{ namespace: 'kube-system', spans }]))(1)
-    const kept = (n: number) => tracesRequest([{ namespace: 'shop', spans: [`kept ${n}`] }])
-    const mixed = (n: number) => Buffer.concat([filling, kept(n)])
-    expect(mixed(0).length).toBeGreaterThan(4_190_000)
+    const kept = tracesRequest([{ namespace: 'shop', spans: ['kept'] }])
+    const mixed = Buffer.concat([filling, kept])
+    expect(mixed.length).toBeGreaterThan(4_190_000)
     const [grpc, http] = kymo.addresses
     const count = 40
-    const send = (from: number) =>
-      transport === 'HTTP'
-        ? floodHttp(http, count, n => mixed(n + from), gzip)
-        : floodGrpc(grpc, count, n => mixed(n + from), gzip)
-    await send(100)
+    const send = () =>
+      transport === 'HTTP' ? floodHttp(http, count, () => mixed, gzip) : floodGrpc(grpc, count, () => mixed, gzip)
+    await send()
     const before = await kymo.measure()
-    await send(0)
+    await send()
     const after = await kymo.measure()
     expect(after.held - before.held).toBe(count)
     expect((after.budget - before.budget) / count).toBeLessThan(1024)

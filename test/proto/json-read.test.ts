@@ -301,10 +301,13 @@ test('a long path is cut', () => {
   expect(messageOf('Span', text).length).toBeLessThan(420)
 })
 
-test('bad UTF-8 is told by its byte', () => {
-  const text = Buffer.from('{"name":"ok ä","x":"?"}')
-  text[text.length - 3] = 0xff
-  expect(messageOf('Span', text)).toBe(`the text is not valid UTF-8 (byte ${text.length - 3})`)
+test.each([0, 1, 2, 3, 65_530, 65_536, 140_000])('bad UTF-8 after %i good characters is told by its byte', length => {
+  for (const bad of [[0xff], [0xc3], [0xe2, 0x82], [0x80], [0xed, 0xa0, 0x80]]) {
+    const start = Buffer.from(`{"name":"${'ä'.repeat(length)}`)
+    const text = Buffer.concat([start, Buffer.from(bad), Buffer.from('"}')])
+    expect(messageOf('Span', text)).toBe(`the text is not valid UTF-8 (byte ${start.length})`)
+  }
+  expect(messageOf('Span', Buffer.alloc(length + 1, 0x80))).toBe('the text is not valid UTF-8 (byte 0)')
 })
 
 test('values nest as deep in JSON as in protobuf', () => {

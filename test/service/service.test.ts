@@ -72,8 +72,9 @@ test('metrics carry the names of the Collector and the books', async () => {
   await service.start()
   const { receiver, exporter } = graph()
   receiver.in = receiver.out = 10
-  receiver.answered.accepted = 8
-  receiver.answered.refused = 1
+  receiver.answersTo('grpc').accepted = 6
+  receiver.answersTo('http').accepted = 2
+  receiver.answersTo('http').refused = 1
   receiver.refused.of('memory').value = 5
   exporter.in = 10
   exporter.delivered = 6
@@ -83,8 +84,10 @@ test('metrics carry the names of the Collector and the books', async () => {
   expect(response.headers.get('content-type')).toMatch(/^text\/plain/)
   const text = await response.text()
   for (const line of [
-    'otelcol_receiver_accepted_spans{receiver="toy"} 8',
-    'otelcol_receiver_refused_spans{receiver="toy"} 6',
+    'otelcol_receiver_accepted_spans{receiver="toy",transport="grpc"} 6',
+    'otelcol_receiver_accepted_spans{receiver="toy",transport="http"} 2',
+    'otelcol_receiver_refused_spans{receiver="toy",transport="http"} 1',
+    'otelcol_receiver_refused_spans{receiver="toy",transport=""} 5',
     'otelcol_exporter_sent_spans{exporter="toy/out"} 6',
     'otelcol_exporter_send_failed_spans{exporter="toy/out"} 2',
     'otelcol_exporter_enqueue_failed_spans{exporter="toy/out"} 1',

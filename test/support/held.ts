@@ -29,17 +29,24 @@ export interface Holder {
 /** Starts a Kymo with this configuration. */
 export async function holder(yaml: string): Promise<Holder> {
   const child = fork(join(import.meta.dirname, '../memory/fixtures/holder.ts'), [yaml], { execArgv: ['--expose-gc'] })
-  const [{ addresses }] = (await once(child, 'message')) as [{ addresses: string[] }]
+  const [{ addresses }] = (await heard(child)) as [{ addresses: string[] }]
   return {
     child,
     addresses,
     async measure() {
-      const answer = once(child, 'message')
+      const answer = heard(child)
       child.send('measure')
       return (await answer)[0] as Held
     },
     close: () => child.disconnect(),
   }
+}
+
+/** The next message; an error when the process ends instead. */
+function heard(child: ChildProcess): Promise<unknown[]> {
+  const ended = new AbortController()
+  child.once('exit', code => ended.abort(new Error(`ended with ${code}`)))
+  return once(child, 'message', { signal: ended.signal })
 }
 
 /** Hands out the numbers below `count` to `senders` that each wait for their answer. */
@@ -51,10 +58,22 @@ async function share(count: number, senders: number, send: (n: number) => Promis
   await Promise.all(Array.from({ length: senders }, one))
 }
 
+/** Compresses, once where it is the same body again. */
+function compressor(gzip: boolean): (body: Buffer) => Buffer {
+  let last: Buffer | undefined
+  let packed: Buffer | undefined
+  return body => {
+    if (!gzip) return body
+    if (packed === undefined || body !== last) packed = gzipSync((last = body), { level: 1 })
+    return packed
+  }
+}
+
 /** Sends `count` requests over one gRPC connection, made by `body`. Rejects when one is not taken. */
 export async function floodGrpc(endpoint: string, count: number, body: (n: number) => Buffer, gzip = false) {
   // The default is less than a few large requests at the same time.
   const session = connect(`http://${endpoint}`, { maxSessionMemory: 1000 })
+  session.on('error', () => {})
   await once(session, 'connect')
   const headers = {
     ':method': 'POST',
@@ -63,8 +82,9 @@ export async function floodGrpc(endpoint: string, count: number, body: (n: numbe
     te: 'trailers',
     ...(gzip ? { 'grpc-encoding': 'gzip' } : {}),
   }
+  const pack = compressor(gzip)
   await share(count, 64, n => {
-    const content = gzip ? gzipSync(body(n), { level: 1 }) : body(n)
+    const content = pack(body(n))
     const frame = Buffer.alloc(5 + content.length)
     frame[0] = gzip ? 1 : 0
     frame.writeUInt32BE(content.length, 1)
@@ -86,8 +106,9 @@ export async function floodGrpc(endpoint: string, count: number, body: (n: numbe
 export async function floodHttp(endpoint: string, count: number, body: (n: number) => Buffer, gzip = false) {
   const agent = new Agent({ keepAlive: true, maxSockets: 32 })
   const headers = { 'content-type': 'application/x-protobuf', ...(gzip ? { 'content-encoding': 'gzip' } : {}) }
+  const pack = compressor(gzip)
   await share(count, 32, n => {
-    const content = gzip ? gzipSync(body(n), { level: 1 }) : body(n)
+    const content = pack(body(n))
     return new Promise((resolve, reject) => {
       const options = { method: 'POST', agent, headers: { ...headers, 'content-length': content.length } }
       const request = httpRequest(`http://${endpoint}/v1/traces`, options, response => {

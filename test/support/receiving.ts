@@ -51,6 +51,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
     host: new Host().provide(listenersKey, listeners).provide(budgetKey, budget),
     signals: new Set(options.signals ?? allSignals),
     books: signal => books.node({ kind: 'receiver', id: 'otlp', pipeline: '', signal }),
+    door: (transport, refusals) => void books.doors.push({ receiver: 'otlp', transport, refusals }),
     push: batch => {
       batches.push(batch)
       push(batch)

@@ -1,0 +1,168 @@
+import * as z from 'zod'
+import type { ClientAuthenticator } from '../core/auth.ts'
+import { clientAuthenticator } from '../core/authenticators.ts'
+import type { Context } from '../core/batch.ts'
+import { type ComponentContext, defineExtension, type Extension } from '../core/component.ts'
+import { DeliveryError } from '../core/errors.ts'
+import { secret } from '../core/fields.ts'
+import { changedHeaders } from '../net/auth.ts'
+import { isHeaderName, isHeaderValue } from '../net/client-keys.ts'
+import { WatchedFile } from './watched-file.ts'
+
+/** What protocols set themselves. */
+const reserved =
+  /^(?::.*|grpc-.*|te|trailer|connection|keep-alive|upgrade|expect|host|content-type|content-length|content-encoding|transfer-encoding)$/i
+
+const sources = ['value', 'value_file', 'from_context', 'from_attribute'] as const
+
+const value = () =>
+  secret().refine(one => isHeaderValue(one.reveal()), { error: 'has a character that headers cannot carry' })
+
+const header = z
+  .strictObject({
+    action: z
+      .enum(['insert', 'update', 'upsert', 'delete'])
+      .default('upsert')
+      .describe(
+        '`insert`: when it is not there; `update`: when it is; `upsert`: in any case; `delete`: takes it away.',
+      ),
+    key: z
+      .string({ error: '`key` is missing; write the name of a header' })
+      .superRefine((name, context) => {
+        if (!isHeaderName(name)) context.addIssue({ code: 'custom', message: `\`${name}\` is no name of a header` })
+        else if (reserved.test(name))
+          context.addIssue({ code: 'custom', message: `\`${name}\` is set by the protocol itself; remove it` })
+      })
+      .describe('Name of the header.'),
+    value: value().optional().describe('Its value.'),
+    value_file: z.string().optional().describe('File with its value, read again when it changes.'),
+    from_context: z
+      .string()
+      .optional()
+      .describe('Header of the request the data came with; needs `include_metadata` there.'),
+    from_attribute: z
+      .string()
+      .optional()
+      .describe('What the authenticator of the receiver said of the sender, such as `username`.'),
+    default_value: value().optional().describe('Value where the request has none; without it the header is left out.'),
+  })
+  .superRefine((header, context) => {
+    const given = sources.filter(source => header[source] !== undefined)
+    const wrong = (message: string, key: string) => context.addIssue({ code: 'custom', message, path: [key] })
+    if (given.length > 1) wrong(`set one of ${quoted(given)}`, given[1])
+    else if (given.length === 0 && header.action !== 'delete') wrong(`set one of ${quoted(sources)}`, 'value')
+    if (header.default_value !== undefined && !header.from_context && !header.from_attribute)
+      wrong('has a meaning only beside `from_context` or `from_attribute`', 'default_value')
+  })
+
+const quoted = (names: readonly string[]) => names.map(name => `\`${name}\``).join(', ')
+
+const config = z.strictObject({
+  headers: z
+    .array(header)
+    .min(1, { error: '`headers` is empty; name at least one header' })
+    .describe('What is done with the headers of requests, in order.'),
+  additional_auth: z
+    .string()
+    .meta({ reference: 'extension' })
+    .optional()
+    .describe('Id of another extension, whose headers are set first.'),
+})
+type Config = z.output<typeof config>
+type Header = Config['headers'][number]
+
+/** Headers that depend on where data came from, such as the tenant it belongs to. */
+export const headersSetter = defineExtension<Config>({
+  type: 'headers_setter',
+  stability: 'beta',
+  summary: 'Sets headers of requests that exporters send, from values or from the request the data came with.',
+  signals: [],
+  config,
+  examples: [
+    {
+      title: 'The tenant of the sender, handed on; batches must be gathered by `metadata_keys: [X-Scope-OrgID]`',
+      config: {
+        headers: [{ action: 'upsert', key: 'X-Scope-OrgID', from_context: 'X-Scope-OrgID', default_value: 'shared' }],
+      },
+    },
+    {
+      title: 'Beside the credentials of another extension',
+      config: { additional_auth: 'bearertokenauth', headers: [{ key: 'X-Team', value: 'shop' }] },
+    },
+  ],
+  create: (config, context) => new HeadersSetter(config, context),
+})
+
+class HeadersSetter implements Extension {
+  readonly client: ClientAuthenticator
+  readonly #config: Config
+  readonly #context: ComponentContext
+  readonly #files: ReadonlyMap<Header, WatchedFile<string>>
+  #first: ClientAuthenticator | undefined
+
+  constructor(config: Config, context: ComponentContext) {
+    this.#config = config
+    this.#context = context
+    this.#files = new Map(
+      config.headers.flatMap(header =>
+        header.value_file === undefined
+          ? []
+          : [[header, new WatchedFile('value_file', header.value_file, readValue, context)]],
+      ),
+    )
+    this.client = { headers: (from, sent) => this.#headers(from, sent) }
+  }
+
+  start(): void {
+    const { additional_auth: id } = this.#config
+    if (id !== undefined) this.#first = clientAuthenticator(this.#context, id)
+    for (const file of this.#files.values()) file.start()
+  }
+
+  stop(): void {
+    for (const file of this.#files.values()) file.stop()
+  }
+
+  #headers(from: Context, sent: Parameters<ClientAuthenticator['headers']>[1]): Record<string, string | undefined> {
+    const changes: Record<string, string | undefined> = { ...this.#first?.headers(from, sent) }
+    let all = changedHeaders(sent, changes)
+    for (const header of this.#config.headers) {
+      const name = header.key.toLowerCase()
+      const isThere = Boolean(all[name])
+      if (header.action === 'insert' ? isThere : header.action === 'update' && !isThere) continue
+      const value = header.action === 'delete' ? undefined : this.#valueOf(header, from)
+      if (header.action !== 'delete' && value === undefined) continue
+      changes[name] = value
+      all = changedHeaders(all, { [name]: value })
+    }
+    return changes
+  }
+
+  #valueOf(header: Header, from: Context): string | undefined {
+    const { value, from_context, from_attribute, default_value } = header
+    if (value !== undefined) return value.reveal()
+    const file = this.#files.get(header)
+    if (file !== undefined) return file.value
+    const given =
+      from_context === undefined
+        ? [from.auth?.get(from_attribute ?? '')]
+        : (from.metadata?.get(from_context.toLowerCase()) ?? [])
+    if (given.length > 1) throw this.#unsendable(header, 'several values')
+    const [one] = given
+    if (one === undefined || one === '') return default_value?.reveal()
+    if (!isHeaderValue(one)) throw this.#unsendable(header, 'a value with a character that headers cannot carry')
+    return one
+  }
+
+  /** To leave the header out would hand the data to somebody else. */
+  #unsendable({ key, from_context, from_attribute }: Header, what: string): DeliveryError {
+    const source = from_context ?? from_attribute ?? ''
+    return new DeliveryError('DELIVERY_REJECTED', 'rejected', `${this.#context.id}: ${source} has ${what} for ${key}`)
+  }
+}
+
+function readValue(text: string): string {
+  const value = text.trim()
+  if (!isHeaderValue(value)) throw new Error('it has a character that headers cannot carry')
+  return value
+}

@@ -1,0 +1,92 @@
+/** What a metric of Kymo itself is made of: where it is read, and how its kinds are declared. */
+import type { Books } from '../core/books.ts'
+import type { Budget } from '../core/budget.ts'
+import type { Kind } from '../core/component.ts'
+import type { State } from '../core/status.ts'
+import type { Signal } from '../proto/signals.ts'
+import type { Family } from './metrics.ts'
+
+/** What the process says of itself. */
+export interface ProcessFigures {
+  readonly uptimeSeconds: number
+  readonly cpuSeconds: number
+  readonly rssBytes: number
+  readonly heapUsedBytes: number
+  readonly heapTotalBytes: number
+  readonly externalBytes: number
+  /** Share of the time in which the event loop was busy, since the last scrape. */
+  readonly eventLoopUtilization: number
+}
+
+/** The queue of one exporter and signal. */
+export interface QueueFigures {
+  readonly id: string
+  readonly signal: Signal
+  readonly queueSize: number
+  readonly queueCapacity: number
+  readonly inFlight: number
+  /** When it last took something, in milliseconds since the epoch; 0 or undefined before. */
+  readonly lastSuccess?: number
+  /** When the oldest batch it holds came in, in milliseconds since the epoch. */
+  readonly oldest?: number | undefined
+  /** How long attempts that succeeded took, in milliseconds. */
+  readonly latency?: { quantile(q: number): number | undefined }
+}
+
+/** What the metrics are read from. */
+export interface MetricSources {
+  readonly books: Books
+  readonly budget: Budget
+  readonly memory: { readonly hard: number; readonly soft: number }
+  readonly journal: { readonly begun: number; readonly kept: number }
+  /** Accepted connections that are open. */
+  connections(): number
+  readonly version: string
+  process(): ProcessFigures
+  exporters(): readonly QueueFigures[]
+  components(): readonly { kind: Kind; id: string; status: { state: State } }[]
+  /** Faults of Kymo itself that were caught. */
+  faults(): number
+}
+
+/** A metric of Kymo itself. */
+export type OwnFamily = Family<MetricSources>
+
+/** A count that only grows. */
+export const counter = (name: string, help: string, labels: readonly string[], read: OwnFamily['read']): OwnFamily => ({
+  name,
+  type: 'counter',
+  help,
+  labels,
+  read,
+})
+/** A value that goes up and down. */
+export const gauge = (name: string, help: string, labels: readonly string[], read: OwnFamily['read']): OwnFamily => ({
+  name,
+  type: 'gauge',
+  help,
+  labels,
+  read,
+})
+/** A gauge without labels. */
+export const one = (name: string, help: string, value: (sources: MetricSources) => number): OwnFamily =>
+  gauge(name, help, [], sources => [{ labels: {}, value: value(sources) }])
+/** A counter without labels. */
+export const total = (name: string, help: string, value: (sources: MetricSources) => number): OwnFamily =>
+  counter(name, help, [], sources => [{ labels: {}, value: value(sources) }])
+
+/** A gauge that is not only whole numbers. */
+export const fractional = (
+  name: string,
+  help: string,
+  labels: readonly string[],
+  read: OwnFamily['read'],
+): OwnFamily => ({
+  ...gauge(name, help, labels, read),
+  fractional: true,
+})
+/** A counter of seconds, without labels. */
+export const seconds = (name: string, help: string, value: (sources: MetricSources) => number): OwnFamily => ({
+  ...total(name, help, value),
+  fractional: true,
+})

@@ -1,0 +1,83 @@
+/** The commands about configurations as a user meets them: a process, its output, its exit code. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../..')
+
+function kymo(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  const main = join(root, 'cli/main.ts')
+  return new Promise(resolve => {
+    execFile(
+      process.execPath,
+      [main, ...args],
+      { cwd: root, env: { ...process.env, TOKEN: 'hunter2' } },
+      (error, out, err) => {
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
+      },
+    )
+  })
+}
+
+const gateway = 'examples/gateway.yaml'
+const config = (exporter: string) =>
+  `yaml:{receivers: {otlp: {protocols: {grpc: }}}, exporters: {nop: ${exporter}}, service: {pipelines: {logs: {receivers: [otlp], exporters: [nop]}}}}`
+const withToken =
+  "yaml:{receivers: {otlp: {protocols: {grpc: }}}, exporters: {otlp_grpc: {endpoint: 'a:1', headers: {x: '${env:TOKEN}'}}}, service: {pipelines: {logs: {receivers: [otlp], exporters: [otlp_grpc]}}}}"
+
+test.concurrent.each<[string, string[], number, string | RegExp]>([
+  ['equal configurations end with 0 and no output', ['diff', gateway, gateway], 0, /^$/],
+  [
+    'different ones end with 1',
+    ['diff', gateway, 'examples/agent.yaml'],
+    1,
+    /^~ receivers::otlp\n[^]*A reload would:\n[^]*restart/,
+  ],
+  ['wrong ones end with 2', ['diff', gateway, config('{x: 1}')], 2, /^$/],
+  ['differences come as JSON', ['diff', '--json', gateway, gateway], 0, /"same": true/],
+  ['the list of components', ['components'], 0, /otlp_grpc \(otlp\)/],
+  [
+    'a configuration as it takes effect',
+    ['print-config', '-c', gateway, '--origin'],
+    0,
+    /limit_percentage: 80 # examples\/gateway.yaml:18:23/,
+  ],
+  [
+    'by the older name of the command',
+    ['print-initial-config', '--validate=true', '--format', 'json', '-c', withToken],
+    0,
+    /"x": "\[REDACTED\]"/,
+  ],
+  ['with secrets', ['print-config', '--mode', 'unredacted', '-c', withToken], 0, /x: hunter2/],
+  ['a wrong configuration is not printed', ['print-config', '-c', config('{x: 1}')], 1, /^$/],
+  ['the schema of files', ['schema'], 0, /^\{\n {2}"\$schema": "https:\/\/json-schema.org\/draft\/2020-12\/schema"/],
+  ['the schema of one component', ['schema', 'batch'], 0, /"title": "processor batch"/],
+  ['no schema of a component that is not there', ['schema', 'bacth'], 1, /^$/],
+  ['one feature gate', ['featuregate', 'service.profilesSupport', '--json'], 0, /"stage": "alpha"/],
+  ['no feature gate of that name', ['featuregate', 'service.profilesSuport'], 1, /^$/],
+  ['a script for completion', ['completion', 'bash'], 0, /complete .*-F _kymo kymo/],
+])('%s', async (_, args, code, output) => {
+  const result = await kymo(args)
+  expect(result.out).toMatch(output)
+  expect(result.code).toBe(code)
+  if (code !== 0 && output.toString() === '/^$/') expect(result.err).not.toBe('')
+  if (!args.includes('unredacted')) expect(result.out + result.err).not.toContain('hunter2')
+})
+
+test.concurrent('gates are accepted, with what they mean here', async () => {
+  const { code, err } = await kymo([
+    'validate',
+    '--config',
+    gateway,
+    '--feature-gates=-service.profilesSupport,service.partialReload',
+  ])
+  expect(code).toBe(0)
+  expect(err.split('\n')[0]).toContain('profiles are not supported yet')
+  expect(err.split('\n')[1]).toContain('restarts only what changed')
+})
+
+test.concurrent.each(['run', 'validate'])('%s: an unknown gate is an error', async command => {
+  const { code, err } = await kymo([command, '--config', gateway, '--feature-gates', 'service.profilSupport'])
+  expect(code).toBe(1)
+  expect(err).toContain('did you mean `service.profilesSupport`?')
+})
