@@ -1,24 +1,52 @@
 /** The list: every component of this build. A component that is not in it does not exist. */
+import { count } from './connectors/count/count.ts'
+import { forward } from './connectors/forward.ts'
 import type { Definition } from './core/component.ts'
+import { basicauth } from './extensions/basicauth/basicauth.ts'
+import { bearertokenauth } from './extensions/bearertokenauth.ts'
+import { headersSetter } from './extensions/headers_setter.ts'
+import { healthCheck } from './extensions/health_check/health_check.ts'
+import { zpages } from './extensions/zpages.ts'
 import { debug } from './exporters/debug.ts'
+import { file } from './exporters/file.ts'
 import { nopExporter } from './exporters/nop.ts'
 import { otlpGrpcExporter } from './exporters/otlp_grpc.ts'
 import { otlpHttpExporter } from './exporters/otlp_http.ts'
+import { attributes } from './processors/attributes.ts'
 import { batch } from './processors/batch.ts'
+import { groupByAttrs } from './processors/groupbyattrs/groupbyattrs.ts'
 import { memoryLimiter } from './processors/memory_limiter.ts'
 import { namespaceFilter } from './processors/namespace_filter.ts'
+import { probabilisticSampler } from './processors/probabilistic_sampler/probabilistic_sampler.ts'
+import { redaction } from './processors/redaction/redaction.ts'
+import { resourceDetection } from './processors/resource_detection/resource_detection.ts'
 import { resource } from './processors/resource.ts'
+import { internal } from './receivers/internal.ts'
 import { otlp } from './receivers/otlp/otlp.ts'
 
 /** All of them, in the order of a pipeline. */
 export const components: readonly Definition[] = [
   otlp,
+  internal,
   memoryLimiter,
   namespaceFilter,
+  probabilisticSampler,
+  resourceDetection,
   resource,
+  attributes,
+  redaction,
+  groupByAttrs,
   batch,
   otlpGrpcExporter,
   otlpHttpExporter,
   debug,
+  file,
   nopExporter,
+  forward,
+  count,
+  healthCheck,
+  basicauth,
+  bearertokenauth,
+  headersSetter,
+  zpages,
 ]

@@ -49,15 +49,30 @@ const lean: Plugin = {
   },
 }
 
+/**
+ * V8 keeps the source: one byte a character when all of them are ASCII, else two. In strings, templates and patterns an
+ * escape means the same.
+ */
+const ascii: Plugin = {
+  name: 'ascii',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue
+      chunk.code = chunk.code.replace(/[^\0-\x7f]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    }
+  },
+}
+
 export default defineConfig({
   input: 'cli/main.ts',
   platform: 'node',
-  plugins: [lean],
+  plugins: [lean, ascii],
   output: {
     file: 'dist/kymo.mjs',
     format: 'esm',
     // Names and lines stay, for the stacks of faults.
     minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
+    comments: false,
     codeSplitting: false,
     sourcemap: false,
   },

@@ -1,5 +1,6 @@
 /** The bundle under test: built, started with the benchmark's configuration, timed, stopped. */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { root } from './kit.ts'
@@ -17,6 +18,12 @@ export function build(): void {
   const args = [rolldown, '-c', 'rolldown.config.ts', '--log-level', 'warn']
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 2, 2] })
   if (status !== 0) throw new Error('the bundle could not be built; `npm run build` shows why')
+}
+
+/** The options of Node that the bundle's first line asks for: it is measured as it is shipped. */
+export function nodeOptions(bundle: string): string[] {
+  const [first] = readFileSync(bundle, 'utf8').split('\n', 1)
+  return /^#!.*\bnode (.+)$/.exec(first)?.[1].split(' ') ?? []
 }
 
 /** A running Kymo. */
@@ -56,7 +63,11 @@ export async function startKymo({
     SINK_PORT: String(sink),
   }
   const from = performance.now()
-  const child = start(process.execPath, [...node, bundle, 'run', '--config', configPath, ...args], env)
+  const child = start(
+    process.execPath,
+    [...nodeOptions(bundle), ...node, bundle, 'run', '--config', configPath, ...args],
+    env,
+  )
   try {
     const readyAfter = await answers(admin, '/health/ready', child, 'kymo', from)
     return { child, grpc, http: grpc + 1, admin, readyAfter }

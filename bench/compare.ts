@@ -1,6 +1,6 @@
 /** The comparison: pairs of runs, the Collector and then Kymo, of the same work on the same machine. */
 import { execFileSync } from 'node:child_process'
-import { bundlePath, configPath } from './bundle.ts'
+import { bundlePath, configPath, nodeOptions } from './bundle.ts'
 import type { Kit } from './kit.ts'
 import { finish, freePorts, median, needPorts, start } from './processes.ts'
 
@@ -98,7 +98,8 @@ export function runCollector(kit: Kit, which: Case, cpuSeconds: number, items = 
 export async function runKymo(kit: Kit, which: Case, cpuSeconds: number, bundle = bundlePath, items = false) {
   const port = await freePorts()
   const ports = `GRPC_PORT=${port} HTTP_PORT=${port + 1} ADMIN_PORT=${await freePorts()}`
-  const command = `${ports} exec '${process.execPath}' '${bundle}' run --config '${configPath}'`
+  const node = `'${process.execPath}' ${nodeOptions(bundle).join(' ')}`
+  const command = `${ports} exec ${node} '${bundle}' run --config '${configPath}'`
   return measure(kit, ['kymo', command, String(port)], which, cpuSeconds, items)
 }
 

@@ -1,6 +1,6 @@
 /** A CPU profile of the bundle under load: which frames cost how much, by function and by folder. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { SourceMap, type SourceMapPayload } from 'node:module'
+import { SourceMap, type SourceMapPayload, type SourceMapping } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -121,14 +121,14 @@ function namer(bundle: string): (frame: CallFrame) => { frame: string; place: st
     const name = functionName === '' ? '(anonymous)' : functionName
     if (url === '') return { frame: `${name} (native)`, place: 'Node: native functions' }
     if (url.startsWith('node:')) return { frame: `${name} ${url}`, place: `Node: ${partOfNode(url)}` }
-    let file = relative(root, url.startsWith('file:') ? fileURLToPath(url) : url)
-    const origin = map?.findEntry(lineNumber, columnNumber)
-    if (origin !== undefined && 'originalSource' in origin) {
-      file = relative(root, resolve(dirname(bundle), origin.originalSource.replace(/^file:\/\//, '')))
-    }
+    // A frame of code that the bundler added has no entry.
+    const entry: Partial<SourceMapping> = map?.findEntry(lineNumber, columnNumber) ?? {}
+    const own = url.startsWith('file:') ? fileURLToPath(url) : url
+    const source = entry.originalSource?.replace(/^file:\/\//, '')
+    const file = relative(root, source === undefined ? own : resolve(dirname(bundle), source))
     const module = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)
     const place = module?.[1] ?? (file.includes('/') ? `${file.split('/')[0]}/` : file)
-    const line = origin !== undefined && 'originalLine' in origin ? `:${origin.originalLine + 1}` : ''
+    const line = entry.originalLine === undefined ? '' : `:${entry.originalLine + 1}`
     return { frame: `${name} ${file}${line}`, place }
   }
 }

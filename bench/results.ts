@@ -86,12 +86,13 @@ export function writeResults({ rows, pairs, work, start, waits, profile }: Resul
   const text = `# Results
 
 Made by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}),
-Node ${process.version}, ${process.platform} ${process.arch}. All figures are of the bundle (\`npm run build\`).
+Node ${process.version}, ${process.platform} ${process.arch}. All figures are of the bundle (\`npm run build\`),
+run with the options of Node in its first line.
 
 ## Items per CPU second, beside the OpenTelemetry Collector
 
 Memory limit, drop three system namespaces, add three resource attributes, batch, send over gRPC. Items per second of the
-process's own CPU time; metrics are counted in metrics. Medians of ${pairs} pairs of runs, one after the other; only ratios
+process's own CPU time; metrics are counted in metrics. Medians of ${pairs} ${pairs === 1 ? 'pair' : 'pairs'} of runs, one after the other; only ratios
 mean something beyond this machine. Check of the work: ${work}.
 
 ${comparisonTable(rows)}

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../core/fields.ts'
 import { addConfigCommands } from './config-commands.ts'
+import { addRunningCommands } from './running-commands.ts'
 
 /** A command as it is built. */
 export type CommandLine = Command
@@ -46,6 +47,7 @@ export function commandLine(version: string, actions: Actions): Command {
     .addHelpText('after', afterValidate)
     .action(actions.validate)
   addConfigCommands(program, version, sourceOptions)
+  addRunningCommands(program)
   return program
 }
 

@@ -20,6 +20,14 @@ export function addConfigCommands(
       const { schema } = await import('./schema.ts')
       process.exitCode = schema(component)
     })
+  withSources(program.command('explain'))
+    .description('tell what a configuration will do: what is read how deep, when success is said, what a fault does')
+    .option('--json', 'as JSON')
+    .addHelpText('after', afterExplain)
+    .action(async (options: SourceOptions & { json?: boolean }) => {
+      const { explain } = await import('./explain.ts')
+      process.exitCode = explain(options)
+    })
   program
     .command('diff <before> <after>')
     .description('tell what differs between two configurations, and what a reload would restart')
@@ -105,6 +113,16 @@ Examples:
   kymo schema > kymo.schema.json     then, in the first line of kymo.yaml:
                                      # yaml-language-server: $schema=kymo.schema.json
   kymo schema exporter/otlp_grpc     one component; the kind in front where a name is not clear`
+
+const afterExplain = `
+Nothing is started. For each receiver: when its senders hear success. For each pipeline: what each component reads and
+changes, and which key makes it; what passes as the bytes that came; what may be dropped, under which reason. For each
+exporter: what a full queue, an outage, bad data and a stop do to data, and which destination can stop which.
+
+Examples:
+  kymo explain --config kymo.yaml
+  kymo explain --config kymo.yaml --set exporters.otlp_grpc.sending_queue.enabled=false
+  kymo explain --config kymo.yaml --json | jq '.exporters[] | {id, success, when_full}'`
 
 const afterDiff = `
 References are followed and defaults filled in first: what is told makes a difference when it runs. Secrets are not shown.

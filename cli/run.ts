@@ -6,6 +6,7 @@ import { tuneCollector } from '../service/memory.ts'
 import { Service } from '../service/service.ts'
 import { type OwnTelemetry, ownTelemetry } from '../service/settings.ts'
 import { createLogger, openSink } from '../telemetry/logger.ts'
+import { SelfReport } from '../telemetry/self-report.ts'
 import type { RunOptions } from './commands.ts'
 import { load } from './load.ts'
 
@@ -17,13 +18,14 @@ export async function run(options: RunOptions & { readonly version: string }): P
   if (loaded === undefined) return exitCodes.failed
   let own: OwnTelemetry
   try {
-    own = ownTelemetry(loaded.telemetry, process.env)
+    own = ownTelemetry(loaded.telemetry, process.env, version)
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`)
     return exitCodes.failed
   }
   const sink = openSink(own.logPath)
-  const log = createLogger(own.logs, sink)
+  const report = new SelfReport(own.resource, version)
+  const log = createLogger(own.logs, sink, report)
   for (const { code, message, position, hint } of loaded.warnings) log.warn({ code, ...position, hint }, message)
   for (const message of own.warnings) log.warn({}, message)
   for (const message of loaded.notes) log.info({}, message)
@@ -33,6 +35,7 @@ export async function run(options: RunOptions & { readonly version: string }): P
     log,
     version,
     admin: own.admin,
+    own: { ...own, report },
   })
   return runToEnd(service, { log, flush: () => sink.flush(), shutdownTimeout })
 }

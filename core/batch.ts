@@ -245,7 +245,9 @@ export class Batch {
   detached(): Batch {
     const shares = this.shares.map(share => {
       share.delivery.accept(share.items)
-      return { ...share, delivery: new Delivery(share.items, undefined) }
+      const delivery = new Delivery(share.items, undefined)
+      delivery.record = share.delivery.record
+      return { ...share, delivery }
     })
     return new Batch(this.signal, this.groups, this.items, this.context, shares)
   }

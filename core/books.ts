@@ -3,7 +3,7 @@
  * points. One mutable record per node and edge; reasons are made into counters when the graph is built, so that the hot
  * path only adds to fields.
  *
- * Node: in + created + recovered = out + dropped + lost + returned + held.
+ * Node: in + created + recovered = out + consumed + dropped + lost + returned + held.
  * Destination: in + recovered = delivered + rejected + dead-lettered + lost + returned + dropped + held.
  */
 import type { Signal } from '../proto/signals.ts'
@@ -93,6 +93,8 @@ export class NodeBooks {
   recovered = 0
   /** Items handed on. */
   out = 0
+  /** Items of which other data was made, which is what goes on. */
+  consumed = 0
   /** Items a destination has taken. */
   delivered = 0
   /** Dropped by a rule of the configuration. */
@@ -144,6 +146,7 @@ export class NodeBooks {
     const came = this.in + this.created + this.recovered
     const went =
       this.out +
+      this.consumed +
       this.delivered +
       this.dropped.total +
       this.rejected.total +

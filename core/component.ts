@@ -101,6 +101,11 @@ export interface ProcessorContext extends ComponentContext {
   drop(batch: Batch, reason: Counter): void
   /** Ends a batch that could not be processed: its senders are asked to come again. */
   refuse(batch: Batch, error: DeliveryError): void
+  /**
+   * To be asked by a step that keeps a batch to gather more, once it is sure to: where the destinations count as having
+   * accepted what they queue, the senders are answered now. Returns the batch to keep in its place.
+   */
+  custody(batch: Batch): Batch
   /** Tells the books how to count what the step holds. Only steps that hold need it. */
   holds(count: () => number): void
 }
@@ -133,6 +138,11 @@ export interface Extension extends Lifecycle {
 
 export interface ReceiverDefinition<Config = never> extends Declared<Config> {
   readonly kind: 'receiver'
+  /**
+   * Where its data comes from: a sender that waits for an answer (unless said otherwise), something that can be read
+   * again, or itself.
+   */
+  readonly origin?: 'sender' | 'source' | 'itself'
   create(config: Config, context: ReceiverContext): Lifecycle
 }
 export interface ProcessorDefinition<Config = never> extends Declared<Config>, Touching<Config> {
@@ -150,10 +160,20 @@ export interface ExporterDefinition<Config extends SendingConfig = never> extend
 export interface ConnectorContext extends ProcessorContext {
   /** The signal of what it emits. */
   readonly emits: Signal
+  /**
+   * Ends a batch of which nothing is left to do: what was made of it goes on as data of its own, with deliveries that no
+   * sender waits for. The senders hear success.
+   */
+  consume(batch: Batch): void
 }
 
 export interface ConnectorDefinition<Config = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'connector'
+  /**
+   * What it emits is data of its own, and what it takes ends with it (`consume`): nothing behind it refuses or holds up
+   * what is in front of it. Otherwise it hands on what it takes.
+   */
+  readonly derives?: boolean
   /** What it turns into what; `signals` are those it takes. */
   readonly joins: readonly (readonly [from: Signal, to: Signal])[]
   readonly hold: Hold

@@ -10,17 +10,22 @@ import type { NodeName } from './books.ts'
 import type { Outcome } from './delivery.ts'
 
 /** What can happen to a batch, or to a part of it. */
-export type Happening =
-  | 'received'
-  | 'passed'
-  | 'dropped'
-  | 'refused'
-  | 'returned'
-  | 'attempt_failed'
-  | 'delivered'
-  | 'rejected'
-  | 'dead_lettered'
-  | 'lost'
+export const happenings = [
+  'received',
+  'passed',
+  'consumed',
+  'dropped',
+  'refused',
+  'returned',
+  'attempt_failed',
+  'delivered',
+  'rejected',
+  'dead_lettered',
+  'lost',
+] as const
+
+/** One of them. */
+export type Happening = (typeof happenings)[number]
 
 /** One thing that happened, at one component. */
 export interface JournalEvent {
@@ -63,8 +68,8 @@ export interface JournalRecord {
 
 /** Hears what happens to one request, to make spans of it. */
 export interface Trace {
-  happened(event: JournalEvent): void
-  ended(outcome: Outcome): void
+  happened(record: JournalRecord, event: JournalEvent): void
+  ended(record: JournalRecord, outcome: Outcome): void
 }
 
 /** Chooses the requests that spans are made of. */
@@ -138,7 +143,7 @@ export class Journal {
   }
 
   /** Something went well: kept only for requests that are recorded already. */
-  follow(name: NodeName, what: 'passed' | 'delivered', batch: Batch, took?: number): void {
+  follow(name: NodeName, what: 'passed' | 'consumed' | 'delivered', batch: Batch, took?: number): void {
     const { shares } = batch
     for (let i = 0; i < shares.length; i++) {
       const { delivery, items } = shares[i]
@@ -207,7 +212,7 @@ export class Journal {
     const { what, items, reason, detail, took, sample } = told
     const event = { at: Date.now(), kind, component: id, pipeline, what, items, reason, detail, took, sample }
     record.events.push(event)
-    record.trace?.happened(event)
+    record.trace?.happened(record, event)
     return true
   }
 
@@ -246,7 +251,7 @@ export class Journal {
 /** The sender of a request was answered. */
 export function endRecord(record: JournalRecord, outcome: Outcome): void {
   record.outcome = outcome.kind
-  record.trace?.ended(outcome)
+  record.trace?.ended(record, outcome)
 }
 
 /** What is told of an event, besides where it was. */

@@ -5,11 +5,13 @@ import { DeliveryError, messageOf } from '../core/errors.ts'
 import type { GrpcError } from '../net/grpc-client.ts'
 import type { HttpAnswer, HttpClientError } from '../net/http-client.ts'
 import { followedDelay, parseRetryAfter } from '../net/retry-after.ts'
-import { decodeResponse } from '../proto/response.ts'
+import { decodeResponseJson, decodeStatusJson } from '../proto/json-answer.ts'
+import { decodeResponse, type PartialSuccess } from '../proto/response.ts'
 import { decodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
 
-/** Media type of OTLP in protobuf. */
+/** Media types of OTLP. */
 export const protobufType = 'application/x-protobuf'
+export const jsonType = 'application/json'
 
 /** The OTLP specification's retryable codes. RESOURCE_EXHAUSTED is one only with RetryInfo. */
 const retryable = new Set<number>([
@@ -73,8 +75,10 @@ function isTimeout(reason: unknown): boolean {
  * @throws WireError where the bytes are none
  */
 export function sentOf(response: Uint8Array, batch: Batch): Sent | undefined {
-  if (response.length === 0) return undefined
-  const partial = decodeResponse(response)
+  return response.length === 0 ? undefined : sentOfPartial(decodeResponse(response), batch)
+}
+
+function sentOfPartial(partial: PartialSuccess | undefined, batch: Batch): Sent | undefined {
   if (partial === undefined || (partial.rejected <= 0 && partial.message === '')) return undefined
   return { rejected: Math.min(Math.max(0, partial.rejected), batch.items), message: partial.message }
 }
@@ -108,9 +112,9 @@ function mediaType(answer: HttpAnswer): string {
 
 /** What the server says, in short: the message of a Status, or the beginning of a text. */
 function explanation(answer: HttpAnswer, status: RpcStatus | undefined): string {
-  if (status) return status.message
+  if (status !== undefined && status.message !== '') return status.message
   const { body } = answer
-  if (mediaType(answer) === 'application/json') {
+  if (mediaType(answer) === jsonType) {
     try {
       const parsed: unknown = JSON.parse(body.toString())
       if (typeof parsed === 'object' && parsed !== null && 'message' in parsed && typeof parsed.message === 'string') {
@@ -127,20 +131,21 @@ function explanation(answer: HttpAnswer, status: RpcStatus | undefined): string 
 }
 
 /**
- * What an answer over HTTP means for `batch`.
+ * What an answer over HTTP means for `batch`, which was sent as `sent`. Of what was taken it is read only where it is in
+ * that type, too.
  * @throws DeliveryError when the status is not one of success
  */
-export function sentOfHttp(answer: HttpAnswer, batch: Batch, url: string): Sent | undefined {
+export function sentOfHttp(answer: HttpAnswer, batch: Batch, url: string, sent: string): Sent | undefined {
   if (answer.status >= 200 && answer.status < 300) {
     const type = mediaType(answer)
-    if (type !== protobufType) {
+    if (type !== sent) {
       // A page for people under a status of success: whoever answers is likely no OTLP server.
       return type === 'text/html'
         ? { rejected: 0, message: `${url} answered with a web page; is it the right URL?` }
         : undefined
     }
     try {
-      return sentOf(answer.body, batch)
+      return type === jsonType ? sentOfPartial(decodeResponseJson(answer.body), batch) : sentOf(answer.body, batch)
     } catch (error) {
       throw unreadable(error, url)
     }
@@ -148,9 +153,21 @@ export function sentOfHttp(answer: HttpAnswer, batch: Batch, url: string): Sent 
   throw deliveryErrorOfStatus(answer, url)
 }
 
+/** The Status that an answer is, if it is one. */
+function statusOf(answer: HttpAnswer): RpcStatus | undefined {
+  switch (mediaType(answer)) {
+    case protobufType:
+      return decodeStatus(answer.body)
+    case jsonType:
+      return decodeStatusJson(answer.body)
+    default:
+      return undefined
+  }
+}
+
 function deliveryErrorOfStatus(answer: HttpAnswer, url: string): DeliveryError {
   const { status: code } = answer
-  const status = mediaType(answer) === protobufType ? decodeStatus(answer.body) : undefined
+  const status = statusOf(answer)
   const text = explanation(answer, status)
   const message = `${url}: HTTP ${code}${text === '' ? '' : `: ${text}`}`
   if (retryableHttp.has(code)) {

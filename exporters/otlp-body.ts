@@ -1,8 +1,13 @@
 /** Bodies of OTLP requests and the memory they take. */
+import type { Batch } from '../core/batch.ts'
 import type { Budget } from '../core/budget.ts'
+import { DeliveryError } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
 import { budgetKey } from '../net/admission.ts'
 import { compress, type Encoding } from '../net/compression.ts'
+import { encodeGroups } from '../proto/group.ts'
+import { groupsToJson } from '../proto/json-write.ts'
+import { WireError } from '../proto/wire.ts'
 
 /** The process's memory budget, where there is one. */
 export function budgetOf(host: Host): Budget | undefined {
@@ -16,6 +21,26 @@ export function budgetOf(host: Host): Budget | undefined {
 /** Memory for a body, from the pool where there is one. */
 export function takeFrom(budget: Budget | undefined, size: number): Buffer {
   return budget === undefined ? Buffer.allocUnsafeSlow(size) : budget.pool.take(size)
+}
+
+/** The request that `batch` is, in protobuf. */
+export function protobufBody({ groups }: Pick<Batch, 'groups'>, budget: Budget | undefined): Buffer {
+  return encodeGroups(groups, 0, size => takeFrom(budget, size))
+}
+
+/**
+ * The request that `batch` is, as OTLP/JSON.
+ * @throws DeliveryError where it cannot be written
+ */
+export function jsonBody({ signal, groups }: Pick<Batch, 'signal' | 'groups'>, budget: Budget | undefined): Buffer {
+  try {
+    return groupsToJson(signal, groups, budget?.pool)
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error
+    // Receivers check framing; what is wrong deeper down is found by whoever reads there.
+    const message = `cannot be written as JSON: ${error.message}`
+    throw new DeliveryError('DELIVERY_REJECTED', 'rejected', message, { cause: error })
+  }
 }
 
 /** Compresses `plain`, which is charged for as long as that takes. What comes out is the caller's to charge. */

@@ -13,10 +13,9 @@ import type { Encoding } from '../net/compression.ts'
 import { HttpClient, HttpClientError } from '../net/http-client.ts'
 import { checkLevel, encodingOfConfig, httpClient, httpClientOptions } from '../net/http-client-keys.ts'
 import { userAgent } from '../net/user-agent.ts'
-import { encodeGroups } from '../proto/group.ts'
 import { allSignals, type Signal, signals } from '../proto/signals.ts'
-import { deliveryErrorOfHttp, protobufType, sentOfHttp } from './otlp-answer.ts'
-import { budgetOf, compressCharged, takeFrom } from './otlp-body.ts'
+import { deliveryErrorOfHttp, jsonType, protobufType, sentOfHttp } from './otlp-answer.ts'
+import { budgetOf, compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
 
 const url = (what: string) =>
   z
@@ -44,11 +43,7 @@ const config = z
     metrics_endpoint: url('Whole URL for metrics, in place of the one made from `endpoint`.'),
     logs_endpoint: url('Whole URL for logs, in place of the one made from `endpoint`.'),
     profiles_endpoint: z.string().optional().describe('Accepted and without effect: there are no profiles here.'),
-    encoding: z
-      .enum(['proto', 'json'])
-      .refine(encoding => encoding !== 'json', { error: 'this build sends no OTLP/JSON yet; use `proto`' })
-      .default('proto')
-      .describe('What the requests are written in.'),
+    encoding: z.enum(['proto', 'json']).default('proto').describe('What the requests are written in.'),
     ...httpClient({ compression: 'gzip' }),
     ...sending({ timeout: '30s' }),
   })
@@ -96,6 +91,7 @@ interface Target {
 
 class OtlpHttp implements Exporter {
   readonly #timeout: number
+  readonly #json: boolean
   readonly #level: number | undefined
   readonly #encoding: Encoding | undefined
   readonly #targets = new Map<Signal, Target>()
@@ -109,6 +105,7 @@ class OtlpHttp implements Exporter {
     this.#context = context
     this.#auth = config.auth?.authenticator
     this.#timeout = config.timeout
+    this.#json = config.encoding === 'json'
     this.#level = config.compression_params.level || undefined
     const compression = encodingOfConfig(config.compression)
     this.#encoding = compression?.encoding
@@ -134,7 +131,7 @@ class OtlpHttp implements Exporter {
   async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
     const target = this.#targets.get(batch.signal)
     if (target === undefined) throw new Error(`no URL for ${batch.signal}`)
-    const key = `http ${this.#encoding ?? ''} ${this.#level ?? ''}`
+    const key = `http ${this.#json ? 'json' : ''} ${this.#encoding ?? ''} ${this.#level ?? ''}`
     return sendBody(
       batch,
       key,
@@ -149,7 +146,7 @@ class OtlpHttp implements Exporter {
     const headers = changes === undefined ? target.headers : changedHeaders(target.headers, changes)
     try {
       const answer = await this.#client.post(target.url, headers, body, { timeout: this.#timeout, abort })
-      return sentOfHttp(answer, batch, target.name)
+      return sentOfHttp(answer, batch, target.name, this.#json ? jsonType : protobufType)
     } catch (error) {
       throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error
     }
@@ -160,7 +157,7 @@ class OtlpHttp implements Exporter {
   }
 
   #body(batch: Batch): Buffer | Promise<Buffer> {
-    const plain = encodeGroups(batch.groups, 0, size => takeFrom(this.#budget, size))
+    const plain = this.#json ? jsonBody(batch, this.#budget) : protobufBody(batch, this.#budget)
     return this.#encoding === undefined ? plain : this.#compressed(this.#encoding, plain)
   }
 
@@ -176,7 +173,8 @@ function targetOf(config: Config, signal: Signal, contentEncoding: string | unde
   if (!whole && !config.endpoint) return undefined
   const url = new URL(whole || config.endpoint)
   if (!whole) url.pathname = url.pathname.replace(/\/$/, '') + signals[signal].path
-  const headers: Record<string, string> = { 'content-type': protobufType, 'user-agent': userAgent }
+  const type = config.encoding === 'json' ? jsonType : protobufType
+  const headers: Record<string, string> = { 'content-type': type, 'user-agent': userAgent }
   if (contentEncoding) headers['content-encoding'] = contentEncoding
   // A name and a password in the URL are what Go's client makes of them.
   if (url.username) {

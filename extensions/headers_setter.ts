@@ -5,6 +5,7 @@ import type { Context } from '../core/batch.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { secret } from '../core/fields.ts'
+import type { Touch } from '../core/touch.ts'
 import { changedHeaders } from '../net/auth.ts'
 import { isHeaderName, isHeaderValue } from '../net/client-keys.ts'
 import { WatchedFile } from './watched-file.ts'
@@ -90,6 +91,15 @@ export const headersSetter = defineExtension<Config>({
       config: { additional_auth: 'bearertokenauth', headers: [{ key: 'X-Team', value: 'shop' }] },
     },
   ],
+  touches({ headers }) {
+    return headers.flatMap(({ from_context, from_attribute }, i): Touch[] => {
+      const reads = (key: string, what: string): Touch => ({ depth: 'request', does: 'reads', key, what })
+      return [
+        ...(from_context ? [reads(`headers[${i}].from_context`, `metadata.${from_context.toLowerCase()}`)] : []),
+        ...(from_attribute ? [reads(`headers[${i}].from_attribute`, `auth.${from_attribute}`)] : []),
+      ]
+    })
+  },
   create: (config, context) => new HeadersSetter(config, context),
 })
 

@@ -122,6 +122,17 @@ export function inflate(encoding: Encoding, body: Buffer, limit: number): Buffer
   )
 }
 
+/**
+ * The same on this thread, for the few bytes of an answer.
+ * @throws any Error when the body is not what it should be, or larger
+ */
+export function inflateSmall(encoding: Encoding, body: Buffer, limit: number): Buffer {
+  if (encoding === 'snappy' || encoding === 'x-snappy-framed') {
+    return encoding === 'snappy' && !isFramed(body) ? inflateSnappy(body, limit) : inflateFramed(body, limit)
+  }
+  return inflateNow(encoding, body, { maxOutputLength: limit, chunkSize: 1024, rejectGarbageAfterEnd: true })
+}
+
 /** A first piece of output larger than this is grown into. */
 const chunkMost = 8 << 20
 

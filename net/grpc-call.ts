@@ -1,8 +1,8 @@
 /** One unary call: sent on a stream, read from its answer, settled once. */
 import type { ClientHttp2Stream } from 'node:http2'
 import { constants } from 'node:http2'
-import { gunzipSync } from 'node:zlib'
 import { messageOf } from '../core/errors.ts'
+import { encodingOf, inflateSmall } from './compression.ts'
 import { GrpcCode } from '../proto/status.ts'
 import { type AnswerHeaders, errorOfHttp, errorOfReset, errorOfTrailers, GrpcError } from './grpc-error.ts'
 import type { GrpcSession } from './grpc-session.ts'
@@ -194,10 +194,12 @@ export class GrpcCall {
       return bad(`the answer's prefix says ${length} of ${body.length - prefixSize} bytes`)
     const message = body.subarray(prefixSize)
     if (body[0] === 0) return message
-    const encoding = this.#head?.['grpc-encoding']
-    if (encoding !== 'gzip') return bad(`the answer is compressed with \`${String(encoding)}\`, which was not offered`)
+    const name = String(this.#head?.['grpc-encoding'])
+    const encoding = encodingOf(name)
+    if (encoding === undefined) return bad(`the answer is compressed with \`${name}\`, which was not offered`)
     try {
-      return gunzipSync(message, { maxOutputLength: answerLimit })
+      // Some servers answer with the compression of the request, whatever is offered.
+      return inflateSmall(encoding, message, answerLimit)
     } catch (error) {
       return bad(`the answer cannot be inflated: ${messageOf(error)}`)
     }

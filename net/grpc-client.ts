@@ -274,7 +274,7 @@ export class GrpcClient {
       'content-type': 'application/grpc',
       te: 'trailers',
       'user-agent': userAgent,
-      'grpc-accept-encoding': 'gzip',
+      'grpc-accept-encoding': compression && compression !== 'gzip' ? `gzip,${compression}` : 'gzip',
     }
     if (compression) headers['grpc-encoding'] = compression
     if (timeout) headers['grpc-timeout'] = timeoutText(timeout)

@@ -87,7 +87,7 @@ export class GrpcSession {
     session.on('connect', () => {
       if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== 'h2') {
         this.#lose('the server did not choose HTTP/2 in the TLS handshake (ALPN)')
-      } else session.setLocalWindowSize(sessionWindow)
+      } else if (!session.destroyed) session.setLocalWindowSize(sessionWindow) // Told although it has ended meanwhile.
     })
     session.on('remoteSettings', settings => this.#onSettings(settings, options.keepalive))
     session.on('goaway', (code: number, lastStream: number, data?: Uint8Array) =>

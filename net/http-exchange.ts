@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Identity, ServerAuthenticator } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import { encodeStatusJson } from '../proto/json-answer.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
 import {
   type Admission,
@@ -17,6 +18,16 @@ import { askAuthenticator, isRefusal } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Cors } from './cors.ts'
 import { maxHeaders } from './header-limits.ts'
+
+/** What a body is written in. Answers are written in the same. */
+export interface Format {
+  /** Media type, without parameters. */
+  readonly type: string
+  encodeStatus(status: RpcStatus): Buffer
+}
+
+export const protobufFormat: Format = { type: 'application/x-protobuf', encodeStatus }
+export const jsonFormat: Format = { type: 'application/json', encodeStatus: encodeStatusJson }
 
 /** One connection and what its requests carry. */
 export interface HttpConnection<C> extends ConnectionShare {
@@ -54,7 +65,6 @@ interface ExchangeResponse extends ServerResponse {
 }
 
 const nothing = Buffer.alloc(0)
-const protobuf = 'application/x-protobuf'
 
 /** One request: read, handled, answered once. */
 export class HttpExchange<C> implements IntakeOwner {
@@ -66,6 +76,8 @@ export class HttpExchange<C> implements IntakeOwner {
   auth: Identity | undefined
   /** Told when nobody waits for the answer any more; not after an answer. */
   onCancel: (() => void) | undefined
+  /** What the body is written in. */
+  readonly format: Format
   readonly #terms: HttpTerms
   readonly #connection: HttpConnection<C>
   readonly #request: IncomingMessage
@@ -76,7 +88,8 @@ export class HttpExchange<C> implements IntakeOwner {
   #refusal: { status: number; body: RpcStatus; headers?: string[] } | undefined
   #state: 'reading' | 'handled' | 'ended' = 'reading'
 
-  constructor(terms: HttpTerms, connection: HttpConnection<C>, request: IncomingMessage) {
+  constructor(terms: HttpTerms, connection: HttpConnection<C>, request: IncomingMessage, format: Format) {
+    this.format = format
     this.#terms = terms
     this.#connection = connection
     this.#request = request
@@ -208,14 +221,14 @@ export class HttpExchange<C> implements IntakeOwner {
 
   /** Answers with an error as a google.rpc.Status. */
   fail(status: number, body: RpcStatus): void {
-    this.#answer(status, encodeStatus(body), retryAfter(body))
+    this.#answer(status, this.format.encodeStatus(body), retryAfter(body))
   }
 
   #answer(status: number, body: Buffer, more: readonly string[] | undefined): void {
     const response = this.#response
     if (!this.#end() || response === undefined || response.destroyed) return
     const { headers: always, cors, lastAnswers } = this.#terms
-    const headers = ['content-type', protobuf, 'content-length', String(body.length)]
+    const headers = ['content-type', this.format.type, 'content-length', String(body.length)]
     if (more !== undefined) headers.push(...more)
     if (always.length > 0) headers.push(...always)
     if (cors !== undefined) headers.push(...cors.answer(this.#request.headers.origin))
@@ -228,15 +241,15 @@ export class HttpExchange<C> implements IntakeOwner {
   #answerRefusal({ status, body, headers }: { status: number; body: RpcStatus; headers?: string[] }): void {
     const { socket } = this.#request
     if (this.#request.complete || this.#response?.socket !== socket) {
-      this.#answer(status, encodeStatus(body), [...(retryAfter(body) ?? []), ...(headers ?? [])])
+      this.#answer(status, this.format.encodeStatus(body), [...(retryAfter(body) ?? []), ...(headers ?? [])])
       if (!this.#request.complete) socket.destroy()
       return
     }
     if (!this.#end()) return
     // The sender is still sending. It is told at once, and the connection ends; what comes until it notices is thrown
     // away, because a reset would overtake the answer.
-    const message = encodeStatus(body)
-    const lines = [`HTTP/1.1 ${status} Refused`, 'connection: close', `content-type: ${protobuf}`]
+    const message = this.format.encodeStatus(body)
+    const lines = [`HTTP/1.1 ${status} Refused`, 'connection: close', `content-type: ${this.format.type}`]
     const more = [...(retryAfter(body) ?? []), ...(headers ?? []), 'content-length', String(message.length)]
     for (let i = 0; i < more.length; i += 2) lines.push(`${more[i]}: ${more[i + 1]}`)
     socket.write(`${lines.join('\r\n')}\r\n\r\n`)
@@ -254,7 +267,7 @@ export class HttpExchange<C> implements IntakeOwner {
     const again = statusOf[kind] === 503
     const answer = { status: statusOf[kind], body: again ? { ...body, retryDelay: memoryRetryDelay } : body }
     if (this.#state === 'handled') {
-      this.#answer(answer.status, encodeStatus(answer.body), retryAfter(answer.body))
+      this.#answer(answer.status, this.format.encodeStatus(answer.body), retryAfter(answer.body))
       this.#cancel()
       return
     }

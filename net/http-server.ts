@@ -11,7 +11,7 @@ import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
 import { Cors } from './cors.ts'
-import { type HttpConnection, HttpExchange, type HttpTerms } from './http-exchange.ts'
+import { type Format, type HttpConnection, HttpExchange, type HttpTerms } from './http-exchange.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
 import { handshakeTimeout, ServerTls } from './tls.ts'
@@ -44,7 +44,7 @@ export class HttpServer<C> {
   readonly #tls: ServerTls | undefined
   readonly #terms: HttpTerms
   readonly #fastify: FastifyInstance
-  readonly #paths = new Map<string, string>()
+  readonly #paths = new Map<string, readonly Format[]>()
   readonly #sockets = new Set<Socket>()
 
   constructor(options: HttpServerOptions<C>) {
@@ -108,29 +108,39 @@ export class HttpServer<C> {
     app.setErrorHandler((error: FastifyError, request, reply) => {
       reply.hijack()
       if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return this.#wrongType(request.raw, reply.raw)
-      this.#options.log.error({ error: error.message, path: request.url }, 'a request could not be handled')
+      // What follows the path may be a secret.
+      const [path] = request.url.split('?', 1)
+      this.#options.log.error({ error: error.message, path }, 'a request could not be handled')
       this.#say(request.raw, reply.raw, error.statusCode ?? 500, 'internal error')
     })
     return app
   }
 
-  /** Serves POST requests to `path` with bodies of `contentType`. Before `ready`. */
-  register(path: string, contentType: string, handler: HttpHandler<C>): void {
-    if (!this.#fastify.hasContentTypeParser(contentType)) {
-      this.#fastify.addContentTypeParser(contentType, (request, _payload, done) => {
-        const exchange = new HttpExchange(this.#terms, this.#connection(request.raw.socket), request.raw)
-        exchange.read(() => done(null, exchange))
-      })
-    }
-    this.#paths.set(path, contentType)
+  /** Serves POST requests to `path` with bodies in one of `formats`. Before `ready`. */
+  register(path: string, formats: readonly Format[], handler: HttpHandler<C>): void {
+    for (const format of formats) this.#parse(format)
+    this.#paths.set(path, formats)
     this.#fastify.post(path, (request, reply) => {
       reply.hijack()
       const { raw, body } = request
+      const format = body instanceof HttpExchange ? body.format : formatOf(raw, formats)
+      if (format === undefined || !formats.includes(format)) {
+        if (body instanceof HttpExchange) body.discard()
+        return this.#wrongType(raw, reply.raw)
+      }
       if (body instanceof HttpExchange) return body.handle(reply.raw, handler)
       // Fastify asks no parser when there is no body.
-      if (!(raw.headers['content-type'] ?? '').startsWith(contentType)) return this.#wrongType(raw, reply.raw)
-      const exchange = new HttpExchange(this.#terms, this.#connection(raw.socket), raw)
+      const exchange = new HttpExchange(this.#terms, this.#connection(raw.socket), raw, format)
       exchange.read(() => exchange.handle(reply.raw, handler))
+    })
+  }
+
+  /** Reads bodies of `format`, whichever path they are for. */
+  #parse(format: Format): void {
+    if (this.#fastify.hasContentTypeParser(format.type)) return
+    this.#fastify.addContentTypeParser(format.type, (request, _payload, done) => {
+      const exchange = new HttpExchange(this.#terms, this.#connection(request.raw.socket), request.raw, format)
+      exchange.read(() => done(null, exchange))
     })
   }
 
@@ -157,7 +167,8 @@ export class HttpServer<C> {
   }
 
   #wrongType(request: IncomingMessage, response: ServerResponse): void {
-    const expected = this.#paths.get((request.url ?? '').split('?', 1)[0]) ?? 'application/x-protobuf'
+    const formats = this.#paths.get((request.url ?? '').split('?', 1)[0]) ?? []
+    const expected = formats.map(({ type }) => type).join(' or ')
     const type = request.headers['content-type'] ?? 'none'
     this.#say(request, response, 415, `415 content type ${type} is not supported; send ${expected}`)
   }
@@ -222,4 +233,10 @@ export class HttpServer<C> {
     this.#server.close(() => {})
     await this.#fastify.close()
   }
+}
+
+/** Which of `formats` the request says its body is in, whatever parameters it adds. */
+function formatOf(request: IncomingMessage, formats: readonly Format[]): Format | undefined {
+  const type = (request.headers['content-type'] ?? '').split(';', 1)[0].trim().toLowerCase()
+  return formats.find(format => format.type === type)
 }

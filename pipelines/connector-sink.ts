@@ -16,11 +16,14 @@ export class ConnectorSink implements Sink {
   readonly id: string
   readonly required = true
   readonly blocks = false
+  readonly accepts = false
   readonly books: NodeBooks
   /** Pipelines that end in it. */
   readonly sources = new Set<string>()
   readonly #targets: readonly ConfiguredPipeline[]
   readonly #step: StepNode
+  readonly #derives: boolean
+  readonly #listeners: (() => void)[] = []
   #ways: readonly Way[] = []
 
   constructor(
@@ -32,6 +35,7 @@ export class ConnectorSink implements Sink {
   ) {
     const { from, to } = signals
     this.id = id
+    this.#derives = definition.derives ?? false
     this.#targets = pipelines.filter(pipeline => pipeline.signal === to && pipeline.receivers.includes(id))
     this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
     // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
@@ -40,7 +44,13 @@ export class ConnectorSink implements Sink {
       books: this.books,
       hold: definition.hold,
       journal: process.journal,
-      make: () => definition.create(config as never, { ...context, ...processorContext(this.#step, place), emits: to }),
+      make: () =>
+        definition.create(config as never, {
+          ...context,
+          ...processorContext(this.#step, place),
+          emits: to,
+          consume: batch => this.#step.consume(batch),
+        }),
       log: context.log,
       status: context.status,
     })
@@ -49,6 +59,10 @@ export class ConnectorSink implements Sink {
   /** Joins it to the pipelines behind it. */
   connect(pipelineOf: (id: string) => Pipeline): void {
     this.#ways = this.#targets.map(target => pipelineOf(target.id).entrance(this.books))
+    const opened = (): void => {
+      for (const listener of this.#listeners) listener()
+    }
+    for (const way of this.#ways) way.onOpen(opened)
     this.#step.connect({ push: batch => pushAll(this.#ways, batch) }, undefined)
   }
 
@@ -64,8 +78,9 @@ export class ConnectorSink implements Sink {
     return this.#targets.some(target => target.id === pipeline)
   }
 
+  /** What it hands on as it is needs room behind it: there may be nobody left who could send it again. */
   reserve(): boolean {
-    return true
+    return this.#derives || !this.#ways.some(way => way.closed())
   }
 
   cancel(): void {}
@@ -75,5 +90,7 @@ export class ConnectorSink implements Sink {
     done()
   }
 
-  onRoom(): void {}
+  onRoom(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
 }

@@ -16,6 +16,8 @@ export interface Sink {
   readonly required: boolean
   /** Senders wait for room instead of being refused. */
   readonly blocks: boolean
+  /** What it takes counts as accepted at once. */
+  readonly accepts: boolean
   /** Reserves room for `batch` and says whether there was any; to be followed by `take` or `cancel`. */
   reserve(batch: Batch): boolean
   cancel(batch: Batch): void
@@ -36,6 +38,7 @@ export class Destination implements Sink {
   readonly books: NodeBooks
   readonly required: boolean
   readonly blocks: boolean
+  readonly accepts: boolean
   readonly #queue: QueueConfig | undefined
   readonly #sender: Sender
   readonly #gatherer: Gatherer<Token> | undefined
@@ -53,6 +56,7 @@ export class Destination implements Sink {
     this.#queue = queue.enabled ? queue : undefined
     this.required = this.#queue?.when_full !== 'drop'
     this.blocks = this.#queue?.block_on_overflow ?? false
+    this.accepts = this.#queue !== undefined && !this.#queue.wait_for_result
     // Without a queue each sender waits for its own answer, so that senders are the bound.
     this.#sender = new Sender({ ...parts, consumers: this.#queue?.num_consumers ?? Infinity })
     this.#gatherer =
@@ -114,7 +118,7 @@ export class Destination implements Sink {
     this.books.in += batch.items
     const weight = this.#queue === undefined ? 0 : this.#weigh(batch)
     const kept = batch.compacted()
-    const acknowledged = this.#queue !== undefined && !this.#queue.wait_for_result
+    const acknowledged = this.accepts
     const claim = new Claim(weight, () => {
       this.#used -= weight
       done()

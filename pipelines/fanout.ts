@@ -21,6 +21,7 @@ export class FanOut implements Downstream {
   /** What waits for room: of senders that wait with it, or that were answered already and cannot be asked again. */
   readonly #waiting = new Fifo<Batch>()
   readonly #idleListeners = new Set<() => void>()
+  readonly #openListeners: (() => void)[] = []
   #inFlight = 0
   #stopping = false
   readonly #done = (): void => {
@@ -51,11 +52,25 @@ export class FanOut implements Downstream {
     return this.#waiting.length > 0 && !this.#waiting.peek()?.refusable
   }
 
+  /** Calls `listener` when this may no longer be closed. */
+  onOpen(listener: () => void): void {
+    this.#openListeners.push(listener)
+  }
+
   /** Items that wait for room. */
   held(): number {
     let items = 0
     for (const batch of this.#waiting) items += batch.items
     return items
+  }
+
+  /**
+   * Takes a batch of a source. While something waits that nobody can be asked for again, nothing more of that kind may come
+   * to wait: what a source makes (counts, telemetry of our own) would be without bound.
+   */
+  enter(batch: Batch): void {
+    if (this.closed && !batch.refusable) this.#lose(batch, 'queue_full')
+    else this.push(batch)
   }
 
   push(batch: Batch): void {
@@ -108,7 +123,7 @@ export class FanOut implements Downstream {
   }
 
   #refuse(batch: Batch, full: Sink | undefined): void {
-    if (!batch.refusable) return this.#lose(batch)
+    if (!batch.refusable) return this.#lose(batch, 'shutdown')
     for (const { sink, edge } of this.#branches) {
       edge.carried += batch.items
       const reason = full === undefined ? 'withdrawn' : sink === full ? 'queue_full' : 'other_destination_full'
@@ -119,13 +134,13 @@ export class FanOut implements Downstream {
     batch.refuse(new DeliveryError(full === undefined ? 'DELIVERY_WITHDRAWN' : 'DELIVERY_QUEUE_FULL', 'retry', text))
   }
 
-  /** At the end of the process: who sent it was answered already, so it is lost, and the books say so. */
-  #lose(batch: Batch): void {
+  /** There is nobody to give it back to, so it is lost, and the books say so. */
+  #lose(batch: Batch, reason: 'shutdown' | 'queue_full'): void {
     for (const { sink, edge } of this.#branches) {
       edge.carried += batch.items
       sink.books.in += batch.items
-      sink.books.lost.of('shutdown').value += batch.items
-      this.#journal.note(sink.books.name, 'lost', batch, 'shutdown', undefined)
+      sink.books.lost.of(reason).value += batch.items
+      this.#journal.note(sink.books.name, 'lost', batch, reason, undefined)
     }
     batch.drop()
   }
@@ -136,6 +151,7 @@ export class FanOut implements Downstream {
       this.#waiting.shift()
       if (batch.withdrawn) this.#refuse(batch, undefined)
       else this.#give(batch)
+      if (!this.closed) for (const listener of this.#openListeners) listener()
     }
   }
 }

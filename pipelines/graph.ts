@@ -68,6 +68,11 @@ export class Graph {
     return [...this.#receivers, ...this.#steps, ...this.#exporters, ...this.#extensions]
   }
 
+  /** How they are connected. */
+  get pipelines(): readonly ConfiguredPipeline[] {
+    return this.#configured.pipelines
+  }
+
   /** The queue of each exporter and signal. */
   exporters() {
     return this.#destinations.map(({ id, signal, destination }) => ({
@@ -287,7 +292,8 @@ async function startPart({ kind, id, status, lifecycle }: Part): Promise<void> {
     status.set('FatalError', messageOf(error))
     throw new Error(`failed to start ${kind} ${id}: ${messageOf(error)}`, { cause: error })
   }
-  status.set('OK')
+  // Unless it has something to tell of itself already.
+  if (status.state === 'Starting') status.set('OK')
 }
 
 /** A part that does not stop in time, or fails to, keeps nobody else from stopping. */

@@ -1,26 +1,27 @@
 import type { Batch } from '../core/batch.ts'
 import type { Books, EdgeBooks, NodeBooks } from '../core/books.ts'
 import type { Downstream } from '../core/component.ts'
-import { DeliveryError } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Sink } from './destination.ts'
 import { FanOut } from './fanout.ts'
+import { PipelineDoor } from './pipeline-door.ts'
 import type { StepNode } from './step-node.ts'
 
 /** The way into a pipeline; `edge` is undefined where a fan-out counts. */
 export interface Way {
   readonly edge: EdgeBooks | undefined
+  /** Whether nothing may come in now, because something stands inside that nobody can be asked for again. */
+  closed(): boolean
+  /** Calls `listener` when that may no longer be so. */
+  onOpen(listener: () => void): void
   push(batch: Batch): void
 }
 
 /** Hands a batch to several pipelines. */
 export function pushAll(ways: readonly Way[], batch: Batch): void {
   for (let i = 1; i < ways.length; i++) batch.fork()
-  for (const way of ways) {
-    if (way.edge !== undefined) way.edge.carried += batch.items
-    way.push(batch)
-  }
+  for (const way of ways) way.push(batch)
 }
 
 /** One entry of `service.pipelines`, running: processors in order, then a fan-out to all exporters. */
@@ -35,6 +36,7 @@ export class Pipeline implements Downstream {
   #fanOut: FanOut | undefined
   /** Without processors every source has a fan-out's edges of its own. */
   readonly #fanOuts: FanOut[] = []
+  readonly #doors: PipelineDoor[] = []
 
   constructor(id: string, signal: Signal, books: Books, journal: Journal) {
     this.id = id
@@ -53,6 +55,7 @@ export class Pipeline implements Downstream {
     if (last === undefined) return
     this.#fanOut = this.#makeFanOut(last.books)
     last.connect(this.#fanOut, undefined)
+    if (sinks.every(sink => sink.accepts)) last.answerFirst()
   }
 
   /** The way in for one source. */
@@ -60,19 +63,25 @@ export class Pipeline implements Downstream {
     const first = this.#steps.at(0)
     if (first === undefined) {
       const fanOut = this.#makeFanOut(source)
-      return { push: batch => fanOut.push(batch), edge: undefined }
+      return {
+        edge: undefined,
+        closed: () => fanOut.closed,
+        onOpen: listener => fanOut.onOpen(listener),
+        push: batch => fanOut.enter(batch),
+      }
     }
     const edge = this.#books.edge(source, first.books)
+    const door = new PipelineDoor(this.id, first, edge, this.#journal, {
+      closed: () => this.#fanOut?.closed === true,
+      waits: this.#sinks.some(sink => sink.blocks),
+    })
+    this.#doors.push(door)
+    this.#fanOut?.onOpen(() => door.admit())
     return {
       edge,
-      push: batch => {
-        if (this.#fanOut?.closed !== true) return first.push(batch)
-        first.books.refused.of('pipeline_closed').value += batch.items
-        this.#journal.note(first.books.name, 'refused', batch, 'pipeline_closed', undefined)
-        batch.refuse(
-          new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `pipeline ${this.id} waits for room in its queues`),
-        )
-      },
+      closed: () => this.#fanOut?.closed === true,
+      onOpen: listener => this.#fanOut?.onOpen(listener),
+      push: batch => door.push(batch),
     }
   }
 
@@ -91,6 +100,7 @@ export class Pipeline implements Downstream {
 
   /** Flushes the steps from the front to the back. */
   async stop(deadline: number): Promise<void> {
+    for (const door of this.#doors) door.stop()
     for (const step of this.#steps) await step.stop(deadline)
   }
 

@@ -20,7 +20,7 @@ const restartWaits = { min: 100, max: 30_000 }
 
 /** A request, or what is left of it, inside a step. */
 interface Inside {
-  readonly delivery: Delivery
+  delivery: Delivery
   readonly context: Context
   items: number
 }
@@ -42,6 +42,8 @@ export class StepNode implements Target {
   #subject = new Subject<Batch>()
   #subscription: Subscription | undefined
   #running = false
+  /** Senders may be answered when the step has their data; see `answerFirst`. */
+  #answersFirst = false
   #stopping = false
   #wait = restartWaits.min
   #restart: NodeJS.Timeout | undefined
@@ -68,6 +70,25 @@ export class StepNode implements Target {
   connect(next: Target, edge: EdgeBooks | undefined): void {
     this.#next = next
     this.#edge = edge
+  }
+
+  /**
+   * All that is behind it counts as accepted once it is queued, so senders need not wait while the step gathers: what it
+   * holds is in the books like what a queue holds, and is parked, not refused, where there is no room.
+   */
+  answerFirst(): void {
+    this.#answersFirst = true
+  }
+
+  /** The step keeps `batch`: where its senders need not wait for what is behind it, they are answered now. */
+  custody(batch: Batch): Batch {
+    if (!this.#answersFirst) return batch
+    const mine = batch.detached()
+    for (const { lease, delivery } of mine.shares) {
+      const inside = this.#inside.get(lease)
+      if (inside !== undefined) inside.delivery = delivery
+    }
+    return mine
   }
 
   start(): void {
@@ -110,6 +131,14 @@ export class StepNode implements Target {
     reason.value += batch.items
     this.#journal.note(this.books.name, 'dropped', batch, reason.reason, undefined)
     batch.drop()
+  }
+
+  /** Ends a batch of which other data was made. */
+  consume(batch: Batch): void {
+    this.#leave(batch)
+    this.books.consumed += batch.items
+    this.#journal.follow(this.books.name, 'consumed', batch)
+    batch.accept()
   }
 
   refuse(batch: Batch, error: DeliveryError): void {
@@ -227,6 +256,7 @@ export function processorContext(
     dropReason: reason => node.books.dropped.of(reason),
     drop: (batch, reason) => node.drop(batch, reason),
     refuse: (batch, error) => node.refuse(batch, error),
+    custody: batch => node.custody(batch),
     holds: count => {
       node.books.held = count
     },

@@ -4,6 +4,7 @@ import { type Batch, mergeBatches } from '../core/batch.ts'
 import { defineProcessor, type ProcessorContext } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
+import type { Touch } from '../core/touch.ts'
 
 const config = z
   .strictObject({
@@ -39,28 +40,25 @@ export const batch = defineProcessor({
     { title: 'Large batches, one per tenant', config: { send_batch_size: 20000, metadata_keys: ['x-tenant'] } },
   ],
 
-  touches({ metadata_keys, send_batch_max_size }) {
+  touches({ metadata_keys, send_batch_max_size }): Touch[] {
     const apart = metadata_keys.map(name => `metadata.${name.toLowerCase()}`)
-    const gathers = {
+    const touches: Touch[] = apart.map(what => ({ depth: 'request', does: 'reads', key: 'metadata_keys', what }))
+    touches.push({
       depth: 'request',
       does: 'moves',
       key: 'send_batch_size',
       what: 'requests into larger batches',
-    } as const
-    return [
-      ...apart.map(what => ({ depth: 'request', does: 'reads', key: 'metadata_keys', what }) as const),
-      { ...gathers, apart },
-      ...(send_batch_max_size > 0
-        ? ([
-            {
-              depth: 'item',
-              does: 'moves',
-              key: 'send_batch_max_size',
-              what: 'what is too much into a batch of its own',
-            },
-          ] as const)
-        : []),
-    ]
+      apart,
+    })
+    if (send_batch_max_size > 0) {
+      touches.push({
+        depth: 'item',
+        does: 'moves',
+        key: 'send_batch_max_size',
+        what: 'what is too much into the next batch',
+      })
+    }
+    return touches
   },
 
   create(settings, context) {
@@ -125,7 +123,7 @@ class Shards {
       shard = { batches: [], items: 0, timer: undefined }
       this.#shards.set(key, shard)
     }
-    shard.batches.push(arrived)
+    shard.batches.push(this.#context.custody(arrived))
     shard.items += arrived.items
     const { send_batch_size, timeout } = this.#config
     if (timeout === 0 || (send_batch_size > 0 && shard.items >= send_batch_size)) this.#flush(key, shard)

@@ -6,6 +6,10 @@
 import { type Field, type Message, messageNamed } from './schema.ts'
 import { Cursor, LENGTH, maxDepth, putVarint, varintSize, WireError } from './wire.ts'
 
+/** How many times over what is merged may be copied, and how much that may be in any case. */
+const mostCopies = 2
+const freeCopies = 65_536
+
 /** Thrown by a reader that met a singular message twice; `normalise` makes the message one that has it once. */
 export class WrittenTwice extends Error {
   override name = 'WrittenTwice'
@@ -21,18 +25,23 @@ interface Node {
 /**
  * The same message with every singular message in it written once, and of each oneof only the member that counts.
  * Fields that are not known are kept.
- * @throws WireError where the bytes cannot be walked, or nest too deep
+ * @throws WireError where the bytes cannot be walked, nest too deep, or stand in pieces at too many levels
  */
 export function normalise(message: string, body: Buffer): Buffer {
-  const node = normalised(messageNamed(message), body, 0)
+  const node = normalised(messageNamed(message), body, 0, { left: mostCopies * body.length + freeCopies })
   if (node === undefined) return body
   const out = Buffer.allocUnsafeSlow(node.size)
   write(node, out, 0)
   return out
 }
 
+/** Bytes that may still be copied. */
+interface Allowance {
+  left: number
+}
+
 /** The content of a message written anew; undefined when it may stay as it is. */
-function normalised(message: Message, body: Buffer, depth: number): Node | undefined {
+function normalised(message: Message, body: Buffer, depth: number, copies: Allowance): Node | undefined {
   if (depth > maxDepth) throw new WireError(`messages nested more than ${maxDepth} deep`)
   const fields = scan(message, body)
   let changed = fields.some(({ dropped, joined }) => dropped || joined !== undefined)
@@ -41,8 +50,8 @@ function normalised(message: Message, body: Buffer, depth: number): Node | undef
     if (dropped) continue
     let part: Buffer | Node = body.subarray(start, end)
     if (field?.type === 'message') {
-      const inner = joined === undefined ? body.subarray(content, end) : Buffer.concat(joined)
-      const rewritten = normalised(messageNamed(field.of), inner, depth + 1)
+      const inner = joined === undefined ? body.subarray(content, end) : join(joined, copies)
+      const rewritten = normalised(messageNamed(field.of), inner, depth + 1, copies)
       if (rewritten !== undefined) part = { ...rewritten, tag }
       else if (joined !== undefined) part = { size: inner.length, parts: [inner], tag }
       changed ||= rewritten !== undefined
@@ -51,6 +60,16 @@ function normalised(message: Message, body: Buffer, depth: number): Node | undef
     node.size += sizeOf(part)
   }
   return changed ? node : undefined
+}
+
+/** The pieces of a message as one. All copies live until the outermost message is written. */
+function join(pieces: readonly Buffer[], copies: Allowance): Buffer {
+  let size = 0
+  for (const { length } of pieces) size += length
+  copies.left -= size
+  // Pieces within pieces would be copied once per level.
+  if (copies.left < 0) throw new WireError('too many messages stand in pieces')
+  return Buffer.concat(pieces, size)
 }
 
 /** One field as it stands. */

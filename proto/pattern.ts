@@ -8,6 +8,8 @@ export interface Pattern {
   matches(text: string): boolean
   /** What each group matched, in order, '' for one that took no part; undefined when the text does not match. */
   extract(text: string): readonly string[] | undefined
+  /** The text with all that matches replaced by what `by` makes of it; an empty match right behind another counts not. */
+  replace(text: string, by: (match: string) => string): string
 }
 
 /** Compiles a pattern. @throws SyntaxError saying what is wrong with it */
@@ -30,7 +32,20 @@ export function compilePattern(source: string): Pattern {
         .exec(text)
         ?.slice(1)
         .map(group => group ?? ''),
+    replace: (text, by) => (expression.test(text) ? replaceAll(text, expression, by) : text),
   }
+}
+
+function replaceAll(text: string, expression: RegExp, by: (match: string) => string): string {
+  let out = ''
+  let copied = -1
+  for (const found of text.matchAll(new RegExp(expression, `${expression.flags}g`))) {
+    const [match] = found
+    if (match === '' && found.index === copied) continue
+    out += text.slice(Math.max(copied, 0), found.index) + by(match)
+    copied = found.index + match.length
+  }
+  return out + text.slice(Math.max(copied, 0))
 }
 
 /** With the `u` flag text is matched by character, as in RE2; but that flag refuses harmless escapes such as `\-`. */

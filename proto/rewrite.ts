@@ -206,7 +206,9 @@ class Rewriter {
   }
 
   #endScope(): void {
-    this.#at += this.#putLength(this.#scopeField, this.#scopeWidth)
+    // Not `this.#at += this.#putLength(...)`, which would take `#at` from before the output was moved.
+    const shift = this.#putLength(this.#scopeField, this.#scopeWidth)
+    this.#at += shift
   }
 
   #endGroup(): Group {

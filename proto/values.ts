@@ -290,7 +290,7 @@ export function withValue(bytes: Uint8Array, from: number, to: number, tag: numb
   return encodeField(tag, Buffer.concat(parts))
 }
 
-/** A value as the Collector writes it where text is wanted: lists and maps as JSON, bytes as base64. */
+/** A value as the Collector writes it where text is wanted: lists and maps as JSON with its keys sorted, bytes as base64. */
 export function valueText(value: Value): string {
   if (value === null) return ''
   if (typeof value === 'string') return value
@@ -304,12 +304,20 @@ const numberText = (n: number): string => (Object.is(n, -0) ? '-0' : String(n))
 
 function json(value: Value): string {
   if (value === null) return 'null'
-  if (typeof value === 'string') return JSON.stringify(value)
-  if (value instanceof Uint8Array) return JSON.stringify(valueText(value))
+  if (typeof value === 'string') return jsonText(value)
+  if (value instanceof Uint8Array) return jsonText(valueText(value))
   if (Array.isArray(value)) return `[${value.map(json).join(',')}]`
   if (value instanceof Map) {
-    return `{${[...value].map(([key, item]) => `${JSON.stringify(key)}:${json(item)}`).join(',')}}`
+    const entries = [...value].toSorted(([a], [b]) => (a < b ? -1 : 1))
+    return `{${entries.map(([key, item]) => `${jsonText(key)}:${json(item)}`).join(',')}}`
   }
   if (typeof value === 'number' && !Number.isFinite(value)) return JSON.stringify(String(value))
   return valueText(value)
 }
+
+/** A text in JSON, escaped as Go does it: also what could end a script in HTML. */
+const jsonText = (text: string): string =>
+  JSON.stringify(text).replaceAll(
+    /[<>&\u2028\u2029]/g,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )

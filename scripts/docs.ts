@@ -1,8 +1,11 @@
 /** `npm run docs`: writes the pages that are made from tables in the code. A test compares them with what is there. */
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { components } from '../components.ts'
+import { fileSchema } from '../config/schema.ts'
 import { codes } from '../core/errors.ts'
 import { ownFamilies } from '../telemetry/families.ts'
+import { componentPage, componentsPage, pathOf } from './component-pages.ts'
 
 const made = (from: string) => `<!-- Made from ${from} by \`npm run docs\`; do not edit. -->\n`
 
@@ -35,8 +38,8 @@ and \`level: none\` turns the page off.
 
 Items are spans, log records and data points. The \`otelcol_*\` names are those of the OpenTelemetry Collector, so that its
 dashboards go on working. The \`kymo_*\` names are the books: at every component, in + created + recovered = out +
-delivered + dropped + rejected + dead_lettered + lost + returned + held. \`kymo_books_unbalanced\` says how many of these
-equations do not hold.
+consumed + delivered + dropped + rejected + dead_lettered + lost + returned + held. \`kymo_books_unbalanced\` says how
+many of these equations do not hold.
 
 Where an item went, and why:
 
@@ -54,8 +57,16 @@ ${rows.join('\n')}
 export const pages: ReadonlyMap<string, string> = new Map([
   ['docs/errors.md', errorsPage()],
   ['docs/metrics.md', metricsPage()],
+  ['docs/config.schema.json', `${JSON.stringify(fileSchema(components), null, 2)}\n`],
+  ['docs/components/README.md', componentsPage(components)],
+  ...components.map(one => [pathOf(one), componentPage(one)] as const),
 ])
 
 if (import.meta.main) {
-  for (const [path, text] of pages) writeFileSync(join(import.meta.dirname, '..', path), text)
+  const root = join(import.meta.dirname, '..')
+  for (const path of globSync('docs/components/**/*.md', { cwd: root })) if (!pages.has(path)) rmSync(join(root, path))
+  for (const [path, text] of pages) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
 }

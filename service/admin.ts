@@ -2,8 +2,12 @@
 import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { fastify, type FastifyInstance } from 'fastify'
+import { maxHeaderBytes } from '../net/header-limits.ts'
 import { type Binding, ListenError, type Listeners } from '../net/listeners.ts'
+import { hostCheck } from '../net/local-host.ts'
 import type { MetricsPage } from '../telemetry/metrics.ts'
+import type { Route } from './api.ts'
+import { QueryError, type RawQuery } from './query.ts'
 
 /** What the admin server shows. */
 export interface AdminPages {
@@ -12,6 +16,8 @@ export interface AdminPages {
   /** Whether data is taken; and why not. */
   ready(): { ready: boolean; phase: string }
   status(): object
+  /** Pages with questions in them. */
+  readonly routes?: readonly Route[]
 }
 
 /** A running admin server. */
@@ -30,10 +36,17 @@ export async function startAdmin(endpoint: string, pages: AdminPages, listeners:
   const app = fastify({
     // The port is one of the process's listeners; this server is only handed connections.
     serverFactory: handler => {
-      const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, handler)
+      const settings = { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: maxHeaderBytes }
+      const server = createServer(settings, handler)
       servers.push(server)
       return server
     },
+  })
+  const refuse = hostCheck(endpoint)
+  app.addHook('onRequest', (request, reply, done) => {
+    const refusal = refuse(request.headers)
+    if (refusal === undefined) done()
+    else reply.code(403).send({ error: refusal })
   })
   addPages(app, pages)
   await app.ready()
@@ -65,7 +78,7 @@ async function listen(endpoint: string, listeners: Listeners, accept: (socket: S
   }
 }
 
-function addPages(app: FastifyInstance, { metrics, ready, status }: AdminPages): void {
+function addPages(app: FastifyInstance, { metrics, ready, status, routes = [] }: AdminPages): void {
   if (metrics !== undefined) {
     app.get('/metrics', async (_, reply) => {
       const { contentType, text } = await metrics()
@@ -78,12 +91,31 @@ function addPages(app: FastifyInstance, { metrics, ready, status }: AdminPages):
     return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready', phase })
   })
   app.get('/status', () => status())
-  const paths = [...(metrics === undefined ? [] : ['/metrics']), '/health/live', '/health/ready', '/status']
+  for (const route of routes) addRoute(app, route)
+  const paths = [
+    ...(metrics === undefined ? [] : ['/metrics']),
+    '/health/live',
+    '/health/ready',
+    '/status',
+    ...routes.map(({ path }) => path),
+  ]
   app.get('/', () => ({ kymo: 'admin server', pages: paths }))
   app.setNotFoundHandler((request, reply) => {
     if (request.method !== 'GET') {
       return reply.code(405).header('allow', 'GET').send({ error: 'this server only answers GET' })
     }
     return reply.code(404).send({ error: `no page ${request.url}`, pages: paths })
+  })
+}
+
+function addRoute(app: FastifyInstance, { path, answer }: Route): void {
+  app.get<{ Params: { '*'?: string }; Querystring: RawQuery }>(path, ({ params, query }, reply) => {
+    try {
+      return reply.send(answer(params['*'] ?? '', query))
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error
+      const { code, message, hint } = error
+      return reply.code(code).send({ error: message, ...(hint === undefined ? {} : { hint }) })
+    }
   })
 }

@@ -19,7 +19,10 @@ export function tuneCollector(): void {
   setFlagsFromString('--heap-growing-percent=200')
 }
 
-/** What is known before anything runs. `windows` is what peers may send unasked until listeners know better. */
+/** What is set aside for what peers send unasked, however few they are. */
+export const leastWindows = 16 * mebibyte
+
+/** What is known before anything runs. */
 export function surveyMemory(): MemoryFacts {
   const physical = totalmem()
   const limit = process.constrainedMemory()
@@ -29,7 +32,7 @@ export function surveyMemory(): MemoryFacts {
     container: limit > 0 && limit < physical ? limit : undefined,
     baseline: process.memoryUsage.rss(),
     young: youngGeneration([...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')]),
-    windows: 16 * mebibyte,
+    windows: leastWindows,
   }
 }
 
@@ -47,9 +50,12 @@ export interface MemorySenses {
   rss(): number
   /** Collects garbage at once. */
   collect(): void
+  /** Bytes that peers may have sent unasked; undefined where nobody knows. */
+  windows(): number | undefined
 }
 
 const senses: MemorySenses = {
+  windows: () => undefined,
   rss: () => process.memoryUsage.rss(),
   collect() {
     setFlagsFromString('--expose-gc')
@@ -76,11 +82,11 @@ export class MemoryWatch {
   #collected = -Infinity
   #told = false
 
-  constructor(plan: MemoryPlan, budget: Budget, log: Logger, given: MemorySenses = senses) {
+  constructor(plan: MemoryPlan, budget: Budget, log: Logger, given: Partial<MemorySenses> = {}) {
     this.#plan = plan
     this.#budget = budget
     this.#log = log
-    this.#senses = given
+    this.#senses = { ...senses, ...given }
   }
 
   start(interval = 1000): void {
@@ -107,6 +113,8 @@ export class MemoryWatch {
 
   /** Looks once. */
   check(now = performance.now()): void {
+    const windows = this.#senses.windows()
+    if (windows !== undefined && windows !== this.#plan.facts.windows) this.#plan.measured({ windows })
     const { hard, soft } = this.#plan
     const budget = this.#budget
     const rss = this.#senses.rss()

@@ -2,19 +2,28 @@
 import { Books } from '../core/books.ts'
 import { Budget } from '../core/budget.ts'
 import type { Kind } from '../core/component.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
+import { type Health, healthKey } from '../core/health.ts'
 import { Host } from '../core/host.ts'
 import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
-import type { Signal } from '../proto/signals.ts'
 import type { State, Status } from '../core/status.ts'
-import { budgetKey } from '../net/admission.ts'
+import { budgetKey, readAhead } from '../net/admission.ts'
 import { Listeners, listenersKey } from '../net/listeners.ts'
 import { ownFamilies } from '../telemetry/families.ts'
+import type { MetricSources, QueueFigures } from '../telemetry/family.ts'
 import { createMetricsPage } from '../telemetry/metrics.ts'
+import { encodeMetric } from '../telemetry/otlp-write.ts'
+import { SelfReport, selfReportKey } from '../telemetry/self-report.ts'
+import { BatchTracer, type Sampling } from '../telemetry/tracer.ts'
 import { type Admin, startAdmin } from './admin.ts'
+import { apiRoutes } from './api.ts'
 import { ProcessMeter } from './figures.ts'
-import { MemoryWatch, surveyMemory } from './memory.ts'
+import { leastWindows, MemoryWatch, surveyMemory } from './memory.ts'
+import { type OwnExport, OwnExports } from './own-exports.ts'
+import { quietComponents } from './quiet.ts'
+import { Rates } from './rates.ts'
 import { type ComponentView, statusDocument } from './status.ts'
 
 /** What a graph is given by the service. */
@@ -29,16 +38,10 @@ export interface GraphSurroundings {
 /** What the service needs of a graph. */
 export interface RunningGraph {
   readonly components: readonly (ComponentView & { readonly kind: Kind })[]
+  readonly pipelines?: readonly ConfiguredPipeline[]
   start(): Promise<void>
   stop(deadline: number): Promise<{ lost: number }>
-  exporters(): readonly {
-    readonly id: string
-    readonly signal: Signal
-    readonly queueSize: number
-    readonly queueCapacity: number
-    readonly inFlight: number
-    readonly lastSuccess?: number
-  }[]
+  exporters(): readonly QueueFigures[]
 }
 
 /** What one service is made of. */
@@ -52,6 +55,12 @@ export interface ServicePlan {
     readonly endpoint: string
     /** Whether `/metrics` is served. */
     readonly metrics: boolean
+  }
+  /** What is told about the process itself, besides the pages; without it nothing is. */
+  readonly own?: {
+    readonly report: SelfReport
+    readonly exports: readonly OwnExport[]
+    readonly sampling: Sampling
   }
 }
 
@@ -69,6 +78,9 @@ export class Service {
   readonly #listeners = new Listeners()
   readonly #meter = new ProcessMeter()
   readonly #watch: MemoryWatch
+  readonly #rates: Rates
+  readonly #report: SelfReport
+  readonly #exports: OwnExports
   readonly #created = Date.now()
   #graph: RunningGraph | undefined
   #admin: Admin | undefined
@@ -79,7 +91,13 @@ export class Service {
     this.#plan = plan
     this.#log = plan.log.child('service')
     this.memory = new MemoryPlan(this.budget, surveyMemory())
-    this.#watch = new MemoryWatch(this.memory, this.budget, this.#log)
+    this.#watch = new MemoryWatch(this.memory, this.budget, this.#log, { windows: () => this.#windows() })
+    this.#rates = new Rates(this.books)
+    const { report = new SelfReport({}, plan.version), exports = [], sampling } = plan.own ?? {}
+    this.#report = report
+    this.#exports = new OwnExports(exports, report, plan.log)
+    if (sampling !== undefined && sampling.ratio > 0) this.journal.tracer = new BatchTracer(report, sampling)
+    if (plan.admin.metrics) report.metrics = () => this.#metricItems()
   }
 
   get phase(): Phase {
@@ -106,7 +124,10 @@ export class Service {
         .provide(budgetKey, this.budget)
         .provide(memoryPlanKey, this.memory)
         .provide(listenersKey, this.#listeners)
+        .provide(healthKey, this.#health())
+        .provide(selfReportKey, this.#report)
       const { log } = this.#plan
+      this.#exports.start()
       this.#graph = this.#plan.graph({
         host,
         log,
@@ -114,12 +135,14 @@ export class Service {
         journal: this.journal,
         onStatus: (component, status, from) => this.#statusChanged(component, status, from),
       })
+      this.#report.quiet = quietComponents(this.#graph)
       await this.#graph.start()
     } catch (error) {
       await this.stop(1000)
       throw error
     }
     this.#watch.start()
+    this.#rates.start()
     this.#phase = 'running'
     this.#announce()
   }
@@ -129,11 +152,25 @@ export class Service {
     this.#phase = 'stopping'
     const { lost } = (await this.#graph?.stop(deadline)) ?? { lost: 0 }
     this.#watch.stop()
+    this.#rates.stop()
     if (lost > 0) this.#log.error({ items: lost, by: this.#losses() }, 'stopped; not all could be delivered')
+    await this.#exports.stop(deadline)
     await this.#admin?.close()
     await this.#listeners.close()
     this.#phase = 'stopped'
     return { lost }
+  }
+
+  /** What extensions are told. */
+  #health(): Health {
+    return {
+      version: this.#plan.version,
+      started: this.#created,
+      phase: () => this.#phase,
+      ready: () => this.#phase === 'running',
+      components: () => this.#graph?.components ?? [],
+      pipelines: () => this.#graph?.pipelines ?? [],
+    }
   }
 
   /** The status document. */
@@ -152,22 +189,47 @@ export class Service {
     })
   }
 
-  #startAdmin(): Promise<Admin> {
-    const { admin, version } = this.#plan
-    const metrics = createMetricsPage(ownFamilies, {
+  #metricSources(): MetricSources {
+    return {
       books: this.books,
       budget: this.budget,
       memory: this.memory,
-      version,
+      version: this.#plan.version,
       process: () => this.#meter.read(),
       exporters: () => this.#graph?.exporters() ?? [],
       components: () => this.#graph?.components ?? [],
       faults: () => this.#faults,
-    })
+      journal: this.journal,
+      connections: () => this.#listeners.connections,
+      untold: this.#report.dropped,
+    }
+  }
+
+  #metricItems(): readonly Buffer[] {
+    const sources = this.#metricSources()
+    const times = { start: this.#created, now: Date.now() }
+    return ownFamilies.flatMap(family => encodeMetric(family, sources, times) ?? [])
+  }
+
+  /** What peers may have sent unasked: of each connection no more waits than one read of it. */
+  #windows(): number {
+    return Math.max(leastWindows, this.#listeners.connections * readAhead)
+  }
+
+  #startAdmin(): Promise<Admin> {
+    const { admin } = this.#plan
+    const metrics = createMetricsPage(ownFamilies, this.#metricSources())
     const pages = {
       metrics: admin.metrics ? metrics : undefined,
       ready: () => ({ ready: this.#phase === 'running', phase: this.#phase }),
       status: () => this.status(),
+      routes: apiRoutes({
+        journal: this.journal,
+        books: this.books,
+        rates: this.#rates,
+        components: () => this.#graph?.components ?? [],
+        exporters: () => this.#graph?.exporters() ?? [],
+      }),
     }
     return startAdmin(admin.endpoint, pages, this.#listeners)
   }

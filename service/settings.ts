@@ -1,6 +1,11 @@
 /** From `service.telemetry` and the environment to what the process is told about itself. */
+import { randomUUID } from 'node:crypto'
+import type { Writable } from '../proto/values.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
 import { type LogSettings, parseLogLevels } from '../telemetry/logger.ts'
+import type { Attributes } from '../telemetry/otlp-write.ts'
+import type { Sampling } from '../telemetry/tracer.ts'
+import type { OwnExport } from './own-exports.ts'
 
 /** What follows from `service.telemetry`. */
 export interface OwnTelemetry {
@@ -12,6 +17,12 @@ export interface OwnTelemetry {
     readonly endpoint: string
     readonly metrics: boolean
   }
+  /** What it says of this process. */
+  readonly resource: Attributes
+  /** Where it is sent. */
+  readonly exports: readonly OwnExport[]
+  /** How many batches are traced, if somebody takes the spans. */
+  readonly sampling: Sampling
   /** What was asked for and is not done. */
   readonly warnings: readonly string[]
 }
@@ -20,7 +31,8 @@ export interface OwnTelemetry {
  * Reads the settings; `KYMO_LOG` wins over the configuration.
  * @throws Error when `KYMO_LOG` is no list of levels
  */
-export function ownTelemetry({ logs, metrics }: TelemetryConfig, env: NodeJS.ProcessEnv): OwnTelemetry {
+export function ownTelemetry(config: TelemetryConfig, env: NodeJS.ProcessEnv, version: string): OwnTelemetry {
+  const { logs, metrics } = config
   const warnings: string[] = []
   const asked = logLevelsOf(env['KYMO_LOG'] ?? '')
   const [logPath = 'stderr', ...more] = logs.output_paths
@@ -34,6 +46,9 @@ export function ownTelemetry({ logs, metrics }: TelemetryConfig, env: NodeJS.Pro
       sampling: logs.sampling.enabled ? logs.sampling : undefined,
     },
     logPath,
+    resource: resourceOf(config, version),
+    exports: exportsOf(config),
+    sampling: samplingOf(config),
     admin: { endpoint: adminEndpoint(metrics, warnings), metrics: metrics.level !== 'none' },
     warnings,
   }
@@ -52,11 +67,66 @@ function adminEndpoint({ address, readers }: TelemetryConfig['metrics'], warning
     const found = pull?.exporter.prometheus ?? pull?.exporter['prometheus/development']
     return found === undefined ? [] : [found]
   })
-  if (readers.some(({ periodic }) => periodic !== undefined)) {
-    warnings.push('this build does not send its own metrics; it serves them: periodic `readers` are left out')
-  }
   if (address) return address.startsWith(':') ? `0.0.0.0${address}` : address
   const [{ host, port } = { host: 'localhost', port: 8888 }, ...others] = pulls
   if (others.length > 0) warnings.push('metrics are served on one address: the first pull reader of `readers`')
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** Without a sampler: enough to see where time goes, at a cost that nobody feels. */
+const usual: Sampling = { ratio: 0.01, perSecond: 50 }
+/** Where a sampler is given, it is followed, up to what is a flood. */
+const mostPerSecond = 1000
+
+function samplingOf({ traces }: TelemetryConfig): Sampling {
+  if (traces.level === 'none') return { ratio: 0, perSecond: 0 }
+  const { sampler: ratio } = traces
+  return ratio === undefined || ratio === null ? usual : { ratio, perSecond: mostPerSecond }
+}
+
+/** How many items of metrics wait: none, they are read when they are sent. */
+const unused = { most: 0, room: 0 }
+
+function exportsOf({ metrics, traces, logs }: TelemetryConfig): OwnExport[] {
+  const readers = metrics.level === 'none' ? [] : metrics.readers
+  const ofMetrics = readers.flatMap(({ periodic }): OwnExport[] => {
+    if (periodic === undefined) return []
+    const { interval, timeout, exporter: destination } = periodic
+    return [{ signal: 'metrics', destination, interval, timeout, ...unused }]
+  })
+  const gathered = (signal: 'traces' | 'logs', processors: typeof logs.processors): OwnExport[] =>
+    processors.map(one => ({
+      signal,
+      destination: one.exporter,
+      interval: one.schedule_delay,
+      timeout: one.export_timeout,
+      most: one.max_export_batch_size,
+      room: Math.max(one.max_queue_size, one.max_export_batch_size),
+    }))
+  const spans = traces.level === 'none' ? [] : gathered('traces', traces.processors)
+  return [...ofMetrics, ...spans, ...gathered('logs', logs.processors)]
+}
+
+/** Keys of the section that are no attributes. */
+const sectionKeys = new Set(['attributes', 'attributes_list', 'schema_url', 'detection/development'])
+
+function resourceOf({ resource }: TelemetryConfig, version: string): Attributes {
+  const listed = (resource.attributes ?? []).map(({ name, value }) => [name, value] as const)
+  const flat = Object.entries(resource).filter(([name]) => !sectionKeys.has(name))
+  const given: Record<string, unknown> = Object.fromEntries([...flat, ...listed])
+  const all: Record<string, unknown> = {
+    'service.name': 'kymo',
+    'service.version': version,
+    'service.instance.id': randomUUID(),
+    ...given,
+  }
+  const attributes: Record<string, Writable> = {}
+  for (const [name, value] of Object.entries(all)) if (isWritable(value)) attributes[name] = value
+  return attributes
+}
+
+/** Null leaves a default out. */
+function isWritable(value: unknown): value is string | number | boolean | string[] {
+  if (Array.isArray(value)) return value.every(item => typeof item === 'string')
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 }

@@ -24,7 +24,7 @@ export interface StatusSources {
   readonly budget: Budget
   readonly plan: MemoryPlan
   readonly components: readonly ComponentView[]
-  readonly queues: readonly (QueueFigures & { readonly lastSuccess?: number })[]
+  readonly queues: readonly QueueFigures[]
   readonly books: Books
   readonly faults: number
 }
@@ -80,7 +80,8 @@ export function statusDocument(sources: StatusSources): object {
   }
 }
 
-function account(node: NodeBooks): object {
+/** The account of one node: where its items went. */
+export function account(node: NodeBooks) {
   const { kind, id, pipeline, signal } = node.name
   return {
     kind,
@@ -91,6 +92,7 @@ function account(node: NodeBooks): object {
     created: node.created,
     recovered: node.recovered,
     out: node.out,
+    consumed: node.consumed,
     delivered: node.delivered,
     held: node.held(),
     dropped: byReason(node.dropped),
@@ -106,11 +108,13 @@ function account(node: NodeBooks): object {
   }
 }
 
-function byReason(reasons: Reasons): Record<string, number> {
+/** What was counted, by reason. */
+export function byReason(reasons: Reasons): Record<string, number> {
   return Object.fromEntries([...reasons.all()].filter(({ value }) => value > 0).map(c => [c.reason, c.value]))
 }
 
-function time(milliseconds: number | undefined): string | null {
+/** A time as it is told, of milliseconds since the epoch. */
+export function time(milliseconds: number | undefined): string | null {
   return milliseconds === undefined ? null : new Date(milliseconds).toISOString()
 }
 

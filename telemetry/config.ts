@@ -1,6 +1,7 @@
 /** `service.telemetry`: what Kymo tells of itself. Keys and defaults are the Collector's. */
 import * as z from 'zod'
 import { duration, int, texts } from '../core/fields.ts'
+import { ownExporter, ownProcessor, ownSampler } from './destination-config.ts'
 
 /** The Collector takes levels in any case. */
 const lowerCase = z.string().transform(text => text.toLowerCase())
@@ -30,7 +31,7 @@ const logs = z.strictObject({
   disable_stacktrace: z.boolean().default(false).describe('Leaves stack traces out.'),
   disable_zap_resource: z.boolean().default(false).describe("Accepted as the Collector's; without effect."),
   initial_fields: z.record(z.string(), z.unknown()).default({}).describe('Fields added to every line.'),
-  processors: z.array(z.unknown()).default([]).describe("Accepted as the Collector's; without effect yet."),
+  processors: z.array(ownProcessor(1000)).default([]).describe('Where logs are sent besides.'),
 })
 
 const prometheus = z.strictObject({
@@ -53,10 +54,12 @@ const reader = z
       .optional()
       .describe('Served to whoever scrapes it.'),
     periodic: z
-      .looseObject({
-        interval: int(0).default(60_000).describe('In milliseconds.'),
+      .strictObject({
+        interval: int(1).default(60_000).describe('In milliseconds.'),
         timeout: int(0).default(30_000).describe('In milliseconds.'),
-        exporter: z.looseObject({}),
+        exporter: ownExporter,
+        producers: z.array(z.unknown()).nullish(),
+        cardinality_limits: z.looseObject({}).nullish(),
       })
       .optional()
       .describe('Sent at intervals.'),
@@ -96,8 +99,10 @@ export const telemetryConfig = z.strictObject({
     .strictObject({
       level: lowerCase.pipe(z.enum(['none', 'basic', 'normal', 'detailed'])).prefault('basic'),
       propagators: texts().default([]).describe('How trace context travels: `tracecontext`, `b3`.'),
-      processors: z.array(z.unknown()).default([]),
-      sampler: z.looseObject({}).nullish(),
+      processors: z.array(ownProcessor(5000)).default([]).describe('Where spans are sent.'),
+      sampler: ownSampler
+        .nullish()
+        .describe('How many batches are traced; without it one in a hundred, 50 a second at most.'),
     })
     .prefault({})
     .describe("Kymo's own traces."),

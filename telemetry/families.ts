@@ -149,6 +149,7 @@ const directions: readonly [name: string, value: (node: NodeBooks) => number][] 
   ['created', node => node.created],
   ['recovered', node => node.recovered],
   ['out', node => node.out],
+  ['consumed', node => node.consumed],
   ['delivered', node => node.delivered],
 ]
 const directionsWithReason: readonly [name: string, reasons: (node: NodeBooks) => Reasons][] = [
@@ -187,7 +188,7 @@ function perNode(read: (node: NodeBooks) => number, kinds?: readonly string[]): 
 const booksFamilies: readonly OwnFamily[] = [
   counter(
     'kymo_component_items_total',
-    'Items (spans, log records, data points) by where they went: in, created, recovered, out, delivered, dropped (by a rule), rejected (for good), dead_lettered, lost (given up), returned (to the sender), refused (at the door, never in).',
+    'Items (spans, log records, data points) by where they went: in, created, recovered, out, consumed (other data was made of them), delivered, dropped (by a rule), rejected (for good), dead_lettered, lost (given up), returned (to the sender), refused (at the door, never in).',
     [...nodeLabels, 'direction', 'reason'],
     itemsByDirection,
   ),
@@ -315,6 +316,12 @@ const processFamilies: readonly OwnFamily[] = [
   one('kymo_connections', 'Connections that are open to the ports of this process.', s => s.connections()),
   total('kymo_journal_batches_total', 'Requests that the journal began to write about.', s => s.journal.begun),
   one('kymo_journal_batches_kept', 'Requests that can be found in the journal now.', s => s.journal.kept),
+  counter(
+    'kymo_own_telemetry_dropped_total',
+    'Spans and log records about Kymo itself that nobody took in time.',
+    ['signal'],
+    s => Object.entries(s.untold).map(([signal, value]) => ({ labels: { signal }, value })),
+  ),
   one('kymo_memory_pool_idle_bytes', 'Memory for request bodies that waits to be used again.', s => s.budget.pool.idle),
   one('kymo_memory_budget_limit_bytes', 'Memory that data in flight may take.', s => s.budget.limit),
   one('kymo_memory_budget_used_bytes', 'Memory that data in flight takes.', s => s.budget.used),

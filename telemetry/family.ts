@@ -39,6 +39,8 @@ export interface MetricSources {
   readonly budget: Budget
   readonly memory: { readonly hard: number; readonly soft: number }
   readonly journal: { readonly begun: number; readonly kept: number }
+  /** Own telemetry that nobody took in time. */
+  readonly untold: Readonly<Record<Signal, number>>
   /** Accepted connections that are open. */
   connections(): number
   readonly version: string

@@ -98,8 +98,13 @@ export function openSink(path = 'stderr'): LogSink {
   }
 }
 
+/** Hears of every line that is written, too. */
+export interface LogTap {
+  line(level: LogLevel, module: string, fields: LogFields, message: string): void
+}
+
 /** A logger that writes to `sink` what `settings` ask for. */
-export function createLogger(settings: LogSettings, sink: LogSink): Logger {
+export function createLogger(settings: LogSettings, sink: LogSink, tap?: LogTap): Logger {
   const { encoding, fields = {} } = settings
   const destination = encoding === 'json' ? sink : { write: (line: string) => sink.write(toConsole(line)) }
   const root = pino(
@@ -112,21 +117,30 @@ export function createLogger(settings: LogSettings, sink: LogSink): Logger {
     },
     destination,
   )
-  return new ModuleLogger(root, '', settings, settings.sampling && new Sampler(settings.sampling))
+  const sampler = settings.sampling && new Sampler(settings.sampling)
+  return new ModuleLogger(root, '', fields, { settings, sampler, tap })
+}
+
+/** What all modules share. */
+interface Shared {
+  readonly settings: LogSettings
+  readonly sampler: Sampler | undefined
+  readonly tap: LogTap | undefined
 }
 
 /** The logger of one module. */
 class ModuleLogger implements Logger {
   readonly #pino: pino.Logger
   readonly #module: string
-  readonly #settings: LogSettings
-  readonly #sampler: Sampler | undefined
+  /** On every line of this module. */
+  readonly #fields: LogFields
+  readonly #shared: Shared
 
-  constructor(logger: pino.Logger, module: string, settings: LogSettings, sampler: Sampler | undefined) {
+  constructor(logger: pino.Logger, module: string, fields: LogFields, shared: Shared) {
     this.#pino = logger
     this.#module = module
-    this.#settings = settings
-    this.#sampler = sampler
+    this.#fields = fields
+    this.#shared = shared
   }
 
   error(fields: LogFields, message: string): void {
@@ -147,19 +161,21 @@ class ModuleLogger implements Logger {
 
   child(module: string, fields: LogFields = {}): Logger {
     const path = this.#module === '' ? module : `${this.#module}.${module}`
-    const { modules } = this.#settings
+    const { modules } = this.#shared.settings
     // A component's logger is found by its place, its id, or its type.
     const names = [path, module, module.split('/')[0]]
     const name = names.find(name => Object.hasOwn(modules, name))
     const level = name === undefined ? this.#pino.level : modules[name]
     const logger = this.#pino.child(fields, { level }).child({ module: path })
-    return new ModuleLogger(logger, path, this.#settings, this.#sampler)
+    return new ModuleLogger(logger, path, { ...this.#fields, ...fields }, this.#shared)
   }
 
   #write(level: LogLevel, fields: LogFields, message: string): void {
     if (!this.#pino.isLevelEnabled(level)) return
-    if (this.#sampler !== undefined && !this.#sampler.passes(`${level} ${this.#module} ${message}`)) return
+    const { sampler, tap } = this.#shared
+    if (sampler !== undefined && !sampler.passes(`${level} ${this.#module} ${message}`)) return
     this.#pino[level](fields, message)
+    tap?.line(level, this.#module, { ...this.#fields, ...fields }, message)
   }
 }
 

@@ -53,7 +53,7 @@ const send = {
 const books = (): NodeBooks =>
   kymo.books.nodes.find(({ name }) => name.kind === 'exporter' && name.signal === 'traces')!
 const ten = tracesRequest([{ namespace: 'shop', spans: names('s', 10) }])
-const spansOf = (request: Received) => request.items.map(one => one.item['name'])
+const spansOf = (request: Received) => request.items.map(one => String(one.item['name']))
 const arrived = () => sink.received.flatMap(spansOf)
 
 describe.each<Transport>(['grpc', 'http'])('a destination over %s', transport => {

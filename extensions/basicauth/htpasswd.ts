@@ -46,6 +46,7 @@ function verifierOf(hashed: string, tables: () => BcryptTables): Verify | string
   if (magic !== '') return password => sameText(md5Crypt(password, salt, magic), digest)
   const blowfish = /^\$2[abxy]\$(\d\d)\$([./A-Za-z0-9]{22})([./A-Za-z0-9]{31})$/.exec(hashed)
   if (blowfish !== null) return bcryptVerifier(Number(blowfish[1]), blowfish[2], blowfish[3], tables)
+  if (/^\$(?:apr1|1|2[abxy])\$/.test(hashed)) return 'its hash is cut off, or longer than it should be'
   if (hashed.startsWith('{SHA}')) return shaVerifier(hashed.slice(5), false)
   if (hashed.startsWith('{SSHA}')) return shaVerifier(hashed.slice(6), true)
   const scheme = /^(?:\$[^$]*\$?|\{[^}]*\})/.exec(hashed)?.[0]

@@ -2,9 +2,10 @@
 import type { Context } from '../../core/batch.ts'
 import type { Outcome } from '../../core/delivery.ts'
 import type { GrpcHandler, IncomingCall } from '../../net/grpc-server-call.ts'
-import type { HttpExchange } from '../../net/http-exchange.ts'
+import { type HttpExchange, jsonFormat } from '../../net/http-exchange.ts'
 import type { HttpHandler } from '../../net/http-server.ts'
-import { encodeResponse } from '../../proto/response.ts'
+import { encodeResponseJson } from '../../proto/json-answer.ts'
+import { encodeResponse, type PartialSuccess } from '../../proto/response.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { GrpcCode, type RpcStatus } from '../../proto/status.ts'
 import { WireError } from '../../proto/wire.ts'
@@ -13,6 +14,8 @@ import type { Door } from './door.ts'
 /** Milliseconds a refused sender is asked to wait when nothing better is known. */
 const defaultDelay = 1000
 const empty = Buffer.alloc(0)
+/** What a request for which there is no memory hears. */
+const noRoom = { kind: 'memory', message: 'the memory budget is used up; retry later' } as const
 
 /** Serves the Export method of `signal`. */
 export function grpcHandler(door: Door, signal: Signal, metadata: boolean): GrpcHandler<Context> {
@@ -34,15 +37,25 @@ export function httpHandler(door: Door, signal: Signal, metadata: boolean): Http
   return exchange => {
     try {
       const context = contextOf(exchange, metadata)
-      const { body, charge } = exchange
-      if (!door.enter(signal, body, charge, context, exchange, outcome => answerHttp(exchange, outcome))) {
-        exchange.reply(empty)
-      }
+      const request = bodyOf(exchange, door, signal)
+      if (request === undefined) return exchange.refused(noRoom)
+      const { body, charge } = request
+      const answer = (outcome: Outcome): void => answerHttp(exchange, signal, outcome)
+      if (!door.enter(signal, body, charge, context, exchange, answer)) exchange.reply(responseOf(exchange, signal))
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       exchange.fail(400, { code: GrpcCode.INVALID_ARGUMENT, message: error.message })
     }
   }
+}
+
+/** The request in protobuf; undefined when there is no room to read it. */
+function bodyOf(exchange: HttpExchange<Context>, door: Door, signal: Signal) {
+  if (exchange.format !== jsonFormat) return exchange
+  const { body, charge } = exchange
+  // Nobody needs the text again; the exchange would keep it until it is answered.
+  exchange.body = empty
+  return door.fromJson(signal, body, charge)
 }
 
 function contextOf(request: IncomingCall<Context> | HttpExchange<Context>, metadata: boolean): Context {
@@ -53,20 +66,35 @@ function contextOf(request: IncomingCall<Context> | HttpExchange<Context>, metad
 
 function answerGrpc(call: IncomingCall<Context>, outcome: Outcome): void {
   const refusal = refusalOf(outcome)
-  if (refusal === undefined) call.reply(responseOf(outcome))
+  if (refusal === undefined) call.reply(protobufResponse(outcome))
   else call.fail(refusal)
 }
 
-function answerHttp(exchange: HttpExchange<Context>, outcome: Outcome): void {
+function answerHttp(exchange: HttpExchange<Context>, signal: Signal, outcome: Outcome): void {
   const refusal = refusalOf(outcome)
-  if (refusal === undefined) exchange.reply(responseOf(outcome))
+  if (refusal === undefined) exchange.reply(responseOf(exchange, signal, outcome))
   else exchange.fail(refusal.code === GrpcCode.INVALID_ARGUMENT ? 400 : 503, refusal)
 }
 
-function responseOf(outcome: Outcome): Buffer {
-  if (outcome.kind === 'partial') return encodeResponse(outcome.rejected, outcome.reason)
-  if (outcome.kind === 'success' && outcome.warning !== undefined) return encodeResponse(0, outcome.warning)
-  return empty
+/** The answer to a request that was taken, in the format of the request. */
+function responseOf(exchange: HttpExchange<Context>, signal: Signal, outcome?: Outcome): Buffer {
+  if (exchange.format !== jsonFormat) return protobufResponse(outcome)
+  const { rejected, message } = partialOf(outcome)
+  return encodeResponseJson(signal, rejected, message)
+}
+
+function protobufResponse(outcome: Outcome | undefined): Buffer {
+  const { rejected, message } = partialOf(outcome)
+  return encodeResponse(rejected, message)
+}
+
+const nothing: PartialSuccess = { rejected: 0, message: '' }
+
+/** What a sender hears of a request that was taken. */
+function partialOf(outcome: Outcome | undefined): PartialSuccess {
+  if (outcome?.kind === 'partial') return { rejected: outcome.rejected, message: outcome.reason }
+  if (outcome?.kind === 'success' && outcome.warning !== undefined) return { rejected: 0, message: outcome.warning }
+  return nothing
 }
 
 function refusalOf(outcome: Outcome): RpcStatus | undefined {

@@ -5,8 +5,10 @@ import type { ReceiverContext } from '../../core/component.ts'
 import { Delivery, type Outcome } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { Lease } from '../../core/lease.ts'
+import { BufferPool } from '../../core/pool.ts'
+import { jsonToProtobuf } from '../../proto/json-read.ts'
 import { type Request, readRequest } from '../../proto/request.ts'
-import type { Signal } from '../../proto/signals.ts'
+import { type Signal, signals } from '../../proto/signals.ts'
 
 /** A sender that waits, and can be told to stop waiting. */
 export interface Waiting {
@@ -52,6 +54,30 @@ export class Door {
     waiting.onCancel = () => delivery.withdraw(gaveUp())
     this.#context.push(Batch.of(signal, request, context, delivery, new Lease(this.#budget, charge, items, body)))
     return true
+  }
+
+  /**
+   * The request that `text` is as OTLP/JSON, and the charge for it; undefined when there is no room to read it. Takes over
+   * `text`, which nobody else may read any more, and its `charge`.
+   * @throws WireError when the text is no request of the signal
+   */
+  fromJson(signal: Signal, text: Buffer, charge: number): { body: Buffer; charge: number } | undefined {
+    const budget = this.#budget
+    // What is written meanwhile has room for as much as the text is long.
+    const scratch = BufferPool.cost(text.length)
+    if (!budget.tryCharge(scratch)) {
+      this.#letGo(text, charge)
+      return undefined
+    }
+    try {
+      const body = jsonToProtobuf(signals[signal].request, text, budget.pool)
+      const cost = BufferPool.cost(body.length)
+      budget.charge(cost)
+      return { body, charge: cost }
+    } finally {
+      budget.release(scratch)
+      this.#letGo(text, charge)
+    }
   }
 
   #letGo(body: Buffer, charge: number): void {

@@ -4,6 +4,7 @@ import { defineReceiver, type ReceiverContext } from '../../core/component.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import { grpcServer, type GrpcServerConfig } from '../../net/grpc-server-keys.ts'
+import { jsonFormat, protobufFormat } from '../../net/http-exchange.ts'
 import { HttpServer } from '../../net/http-server.ts'
 import { httpServer } from '../../net/http-server-keys.ts'
 import { type Accept, type Binding, listenersKey } from '../../net/listeners.ts'
@@ -37,7 +38,7 @@ const protocols = z.preprocess(
   },
   z.strictObject({
     grpc: grpc.optional().describe('OTLP over gRPC.'),
-    http: http.optional().describe('OTLP over HTTP, as protobuf.'),
+    http: http.optional().describe('OTLP over HTTP, as protobuf or JSON.'),
   }),
 )
 
@@ -120,7 +121,7 @@ class OtlpReceiver {
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
       const handler = httpHandler(this.#door, signal, config.include_metadata)
-      server.register(config[`${signal}_url_path`], 'application/x-protobuf', handler)
+      server.register(config[`${signal}_url_path`], [protobufFormat, jsonFormat], handler)
     }
     await server.ready()
     await this.#listen('http', config, server.accept)

@@ -12,7 +12,6 @@ import { type OtlpSink, otlpSink } from '../support/otlp-sink.ts'
 
 type Transport = 'grpc' | 'http'
 
-const directory = mkdtempSync(join(tmpdir(), 'kymo-run-'))
 const running: KymoProcess[] = []
 const sinks: OtlpSink[] = []
 afterEach(async () => {
@@ -21,7 +20,6 @@ afterEach(async () => {
     await ended
   }
   await Promise.all(sinks.splice(0).map(sink => sink.close()))
-  rmSync(directory, { recursive: true, force: true })
 })
 
 interface Ports {
@@ -67,7 +65,7 @@ async function backend(transport: Transport, port: number): Promise<OtlpSink> {
   sinks.push(sink)
   return sink
 }
-const spansAt = (sink: OtlpSink) => sink.items('traces').map(one => one.item['name'])
+const spansAt = (sink: OtlpSink) => sink.items('traces').map(one => String(one.item['name']))
 const spans = (...all: string[]) => tracesRequest([{ spans: all }])
 
 describe.each<Transport>(['grpc', 'http'])('a backend over %s', transport => {
@@ -120,7 +118,7 @@ describe.each<Transport>(['grpc', 'http'])('a backend over %s', transport => {
     expect(performance.now() - began).toBeLessThan(3000)
     const lines = kymo.lines()
     const lost = lines.filter(line => line['level'] === 'error' && line['reason'] === 'shutdown')
-    expect(lost.map(line => line['items']).toSorted()).toEqual([5, 7])
+    expect(lost.map(line => Number(line['items'])).toSorted((a, b) => a - b)).toEqual([5, 7])
     expect(lines.find(line => 'by' in line)).toMatchObject({
       items: 12,
       by: { [`exporter otlp_${transport} (traces): shutdown`]: 7, [`exporter otlp_${transport} (logs): shutdown`]: 5 },
@@ -175,7 +173,8 @@ service:
   pipelines:
     traces: {receivers: [otlp, oltp], processors: [batch], exporters: [otlp_grpc, debug]}
 `
-  const file = join(mkdtempSync(join(tmpdir(), 'kymo-bad-')), 'bad.yaml')
+  const folder = mkdtempSync(join(tmpdir(), 'kymo-run-'))
+  const file = join(folder, 'bad.yaml')
   writeFileSync(file, yaml)
   const kymo = spawnKymo(['run', '--config', file])
   running.push(kymo)
@@ -186,7 +185,7 @@ service:
     expect(log).toContain(word)
   expect(log).toMatch(/\d errors in the configuration; nothing was started/)
   expect(kymo.output()).toBe('')
-  rmSync(file)
+  rmSync(folder, { recursive: true })
 })
 
 test('a port that somebody has is told with its address and owner, and nothing keeps running', async () => {

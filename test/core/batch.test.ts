@@ -125,3 +125,21 @@ test('of several contexts the merged batch keeps what they have in common', () =
   expect(mergeBatches([one, two.withContext(context)]).context.metadata).toBeUndefined()
   expect(mergeBatches([one]).context).toBe(from)
 })
+
+test('request headers that several requests had alike stay, those that differ go', () => {
+  const budget = new Budget(1 << 20)
+  const of = (headers: Record<string, string[]>) =>
+    small(budget, 1, { ...context, metadata: new Map(Object.entries(headers)) }).batch
+  const merged = (...headers: Record<string, string[]>[]) => mergeBatches(headers.map(of)).context.metadata
+  const a = { tenant: ['a'], id: ['1'], both: ['x', 'y'] }
+  expect(merged(a, { ...a, id: ['2'] }, { ...a, id: ['3'] })).toEqual(
+    new Map([
+      ['tenant', ['a']],
+      ['both', ['x', 'y']],
+    ]),
+  )
+  expect(merged(a, { ...a })).toEqual(new Map(Object.entries(a)))
+  expect(merged(a, { ...a, both: ['x'] })?.has('both')).toBe(false)
+  expect(merged(a, { ...a, more: ['z'] })?.has('more')).toBe(false)
+  expect(merged(a, { tenant: ['b'] })).toBeUndefined()
+})

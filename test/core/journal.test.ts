@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import { DeliveryError } from '../../core/errors.ts'
+import { ownTransport } from '../../core/journal.ts'
 import { namespaceFilter } from '../../processors/namespace_filter.ts'
 import { toyGraph, type ToyGraph } from '../support/graph.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
@@ -35,6 +36,8 @@ test('a batch that lost items to a filter is found by component and reason, with
     }),
   )
   await expect.poll(() => record.events.at(-1)).toMatchObject({ what: 'delivered', component: 'sink', items: 5 })
+  expect(record.events.at(-1)?.took).toBeGreaterThanOrEqual(0)
+  expect(toy.journal.kept).toBe(toy.journal.begun)
   expect(toy.journal.get(record.id)).toBe(record)
 })
 
@@ -56,6 +59,19 @@ test('each attempt of a failing batch is told with its answer, and its end', asy
       ['delivered', undefined],
     ]),
   )
+})
+
+test('what Kymo tells about itself is not sampled, but noted when something happens to it', async () => {
+  toy = await toyGraph({
+    exporters: { sink: {} },
+    components: { namespace_filter: { definition: namespaceFilter } },
+    pipelines: [{ processors: ['namespace_filter'], exporters: ['sink'] }],
+    transport: ownTransport,
+  })
+  for (let i = 0; i < 50; i++) await toy.push(tracesRequest([{ namespace: 'shop', spans: ['a'] }])).outcome
+  expect(toy.journal.begun).toBe(0)
+  await toy.push(tracesRequest([{ namespace: 'kube-system', spans: ['a'] }])).outcome
+  expect(toy.journal.find({ what: 'dropped' })).toHaveLength(1)
 })
 
 test('what is frequent does not push out what is rare, and events of one record are bounded', async () => {

@@ -225,7 +225,7 @@ test.each([
   ['an endpoint without a port', { endpoint: 'gateway' }, [/^endpoint: .*has no port/]],
   ['a misspelt key', { endpoint: 'a:1', compresion: 'gzip' }, [/compresion/]],
   ['a compression there is not', { endpoint: 'a:1', compression: 'lz4' }, [/^compression: /]],
-  ['an authenticator', { endpoint: 'a:1', auth: { authenticator: 'x' } }, [/^auth: this build has no authentication/]],
+  ['an authenticator without an id', { endpoint: 'a:1', auth: {} }, [/^auth.authenticator: .*is missing/]],
   [
     'a reserved header',
     { endpoint: 'a:1', headers: { te: 'x', 'grpc-timeout': '1' } },

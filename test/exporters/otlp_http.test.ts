@@ -290,7 +290,7 @@ test.each([
   ['an endpoint without a scheme', { endpoint: 'gateway:4318' }, [/^endpoint: .*has no scheme/]],
   ['another scheme', { endpoint: 'grpc://gateway:4318' }, [/^endpoint: .*only http/]],
   ['an endpoint that is no URL', { logs_endpoint: 'http://' }, [/^logs_endpoint: .*is no URL/]],
-  ['JSON', { endpoint: 'http://a', encoding: 'json' }, [/^encoding: .*use `proto`/]],
+  ['another encoding', { endpoint: 'http://a', encoding: 'yaml' }, [/^encoding: /]],
   ['lz4', { endpoint: 'http://a', compression: 'lz4' }, [/^compression: .*lz4/]],
   [
     'a level that gzip has not',
@@ -303,7 +303,7 @@ test.each([
     [/no levels/],
   ],
   ['cookies', { endpoint: 'http://a', cookies: { enabled: true } }, [/^cookies: /]],
-  ['an authenticator', { endpoint: 'http://a', auth: { authenticator: 'x' } }, [/^auth: /]],
+  ['an authenticator without an id', { endpoint: 'http://a', auth: {} }, [/^auth.authenticator: .*is missing/]],
   ['middlewares', { endpoint: 'http://a', middlewares: [{ id: 'x' }] }, [/^middlewares: /]],
 ])('%s is refused', (_, config, expected) => {
   const found = complaints(otlpHttpExporter, config)

@@ -293,22 +293,41 @@ test.each([
   }
 })
 
+/** A length-delimited field of any length. */
+function lengthField(tag: number, content: Buffer): Buffer {
+  const out = [tag]
+  let n = content.length
+  for (; n > 0x7f; n >>>= 7) out.push((n & 0x7f) | 0x80)
+  return Buffer.concat([Buffer.from([...out, n]), content])
+}
+
 test('a message that stands twice in itself again and again is merged without blowing up', () => {
   // Each level writes its list twice; merging doubles nothing but the walk.
   let value = lie(0x0a, 0x01, 0x78)
-  const field = (tag: number, content: Buffer): Buffer => {
-    const out = [tag]
-    let n = content.length
-    for (; n > 0x7f; n >>>= 7) out.push((n & 0x7f) | 0x80)
-    return Buffer.concat([Buffer.from([...out, n]), content])
-  }
-  for (let i = 0; i < 12; i++) {
-    const list = field(0x2a, field(0x0a, value))
+  for (let i = 0; i < 8; i++) {
+    const list = lengthField(0x2a, lengthField(0x0a, value))
     value = Buffer.concat([list, list])
   }
   const merged = normalise('AnyValue', value)
   expect(merged.length).toBeLessThan(value.length)
   expect(normalise('AnyValue', merged)).toBe(merged)
+})
+
+test('pieces within pieces at every level are refused before they fill the memory', () => {
+  let value: Buffer = lengthField(0x0a, Buffer.alloc(1 << 20, 'x'))
+  const piece = lengthField(0x0a, Buffer.alloc(0))
+  const deep = [value]
+  for (let i = 0; i < 45; i++) {
+    value = Buffer.concat([lengthField(0x2a, piece), lengthField(0x2a, lengthField(0x0a, value))])
+    deep.push(value)
+  }
+  expect(normalise('AnyValue', deep[2]).length).toBeGreaterThan(1 << 20)
+  const before = process.memoryUsage().arrayBuffers
+  expect(() => normalise('AnyValue', value)).toThrow(/too many messages stand in pieces/)
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 << 20)
+  const attribute = Buffer.concat([lengthField(0x0a, Buffer.from('k')), lengthField(0x12, value)])
+  const request = lengthField(0x0a, lengthField(0x0a, lengthField(0x0a, attribute)))
+  expect(() => readRequest('logs', request)).toThrow(/too many messages stand in pieces/)
 })
 
 test('half a million small parts are read in a moment', () => {

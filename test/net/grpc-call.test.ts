@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import http2 from 'node:http2'
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import type grpc from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
+import { compressFramed } from '../../net/snappy.ts'
 import { encodeStatus, GrpcCode } from '../../proto/status.ts'
 import { client, failed, frame, kept, path } from '../support/grpc-client-runs.ts'
 import { answer, bareHttp2, failure, framed, grpcJs } from '../support/grpc-peer.ts'
@@ -171,6 +172,9 @@ test.each([
 
 test.each([
   ['compressed with gzip', framed(gzipSync('answer'), 1), { 'grpc-encoding': 'gzip' }, 'answer'],
+  // The Collector answers with the compression of the request.
+  ['compressed with zstd', framed(zstdCompressSync('answer'), 1), { 'grpc-encoding': 'zstd' }, 'answer'],
+  ['compressed with snappy', framed(compressFramed(Buffer.from('answer')), 1), { 'grpc-encoding': 'snappy' }, 'answer'],
   ['compressed with what was not offered', framed(Buffer.from('x'), 1), { 'grpc-encoding': 'br' }, /`br`/],
   [
     'that inflates to more than the limit',

@@ -8,6 +8,7 @@ import { Budget } from '../../core/budget.ts'
 import { silent } from '../../core/logger.ts'
 import type { AdmissionLimits } from '../../net/admission.ts'
 import { compress } from '../../net/compression.ts'
+import { type Format, jsonFormat, protobufFormat } from '../../net/http-exchange.ts'
 import { httpServer } from '../../net/http-server-keys.ts'
 import { type HttpHandler, HttpServer } from '../../net/http-server.ts'
 import { Listeners } from '../../net/listeners.ts'
@@ -25,9 +26,13 @@ interface Setup {
   limits?: Partial<AdmissionLimits>
   handler?: HttpHandler<{ peer: string }>
   budget?: Budget
+  formats?: readonly Format[]
+  /** A further path, for protobuf. */
+  more?: string
 }
 
-async function serve({ settings = {}, limits, handler, budget = new Budget(256 << 20) }: Setup = {}) {
+async function serve(setup: Setup = {}) {
+  const { settings = {}, limits, handler, budget = new Budget(256 << 20), formats = [protobufFormat] } = setup
   const listeners = new Listeners()
   const server = new HttpServer({
     config: httpServer({ endpoint: '127.0.0.1:0' }).parse(settings),
@@ -36,15 +41,12 @@ async function serve({ settings = {}, limits, handler, budget = new Budget(256 <
     connected: peer => ({ peer }),
     ...(limits ? { limits } : {}),
   })
-  server.register(
-    '/echo',
-    type,
-    handler ??
-      (exchange => {
-        budget.release(exchange.charge)
-        exchange.reply(exchange.body)
-      }),
-  )
+  const echo: HttpHandler<{ peer: string }> = exchange => {
+    budget.release(exchange.charge)
+    exchange.reply(exchange.body)
+  }
+  server.register('/echo', formats, handler ?? echo)
+  if (setup.more !== undefined) server.register(setup.more, [protobufFormat], echo)
   await server.ready()
   const { port } = await listeners.listen('127.0.0.1:0', server.accept, 'test')
   cleanups.push(() => listeners.close())
@@ -188,6 +190,27 @@ test.each([
 test('a content type with parameters and a path with a query are fine', async () => {
   const { url } = await serve()
   expect((await send(`${url}?a=b`, body, { 'content-type': `${type}; charset=utf-8` })).status).toBe(200)
+})
+
+test('a path that takes two formats answers each in its own, and another path takes only its own', async () => {
+  const { server, port, url } = await serve({ formats: [protobufFormat, jsonFormat], more: '/plain' })
+  for (const [format, sent] of [
+    [jsonFormat.type, 'application/JSON ; charset="utf-8"'],
+    [type, type],
+  ]) {
+    const answer = await send(url, body, { 'content-type': sent })
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, format])
+    const empty = await send(url, undefined, { 'content-type': sent })
+    expect([empty.status, empty.headers.get('content-type')]).toEqual([200, format])
+    const tooLarge = await send(url, Buffer.alloc(server.admission.maxBody + 1), { 'content-type': sent })
+    expect([tooLarge.status, tooLarge.headers.get('content-type')]).toEqual([413, format])
+  }
+  const other = await send(`http://127.0.0.1:${port}/plain`, body, { 'content-type': 'application/json' })
+  expect([other.status, String(other.body)]).toEqual([
+    415,
+    '415 content type application/json is not supported; send application/x-protobuf',
+  ])
+  expect(server.admission.budget.used).toBe(0)
 })
 
 test('an error has its status, and Retry-After in whole seconds', async () => {

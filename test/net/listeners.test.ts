@@ -89,3 +89,17 @@ test('unix sockets and IPv6 are listened on', async () => {
   expect(address).toBe(`[::1]:${port}`)
   expect(await hears({ port, host: '::1' })).toBe('six')
 })
+
+test('open connections are counted, of all ports, until they are closed', async () => {
+  const sockets: Socket[] = []
+  const one = await listeners.listen('127.0.0.1:0', socket => void sockets.push(socket), 'one')
+  const other = await listeners.listen('127.0.0.1:0', socket => void sockets.push(socket), 'other')
+  const clients = [connect(one.port, '127.0.0.1'), connect(other.port, '127.0.0.1')]
+  for (const client of clients) client.on('error', () => {})
+  await expect.poll(() => listeners.connections).toBe(2)
+  sockets[0].destroy()
+  await expect.poll(() => listeners.connections).toBe(1)
+  for (const client of clients) client.destroy()
+  sockets[1].destroy()
+  await expect.poll(() => listeners.connections).toBe(0)
+})

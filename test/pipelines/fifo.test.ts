@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Fifo } from '../../pipelines/fifo.ts'
 
@@ -63,7 +63,11 @@ test('it does what a plain array does, whatever is asked of it', () => {
       let model: number[] = []
       let next = 0
       for (const { how, n } of acts) {
-        if (how === 'push') for (let i = 0; i < n; i++, next++) (fifo.push(next), model.push(next))
+        if (how === 'push')
+          for (let i = 0; i < n; i++, next++) {
+            fifo.push(next)
+            model.push(next)
+          }
         else if (how === 'shift') for (let i = 0; i < n; i++) expect(fifo.shift()).toBe(model.shift())
         else if (how === 'insert') {
           const items = Array.from({ length: 1 + (n % 3) }, () => -1 - n)

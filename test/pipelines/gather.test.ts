@@ -11,7 +11,7 @@ afterEach(() => void vi.useRealTimers())
 function gatherer(batch: object, more: { idle?: boolean; sizer?: string } = {}) {
   const { sizer = 'items', idle = false } = more
   const parsed = z.strictObject(sending()).parse({ sending_queue: { sizer, queue_size: 1_000_000, batch } })
-  const queue = parsed.sending_queue!
+  const queue = parsed.sending_queue
   const state = { idle }
   const flushed: string[][] = []
   const made = new Gatherer<string>(
@@ -54,6 +54,18 @@ test('with nothing being sent it goes out at the end of the turn, what came toge
   expect(flushed).toEqual([])
   vi.runOnlyPendingTimers()
   expect(flushed).toEqual([['a', 'b']])
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('when what was being sent has ended it goes out at the end of that turn', () => {
+  const { made, add, flushed, state } = gatherer({ min_size: 100 })
+  add('a')
+  state.idle = true
+  made.flushSoon()
+  expect(flushed).toEqual([])
+  vi.advanceTimersByTime(0)
+  expect(flushed).toEqual([['a']])
+  made.flushSoon()
   expect(vi.getTimerCount()).toBe(0)
 })
 

@@ -26,6 +26,7 @@ function running(visit: (batch: Batch) => Batch | undefined) {
     dropReason: reason => new Reasons().of(reason),
     drop: () => {},
     refuse: (batch, error) => void refused.push([namesOf(batch), error]),
+    custody: kept => kept,
     holds: () => {},
   }
   const source = new Subject<Batch>()

@@ -39,6 +39,21 @@ test('over the hard limit the door closes, and opens again under the soft one', 
   expect(budget.tryCharge(1)).toBe(true)
 })
 
+test('what peers may send unasked is taken off the budget, and given back when they are fewer', () => {
+  const budget = new Budget(0)
+  const facts = { physical: 4096 * mib, container: 1000 * mib, baseline: 0, young: 0, windows: 16 * mib }
+  const plan = new MemoryPlan(budget, facts)
+  let windows = 16 * mib
+  const watch = new MemoryWatch(plan, budget, silent, { rss: () => 0, collect() {}, windows: () => windows })
+  const few = budget.limit
+  windows = 116 * mib
+  watch.check()
+  expect(budget.limit).toBe(few - 100 * mib)
+  windows = 16 * mib
+  watch.check()
+  expect(budget.limit).toBe(few)
+})
+
 test('whoever waits for room is woken when the door opens', () => {
   const { look, budget } = watched(500 * mib)
   let woken = 0

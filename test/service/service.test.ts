@@ -80,6 +80,7 @@ test('metrics carry the names of the Collector and the books', async () => {
   exporter.delivered = 6
   exporter.lost.of('queue_full').value = 1
   exporter.rejected.of('DELIVERY_REJECTED').value = 2
+  service.books.doors.push({ receiver: 'toy', transport: 'grpc', refusals: { too_large: 3, memory: 0 } })
   const response = await page('/metrics')
   expect(response.headers.get('content-type')).toMatch(/^text\/plain/)
   const text = await response.text()
@@ -88,6 +89,10 @@ test('metrics carry the names of the Collector and the books', async () => {
     'otelcol_receiver_accepted_spans{receiver="toy",transport="http"} 2',
     'otelcol_receiver_refused_spans{receiver="toy",transport="http"} 1',
     'otelcol_receiver_refused_spans{receiver="toy",transport=""} 5',
+    'kymo_receiver_refused_requests_total{receiver="toy",transport="grpc",reason="too_large"} 3',
+    'kymo_exporter_latency_ms{exporter="toy/out",data_type="traces",quantile="0.99"} 12.5',
+    'kymo_exporter_queue_oldest_seconds{exporter="toy/out",data_type="traces"} 0',
+    'kymo_connections 1',
     'otelcol_exporter_sent_spans{exporter="toy/out"} 6',
     'otelcol_exporter_send_failed_spans{exporter="toy/out"} 2',
     'otelcol_exporter_enqueue_failed_spans{exporter="toy/out"} 1',

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { ownTelemetry } from '../../service/settings.ts'
 import { telemetryConfig } from '../../telemetry/config.ts'
 
-const own = (config: unknown, env: NodeJS.ProcessEnv = {}) => ownTelemetry(telemetryConfig.parse(config), env)
+const own = (config: unknown, env: NodeJS.ProcessEnv = {}) => ownTelemetry(telemetryConfig.parse(config), env, '1.2.3')
 const reader = (host: string, port: number) => ({ pull: { exporter: { prometheus: { host, port } } } })
 
 test.each<[string, unknown, string, boolean]>([
@@ -40,11 +40,50 @@ test('sampling can be turned off', () => {
 })
 
 test('what is asked for and not done is told', () => {
-  const periodic = { periodic: { exporter: { otlp: { endpoint: 'x' } } } }
-  expect(own({ metrics: { readers: [periodic] } }).warnings.join()).toContain('periodic')
   expect(own({ metrics: { readers: [reader('a', 1), reader('b', 2)] } }).warnings.join()).toContain('one address')
   expect(own({ logs: { output_paths: ['stderr', 'kymo.log'] } }).warnings.join()).toContain('kymo.log')
   expect(own({}).warnings).toEqual([])
+})
+
+const exporter = { otlp: { endpoint: 'http://x:4318' } }
+
+test('what is sent, and where, follows from readers and processors', () => {
+  const { exports } = own({
+    metrics: { readers: [{ periodic: { interval: 1000, exporter } }] },
+    traces: { processors: [{ batch: { exporter, max_queue_size: 10, max_export_batch_size: 5 } }] },
+    logs: { processors: [{ simple: { exporter } }] },
+  })
+  expect(exports).toMatchObject([
+    { signal: 'metrics', interval: 1000, timeout: 30_000, destination: { endpoint: 'http://x:4318' } },
+    { signal: 'traces', interval: 5000, most: 5, room: 10 },
+    { signal: 'logs', interval: 50 },
+  ])
+  expect(own({}).exports).toEqual([])
+})
+
+test.each([
+  ['metrics', { metrics: { level: 'none', readers: [{ periodic: { exporter } }] } }],
+  ['spans', { traces: { level: 'none', processors: [{ batch: { exporter } }] } }],
+])('with level none no %s are sent', (_, config) => {
+  expect(own(config).exports).toEqual([])
+})
+
+test.each<[string, unknown, object]>([
+  ['a few by default', {}, { ratio: 0.01, perSecond: 50 }],
+  ['as many as the sampler says', { traces: { sampler: { always_on: {} } } }, { ratio: 1, perSecond: 1000 }],
+  ['none with level none', { traces: { level: 'none', sampler: { always_on: {} } } }, { ratio: 0, perSecond: 0 }],
+])('batches are traced: %s', (_, config, expected) => {
+  expect(own(config).sampling).toEqual(expected)
+})
+
+test('the resource has its defaults, which a configuration changes or leaves out', () => {
+  expect(own({}).resource).toEqual({
+    'service.name': 'kymo',
+    'service.version': '1.2.3',
+    'service.instance.id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+  })
+  const resource = { 'service.name': 'edge', 'service.instance.id': null, attributes: [{ name: 'zone', value: 'a' }] }
+  expect(own({ resource }).resource).toEqual({ 'service.name': 'edge', 'service.version': '1.2.3', zone: 'a' })
 })
 
 test('a level that is none names the variable', () => {

@@ -39,6 +39,15 @@ export function toyGraph(
       exporter.lost.of('shutdown').value += lost
       return { lost }
     },
-    exporters: () => [{ id: 'toy/out', signal: 'traces', queueSize: 3, queueCapacity: 1000, inFlight: 1 }],
+    exporters: () => [
+      {
+        id: 'toy/out',
+        signal: 'traces',
+        queueSize: 3,
+        queueCapacity: 1000,
+        inFlight: 1,
+        latency: { quantile: q => (q === 0.99 ? 12.5 : undefined) },
+      },
+    ],
   }
 }

@@ -14,7 +14,7 @@ const cutOff = Buffer.from([0x0a, 100, 65])
 const notUtf8 = (number: number) => field(number, Buffer.from([0xff, 0xfe, 65]))
 /** Field 1 as a group that never ends. */
 const group = Buffer.from([0x0b])
-const longVarint = Buffer.from([0x30, ...new Array<number>(11).fill(0x80), 1])
+const longVarint = Buffer.from([0x30, ...Buffer.alloc(11, 0x80), 1])
 
 /** An attribute whose value is `value`, at field `number` of an item. */
 const attribute = (number: number, value: Buffer) =>

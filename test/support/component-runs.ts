@@ -7,6 +7,14 @@ export function runnableConfig({ kind, type, examples }: Definition, port: numbe
     'receiver otlp': {
       protocols: { grpc: { endpoint: '127.0.0.1:0' }, http: { endpoint: '127.0.0.1:0' } },
     },
+    'extension health_check': {
+      use_v2: true,
+      http: { endpoint: '127.0.0.1:0' },
+      grpc: { endpoint: '127.0.0.1:0' },
+    },
+    'extension zpages': { endpoint: '127.0.0.1:0' },
+    'extension headers_setter': { headers: [{ key: 'x-tenant', from_context: 'x-tenant' }] },
+    'exporter file': { path: '/dev/null' },
     'exporter otlp_grpc': { endpoint: `127.0.0.1:${port}`, tls: { insecure: true } },
     'exporter otlp_http': { endpoint: `http://127.0.0.1:${port}` },
   }

@@ -1,7 +1,7 @@
 /** What an exporter needs to run by itself in a test. */
 import { Batch } from '../../core/batch.ts'
 import { Budget } from '../../core/budget.ts'
-import type { Exporter, ExporterDefinition } from '../../core/component.ts'
+import type { Exporter, ExporterDefinition, Extension } from '../../core/component.ts'
 import { Delivery } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { Host } from '../../core/host.ts'
@@ -25,17 +25,20 @@ export function exporterOf(
   definition: ExporterDefinition,
   config: unknown,
   signals: readonly Signal[] = allSignals,
-): { exporter: Exporter; budget: Budget } {
+  extensions: Readonly<Record<string, Extension>> = {},
+): { exporter: Exporter; budget: Budget; status: Status } {
   const budget = new Budget(Infinity)
+  const status = new Status()
+  status.set('Starting')
   const exporter = definition.create(definition.config.parse(config), {
     id: definition.type,
     log: silent,
-    status: new Status(),
-    extension: () => undefined,
+    status,
+    extension: id => extensions[id],
     host: new Host().provide(budgetKey, budget),
     signals: new Set(signals),
   })
-  return { exporter, budget }
+  return { exporter, budget, status }
 }
 
 /** Every complaint about `config`, as `path: message`. */

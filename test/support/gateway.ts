@@ -22,7 +22,6 @@ processors:
 exporters:
 ${exporters.map(([id, config]) => `  ${id}: ${config}`).join('\n')}
 service:
-  telemetry: {metrics: {level: none}}
   pipelines:
 ${['traces', 'metrics', 'logs']
   .map(

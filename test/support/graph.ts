@@ -60,6 +60,7 @@ export interface Pushed {
 }
 
 export interface ToyGraph {
+  readonly configured: Configured
   readonly graph: Graph
   readonly books: Books
   readonly journal: Journal
@@ -85,6 +86,8 @@ export async function toyGraph(parts: {
   pipelines?: readonly ToyPipeline[]
   components?: Record<string, { definition: Definition; config?: object }>
   host?: Host
+  /** Of the context of what is pushed. */
+  transport?: string
 }): Promise<ToyGraph> {
   const sinks: Record<string, ToySink> = {}
   let receiver: ReceiverContext | undefined
@@ -153,10 +156,11 @@ export async function toyGraph(parts: {
     const delivery = new Delivery(request.items, onEnd)
     budget.charge(body.length)
     const map = metadata && new Map(Object.entries(metadata).map(([k, v]) => [k, [v]]))
-    const from = map === undefined ? context : { ...context, metadata: map }
+    const from = { ...context, metadata: map, transport: parts.transport ?? context.transport }
     return { delivery, batch: Batch.of(signal, request, from, delivery, new Lease(budget, body.length, request.items)) }
   }
   return {
+    configured,
     graph,
     books,
     journal,

@@ -14,6 +14,7 @@ import { MemoryPlan, memoryPlanKey } from '../../core/memory.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { type Accept, type Binding, Listeners, listenersKey } from '../../net/listeners.ts'
 import { Graph } from '../../pipelines/graph.ts'
+import { SelfReport, selfReportKey } from '../../telemetry/self-report.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -36,7 +37,7 @@ export interface RunningKymo {
 }
 
 /** Ports as they were opened, so that a configuration may say 0. */
-class NotedListeners extends Listeners {
+export class NotedListeners extends Listeners {
   readonly addresses: string[] = []
 
   override async listen(endpoint: string, accept: Accept, owner: string, transport?: string): Promise<Binding> {
@@ -71,6 +72,7 @@ export async function runKymo(yaml: string, memory = 1024 * mebibyte): Promise<R
     .provide(budgetKey, budget)
     .provide(listenersKey, listeners)
     .provide(memoryPlanKey, new MemoryPlan(budget, facts))
+    .provide(selfReportKey, new SelfReport({}, 'test'))
   const graph = new Graph(configured, { host, log: keepingLogger(lines), books, journal: new Journal() })
   await graph.start()
   return {

@@ -30,7 +30,7 @@ const partialOf = (body: Buffer) => decode('Response', body)['partial_success'] 
 /** A client over one connection. */
 export function grpcSender(endpoint: string, more: { gzip?: boolean; headers?: Record<string, string> } = {}) {
   const client = new grpc.Client(endpoint, grpc.credentials.createInsecure(), {
-    'grpc.default_compression_algorithm': more.gzip ? 2 : 0,
+    'grpc.default_compression_algorithm': grpc.compressionAlgorithms[more.gzip ? 'gzip' : 'identity'],
     'grpc.max_send_message_length': -1,
     'grpc.use_local_subchannel_pool': 1,
   })

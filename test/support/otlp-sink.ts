@@ -137,7 +137,8 @@ function grpcServer(taker: Taker): grpc.Server {
         if (answer === undefined || 'rejected' in answer) return callback(null, partial(answer))
         const metadata = new grpc.Metadata()
         metadata.set('grpc-status-details-bin', rpcStatus(answer))
-        callback({ code: answer.code, details: answer.message, metadata })
+        const { code, message: details } = answer
+        callback(Object.assign(new Error(details), { code, details, metadata }))
       })
     }
     server.addService({ Export: method }, { Export: handler })

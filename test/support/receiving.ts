@@ -3,7 +3,7 @@ import * as grpc from '@grpc/grpc-js'
 import type { Batch } from '../../core/batch.ts'
 import { Books } from '../../core/books.ts'
 import { Budget } from '../../core/budget.ts'
-import type { ReceiverContext, ReceiverDefinition } from '../../core/component.ts'
+import type { Extension, ReceiverContext, ReceiverDefinition } from '../../core/component.ts'
 import { Host } from '../../core/host.ts'
 import { type LogFields, type Logger, silent } from '../../core/logger.ts'
 import { Status } from '../../core/status.ts'
@@ -26,6 +26,8 @@ export interface ReceivingOptions {
   readonly http?: object
   readonly signals?: readonly Signal[]
   readonly budget?: Budget
+  /** Extensions that run. */
+  readonly extensions?: Readonly<Record<string, Extension>>
   /** What becomes of a batch; accepted when not given. */
   push?(batch: Batch): void
 }
@@ -47,7 +49,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
     id: 'otlp',
     log,
     status,
-    extension: () => undefined,
+    extension: id => options.extensions?.[id],
     host: new Host().provide(listenersKey, listeners).provide(budgetKey, budget),
     signals: new Set(options.signals ?? allSignals),
     books: signal => books.node({ kind: 'receiver', id: 'otlp', pipeline: '', signal }),

@@ -44,6 +44,51 @@ test.each([
   expect(telemetryConfig.safeParse(config).error?.issues).toBeUndefined()
 })
 
+const exporter = { otlp: { endpoint: 'http://localhost:4318' } }
+
+test.each([
+  [
+    'of the older form',
+    { otlp: { protocol: 'grpc', endpoint: 'http://gateway:4317', compression: 'gzip' } },
+    { protocol: 'grpc', endpoint: 'http://gateway:4317', gzip: true, insecure: true },
+  ],
+  [
+    'of the newer form',
+    {
+      otlp_http: { endpoint: 'https://x/v1/metrics', tls: { ca_file: 'ca.crt' }, headers: [{ name: 'a', value: 'b' }] },
+    },
+    { protocol: 'http', caFile: 'ca.crt', insecure: false, gzip: false, timeout: 10_000 },
+  ],
+])('a destination %s is read', (_, given, expected) => {
+  const config = telemetryConfig.parse({
+    metrics: { readers: [{ periodic: { exporter: given } }] },
+    traces: { processors: [{ batch: { exporter: given } }] },
+    logs: { processors: [{ simple: { exporter: given } }] },
+  })
+  expect(config.metrics.readers[0].periodic).toMatchObject({ interval: 60_000, exporter: expected })
+  expect(config.traces.processors).toMatchObject([{ schedule_delay: 5000, exporter: expected }])
+  expect(config.logs.processors).toMatchObject([{ schedule_delay: 50, exporter: expected }])
+  expect(JSON.stringify(config)).not.toContain('"b"')
+})
+
+test.each([
+  ['always_on', { always_on: {} }, 1],
+  ['always_off', { always_off: null }, 0],
+  ['a ratio', { trace_id_ratio_based: { ratio: 0.25 } }, 0.25],
+  ['parent based', { parent_based: { root: { trace_id_ratio_based: { ratio: 0.5 } } } }, 0.5],
+])('the sampler %s is a share', (_, sampler, share) => {
+  expect(telemetryConfig.parse({ traces: { sampler } }).traces.sampler).toBe(share)
+})
+
+test.each([
+  ['a destination without a URL', { otlp: { endpoint: 'localhost:4318' } }, 'is no URL'],
+  ['two destinations', { otlp: { endpoint: 'http://a' }, otlp_grpc: { endpoint: 'a:1' } }, 'name one exporter'],
+  ['none', {}, 'name one exporter'],
+])('%s is refused and told', (_, given, words) => {
+  const { error } = telemetryConfig.safeParse({ metrics: { readers: [{ periodic: { exporter: given } }] } })
+  expect(error?.issues.map(issue => issue.message).join()).toContain(words)
+})
+
 test.each([
   ['an unknown level', { logs: { level: 'loud' } }, ['logs', 'level']],
   ['an unknown key', { logs: { levle: 'info' } }, ['logs']],
@@ -51,7 +96,7 @@ test.each([
   ['views without level detailed', { metrics: { views: [{}] } }, ['metrics', 'views']],
   [
     'a reader of both forms',
-    { metrics: { readers: [{ pull: { exporter: {} }, periodic: { exporter: {} } }] } },
+    { metrics: { readers: [{ pull: { exporter: {} }, periodic: { exporter } }] } },
     ['metrics', 'readers', 0],
   ],
   ['a reader of no form', { metrics: { readers: [{}] } }, ['metrics', 'readers', 0]],

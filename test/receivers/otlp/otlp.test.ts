@@ -189,11 +189,11 @@ test('a request over the limit is never to come again, one without room is', asy
   expect(Number(noRoom[1].retryAfter)).toBeGreaterThanOrEqual(1)
 })
 
-test('JSON is told what to send instead', async () => {
+test('another content type is told what to send instead', async () => {
   const running = await started()
-  const heard = await httpSend(running.httpPort, Buffer.from('{}'), { headers: { 'content-type': 'application/json' } })
+  const heard = await httpSend(running.httpPort, Buffer.from('{}'), { headers: { 'content-type': 'text/json' } })
   expect(heard.status).toBe(415)
-  expect(heard.message).toContain('application/x-protobuf')
+  expect(heard.message).toContain('application/x-protobuf or application/json')
 })
 
 test("a sender's deadline or disconnect withdraws its delivery, whose bytes stay charged until they end", async () => {
@@ -262,7 +262,7 @@ test.each<[string, unknown, string]>([
   ['only protocols that are off', { protocols: { grpc: { enabled: false } } }, 'name at least one protocol'],
   ['an endpoint without a port', { protocols: { grpc: { endpoint: 'localhost' } } }, 'is no address'],
   ['a middleware', { protocols: { http: { middlewares: [{ id: 'x' }] } } }, 'no middleware extension'],
-  ['authentication', { protocols: { grpc: { auth: { authenticator: 'oidc' } } } }, 'no authentication extension'],
+  ['an authenticator without an id', { protocols: { grpc: { auth: {} } } }, '`authenticator` is missing'],
   [
     'a compression nobody knows',
     { protocols: { http: { compression_algorithms: ['lz4'] } } },

@@ -1,0 +1,245 @@
+/** An explanation in words. What is the same for several signals is told once. */
+import { durationText } from '../config/duration-text.ts'
+import type { ExporterExplained } from '../pipelines/explain-exporter.ts'
+import type { Answer, Explanation, PipelineExplained, ReceiverExplained, StepExplained } from '../pipelines/explain.ts'
+import type { Touch } from '../core/touch.ts'
+import { table } from './table.ts'
+
+const width = 118
+const margin = 11
+
+/** The text of `kymo explain`. */
+export function explanationText({ receivers, pipelines, exporters }: Explanation): string {
+  const sections = [
+    ...together(receivers, 'signal', ['signal', 'pipelines']).map(receiverText),
+    ...together(pipelines, 'id', ['id', 'signal']).map(pipelineText),
+    ...exporters.map(exporterText),
+  ]
+  return sections.join('\n')
+}
+
+/** One, and the names of all that differ from it in nothing but `names`. */
+interface Group<T> {
+  readonly names: string
+  readonly one: T
+}
+
+function together<T extends object>(all: readonly T[], name: keyof T, names: readonly (keyof T)[]): Group<T>[] {
+  const groups = new Map<string, { names: string[]; one: T }>()
+  for (const one of all) {
+    const rest = Object.entries(one).filter(([key]) => !names.some(ignored => ignored === key))
+    const key = JSON.stringify(rest, (field, value: unknown) => (field === 'pipelines' ? undefined : value))
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { names: [String(one[name])], one })
+    else group.names.push(String(one[name]))
+  }
+  return [...groups.values()].map(({ names, one }) => ({ names: names.join(', '), one }))
+}
+
+/** A label and a text beside it, in lines that fit. */
+function line(label: string, text: string): string {
+  const lines: string[] = []
+  let current = ''
+  for (const word of text.split(' ')) {
+    if (current !== '' && margin + 2 + current.length + word.length + 1 > width) {
+      lines.push(current)
+      current = word
+    } else current = current === '' ? word : `${current} ${word}`
+  }
+  return [...lines, current]
+    .map((part, i) => `  ${(i === 0 ? label : '').padEnd(margin)}${part}`.trimEnd())
+    .join('\n')
+    .concat('\n')
+}
+
+/** The same label once, in front of the first of several texts. */
+const linesOf = (label: string, texts: readonly string[]) =>
+  texts.map((text, i) => line(i === 0 ? label : '', text)).join('')
+
+function receiverText({ names, one }: Group<ReceiverExplained>): string {
+  const { id, origin, answers } = one
+  const says = { sender: 'answers success', source: 'reads on', itself: 'is done with its data' }[origin]
+  const all = answers.length > 1 ? 'once all of these have taken it' : 'when it is taken'
+  return `receiver ${id} (${names}) ${says} ${all}\n${linesOf('', answers.map(answerText))}`
+}
+
+const meanings: Record<Answer['success'], string> = {
+  accepted: 'accepted: it is in the queue in memory, and lost if the process is killed',
+  durable: 'durable: it is in the queue on disk',
+  delivered: 'delivered: the destination has it',
+  state: 'in memory: durable up to here; it goes on without a sender that waits',
+  derived: 'in memory: other data is made of it, which goes on without a sender that waits',
+}
+
+const because = (settings: readonly (string | undefined)[]) =>
+  settings.length === 0 ? '' : ` (${settings.filter(one => one !== undefined).join(', ')})`
+
+const answerText = ({ by, success, because: settings }: Answer) => `${by}: ${meanings[success]}${because(settings)}`
+
+function pipelineText({ names, one }: Group<PipelineExplained>): string {
+  const { receivers, steps, drops } = one
+  const processors = steps.filter(({ kind }) => kind === 'processor').map(({ id }) => id)
+  const ends = steps.filter(({ kind }) => kind !== 'processor').map(({ id }) => id)
+  const way = [receivers.join(', '), ...processors, ends.join(', ')].join(' -> ')
+  const rows = steps.map(step => [`  ${step.id}`, step.reach, doings(step)])
+  return [
+    `pipeline ${names}: ${way}\n`,
+    table(['  COMPONENT', 'READS', 'WHAT IT DOES'], rows),
+    line('bytes', bytesText(one)),
+    linesOf('depth', depthText(one)),
+    linesOf(
+      'may drop',
+      drops.map(({ by, reason, key, what }) => `${reason}: ${what} (${keyOf(by, key)})`),
+    ),
+    linesOf('holds', steps.flatMap(heldText)),
+    linesOf('requests', contextTexts(one)),
+  ].join('')
+}
+
+const unique = <T>(one: T, i: number, all: readonly T[]) => all.indexOf(one) === i
+
+/** Why a pipeline goes as deep as it goes. Of what a component does in any case, its keys say nothing more. */
+function depthText({ deepest: { reach, by } }: PipelineExplained): string[] {
+  if (by.length === 0) return []
+  const always = new Set(by.filter(({ key }) => key === '').map(({ id }) => id))
+  const causes = by.map(({ id, key }) => keyOf(id, always.has(id) ? '' : key)).filter(unique)
+  const depth = reach === 'unknown' ? 'how deep is not known' : `goes down to the ${reach}`
+  return [`${depth} because of ${causes.join(', ')}`]
+}
+
+/** A key by the component it stands in. Of a list of actions, the list says enough. */
+const keyOf = (id: string, key: string) => (key === '' ? id : `\`${key.replace(/\[\d+\].*$/, '')}\` of ${id}`)
+
+function doings({ touches }: StepExplained): string {
+  const verbs: readonly Touch['does'][] = ['reads', 'edits', 'drops', 'moves']
+  return verbs
+    .map(verb => {
+      const whats = touches.filter(({ does }) => does === verb).map(({ what }) => what)
+      return whats.length === 0 ? '' : `${verb} ${whats.filter(unique).join(', ')}`
+    })
+    .filter(text => text !== '')
+    .join('; ')
+}
+
+function bytesText({ bytes }: PipelineExplained): string {
+  const names = { resource: 'resources', scope: 'scopes', item: 'items' } as const
+  const depths = ['resource', 'scope', 'item'] as const
+  const of = (...uses: readonly string[]) =>
+    depths.filter(depth => uses.includes(bytes[depth])).map(depth => names[depth])
+  const parts = [
+    [of('edited'), 'are edited'],
+    [of('unknown'), 'may be edited: a component does not say'],
+    [of('read'), 'are read and pass as the bytes that came'],
+    [of('untouched'), 'pass as the bytes that came, not read'],
+  ] as const
+  return parts
+    .filter(([some]) => some.length > 0)
+    .map(([some, text]) => `${some.join(' and ')} ${text}`)
+    .join('; ')
+}
+
+function heldText({ id, hold }: StepExplained): string[] {
+  if (hold === 'flush') return [`${id} gathers data for a moment; senders wait with it, a stop sends it on`]
+  if (hold === 'state') return [`${id} keeps data in memory beyond the answer: durable up to here, a crash loses it`]
+  return []
+}
+
+function contextTexts({ merges, needs }: PipelineExplained): string[] {
+  const merged = merges.map(({ by, apart }) =>
+    apart.length === 0
+      ? `${by} puts requests of all senders together: where they differ in headers, identity or address, that is gone`
+      : `${by} keeps apart what differs in ${apart.join(', ')}; where they differ in anything else, that is gone`,
+  )
+  const needed = needs.map(({ by, key, what, lost }) => {
+    const where = lost.map(place => keyOf(place.at, place.key)).filter(unique)
+    const end = where.length === 0 ? 'and gets it' : `and may not get it: lost at ${where.join(', ')}`
+    return `${by} needs ${what} (${key}) ${end}`
+  })
+  return [...merged, ...needed]
+}
+
+const time = (seconds: number) => durationText(seconds * 1000)
+
+function exporterText(one: ExporterExplained): string {
+  const { id, signals, success, because: settings, timeout_seconds: timeout } = one
+  const own = signals.length > 1 && one.queue !== undefined ? ', each with a queue of its own' : ''
+  return [
+    `exporter ${id} (${signals.join(', ')}${own})\n`,
+    line('success', `${meanings[success]}${because(settings)}`),
+    line('queue', queueText(one)),
+    line('full', fullText(one)),
+    linesOf('', one.stops.flatMap(stopTexts).filter(unique)),
+    line(
+      'attempt',
+      timeout === 0 ? 'may take as long as it takes (timeout: 0s)' : `may take ${time(timeout)} (timeout)`,
+    ),
+    line('outage', outageText(one)),
+    line('give up', giveUpText(one)),
+    line(
+      'bad data',
+      `cut down to what the destination refuses for good, which is booked as ${one.reasons.rejected.join(', ')}`,
+    ),
+    line('stop', stopText(one)),
+  ].join('')
+}
+
+function queueText({ queue }: ExporterExplained): string {
+  if (queue === undefined) return 'none: senders wait for the answer of the destination'
+  const { size, sizer, consumers, storage, gathers } = queue
+  const where = storage === null ? 'in memory' : `on disk (${storage})`
+  const batches = gathers ? '; small batches are put together first (sending_queue.batch)' : ''
+  return `room for ${size} ${sizer} ${where}, ${consumers} sent at the same time${batches}`
+}
+
+function fullText({ when_full, when_full_because }: ExporterExplained): string {
+  const setting = because([when_full_because])
+  switch (when_full) {
+    case undefined:
+      return 'never: there is no queue; as many wait as send'
+    case 'refuse':
+      return `senders are asked to come again (503, UNAVAILABLE)${setting}`
+    case 'wait':
+      return `senders wait for room${setting}`
+    case 'drop':
+      return `what finds no room is lost, booked as queue_full; senders hear success, nobody else notices${setting}`
+    case 'spill':
+      return `there is room as long as the disk has some; then senders are asked to come again${setting}`
+  }
+}
+
+function stopTexts({ pipeline, stopped, twice, receivers }: ExporterExplained['stops'][number]): string[] {
+  const senders = `senders of ${receivers.join(', ')}`
+  return [
+    ...(stopped.length === 0
+      ? []
+      : [`it can stop ${stopped.join(', ')} in ${pipeline}: what it has no room for, nobody gets`]),
+    ...(twice.length === 0 ? [] : [`${twice.join(', ')} may get twice what ${senders} send again because of it`]),
+  ]
+}
+
+function outageText({ retry, queue }: ExporterExplained): string {
+  if (retry === undefined) return 'nothing is tried again (retry_on_failure.enabled: false)'
+  const { initial_seconds: first, multiplier, max_seconds: max } = retry
+  const stands = queue === undefined ? '' : ', and the queue stands and fills'
+  return `tried again after ${time(first)}, then ${multiplier} times as long each time, up to ${time(max)}; when nothing goes through, one attempt at a time is made${stands}`
+}
+
+function giveUpText({ retry, success }: ExporterExplained): string {
+  const end = success === 'delivered' ? 'its senders are asked to come again' : undefined
+  if (retry === undefined) return end ?? 'what fails once is lost, booked as not_retried'
+  const after = retry.give_up_after_seconds
+  if (after === null) {
+    const before = success === 'delivered' ? 'not before its sender stops waiting' : 'never'
+    return `${before} (retry_on_failure.max_elapsed_time: 0s)`
+  }
+  return `after ${time(after)} (retry_on_failure.max_elapsed_time): ${end ?? 'lost, booked as expired'}`
+}
+
+function stopText({ at_shutdown }: ExporterExplained): string {
+  const left = {
+    lost: 'what is left then is lost, booked as shutdown',
+    refused: 'what is left then is refused: its senders come again',
+    kept: 'what is left then waits on disk for the next start',
+  }[at_shutdown]
+  return `everything that waits is sent, for as long as --shutdown-timeout says; ${left}`
+}

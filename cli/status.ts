@@ -1,0 +1,152 @@
+/** `kymo status`: how a Kymo that runs is, component by component. */
+import type { ComponentDocument } from '../service/component-pages.ts'
+import { exitCodes } from '../service/process.ts'
+import { ask, AskError } from './admin-client.ts'
+import { alignRight, count, cut, printable, since, span, terminalWidth } from './format.ts'
+import type { Sorting } from './running-commands.ts'
+import { table } from './table.ts'
+
+/** What to show, and how. */
+export interface StatusOptions {
+  readonly admin: string
+  readonly sort?: Sorting | undefined
+  readonly filter?: string | undefined
+  readonly json?: boolean | undefined
+}
+
+type Part = ComponentDocument['parts'][number]
+
+/** One line of the table. */
+interface Line {
+  readonly component: ComponentDocument
+  /** Undefined for what no data goes through. */
+  readonly part: Part | undefined
+}
+
+/** What is read of `/status`. */
+interface ProcessDocument {
+  readonly process: { readonly version: string; readonly phase: string; readonly pid: number; readonly started: string }
+  readonly memory: { readonly rss_bytes: number; readonly limit_bytes: number; readonly pressed: boolean }
+  readonly books_faults: readonly string[]
+}
+
+/** Asks and prints; resolves to the exit code. */
+export async function status(options: StatusOptions): Promise<number> {
+  try {
+    const [whole, listed] = await Promise.all([ask(options.admin, '/status'), ask(options.admin, '/v1/components')])
+    // Both are what our own admin server says; the client has checked that it is one.
+    const text = statusText(
+      whole as ProcessDocument,
+      (listed as { components: ComponentDocument[] }).components,
+      options,
+    )
+    process.stdout.write(text)
+    return exitCodes.clean
+  } catch (error) {
+    if (!(error instanceof AskError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    return exitCodes.failed
+  }
+}
+
+/** The page, as a table or as JSON. */
+export function statusText(
+  whole: ProcessDocument,
+  components: readonly ComponentDocument[],
+  { sort, filter, json }: Omit<StatusOptions, 'admin'>,
+): string {
+  const lines = components
+    .flatMap(component => linesOf(component))
+    .filter(line => filter === undefined || wordsOf(line).includes(filter.toLowerCase()))
+  if (sort === 'name') lines.sort((a, b) => wordsOf(a).localeCompare(wordsOf(b)))
+  else if (sort !== undefined) lines.sort((a, b) => orders[sort](b) - orders[sort](a))
+  if (json === true) {
+    const shown = [...new Set(lines.map(line => line.component))]
+    return `${JSON.stringify({ process: whole.process, memory: whole.memory, components: shown }, null, 2)}\n`
+  }
+  return [headOf(whole), tableOf(lines), ...troubles(lines.map(line => line.component))].join('\n')
+}
+
+function linesOf(component: ComponentDocument): Line[] {
+  const { parts } = component
+  return parts.length === 0 ? [{ component, part: undefined }] : parts.map(part => ({ component, part }))
+}
+
+const placeOf = (part: Part | undefined) => (part === undefined ? '' : (part.pipeline ?? part.signal))
+const stateOf = ({ component, part }: Line) => (part ?? component).state
+
+function wordsOf(line: Line): string {
+  const { component, part } = line
+  return `${component.id} ${component.kind} ${placeOf(part)} ${stateOf(line)}`.toLowerCase()
+}
+
+const total = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((sum, n) => sum + n, 0)
+
+function failedOf(part: Part | undefined): number {
+  if (part === undefined) return 0
+  const { rejected, lost, dead_lettered, returned, refused } = part
+  return [rejected, lost, dead_lettered, returned, refused].reduce((sum, counts) => sum + total(counts), 0)
+}
+
+const queueOf = ({ part }: Line) => (part?.queue?.capacity ? part.queue.size / part.queue.capacity : 0)
+const ageOf = ({ part }: Line) => part?.queue?.oldest_seconds ?? -1
+const rateOf = ({ part }: Line) => part?.items_per_second.in.last_1m ?? -1
+const troubled = (state: string) => (state === 'OK' || state === 'None' || state === 'Starting' ? 0 : 1)
+
+const orders: Record<Exclude<Sorting, 'name'>, (line: Line) => number> = {
+  rate: rateOf,
+  queue: queueOf,
+  age: ageOf,
+  // What is not well comes before what only was not.
+  errors: line => troubled(stateOf(line)) * 1e15 + failedOf(line.part) + (line.part?.failed_attempts ?? 0),
+}
+
+function headOf({ process: { version, phase, pid, started }, memory, books_faults }: ProcessDocument): string {
+  const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
+  const pressed = memory.pressed ? ', nothing new is taken' : ''
+  const books = books_faults.length === 0 ? 'books balance' : `books do not balance: ${books_faults.join('; ')}`
+  const used = `${mebibytes(memory.rss_bytes)} of ${mebibytes(memory.limit_bytes)}${pressed}`
+  return `kymo ${version}, ${phase} for ${since(started)}, pid ${pid}, ${used}, ${books}\n`
+}
+
+const headings = ['COMPONENT', 'KIND', 'OF', 'STATE', 'IN/S', 'OUT/S', 'DROPPED', 'FAILED', 'QUEUE', 'OLDEST', 'P99']
+const numbers = new Set([4, 5, 6, 7, 8, 9, 10])
+
+function tableOf(lines: readonly Line[]): string {
+  const aligned = alignRight(headings, lines.map(rowOf), numbers)
+  return table(aligned.headings, aligned.rows)
+}
+
+function rowOf(line: Line): string[] {
+  const { component, part } = line
+  const state = `${stateOf(line)} ${since((part ?? component).since)}`
+  const names = [component.id, component.kind, placeOf(part), state]
+  if (part === undefined) return [...names, '', '', '', '', '', '', '']
+  const { items_per_second: pace, queue, export_ms } = part
+  const isExporter = component.kind === 'exporter'
+  const oldest = queue?.oldest_seconds ?? undefined
+  const p99 = export_ms?.p99 ?? undefined
+  return [
+    ...names,
+    count(pace.in.last_1m),
+    count((isExporter ? pace.delivered : pace.out).last_1m),
+    count(total(part.dropped)),
+    count(failedOf(part)),
+    queue === undefined || queue.capacity === 0 ? '' : `${Math.round((100 * queue.size) / queue.capacity)}%`,
+    oldest === undefined ? '' : span(oldest * 1000),
+    p99 === undefined ? '' : span(p99),
+  ]
+}
+
+/** How long an error is worth telling after all is well again, in milliseconds. */
+const recent = 600_000
+
+function troubles(components: readonly ComponentDocument[]): string[] {
+  return [...new Set(components)].flatMap(({ kind, id, state, since: from, last_error, last_error_at = null }) => {
+    if (last_error === undefined || last_error_at === null) return []
+    const isOver = troubled(state) === 0
+    if (isOver && Date.now() - Date.parse(last_error_at) > recent) return []
+    const how = isOver ? 'is well again' : `${state} for ${since(from)}`
+    return [cut(`${kind} ${id} ${how}; ${since(last_error_at)} ago: ${printable(last_error)}`, 4 * terminalWidth()), '']
+  })
+}

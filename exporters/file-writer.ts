@@ -1,0 +1,201 @@
+/** One file that is written to at its end, in the order of the calls. */
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { removeOld, type Rotation, setAside } from './file-rotation.ts'
+
+/** How files are written. */
+export interface FileSettings {
+  /** Permissions of folders that are missing; undefined: they are not made. */
+  readonly folders: number | undefined
+  readonly rotation: Rotation | undefined
+  /** Milliseconds after which what was written is forced to the disk. */
+  readonly flushInterval: number
+  /** Hears what failed besides writing: forcing to the disk, removing old files. */
+  onTrouble(what: string, error: unknown): void
+}
+
+/** What is written as one: all of it or nothing. */
+type Record = readonly Uint8Array[]
+
+interface Waiting {
+  readonly record: Record | Promise<Record>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Bytes that are written at once when many wait. */
+const largestWrite = 1 << 20
+
+/** Appends records to a file. What fails leaves the file as it was; the file is opened again for the next record. */
+export class FileWriter {
+  readonly path: string
+  readonly #settings: FileSettings
+  readonly #waiting: Waiting[] = []
+  /** Empties the file when it is first opened. */
+  #truncate: boolean
+  #handle: FileHandle | undefined
+  /** Bytes of whole records in the file. */
+  #size = 0
+  /** A failed write may have left a part of a record behind, from this byte on. */
+  #torn: number | undefined
+  #running: Promise<void> | undefined
+  #flush: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(path: string, truncate: boolean, settings: FileSettings) {
+    this.path = path
+    this.#truncate = truncate
+    this.#settings = settings
+  }
+
+  /** Writes a record after those of earlier calls, and resolves when the system has it. */
+  append(record: Record | Promise<Record>): Promise<void> {
+    // It is heard when its turn comes.
+    if (record instanceof Promise) record.catch(() => undefined)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ record, resolve, reject })
+      this.#running ??= this.#run()
+    })
+  }
+
+  /** Opens the file, if it is not; throws what keeps it from being opened. */
+  async prepare(): Promise<void> {
+    await this.append([])
+  }
+
+  /** Writes what waits, forces it to the disk, and closes the file. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#running
+    clearTimeout(this.#flush)
+    const handle = this.#handle
+    this.#handle = undefined
+    if (handle === undefined) return
+    if (this.#flush !== undefined) await this.#force(handle)
+    await handle.close().catch((error: unknown) => this.#settings.onTrouble('closing', error))
+  }
+
+  async #run(): Promise<void> {
+    // The caller sets `#running` first.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) await this.#writeNext()
+    this.#running = undefined
+  }
+
+  /** Writes the first that waits, and with it those after it whose bytes are there. */
+  async #writeNext(): Promise<void> {
+    const taken: Waiting[] = []
+    const parts: Uint8Array[] = []
+    let size = 0
+    while (this.#waiting.length > 0 && size < largestWrite) {
+      const [next] = this.#waiting
+      if (next.record instanceof Promise && taken.length > 0) break
+      this.#waiting.shift()
+      try {
+        const record = next.record instanceof Promise ? await next.record : next.record
+        for (const part of record) {
+          parts.push(part)
+          size += part.length
+        }
+        taken.push(next)
+      } catch (error) {
+        next.reject(error)
+      }
+      // A file that rotates is asked about each record.
+      if (this.#settings.rotation !== undefined) break
+    }
+    if (taken.length === 0) return
+    try {
+      await this.#write(parts, size)
+      for (const { resolve } of taken) resolve()
+    } catch (error) {
+      for (const { reject } of taken) reject(error)
+    }
+  }
+
+  async #write(parts: readonly Uint8Array[], size: number): Promise<void> {
+    const { rotation } = this.#settings
+    let handle = (this.#handle ??= await this.#open())
+    if (rotation !== undefined && this.#size > 0 && this.#size + size > rotation.maxBytes) {
+      handle = this.#handle = await this.#rotate(handle, rotation)
+    }
+    if (size === 0) return
+    try {
+      await writeAll(handle, parts, size)
+    } catch (error) {
+      await this.#recover(handle)
+      throw error
+    }
+    this.#size += size
+    if (this.#closed || this.#flush !== undefined) return
+    this.#flush = setTimeout(() => {
+      this.#flush = undefined
+      if (this.#handle !== undefined) void this.#force(this.#handle)
+    }, this.#settings.flushInterval).unref()
+  }
+
+  async #open(): Promise<FileHandle> {
+    const { folders, rotation } = this.#settings
+    if (folders !== undefined) await mkdir(dirname(this.path), { recursive: true, mode: folders })
+    const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants
+    const handle = await open(this.path, O_WRONLY | O_CREAT | O_APPEND | (this.#truncate ? O_TRUNC : 0), 0o644)
+    try {
+      const { size } = await handle.stat()
+      this.#size = size
+      if (this.#torn !== undefined && size > this.#torn) {
+        await handle.truncate(this.#torn)
+        this.#size = this.#torn
+      }
+    } catch (error) {
+      await handle.close().catch(() => undefined)
+      throw error
+    }
+    this.#torn = undefined
+    this.#truncate = false
+    if (rotation !== undefined) this.#removeOld(rotation)
+    return handle
+  }
+
+  async #rotate(handle: FileHandle, rotation: Rotation): Promise<FileHandle> {
+    await setAside(this.path, rotation)
+    // From here on the file is another one, whatever fails.
+    this.#handle = undefined
+    await this.#force(handle)
+    await handle.close().catch((error: unknown) => this.#settings.onTrouble('closing', error))
+    return this.#open()
+  }
+
+  #removeOld(rotation: Rotation): void {
+    removeOld(this.path, rotation).catch((error: unknown) => this.#settings.onTrouble('removing old files', error))
+  }
+
+  /** Takes back what a failed write left. The file is opened again next time: it may have been taken away. */
+  async #recover(handle: FileHandle): Promise<void> {
+    this.#torn = this.#size
+    this.#handle = undefined
+    const taken = await handle.truncate(this.#size).then(
+      () => true,
+      () => false,
+    )
+    if (taken) this.#torn = undefined
+    await handle.close().catch(() => undefined)
+  }
+
+  async #force(handle: FileHandle): Promise<void> {
+    await handle.datasync().catch((error: unknown) => this.#settings.onTrouble('forcing to the disk', error))
+  }
+}
+
+/** Writes all parts; the system may take less than it is given. */
+async function writeAll(handle: FileHandle, parts: readonly Uint8Array[], size: number): Promise<void> {
+  const { bytesWritten } = await handle.writev(parts)
+  if (bytesWritten === size) return
+  const rest = Buffer.concat(parts).subarray(bytesWritten)
+  for (let at = 0; at < rest.length;) {
+    const { bytesWritten } = await handle.write(rest, at)
+    // Nothing and no error: there is no room.
+    if (bytesWritten === 0) throw new Error('the system takes no more')
+    at += bytesWritten
+  }
+}

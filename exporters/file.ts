@@ -1,0 +1,332 @@
+import * as z from 'zod'
+import type { Batch } from '../core/batch.ts'
+import type { Budget } from '../core/budget.ts'
+import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
+import { DeliveryError, messageOf } from '../core/errors.ts'
+import { duration, int } from '../core/fields.ts'
+import { sending } from '../core/sending.ts'
+import { allSignals } from '../proto/signals.ts'
+import type { Group } from '../proto/group.ts'
+import { resourceAttribute } from '../proto/views.ts'
+import { GroupedPath } from './file-path.ts'
+import { type FileSettings, FileWriter } from './file-writer.ts'
+import { budgetOf, compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
+
+const mebibyte = 1024 * 1024
+
+const rotation = z.strictObject({
+  max_megabytes: int(0)
+    .default(100)
+    .describe('Size in MiB from which on a new file is begun; 0 is 100, as in the Collector.'),
+  max_days: int(0).default(0).describe('Days for which old files are kept; 0 keeps files of any age.'),
+  max_backups: int(0).default(100).describe('How many old files are kept; 0 keeps any number.'),
+  localtime: z.boolean().default(false).describe('Times in the names of old files are local, not UTC.'),
+})
+
+const config = z
+  .strictObject({
+    path: z
+      .string({ error: '`path` is missing; name the file to write to' })
+      .min(1, { error: '`path` must not be empty; name the file to write to' })
+      .describe('The file to write to; with `group_by`, with one `*` in it.'),
+    format: z
+      .enum(['json', 'proto'])
+      .default('json')
+      .describe(
+        'json: OTLP/JSON, one request a line; proto: requests in protobuf, each after its length in four bytes.',
+      ),
+    encoding: z
+      .null({ error: 'this build has no encoding extension; remove `encoding` and set `format`' })
+      .optional()
+      .describe('Id of an encoding extension. Not in this build.'),
+    append: z
+      .boolean()
+      .default(false)
+      .describe('Go on with a file that is there, instead of emptying it at the start.'),
+    compression: z
+      .enum(['', 'none', 'zstd'])
+      .default('none')
+      .describe('zstd compresses each request by itself and writes it after its length in four bytes, JSON too.'),
+    compression_params: z
+      .strictObject({
+        level: int().default(0).describe('Level of zstd, from 1 to 22; 0 is what suits telemetry best.'),
+      })
+      .prefault({})
+      .describe('How hard to compress.'),
+    rotation: rotation
+      .nullish()
+      .transform(given => (given === null ? rotation.parse({}) : given))
+      .describe('Begin a new file when one is full; without it there is one file. `{}` has the defaults.'),
+    flush_interval: duration()
+      .prefault('1s')
+      .transform(interval => interval || 1000)
+      .describe('How often what was written is forced to the disk. The system has it before senders are answered.'),
+    create_directory: z.boolean().default(false).describe('Make the folder of the file where it is missing.'),
+    directory_permissions: z
+      .string()
+      .regex(/^0?[0-7]{3}$/, { error: 'expected permissions in octal, such as `"0755"`' })
+      .optional()
+      .describe('Permissions of folders that are made, in octal; "0755" when not given.'),
+    group_by: z
+      .strictObject({
+        enabled: z.boolean().default(false).describe('Write to a file of its own for each value of the attribute.'),
+        resource_attribute: z
+          .string()
+          .default('fileexporter.path_segment')
+          .describe('Resource attribute whose text takes the place of the `*` in `path`.'),
+        max_open_files: int(1).default(100).describe('How many files are kept open.'),
+      })
+      .prefault({})
+      .describe('Several files by a resource attribute; folders are made. Resources without it are rejected.'),
+    ...sending({ queue: false }),
+  })
+  .superRefine((c, context) => {
+    const wrong = (message: string, ...path: string[]) => context.addIssue({ code: 'custom', message, path })
+    if (c.append && c.compression === 'zstd') wrong('`append` and `compression` cannot be used together', 'append')
+    if (c.append && c.rotation !== undefined) {
+      wrong('`append` and `rotation` cannot be used together; a file that rotates is always gone on with', 'append')
+    }
+    const { level } = c.compression_params
+    if (level !== 0 && (level < 1 || level > 22 || c.compression !== 'zstd')) {
+      wrong('only `zstd` has levels, from 1 to 22', 'compression_params', 'level')
+    }
+    if (c.directory_permissions !== undefined && !c.create_directory) {
+      wrong('`directory_permissions` needs `create_directory: true`', 'directory_permissions')
+    }
+    if (!c.group_by.enabled) return
+    if (c.path.split('*').length !== 2) wrong('with `group_by`, `path` must have exactly one `*`', 'path')
+    else if (c.path.startsWith('*')) wrong('with `group_by`, `path` must not begin with `*`', 'path')
+    if (c.group_by.resource_attribute === '') {
+      wrong('`resource_attribute` must not be empty', 'group_by', 'resource_attribute')
+    }
+  })
+type Config = z.output<typeof config>
+
+/** Requests in files. */
+export const file = defineExporter<Config>({
+  type: 'file',
+  stability: 'beta',
+  summary: 'Writes requests to files, as JSON or protobuf, in the form of the Collector.',
+  signals: allSignals,
+  ordering: 'none',
+  config,
+  examples: [
+    { title: 'One request a line', config: { path: './telemetry.json' } },
+    {
+      title: 'Compressed protobuf in files of 10 MiB, of which three old ones are kept',
+      config: {
+        path: '/var/lib/kymo/telemetry.bin',
+        format: 'proto',
+        compression: 'zstd',
+        rotation: { max_megabytes: 10, max_backups: 3 },
+      },
+    },
+    {
+      title: 'A file for each namespace',
+      config: {
+        path: '/var/lib/kymo/*.json',
+        append: true,
+        group_by: { enabled: true, resource_attribute: 'k8s.namespace.name' },
+      },
+    },
+  ],
+  touches({ format, group_by: { enabled, resource_attribute: attribute } }) {
+    return [
+      ...(format === 'json'
+        ? [{ depth: 'item', does: 'reads', key: 'format', what: 'everything, to write it as JSON' } as const]
+        : []),
+      ...(enabled
+        ? [{ depth: 'resource', does: 'reads', key: 'group_by.resource_attribute', what: attribute } as const]
+        : []),
+    ]
+  },
+  create(config, context) {
+    return new FileExporter(config, context)
+  },
+})
+
+type Request = Pick<Batch, 'signal' | 'groups'>
+
+class FileExporter implements Exporter {
+  readonly #config: Config
+  readonly #context: ExporterContext
+  readonly #budget: Budget | undefined
+  readonly #settings: FileSettings
+  readonly #grouped: GroupedPath | undefined
+  readonly #key: Buffer
+  /** Each request stands after its length, not on a line. */
+  readonly #framed: boolean
+  /** Open files by path, the one used last at the end. */
+  readonly #writers = new Map<string, FileWriter>()
+  /** Files that were opened before: what is in them is ours. */
+  readonly #begun = new Set<string>()
+  readonly #closing = new Set<Promise<void>>()
+  /** Of batches of which a part could not be written: the files that have theirs. */
+  readonly #written = new WeakMap<Batch, Set<string>>()
+
+  constructor(config: Config, context: ExporterContext) {
+    const { group_by: group, rotation, create_directory: create, directory_permissions: permissions } = config
+    this.#config = config
+    this.#context = context
+    this.#budget = budgetOf(context.host)
+    this.#grouped = group.enabled ? new GroupedPath(config.path) : undefined
+    this.#framed = config.format === 'proto' || config.compression === 'zstd'
+    this.#key = Buffer.from(group.resource_attribute)
+    this.#settings = {
+      folders: create || group.enabled ? parseInt(permissions ?? '0755', 8) : undefined,
+      rotation: rotation && {
+        maxBytes: (rotation.max_megabytes || 100) * mebibyte,
+        maxDays: rotation.max_days,
+        maxBackups: rotation.max_backups,
+        localTime: rotation.localtime,
+      },
+      flushInterval: config.flush_interval,
+      onTrouble: (what, error) => context.log.error({ error: messageOf(error) }, `${what} failed`),
+    }
+  }
+
+  async start(): Promise<void> {
+    if (this.#grouped !== undefined) return
+    const { path } = this.#config
+    await this.#writer(path)
+      .prepare()
+      .catch((error: unknown) => {
+        // It may be mended while we run; until then whatever comes is tried again.
+        const message = `cannot write to ${path}: ${messageOf(error)}`
+        this.#context.log.warn({ path, error: messageOf(error) }, 'the file cannot be opened; it is tried again')
+        this.#context.status.set('RecoverableError', message)
+      })
+  }
+
+  async stop(): Promise<void> {
+    const writers = [...this.#writers.values()]
+    this.#writers.clear()
+    await Promise.all([...this.#closing, ...writers.map(writer => writer.close())])
+  }
+
+  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+    if (this.#grouped === undefined) return ended(this.#append(this.#config.path, batch), abort)
+    return ended(this.#sendGrouped(this.#grouped, batch), abort)
+  }
+
+  async #sendGrouped(paths: GroupedPath, batch: Batch): Promise<Sent | undefined> {
+    const parts = new Map<string, Group[]>()
+    let missing = 0
+    for (const group of batch.groups) {
+      const segment = resourceAttribute(group, this.#key)
+      if (typeof segment !== 'string') {
+        missing += group.items
+        continue
+      }
+      const path = paths.of(segment)
+      const mine = parts.get(path)
+      if (mine === undefined) parts.set(path, [group])
+      else mine.push(group)
+    }
+    const written = this.#written.get(batch) ?? new Set<string>()
+    const results = await Promise.allSettled(
+      [...parts].map(async ([path, groups]) => {
+        if (written.has(path)) return
+        await this.#append(path, { signal: batch.signal, groups })
+        written.add(path)
+      }),
+    )
+    const failed = results.find(result => result.status === 'rejected')
+    if (failed !== undefined) {
+      // What is in its file already is not written again.
+      if (written.size > 0) this.#written.set(batch, written)
+      throw failed.reason
+    }
+    if (missing === 0) return undefined
+    return { rejected: missing, message: `no text in resource attribute ${this.#config.group_by.resource_attribute}` }
+  }
+
+  /** Writes a request to a file. Its place in the file is that of this call, however long it takes to compress. */
+  async #append(path: string, request: Request): Promise<undefined> {
+    const made = this.#body(request)
+    let body: Buffer | undefined
+    const ready = (bytes: Buffer): Buffer[] => {
+      body = bytes
+      this.#budget?.charge(bytes.length)
+      return this.#framed ? [lengthOf(bytes), bytes] : [bytes, lineEnd]
+    }
+    try {
+      await this.#writer(path).append(made instanceof Promise ? made.then(ready) : ready(made))
+    } catch (error) {
+      throw this.#failure(path, error)
+    } finally {
+      // A write that failed has ended, too: nobody reads the bytes any more.
+      if (body !== undefined) {
+        this.#budget?.release(body.length)
+        this.#budget?.pool.give(body)
+      }
+    }
+  }
+
+  #body(request: Request): Buffer | Promise<Buffer> {
+    const { format, compression, compression_params: params } = this.#config
+    const plain = format === 'json' ? jsonBody(request, this.#budget) : protobufBody(request, this.#budget)
+    if (compression !== 'zstd') return plain
+    return compressCharged(this.#budget, 'zstd', params.level || undefined, plain).finally(() =>
+      this.#budget?.pool.give(plain),
+    )
+  }
+
+  #writer(path: string): FileWriter {
+    let writer = this.#writers.get(path)
+    if (writer !== undefined) {
+      if (this.#grouped === undefined) return writer
+      this.#writers.delete(path)
+    } else {
+      const { append, rotation } = this.#config
+      writer = new FileWriter(path, !append && rotation === undefined && !this.#begun.has(path), this.#settings)
+      this.#begun.add(path)
+    }
+    this.#writers.set(path, writer)
+    if (this.#writers.size > this.#config.group_by.max_open_files) this.#closeOldest()
+    return writer
+  }
+
+  #closeOldest(): void {
+    for (const [path, writer] of this.#writers) {
+      this.#writers.delete(path)
+      const closing = writer.close().finally(() => this.#closing.delete(closing))
+      this.#closing.add(closing)
+      return
+    }
+  }
+
+  #failure(path: string, error: unknown): unknown {
+    if (error instanceof DeliveryError) return error
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const message = `cannot write to ${path}: ${messageOf(error)}`
+    if (this.#grouped !== undefined && unusable.has(code)) {
+      return new DeliveryError('DELIVERY_REJECTED', 'rejected', message, { cause: error })
+    }
+    return new DeliveryError('DELIVERY_UNREACHABLE', 'retry', message, { cause: error })
+  }
+}
+
+const lineEnd = Buffer.from('\n')
+
+/** What is wrong with a name, not with the disk: it will not be better next time. */
+const unusable = new Set(['ENAMETOOLONG', 'EISDIR', 'ENOTDIR', 'EEXIST', 'EINVAL', 'ERR_INVALID_ARG_VALUE'])
+
+function lengthOf(body: Buffer): Buffer {
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32BE(body.length)
+  return length
+}
+
+/** The result of `work`, or a retry when `abort` comes first: a disk may take for ever. */
+function ended<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const given = (): void => {
+      const message = 'the file did not take the data in time'
+      reject(new DeliveryError('DELIVERY_TIMEOUT', 'retry', message, { maybeTaken: true }))
+    }
+    if (abort.aborted) given()
+    else abort.addEventListener('abort', given, { once: true })
+    work.then(resolve, reject).finally(() => abort.removeEventListener('abort', given))
+  })
+}

@@ -1,0 +1,176 @@
+/** What an exporter does with what it is given: when it counts as taken, and what comes of it when things go wrong. */
+import type { ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
+import type { QueueConfig, SendingConfig } from '../core/sending.ts'
+import type { Signal } from '../proto/signals.ts'
+import type { Way } from './ways.ts'
+
+/** When data counts as taken by a destination. */
+export type Success =
+  /** When it is in the queue in memory. */
+  | 'accepted'
+  /** When it is on disk. */
+  | 'durable'
+  /** When the destination has answered. */
+  | 'delivered'
+
+/** What a full queue of one exporter, or an answer that does not come, means for others. */
+export interface Stops {
+  readonly pipeline: string
+  /** Exporters and connectors beside it: they get nothing that it has no room for. */
+  readonly stopped: readonly string[]
+  /** Exporters elsewhere that get the same data: a sender that comes again sends it to them twice. */
+  readonly twice: readonly string[]
+  /** Whose senders are refused, or wait. */
+  readonly receivers: readonly string[]
+}
+
+/** One exporter. Each signal has a queue of its own. */
+export interface ExporterExplained {
+  readonly id: string
+  readonly type: string
+  readonly signals: readonly Signal[]
+  readonly success: Success
+  /** The settings that make it so. */
+  readonly because: readonly string[]
+  readonly queue:
+    | {
+        readonly size: number
+        readonly sizer: string
+        readonly consumers: number
+        readonly storage: string | null
+        readonly gathers: boolean
+      }
+    | undefined
+  /** What happens when the queue is full; `wait`: senders wait for room. Undefined without a queue. */
+  readonly when_full: 'refuse' | 'wait' | 'drop' | 'spill' | undefined
+  /** The setting that makes it so. */
+  readonly when_full_because: string | undefined
+  readonly stops: readonly Stops[]
+  readonly timeout_seconds: number
+  readonly retry:
+    | {
+        readonly initial_seconds: number
+        readonly multiplier: number
+        readonly max_seconds: number
+        /** When a batch is given up; null: never. */
+        readonly give_up_after_seconds: number | null
+      }
+    | undefined
+  /** What becomes of what is still here when the process ends: its books say `shutdown`, its senders come again, or it waits on disk. */
+  readonly at_shutdown: 'lost' | 'refused' | 'kept'
+  /** Reasons under which its books may count what did not arrive. */
+  readonly reasons: { readonly lost: readonly string[]; readonly rejected: readonly string[] }
+}
+
+/** When data counts as taken, and the settings that say so. */
+export function successOf({ enabled, wait_for_result, storage }: QueueConfig): {
+  success: Success
+  because: readonly string[]
+} {
+  if (!enabled) return { success: 'delivered', because: ['sending_queue.enabled: false'] }
+  if (storage) return { success: 'durable', because: [`sending_queue.storage: ${storage}`] }
+  if (wait_for_result) return { success: 'delivered', because: ['sending_queue.wait_for_result: true'] }
+  return { success: 'accepted', because: ['sending_queue.enabled: true', 'sending_queue.wait_for_result: false'] }
+}
+
+/** The ways of one signal from one receiver. */
+export interface Fed {
+  readonly receiver: string
+  readonly ways: readonly Way[]
+}
+
+/** What one exporter does; `fed` are all ways of data. */
+export function explainExporter(
+  { id, definition, config }: ConfiguredComponent<'exporter'>,
+  pipelines: readonly ConfiguredPipeline[],
+  fed: readonly Fed[],
+): ExporterExplained {
+  // The schema of every exporter has the shared keys; see defineExporter.
+  const { timeout, sending_queue: queue, retry_on_failure: retry } = config as SendingConfig
+  const { success, because } = successOf(queue)
+  const mine = pipelines.filter(({ exporters }) => exporters.includes(id))
+  const full = queue.enabled ? fullQueue(queue) : undefined
+  // What has no sender that could be asked again is lost where there is no room for it.
+  const unattended = fed.some(({ ways }) => ways.some(way => way.exporter === id && way.custody !== undefined))
+  const lost = [
+    ...(full?.when_full === 'drop' || (full !== undefined && unattended) ? ['queue_full'] : []),
+    ...(success === 'delivered'
+      ? []
+      : [
+          ...(retry.enabled ? ['suspect'] : ['not_retried']),
+          ...(retry.enabled && retry.max_elapsed_time > 0 ? ['expired'] : []),
+          ...(success === 'durable' ? [] : ['shutdown']),
+        ]),
+  ]
+  return {
+    id,
+    type: definition.type,
+    signals: [...new Set(mine.map(({ signal }) => signal))],
+    success,
+    because,
+    queue: queue.enabled
+      ? {
+          size: queue.queue_size,
+          sizer: queue.sizer,
+          consumers: queue.num_consumers,
+          storage: queue.storage || null,
+          gathers: queue.batch !== undefined,
+        }
+      : undefined,
+    when_full: full?.when_full,
+    when_full_because: full?.because,
+    stops:
+      full === undefined || full.when_full === 'refuse' || full.when_full === 'wait'
+        ? stopsOf(id, { queue: full !== undefined, success }, mine, fed)
+        : [],
+    timeout_seconds: timeout / 1000,
+    retry: retry.enabled
+      ? {
+          initial_seconds: retry.initial_interval / 1000,
+          multiplier: retry.multiplier,
+          max_seconds: retry.max_interval / 1000,
+          give_up_after_seconds: retry.max_elapsed_time === 0 ? null : retry.max_elapsed_time / 1000,
+        }
+      : undefined,
+    at_shutdown: { accepted: 'lost', durable: 'kept', delivered: 'refused' }[success] as 'lost' | 'kept' | 'refused',
+    reasons: { lost, rejected: ['rejected', 'too_large', 'denied', 'partial_success'] },
+  }
+}
+
+function fullQueue(queue: QueueConfig): { when_full: 'refuse' | 'wait' | 'drop' | 'spill'; because: string } {
+  const chosen: string | undefined = queue.when_full
+  if (chosen === 'drop' || chosen === 'spill')
+    return { when_full: chosen, because: `sending_queue.when_full: ${chosen}` }
+  if (queue.block_on_overflow) return { when_full: 'wait', because: 'sending_queue.block_on_overflow: true' }
+  if (chosen === undefined && queue.storage)
+    return { when_full: 'spill', because: `sending_queue.storage: ${queue.storage}` }
+  const because = chosen === undefined ? 'sending_queue.when_full is not set' : 'sending_queue.when_full: refuse'
+  return { when_full: 'refuse', because }
+}
+
+function stopsOf(
+  id: string,
+  { queue, success }: { queue: boolean; success: Success },
+  mine: readonly ConfiguredPipeline[],
+  fed: readonly Fed[],
+): Stops[] {
+  return mine.map(pipeline => {
+    const hits = (way: Way) => way.exporter === id && way.pipelines.at(-1) === pipeline.id
+    // Derived data has no sender: those of what it was made of hear nothing of it.
+    const feeding = fed.filter(({ ways }) => ways.some(way => hits(way) && way.custody?.as !== 'derived'))
+    const twice = feeding.flatMap(({ ways }) =>
+      ways
+        // What has no sender any more is not sent again.
+        .filter(way => way.custody === undefined && ways.some(one => hits(one) && one.custody === undefined))
+        // Room is found for all of a pipeline or for none; an answer comes when the others have theirs.
+        .filter(way => success === 'delivered' || way.pipelines.at(-1) !== pipeline.id)
+        .map(way => way.exporter),
+    )
+    return {
+      pipeline: pipeline.id,
+      stopped: queue ? pipeline.exporters.filter(other => other !== id) : [],
+      twice: [...new Set(twice)].filter(other => other !== id),
+      receivers: feeding.map(({ receiver }) => receiver),
+    }
+  })
+}

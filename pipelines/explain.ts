@@ -1,0 +1,223 @@
+/** What a configuration will do, told from the declarations of its components, without running anything. */
+import type { Hold } from '../core/component.ts'
+import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
+import type { SendingConfig } from '../core/sending.ts'
+import type { Depth, Touch } from '../core/touch.ts'
+import { allSignals, type Signal } from '../proto/signals.ts'
+import { explainContext, type Merge, type Need, queueTouches, type Stage } from './explain-context.ts'
+import { explainExporter, type ExporterExplained, type Fed, type Success, successOf } from './explain-exporter.ts'
+import { type Custody, type Way, waysFrom } from './ways.ts'
+
+/** The whole of it. */
+export interface Explanation {
+  readonly receivers: readonly ReceiverExplained[]
+  readonly pipelines: readonly PipelineExplained[]
+  readonly exporters: readonly ExporterExplained[]
+}
+
+/** What "success" means to whoever sends one signal to one receiver: all of `answers` have taken it. */
+export interface ReceiverExplained {
+  readonly id: string
+  /** Who hears of it: a sender, what is read, or nobody but Kymo. */
+  readonly origin: 'sender' | 'source' | 'itself'
+  readonly type: string
+  readonly signal: Signal
+  readonly pipelines: readonly string[]
+  readonly answers: readonly Answer[]
+}
+
+/** Where a request ends, and what is then said of it. */
+export interface Answer {
+  readonly by: string
+  readonly kind: 'exporter' | 'processor' | 'connector'
+  /** `state` and `derived`: it is in memory there, and goes on without a sender that waits. */
+  readonly success: Success | Custody['as']
+  readonly because: readonly string[]
+  /** The pipelines on the way. */
+  readonly pipelines: readonly string[]
+}
+
+/** How deep a component goes; `unknown` where its declaration does not say. */
+export type Reach = 'nothing' | Exclude<Depth, 'request'> | 'unknown'
+
+/** One component in a pipeline. */
+export interface StepExplained {
+  readonly kind: 'processor' | 'exporter' | 'connector'
+  readonly id: string
+  readonly type: string
+  readonly reach: Reach
+  readonly touches: readonly Touch[]
+  /** How long it holds what it is given; an exporter does as its queue says. */
+  readonly hold: Hold | undefined
+}
+
+/** What the processors of a pipeline do with the bytes at one depth. */
+export type Use = 'untouched' | 'read' | 'edited' | 'unknown'
+
+/** One pipeline. */
+export interface PipelineExplained {
+  readonly id: string
+  readonly signal: Signal
+  readonly receivers: readonly string[]
+  readonly steps: readonly StepExplained[]
+  readonly bytes: Readonly<Record<Exclude<Depth, 'request'>, Use>>
+  /** What makes it go as deep as it goes. */
+  readonly deepest: { readonly reach: Reach; readonly by: readonly { readonly id: string; readonly key: string }[] }
+  /** What may be dropped by rule, under which reason. */
+  readonly drops: readonly {
+    readonly by: string
+    readonly reason: string
+    readonly key: string
+    readonly what: string
+  }[]
+  readonly merges: readonly Merge[]
+  readonly needs: readonly Need[]
+}
+
+type Part = ConfiguredComponent<'processor'> | ConfiguredComponent<'exporter'> | ConfiguredComponent<'connector'>
+
+/** Explains a checked configuration. */
+export function explain(configured: Configured): Explanation {
+  const { receivers, pipelines, exporters } = configured
+  const fed: Fed[] = []
+  const answers: ReceiverExplained[] = []
+  for (const { id, definition } of receivers.values()) {
+    for (const signal of allSignals) {
+      const mine = pipelines.filter(one => one.signal === signal && one.receivers.includes(id))
+      if (mine.length === 0) continue
+      const found = mine.flatMap(pipeline => waysFrom(pipeline, configured))
+      fed.push({ receiver: id, ways: found })
+      const ids = mine.map(one => one.id)
+      const { type, origin = 'sender' } = definition
+      answers.push({ id, origin, type, signal, pipelines: ids, answers: answersOf(found, configured) })
+    }
+  }
+  return {
+    receivers: answers,
+    pipelines: pipelines.map(pipeline => explainPipeline(pipeline, configured)),
+    exporters: [...exporters.values()]
+      .filter(({ id }) => pipelines.some(pipeline => pipeline.exporters.includes(id)))
+      .map(exporter => explainExporter(exporter, pipelines, fed)),
+  }
+}
+
+function answersOf(ways: readonly Way[], { exporters }: Configured): Answer[] {
+  const answers: Answer[] = []
+  for (const { custody, exporter, pipelines } of ways) {
+    const by = custody?.id ?? exporter
+    const kind = custody?.kind ?? 'exporter'
+    if (answers.some(answer => answer.by === by && answer.kind === kind)) continue
+    const component = exporters.get(exporter)
+    if (custody !== undefined) answers.push({ by, kind, success: custody.as, because: [], pipelines })
+    else if (component !== undefined) {
+      answers.push({ by, kind, ...successOf((component.config as SendingConfig).sending_queue), pipelines })
+    }
+  }
+  return answers
+}
+
+function explainPipeline(pipeline: ConfiguredPipeline, configured: Configured): PipelineExplained {
+  const { id, signal, receivers } = pipeline
+  const processors = pipeline.processors.flatMap(one => stepOf('processor', configured.processors.get(one), configured))
+  const ends = pipeline.exporters.flatMap(one => [
+    ...stepOf('exporter', configured.exporters.get(one), configured),
+    ...stepOf('connector', configured.connectors.get(one), configured),
+  ])
+  const steps = [...processors, ...ends]
+  const stagesOf = (one: ConfiguredPipeline) => stages(one, configured)
+  return {
+    id,
+    signal,
+    receivers,
+    steps,
+    bytes: {
+      resource: useOf('resource', processors),
+      scope: useOf('scope', processors),
+      item: useOf('item', processors),
+    },
+    deepest: deepestOf(steps),
+    drops: steps.flatMap(step =>
+      step.touches.flatMap(({ does, reason, key, what }) =>
+        does === 'drops' && reason !== undefined ? [{ by: step.id, reason, key, what }] : [],
+      ),
+    ),
+    ...explainContext(pipeline, configured, stagesOf),
+  }
+}
+
+/** The components of a pipeline in order, once for each of its ends. */
+function stages(pipeline: ConfiguredPipeline, configured: Configured): Stage[][] {
+  const stage = (component: Part | undefined): Stage[] =>
+    component === undefined ? [] : [{ id: component.id, touches: touchesOf(component, configured) ?? [] }]
+  const front = pipeline.processors.flatMap(id => stage(configured.processors.get(id)))
+  return pipeline.exporters.map(id => [
+    ...front,
+    ...stage(configured.exporters.get(id) ?? configured.connectors.get(id)),
+  ])
+}
+
+function stepOf(kind: StepExplained['kind'], component: Part | undefined, configured: Configured): StepExplained[] {
+  if (component === undefined) return []
+  const { id, definition } = component
+  const touches = touchesOf(component, configured)
+  const hold = definition.kind === 'exporter' ? undefined : definition.hold
+  return [{ kind, id, type: definition.type, reach: reachOf(touches), touches: touches ?? [], hold }]
+}
+
+/** What a component does, with its queue and the extension that adds to what it sends; undefined where it does not say. */
+function touchesOf({ definition, config }: Part, { extensions }: Configured): readonly Touch[] | undefined {
+  const own = definition.touches?.(config as never)
+  if (definition.kind !== 'exporter') return own
+  const helper = extensions.get(textAt(config, 'auth', 'authenticator') ?? '')
+  const others = [helper, extensions.get(textAt(helper?.config, 'additional_auth') ?? '')]
+  const named = others.flatMap(one =>
+    (one?.definition.touches?.(one.config as never) ?? []).map(touch => ({
+      ...touch,
+      key: `auth.authenticator: ${one?.id}`,
+    })),
+  )
+  const queue = queueTouches(config as SendingConfig)
+  return own === undefined ? undefined : [...queue, ...own, ...named]
+}
+
+/** The text under a path of keys, if there is one. */
+function textAt(config: unknown, ...path: readonly string[]): string | undefined {
+  let at = config
+  for (const key of path)
+    at = typeof at === 'object' && at !== null && key in at ? at[key as keyof typeof at] : undefined
+  return typeof at === 'string' ? at : undefined
+}
+
+const reaches: readonly Reach[] = ['nothing', 'resource', 'scope', 'item', 'unknown']
+
+/** Whether it looks into the bytes: what is only put elsewhere is not looked into. */
+const looks = ({ depth, does }: Touch) => depth !== 'request' && does !== 'moves'
+
+function reachOf(touches: readonly Touch[] | undefined): Reach {
+  if (touches === undefined) return 'unknown'
+  return touches
+    .filter(looks)
+    .map(({ depth }): Reach => (depth === 'request' ? 'nothing' : depth))
+    .reduce((a, b) => (reaches.indexOf(b) > reaches.indexOf(a) ? b : a), 'nothing')
+}
+
+function useOf(depth: Depth, steps: readonly StepExplained[]): Use {
+  const mine = steps.flatMap(({ touches }) => touches.filter(touch => touch.depth === depth))
+  if (mine.some(({ does }) => does === 'edits')) return 'edited'
+  if (steps.some(({ reach }) => reach === 'unknown')) return 'unknown'
+  return mine.some(looks) ? 'read' : 'untouched'
+}
+
+function deepestOf(steps: readonly StepExplained[]): PipelineExplained['deepest'] {
+  const reach = steps
+    .map(step => step.reach)
+    .reduce((a, b) => (reaches.indexOf(b) > reaches.indexOf(a) ? b : a), 'nothing')
+  if (reach === 'nothing') return { reach, by: [] }
+  const by = steps
+    .filter(step => step.reach === reach)
+    .flatMap(({ id, touches }) => {
+      const keys = touches.filter(touch => looks(touch) && touch.depth === reach).map(({ key }) => key)
+      return [...new Set(keys.length === 0 ? [''] : keys)].map(key => ({ id, key }))
+    })
+  return { reach, by }
+}

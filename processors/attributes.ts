@@ -1,0 +1,103 @@
+import * as z from 'zod'
+import type { Batch } from '../core/batch.ts'
+import { defineProcessor } from '../core/component.ts'
+import type { Lookup } from '../proto/actions.ts'
+import { compileEdits } from '../proto/edits.ts'
+import { KEEP, type Visitor } from '../proto/rewrite.ts'
+import { allSignals } from '../proto/signals.ts'
+import { WireError } from '../proto/wire.ts'
+import { actionTouches, attributeActions, contextLookup } from './attribute-actions.ts'
+import { Selection } from './match.ts'
+import { matchProperties, unfit } from './match-config.ts'
+import { matchTouches } from './match-touches.ts'
+import { editItems, editReadable, itemEdit } from './message-edits.ts'
+import { each } from './steps.ts'
+
+const config = z.strictObject({
+  include: matchProperties.optional().describe('Only items that match all of this are changed.'),
+  exclude: matchProperties
+    .optional()
+    .describe('Items that match all of this are left as they are, even when included.'),
+  actions: attributeActions
+    .min(1, { error: '`actions` needs at least one action' })
+    .describe('Actions on the attributes of spans, log records and data points, applied in order.'),
+})
+type Config = z.output<typeof config>
+
+/** The `attributes` processor. */
+export const attributes = defineProcessor<Config>({
+  type: 'attributes',
+  stability: 'beta',
+  summary: 'Sets, removes and converts attributes of spans, log records and data points.',
+  signals: allSignals,
+  hold: 'none',
+  config,
+  examples: [
+    {
+      title: 'Remove one attribute and add one',
+      config: {
+        actions: [
+          { key: 'user_agent.original', action: 'delete' },
+          { key: 'env', value: 'production', action: 'insert' },
+        ],
+      },
+    },
+    {
+      title: 'Hash whom the requests to the shop are from',
+      config: {
+        include: { match_type: 'regexp', resources: [{ key: 'service.name', value: '^shop' }] },
+        actions: [{ key: 'enduser.id', action: 'hash' }],
+      },
+    },
+  ],
+
+  touches({ include, exclude, actions }) {
+    return [
+      ...matchTouches(include, 'include'),
+      ...matchTouches(exclude, 'exclude'),
+      ...actionTouches(actions, 'item', 'actions'),
+    ]
+  },
+
+  create({ include, exclude, actions }, context) {
+    const { signal } = context
+    for (const [key, properties] of Object.entries({ include, exclude })) {
+      const problem = unfit(properties, signal)
+      if (problem !== undefined) throw new TypeError(`\`${key}\`: ${problem}; use a processor of its own for ${signal}`)
+    }
+    const edits = itemEdit(signal, tag => compileEdits(actions, tag))
+    const usesContext = actions.some(action => 'source' in action && 'fromContext' in action.source)
+    let lookup: Lookup | undefined
+    const visitor: Visitor = { item: (bytes, start, end, out) => editReadable(edits, bytes, start, end, out, lookup) }
+    const chosen = include === undefined && exclude === undefined ? visitor : onlyIn(include, exclude, signal, visitor)
+    return each(context, (batch: Batch) => {
+      lookup = usesContext ? contextLookup(batch.context) : undefined
+      return editItems(batch, chosen)
+    })
+  },
+})
+
+/** The visitor for those items only that match. */
+function onlyIn(
+  include: Config['include'],
+  exclude: Config['exclude'],
+  signal: Batch['signal'],
+  visitor: Visitor,
+): Visitor {
+  const selection = new Selection(include, exclude, signal)
+  return {
+    scope(bytes, start, end, _out, group) {
+      selection.enter(group, bytes, start, end)
+      return KEEP
+    },
+    item(bytes, start, end, out, group) {
+      try {
+        if (!selection.has(bytes, start, end)) return KEEP
+      } catch (error) {
+        if (error instanceof WireError) return KEEP
+        throw error
+      }
+      return visitor.item?.(bytes, start, end, out, group) ?? KEEP
+    },
+  }
+}

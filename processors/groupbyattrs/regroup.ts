@@ -1,0 +1,315 @@
+import { Arena } from '../../proto/actions.ts'
+import { attributeTags } from '../../proto/attributes.ts'
+import type { Group } from '../../proto/group.ts'
+import { metricPoints } from '../../proto/request.ts'
+import type { Signal } from '../../proto/signals.ts'
+import { ItemCursor } from '../../proto/views.ts'
+import { Cursor, putVarint, WireError } from '../../proto/wire.ts'
+import { tagOf } from '../message-edits.ts'
+import { Runs } from '../runs.ts'
+import type { GroupedKeys } from './grouped-keys.ts'
+import { besides, FIRST, GroupOut, groupIdentity, MetricOut, ScopeOut, SECOND } from './outcome.ts'
+
+/** Where the data of a metric may stand, and the tag of the attributes of its points. */
+const data: ReadonlyMap<number, number> = new Map([
+  [tagOf('Metric', 'gauge'), attributeTags.numberPoint],
+  [tagOf('Metric', 'sum'), attributeTags.numberPoint],
+  [tagOf('Metric', 'histogram'), attributeTags.histogramPoint],
+  [tagOf('Metric', 'exponential_histogram'), attributeTags.exponentialHistogramPoint],
+  [tagOf('Metric', 'summary'), attributeTags.summaryPoint],
+])
+
+/** Result of a regrouping. */
+export interface Regrouped {
+  readonly groups: readonly Group[]
+  /** Bytes newly made; 0 when all groups are as they were. */
+  readonly made: number
+}
+
+/** Groups the items of one request anew: by resource and by the keys that `keys` finds in them. */
+export function regroup(signal: Signal, groups: readonly Group[], keys: GroupedKeys): Regrouped {
+  return new Regrouping(signal, keys).run(groups)
+}
+
+/** Where in the result the items of a group go. */
+interface Source {
+  readonly group: Group
+  /** What stands beside resource and scopes. */
+  readonly rest: Runs
+  readonly restIdentity: string
+  /** The place of items without any of the keys, once one is there. */
+  plain: GroupOut | undefined
+  /** Places by what was found in items. */
+  readonly places: Map<string, GroupOut>
+}
+
+class Regrouping {
+  readonly #signal: Signal
+  readonly #keys: GroupedKeys
+  readonly #out = new Map<string, GroupOut>()
+  readonly #cursor = new ItemCursor()
+  readonly #heads = new Arena(0)
+  readonly #points = new Cursor(Buffer.alloc(0))
+
+  constructor(signal: Signal, keys: GroupedKeys) {
+    this.#signal = signal
+    this.#keys = keys
+  }
+
+  run(groups: readonly Group[]): Regrouped {
+    for (const group of groups) this.#add(group)
+    const out = [...this.#out.values()]
+    if (out.length === groups.length && out.every(({ whole }) => whole !== undefined)) return { groups, made: 0 }
+    let made = 0
+    for (const one of out) if (one.whole === undefined) made += one.size
+    const bytes = Buffer.allocUnsafeSlow(made)
+    let at = 0
+    const written = out.map(one => {
+      if (one.whole !== undefined) return one.whole
+      const group = one.write(bytes, at)
+      at = group.end
+      return group
+    })
+    return { groups: written, made }
+  }
+
+  #add(group: Group): void {
+    const { runs: rest, identity: restIdentity } = besides(group.bytes, group.start, group.end, FIRST, SECOND)
+    const source: Source = { group, rest, restIdentity, plain: undefined, places: new Map() }
+    if (!this.#isWhole(group)) {
+      this.#move(source, this.#hasKeys(group))
+      return
+    }
+    const identity = groupIdentity(group.resource, group.resourceStart, group.resourceEnd, restIdentity)
+    const place = this.#out.get(identity)
+    if (place === undefined) {
+      const whole = this.#place(identity, group.resource, group.resourceStart, group.resourceEnd, rest)
+      whole.whole = group
+      return
+    }
+    source.plain = place
+    this.#open(place)
+    this.#move(source, false)
+  }
+
+  /** Whether a group may stay as it is: no item has any of the keys, no scope stands twice. */
+  #isWhole(group: Group): boolean {
+    const scopes = new Set<string>()
+    const cursor = this.#cursor.set(group)
+    while (cursor.nextScope()) {
+      const { identity } = besides(cursor.bytes, cursor.scopeStart, cursor.scopeEnd, SECOND)
+      if (scopes.has(identity)) return false
+      scopes.add(identity)
+    }
+    return !this.#hasKeys(group)
+  }
+
+  #hasKeys(group: Group): boolean {
+    const cursor = this.#cursor.set(group)
+    while (cursor.nextScope()) {
+      while (cursor.nextItem()) if (this.#itemHasKeys(cursor.bytes, cursor.start, cursor.end)) return true
+    }
+    return false
+  }
+
+  #itemHasKeys(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#signal !== 'metrics') return this.#find(bytes, start, end, this.#itemTag)
+    let found = false
+    eachPointField(bytes, start, end, (tag, _field, from, to) => {
+      found ||= this.#find(bytes, from, to, tag)
+    })
+    return found
+  }
+
+  get #itemTag(): number {
+    return this.#signal === 'traces' ? attributeTags.span : attributeTags.logRecord
+  }
+
+  /** An item that cannot be read has none of the keys. */
+  #find(bytes: Buffer, start: number, end: number, tag: number): boolean {
+    try {
+      return this.#keys.find(bytes, start, end, tag)
+    } catch (error) {
+      if (error instanceof WireError) return false
+      throw error
+    }
+  }
+
+  #place(identity: string, resource: Buffer, start: number, end: number, rest: Runs): GroupOut {
+    const place = new GroupOut(resource, start, end, rest)
+    this.#out.set(identity, place)
+    return place
+  }
+
+  /** Makes a group that came as it is one that more may be added to. */
+  #open(place: GroupOut): void {
+    const { whole } = place
+    if (whole === undefined) return
+    place.whole = undefined
+    const { runs: rest, identity: restIdentity } = besides(whole.bytes, whole.start, whole.end, FIRST, SECOND)
+    this.#move({ group: whole, rest, restIdentity, plain: place, places: new Map() }, false)
+  }
+
+  /** Puts each item of a group where it belongs. */
+  #move(source: Source, keyed: boolean): void {
+    const cursor = new ItemCursor().set(source.group)
+    const { bytes } = cursor
+    while (cursor.nextScope()) {
+      const head = besides(bytes, cursor.scopeStart, cursor.scopeEnd, SECOND)
+      while (cursor.nextItem()) {
+        const { field, start, end } = cursor
+        if (this.#signal === 'metrics') this.#moveMetric(source, head, bytes, field, start, end, keyed)
+        else if (keyed && this.#find(bytes, start, end, this.#itemTag)) {
+          const place = this.#placeOf(source)
+          place.items++
+          this.#addEdited(scopeIn(place, head).items, SECOND, start, end)
+        } else {
+          const place = this.#plainOf(source)
+          place.items++
+          scopeIn(place, head).items.add(bytes, field, end)
+        }
+      }
+    }
+  }
+
+  /** Adds the message from `start` to `end` without the keys, as a field. */
+  #addEdited(runs: Runs, tag: number, start: number, end: number): void {
+    const heads = this.#heads
+    heads.begin(6)
+    heads.bytes[heads.at] = tag
+    heads.at = putVarint(heads.bytes, heads.at + 1, end - start - this.#keys.size)
+    runs.add(heads.bytes, heads.from, heads.at)
+    this.#keys.addRest(start, end, runs)
+  }
+
+  #moveMetric(
+    source: Source,
+    head: ReturnType<typeof besides>,
+    bytes: Buffer,
+    field: number,
+    start: number,
+    end: number,
+    keyed: boolean,
+  ): void {
+    const parts = metricParts(bytes, start, end)
+    if (parts === undefined) {
+      const place = this.#plainOf(source)
+      place.items += metricPoints(this.#points.set(bytes, start, end))
+      scopeIn(place, head).items.add(bytes, field, end)
+      return
+    }
+    eachPointField(bytes, start, end, (tag, pointField, from, to) => {
+      const found = keyed && this.#find(bytes, from, to, tag)
+      const place = found ? this.#placeOf(source) : this.#plainOf(source)
+      place.items++
+      const { metrics } = scopeIn(place, head)
+      let metric = metrics.get(parts.identity)
+      if (metric === undefined) {
+        metric = new MetricOut(parts.shell, parts.tag, parts.rest)
+        metrics.set(parts.identity, metric)
+      }
+      if (found) this.#addEdited(metric.points, FIRST, from, to)
+      else metric.points.add(bytes, pointField, to)
+    })
+  }
+
+  #plainOf(source: Source): GroupOut {
+    if (source.plain !== undefined) return source.plain
+    const { resource, resourceStart, resourceEnd } = source.group
+    source.plain = this.#placeFor(resource, resourceStart, resourceEnd, source)
+    return source.plain
+  }
+
+  /** The place of an item in which keys were found. */
+  #placeOf(source: Source): GroupOut {
+    const { identity } = this.#keys
+    let place = source.places.get(identity)
+    if (place === undefined) {
+      const { resource, resourceStart, resourceEnd } = source.group
+      const made = this.#keys.addedTo(resource, resourceStart, resourceEnd, attributeTags.resource)
+      place = this.#placeFor(made, 0, made.length, source)
+      source.places.set(identity, place)
+    }
+    return place
+  }
+
+  #placeFor(resource: Buffer, start: number, end: number, { rest, restIdentity }: Source): GroupOut {
+    const identity = groupIdentity(resource, start, end, restIdentity)
+    const place = this.#out.get(identity)
+    if (place === undefined) return this.#place(identity, resource, start, end, rest)
+    this.#open(place)
+    return place
+  }
+}
+
+function scopeIn(place: GroupOut, { runs, identity }: ReturnType<typeof besides>): ScopeOut {
+  let scope = place.scopes.get(identity)
+  if (scope === undefined) {
+    scope = new ScopeOut(runs)
+    place.scopes.set(identity, scope)
+  }
+  return scope
+}
+
+/** Calls `visit` with the tag of a point's attributes, where its field starts, and its content. */
+function eachPointField(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  visit: (tag: number, field: number, from: number, to: number) => void,
+): void {
+  const metric = new Cursor(bytes, start, end)
+  while (metric.at < end) {
+    const tag = metric.tag()
+    const points = data.get(tag)
+    if (points === undefined) {
+      metric.skip(tag)
+      continue
+    }
+    const to = metric.length() + metric.at
+    const cursor = new Cursor(bytes, metric.at, to)
+    while (cursor.at < to) {
+      const field = cursor.at
+      const inner = cursor.tag()
+      if (inner !== FIRST) {
+        cursor.skip(inner)
+        continue
+      }
+      const last = cursor.length() + cursor.at
+      visit(points, field, cursor.at, last)
+      cursor.at = last
+    }
+    metric.at = to
+  }
+}
+
+/** A metric without its points; undefined for one that has not exactly one kind of data with points in it. */
+function metricParts(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): { readonly shell: Runs; readonly tag: number; readonly rest: Runs; readonly identity: string } | undefined {
+  const cursor = new Cursor(bytes, start, end)
+  const shell = new Runs()
+  let identity = ''
+  let dataTag = 0
+  let rest: ReturnType<typeof besides> | undefined
+  while (cursor.at < end) {
+    const field = cursor.at
+    const tag = cursor.tag()
+    if (!data.has(tag)) {
+      cursor.skip(tag)
+      shell.add(bytes, field, cursor.at)
+      identity += bytes.toString('latin1', field, cursor.at)
+      continue
+    }
+    if (rest !== undefined) return undefined
+    const to = cursor.length() + cursor.at
+    dataTag = tag
+    rest = besides(bytes, cursor.at, to, FIRST)
+    if (rest.runs.size === to - cursor.at) return undefined
+    cursor.at = to
+  }
+  if (rest === undefined) return undefined
+  return { shell, tag: dataTag, rest: rest.runs, identity: JSON.stringify([identity, dataTag, rest.identity]) }
+}

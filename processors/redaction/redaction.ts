@@ -1,0 +1,175 @@
+import * as z from 'zod'
+import type { Batch } from '../../core/batch.ts'
+import { defineProcessor } from '../../core/component.ts'
+import { messageOf } from '../../core/errors.ts'
+import { secret, texts } from '../../core/fields.ts'
+import type { Touch } from '../../core/touch.ts'
+import type { Arena, Edits } from '../../proto/actions.ts'
+import { attributeTags } from '../../proto/attributes.ts'
+import { compilePattern } from '../../proto/pattern.ts'
+import { DROP, KEEP, REPLACE, rewriteItems, type Visitor } from '../../proto/rewrite.ts'
+import { allSignals, type Signal } from '../../proto/signals.ts'
+import { WireError } from '../../proto/wire.ts'
+import { EditsInOrder, itemEdit, type MessageEdit, NestedEdit, tagOf } from '../message-edits.ts'
+import { editResources } from '../resource-edits.ts'
+import { each } from '../steps.ts'
+import { RedactAttributes } from './redact-attributes.ts'
+import { RedactBody } from './redact-body.ts'
+import { hashFunctions, Rules } from './rules.ts'
+import { ownKeys, summaries } from './summary.ts'
+
+const patterns = () =>
+  texts()
+    .prefault([])
+    .superRefine((sources, check) => {
+      sources.forEach((source, i) => {
+        try {
+          compilePattern(source)
+        } catch (error) {
+          check.addIssue({ code: 'custom', message: `no regular expression: ${messageOf(error)}`, path: [i] })
+        }
+      })
+    })
+
+/** Settings of the Collector that would change the data in ways this build cannot: only `enabled: false` is taken. */
+const unsupported = (name: string) =>
+  z.record(z.string(), z.unknown()).refine(section => !enables(section), {
+    error: `\`${name}\` is not supported by this build; remove it, or leave it with \`enabled: false\``,
+  })
+
+const enables = (section: unknown): boolean =>
+  typeof section === 'object' &&
+  section !== null &&
+  Object.entries(section).some(([key, value]) => (key === 'enabled' && value === true) || enables(value))
+
+const keyLengths: Readonly<Record<string, number>> = { 'hmac-sha256': 32, 'hmac-sha512': 64 }
+
+const config = z
+  .strictObject({
+    allow_all_keys: z.boolean().default(false).describe('Whether keys that are not in `allowed_keys` stay, too.'),
+    allowed_keys: texts().prefault([]).describe('Keys that stay. All others are removed, also when this is empty.'),
+    ignored_keys: texts().prefault([]).describe('Keys that stay with their value, which is not looked at.'),
+    ignored_key_patterns: patterns().describe('Patterns of keys that stay with their value, which is not looked at.'),
+    blocked_key_patterns: patterns().describe('Patterns of keys whose values are masked as a whole.'),
+    blocked_values: patterns().describe('Patterns of what is masked in the values of all other keys.'),
+    allowed_values: patterns().describe('Patterns of values that are never masked.'),
+    redact_all_types: z
+      .boolean()
+      .default(false)
+      .describe('Whether values that are no texts are looked at as text; else their content stays.'),
+    hash_function: z
+      .string()
+      .transform(name => name.toLowerCase())
+      .pipe(z.enum(hashFunctions))
+      .default('')
+      .describe('What a match is replaced by: its `md5`, `sha1`, `sha3`, `hmac-sha256` or `hmac-sha512`; else `****`.'),
+    hmac_key: secret()
+      .optional()
+      .describe('The key of `hmac-sha256` (32 bytes at least) and `hmac-sha512` (64 bytes).'),
+    summary: z
+      .enum(summaries)
+      .default('silent')
+      .describe('What is told in attributes `redaction.*`: nothing, counts (`info`), or keys as well (`debug`).'),
+    url_sanitizer: unsupported('url_sanitizer').optional().describe('Not supported: only `enabled: false` is taken.'),
+    db_sanitizer: unsupported('db_sanitizer').optional().describe('Not supported: only `enabled: false` is taken.'),
+  })
+  .superRefine(({ hash_function: name, hmac_key: key }, check) => {
+    const least = keyLengths[name]
+    if (least === undefined || Buffer.byteLength(key?.reveal() ?? '') >= least) return
+    const message = `\`hash_function: ${name}\` needs an \`hmac_key\` of at least ${least} bytes`
+    check.addIssue({ code: 'custom', message, path: ['hmac_key'] })
+  })
+type Config = z.output<typeof config>
+
+const malformed = 'malformed'
+
+/** The `redaction` processor. */
+export const redaction = defineProcessor<Config>({
+  type: 'redaction',
+  stability: 'beta',
+  summary: 'Removes attributes that are not allowed, and masks what must not be seen in values and bodies.',
+  signals: allSignals,
+  hold: 'none',
+  config,
+  examples: [
+    {
+      title: 'Only known keys, and no card numbers in them',
+      config: {
+        allowed_keys: ['description', 'group', 'id', 'name'],
+        ignored_keys: ['safe_attribute'],
+        blocked_values: ['4[0-9]{12}(?:[0-9]{3})?', '(5[1-5][0-9]{14})'],
+        summary: 'info',
+      },
+    },
+    {
+      title: 'All keys, but tokens and passwords as hashes',
+      config: { allow_all_keys: true, blocked_key_patterns: ['.*token.*', '(?i)password'], hash_function: 'sha3' },
+    },
+  ],
+
+  touches(settings) {
+    const edits = (depth: Touch['depth'], key: string, what: string): Touch => ({ depth, does: 'edits', key, what })
+    const keys = settings.allow_all_keys ? 'keys and values' : 'all keys but the allowed'
+    const named = settings.allow_all_keys ? 'blocked_values' : 'allowed_keys'
+    return [
+      edits('resource', named, keys),
+      edits('scope', named, keys),
+      edits('item', named, `${keys}; bodies of log records`),
+      { depth: 'item', does: 'drops', key: '', what: 'what cannot be read to redact it', reason: malformed },
+    ]
+  },
+
+  create(settings, context) {
+    const rules = new Rules(settings, ownKeys)
+    const { signal } = context
+    const redact = (tag: number): MessageEdit =>
+      new RedactAttributes(rules, tag, settings.redact_all_types, settings.summary)
+    const resources = asEdits(redact(attributeTags.resource))
+    const visitor = visitorOf(
+      redact(attributeTags.scope),
+      editOf(signal, redact, () => new RedactBody(rules, settings.summary)),
+    )
+    const unreadable = context.dropReason(malformed)
+    return each(context, batch => {
+      const [kept, dropped] = redactItems(editResources(batch, resources), visitor)
+      if (dropped !== undefined) context.drop(dropped, unreadable)
+      return kept
+    })
+  },
+})
+
+/** What is redacted in an item: its attributes, those of the events of a span, the body of a log record. */
+function editOf(signal: Signal, redact: (tag: number) => MessageEdit, body: () => MessageEdit): MessageEdit {
+  const own = itemEdit(signal, redact)
+  if (signal === 'logs') return new EditsInOrder([own, body()])
+  if (signal === 'metrics') return own
+  const events = new NestedEdit(new Map([[tagOf('Span', 'events'), redact(attributeTags.event)]]))
+  return new EditsInOrder([own, events])
+}
+
+/** What cannot be read cannot be redacted, so it goes. */
+function visitorOf(scope: MessageEdit, item: MessageEdit): Visitor {
+  return {
+    scope: (bytes, start, end, out) => (scope.apply(bytes, start, end, out) ? REPLACE : KEEP),
+    item(bytes, start, end, out) {
+      try {
+        return item.apply(bytes, start, end, out) ? REPLACE : KEEP
+      } catch (error) {
+        if (error instanceof WireError) return DROP
+        throw error
+      }
+    },
+  }
+}
+
+function redactItems(batch: Batch, visitor: Visitor): [kept: Batch | undefined, dropped: Batch | undefined] {
+  const { groups, made, dropped } = rewriteItems(batch.signal, batch.groups, visitor)
+  return made === 0 && dropped === 0 ? [batch, undefined] : batch.withoutItems(groups, made)
+}
+
+/** An edit whose results may be of any size. */
+const asEdits = (edit: MessageEdit): Edits => ({
+  growth: undefined,
+  usesContext: false,
+  apply: (bytes: Buffer, start: number, end: number, out: Arena) => edit.apply(bytes, start, end, out),
+})

@@ -1,0 +1,115 @@
+/** The status document of each component: how it is, how fast items move through it, what waits, what was dropped. */
+import type { Books, NodeBooks } from '../core/books.ts'
+import type { State, Status } from '../core/status.ts'
+import type { QueueFigures } from '../telemetry/family.ts'
+import type { Pace, Rates } from './rates.ts'
+import { account, byReason, type ComponentView, time } from './status.ts'
+
+/** What the documents are made of. */
+export interface ComponentSources {
+  readonly books: Books
+  readonly rates: Rates
+  components(): readonly ComponentView[]
+  exporters(): readonly QueueFigures[]
+}
+
+/** From what needs somebody to look at it to what does not. */
+const severity: readonly State[] = [
+  'FatalError',
+  'PermanentError',
+  'RecoverableError',
+  'Stopping',
+  'Starting',
+  'None',
+  'Stopped',
+  'OK',
+]
+
+const minute = 60_000
+
+/** The documents of all components: first those that run in front. */
+export function componentDocuments(sources: ComponentSources): ComponentDocument[] {
+  const documents = new Map<string, ComponentView[]>()
+  for (const view of sources.components()) {
+    const key = `${view.kind} ${view.id}`
+    const views = documents.get(key)
+    if (views === undefined) documents.set(key, [view])
+    else views.push(view)
+  }
+  return [...documents.values()].map(views => componentDocument(views, sources))
+}
+
+/** One component as `/v1/components` tells it. */
+export type ComponentDocument = ReturnType<typeof componentDocument>
+
+/** The document of one component, of which `views` are the instances: a processor has one in each pipeline. */
+export function componentDocument(views: readonly ComponentView[], sources: ComponentSources) {
+  const [{ kind, id, type }] = views
+  const { books, rates } = sources
+  const nodes = books.nodes.filter(({ name }) => name.kind === kind && name.id === id)
+  const worst = views.toSorted((a, b) => severity.indexOf(a.status.state) - severity.indexOf(b.status.state))[0]
+  const doors = kind === 'receiver' ? books.doors.filter(({ receiver }) => receiver === id) : []
+  return {
+    kind,
+    id,
+    type,
+    ...health(worst.status),
+    items_per_second: pace(nodes, rates),
+    dropped: sum(nodes.map(({ dropped }) => byReason(dropped))),
+    ...(doors.length === 0
+      ? {}
+      : { refused_requests: Object.fromEntries(doors.map(({ transport, refusals }) => [transport, refusals])) }),
+    parts: nodes.map(node => ({
+      ...account(node),
+      // Only a processor has instances of its own in each pipeline.
+      ...health((views.find(({ pipeline }) => pipeline === node.name.pipeline) ?? worst).status),
+      items_per_second: pace([node], rates),
+      ...(kind === 'exporter' ? sending(node, sources.exporters()) : {}),
+    })),
+  }
+}
+
+function health({ state, since, lastError, lastErrorAt }: Status) {
+  const error = lastError === undefined ? {} : { last_error: lastError, last_error_at: time(lastErrorAt) }
+  return { state, since: time(since), ...error }
+}
+
+function pace(nodes: readonly NodeBooks[], rates: Rates) {
+  const now = Date.now()
+  const last = nodes.map(node => rates.of(node, minute, now))
+  const longer = nodes.map(node => rates.of(node, 5 * minute, now))
+  const both = (part: keyof Pace) => ({
+    last_1m: round(last.reduce((total, one) => total + one[part], 0)),
+    last_5m: round(longer.reduce((total, one) => total + one[part], 0)),
+  })
+  return { in: both('in'), out: both('out'), delivered: both('delivered') }
+}
+
+/** What an exporter has besides its account: the time attempts take, and what waits. */
+function sending({ name }: NodeBooks, exporters: readonly QueueFigures[]) {
+  const figures = exporters.find(({ id, signal }) => id === name.id && signal === name.signal)
+  if (figures === undefined) return {}
+  const { queueSize, queueCapacity, inFlight, oldest, lastSuccess, latency } = figures
+  const quantile = (q: number) => {
+    const value = latency?.quantile(q)
+    return value === undefined ? null : round(value)
+  }
+  return {
+    export_ms: { p50: quantile(0.5), p99: quantile(0.99) },
+    queue: {
+      size: queueSize,
+      capacity: queueCapacity,
+      in_flight: inFlight,
+      oldest_seconds: oldest === undefined ? null : round(Math.max(0, Date.now() - oldest) / 1000),
+    },
+    last_success: lastSuccess ? time(lastSuccess) : null,
+  }
+}
+
+function sum(counts: readonly Record<string, number>[]): Record<string, number> {
+  const total: Record<string, number> = {}
+  for (const one of counts) for (const [reason, n] of Object.entries(one)) total[reason] = (total[reason] ?? 0) + n
+  return total
+}
+
+const round = (n: number) => Math.round(n * 10) / 10

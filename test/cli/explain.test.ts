@@ -1,0 +1,94 @@
+/** `kymo explain` as people and scripts read it. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { explanationText } from '../../cli/explanation-text.ts'
+import { components } from '../../components.ts'
+import { loadConfig } from '../../config/load.ts'
+import { explain, type Explanation } from '../../pipelines/explain.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+const gateway = `
+receivers: {otlp: {protocols: {grpc: {}}}}
+processors:
+  namespace_filter: {exclude: [playground]}
+  resource: {attributes: [{key: k8s.cluster.name, value: a, action: insert}]}
+  batch: {}
+exporters:
+  otlp_grpc: {endpoint: 'a:1'}
+  otlp_http: {endpoint: 'http://b', sending_queue: {when_full: drop}, retry_on_failure: {max_elapsed_time: 5m}}
+  debug: {verbosity: detailed}
+service:
+  pipelines:
+    traces: &all {receivers: [otlp], processors: [namespace_filter, resource, batch], exporters: [otlp_grpc, otlp_http]}
+    logs: *all
+    metrics: {receivers: [otlp], exporters: [debug]}
+`
+const textOf = (yaml: string) =>
+  explanationText(explain(loadConfig({ sources: [`yaml:${yaml}`], components }).configured))
+
+test('the text says once what is the same for several signals', () => {
+  const text = textOf(gateway)
+  expect(text).toContain('receiver otlp (traces, logs) answers success once all of these have taken it\n')
+  expect(text).toContain(
+    'pipeline traces, logs: otlp -> namespace_filter -> resource -> batch -> otlp_grpc, otlp_http\n',
+  )
+  expect(text).toContain('pipeline metrics: otlp -> debug\n')
+})
+
+test.each([
+  ['what is read', '  namespace_filter  resource  reads k8s.namespace.name; drops playground, kube-system'],
+  ['what passes', 'resources are edited; scopes and items pass as the bytes that came, not read'],
+  ['what makes it go deep', 'goes down to the item because of `verbosity` of debug'],
+  ['what may be dropped', 'namespace_excluded: playground (`exclude` of namespace_filter)'],
+  ['when success is said', 'otlp_grpc: accepted: it is in the queue in memory'],
+  ['who can stop whom', 'it can stop otlp_http in traces: what it has no room for, nobody gets'],
+  ['what a full queue loses', 'what finds no room is lost, booked as queue_full'],
+  ['when retries end', 'after 5m (retry_on_failure.max_elapsed_time): lost, booked as expired'],
+  ['what a stop loses', 'what is left then is lost, booked as shutdown'],
+])('the text says %s', (_, words) => {
+  expect(textOf(gateway).replaceAll(/\n {13}(?=\S)/g, ' ')).toContain(words)
+})
+
+test('what Kymo takes from itself has no sender', () => {
+  const yaml =
+    '{receivers: {internal: {}}, exporters: {debug: {}}, service: {pipelines: {logs: {receivers: [internal], exporters: [debug]}}}}'
+  expect(textOf(yaml)).toContain('receiver internal (logs) is done with its data when it is taken\n')
+})
+
+test('no line of the text is wider than a terminal that is not small', () => {
+  for (const line of textOf(gateway).split('\n')) expect(line.length).toBeLessThan(130)
+})
+
+const kymo = (...args: string[]) =>
+  new Promise<{ code: number; out: string; err: string }>(resolve => {
+    execFile(process.execPath, [join(root, 'cli/main.ts'), 'explain', ...args], (error, out, err) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
+    })
+  })
+
+test.concurrent('as JSON it has the same, for scripts', async () => {
+  const { code, out } = await kymo('--json', '--config', `yaml:${gateway}`, '--set', 'processors.resource=null')
+  expect(code).toBe(1)
+  expect(out).toBe('')
+  const right = await kymo('--json', '--config', `yaml:${gateway}`)
+  const { exporters } = JSON.parse(right.out) as Explanation
+  expect(exporters.map(({ id, when_full }) => [id, when_full])).toEqual([
+    ['otlp_grpc', 'refuse'],
+    ['otlp_http', 'drop'],
+    ['debug', undefined],
+  ])
+})
+
+test.concurrent('a wrong configuration is told as by validate, and nothing is explained', async () => {
+  const { code, out, err } = await kymo('--config', 'yaml:{receivers: {otpl: {}}}')
+  expect([code, out]).toEqual([1, ''])
+  expect(err).toContain('`otlp`')
+})
+
+test.concurrent('without --config the built-in configuration is explained', async () => {
+  const { code, out } = await kymo()
+  expect(code).toBe(0)
+  expect(out).toContain('-> debug\n')
+})

@@ -1,0 +1,279 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { zstdDecompressSync } from 'node:zlib'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { file } from '../../exporters/file.ts'
+import { jsonToProtobuf } from '../../proto/json-read.ts'
+import { allSignals, type Signal, signals } from '../../proto/signals.ts'
+import { everything } from '../support/everything.ts'
+import { batchOf, complaints, exporterOf, forever, refusal } from '../support/exporting.ts'
+import { toyGraph } from '../support/graph.ts'
+import { names, spanNames, tracesRequest } from '../support/otlp-bytes.ts'
+import { decode } from '../support/otlp-proto.ts'
+
+let folder = ''
+const stops: (() => unknown)[] = []
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kymo-file-'))
+})
+afterEach(async () => {
+  for (const stop of stops.splice(0).toReversed()) await stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** A running exporter to `data.json` in a folder of its own. */
+async function started(config: object = {}) {
+  const made = exporterOf(file, { path: join(folder, 'data.json'), ...config })
+  const stop = async () => made.exporter.stop?.()
+  stops.push(stop)
+  await made.exporter.start?.()
+  return { ...made, stop, send: (body: Buffer, signal?: Signal) => made.exporter.send(batchOf(body, signal), forever) }
+}
+
+const read = (name = 'data.json') => readFile(join(folder, name))
+const lines = async (name?: string) =>
+  String(await read(name))
+    .trimEnd()
+    .split('\n')
+const spansOf = (line: string) => spanNames(jsonToProtobuf('ExportTraceServiceRequest', Buffer.from(line)))
+const request = (...spans: string[]) => tracesRequest([{ namespace: 'shop', spans }])
+
+/** Records that stand after their length. */
+function framesOf(bytes: Buffer): Buffer[] {
+  const frames: Buffer[] = []
+  for (let at = 0; at < bytes.length;) {
+    const length = bytes.readUInt32BE(at)
+    frames.push(bytes.subarray(at + 4, at + 4 + length))
+    at += 4 + length
+  }
+  return frames
+}
+
+test('each request is a line of JSON that says the same, whatever its signal', async () => {
+  const { send, stop, budget } = await started()
+  for (const signal of allSignals) expect(await send(everything(signal), signal)).toBeUndefined()
+  await stop()
+  const written = await lines()
+  expect(written).toHaveLength(3)
+  allSignals.forEach((signal, i) => {
+    const body = jsonToProtobuf(signals[signal].request, Buffer.from(written[i]))
+    expect(decode(signal, body)).toEqual(decode(signal, everything(signal)))
+  })
+  expect(budget.used).toBe(0)
+})
+
+test.each([
+  ['protobuf', { format: 'proto' }, (frame: Buffer) => frame],
+  ['compressed protobuf', { format: 'proto', compression: 'zstd' }, zstdDecompressSync],
+  [
+    'compressed JSON',
+    { compression: 'zstd', compression_params: { level: 3 } },
+    (frame: Buffer) => jsonToProtobuf('ExportLogsServiceRequest', zstdDecompressSync(frame)),
+  ],
+])('%s stands after its length in four bytes', async (_, config, unpack) => {
+  const { send, stop, budget } = await started(config)
+  const sent = [everything('logs'), everything('logs', 'bank')]
+  for (const body of sent) await send(body, 'logs')
+  await stop()
+  const frames = framesOf(await read())
+  expect(frames.map(frame => decode('logs', unpack(frame)))).toEqual(sent.map(body => decode('logs', body)))
+  expect(budget.used).toBe(0)
+})
+
+test('requests are written in the order they came, also when the first takes longest to compress', async () => {
+  const { send, stop } = await started({ compression: 'zstd', format: 'proto' })
+  const sizes = [9000, 1, 4000, 2, 1, 6000, 3, 1]
+  await Promise.all(sizes.map((size, i) => send(request(...names(`${i}-`, size)))))
+  await stop()
+  const frames = framesOf(await read()).map(frame => spanNames(zstdDecompressSync(frame)))
+  expect(frames.map(found => found.length)).toEqual(sizes)
+})
+
+test('the system has a request when its sender is answered', async () => {
+  const { send } = await started({ flush_interval: '1h' })
+  await send(request('a'))
+  expect(spansOf(String(await read()))).toEqual(['a'])
+})
+
+test.each([
+  ['emptied', {}, ['new']],
+  ['gone on with, with `append`', { append: true }, ['old', 'new']],
+  ['gone on with, when it rotates', { rotation: null }, ['old', 'new']],
+])('a file that is there is %s', async (_, config, expected) => {
+  const first = await started()
+  await first.send(request('old'))
+  await first.stop()
+  const second = await started(config)
+  await second.send(request('new'))
+  await second.stop()
+  expect((await lines()).flatMap(spansOf)).toEqual(expected)
+})
+
+test('a full file is set aside under its time, old ones go, and a request is never cut', async () => {
+  const { send, stop } = await started({ rotation: { max_megabytes: 1, max_backups: 2 } })
+  for (let i = 0; i < 6; i++) await send(request(...names(`${i}-${'x'.repeat(90)}`, 6000)))
+  await stop()
+  await expect.poll(async () => (await readdir(folder)).length).toBe(3)
+  const found = (await readdir(folder)).toSorted()
+  expect(found.at(-1)).toBe('data.json')
+  for (const name of found.slice(0, -1)) expect(name).toMatch(/^data-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.json$/)
+  const spans = (await Promise.all(found.map(name => lines(name)))).flat().map(line => spansOf(line)[0].split('-')[0])
+  expect(spans).toEqual(['3', '4', '5'])
+})
+
+test('a folder that is missing is a status and a retry, until it is there', async () => {
+  const path = join(folder, 'later', 'data.json')
+  const { send, status } = await started({ path })
+  expect(status.state).toBe('RecoverableError')
+  expect(status.lastError).toMatch(/cannot write to .*data\.json: ENOENT/)
+  const error = await refusal(send(request('a')))
+  expect(error).toMatchObject({ code: 'DELIVERY_UNREACHABLE', kind: 'retry', maybeTaken: false })
+  expect(error.message).toContain(path)
+  await mkdir(join(folder, 'later'))
+  await send(request('b'))
+  expect((await lines('later/data.json')).flatMap(spansOf)).toEqual(['b'])
+})
+
+test('with `create_directory` the folder is made', async () => {
+  const { send } = await started({ path: join(folder, 'a/b/data.json'), create_directory: true })
+  await send(request('a'))
+  expect((await lines('a/b/data.json')).flatMap(spansOf)).toEqual(['a'])
+})
+
+test('a full disk is a retry, for as long as it is full', async () => {
+  const { send, budget } = await started({ path: '/dev/full' })
+  for (let i = 0; i < 3; i++) {
+    const error = await refusal(send(request('a')))
+    expect(error).toMatchObject({ code: 'DELIVERY_UNREACHABLE', kind: 'retry' })
+    expect(error.message).toMatch(/cannot write to \/dev\/full: ENOSPC/)
+  }
+  expect(budget.used).toBe(0)
+})
+
+test('in a graph, what was refused for lack of room is written once there is some', async () => {
+  const path = join(folder, 'later', 'data.json')
+  const toy = await toyGraph({
+    exporters: {},
+    components: { file: { definition: file, config: { path, retry_on_failure: { initial_interval: '5ms' } } } },
+    pipelines: [{ exporters: ['file'] }],
+  })
+  stops.push(() => toy.graph.stop(500))
+  const { outcome } = toy.push(request('a', 'b'))
+  await new Promise(resolve => setTimeout(resolve, 10))
+  await mkdir(join(folder, 'later'))
+  expect((await outcome).kind).toBe('success')
+  await toy.graph.stop(500)
+  expect(toy.books.faults()).toEqual([])
+  expect((await lines('later/data.json')).flatMap(spansOf)).toEqual(['a', 'b'])
+})
+
+test('a stop writes what was begun', async () => {
+  const { send, stop } = await started()
+  const sent = names('s', 50).map(name => send(request(name)))
+  await stop()
+  await Promise.all(sent)
+  expect((await lines()).flatMap(spansOf)).toEqual(names('s', 50))
+})
+
+const group = (more: object = {}) => ({
+  path: join(folder, '*.json'),
+  group_by: { enabled: true, resource_attribute: 'k8s.namespace.name', ...more },
+})
+
+test('with `group_by` each value has a file, folders are made, and what lacks the attribute is rejected', async () => {
+  const { exporter, stop } = await started(group())
+  const body = tracesRequest([
+    { namespace: 'shop', spans: ['a'] },
+    { spans: ['lost', 'lost too'] },
+    { namespace: 'team/bank', spans: ['b'] },
+    { namespace: 'shop', spans: ['c'] },
+  ])
+  expect(await exporter.send(batchOf(body), forever)).toEqual({
+    rejected: 2,
+    message: 'no text in resource attribute k8s.namespace.name',
+  })
+  await stop()
+  expect((await lines('shop.json')).map(spansOf)).toEqual([['a', 'c']])
+  expect((await lines('team/bank.json')).map(spansOf)).toEqual([['b']])
+})
+
+test('only so many files are open, and one that is opened again is gone on with', async () => {
+  await writeFile(join(folder, 'n0.json'), 'from before')
+  const { send, stop } = await started(group({ max_open_files: 2 }))
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(names('n', 5).map(namespace => send(tracesRequest([{ namespace, spans: [`${round}`] }]))))
+  }
+  await stop()
+  for (const name of names('n', 5)) expect((await lines(`${name}.json`)).flatMap(spansOf)).toEqual(['0', '1', '2'])
+})
+
+test('no value leads out of the folder', async () => {
+  const base = join(folder, 'base')
+  const { send, stop } = await started({ ...group(), path: join(base, '*.json') })
+  const values = ['../x', '../../x', 'a/../../../x', '/x', '/etc/passwd', '..', '', 'a/./b', '....//x']
+  for (const namespace of values) await send(tracesRequest([{ namespace, spans: ['a'] }]))
+  await stop()
+  expect(await readdir(folder)).toEqual(['base'])
+})
+
+test.each([
+  ['a zero byte', 'a\0b'],
+  ['300 letters', 'x'.repeat(300)],
+  ['the name of a folder that is there', 'taken'],
+])('a value that is %s is rejected and not tried again', async (_, namespace) => {
+  await mkdir(join(folder, 'taken.json'))
+  const { send, budget } = await started(group())
+  const error = await refusal(send(tracesRequest([{ namespace, spans: ['a'] }])))
+  expect(error).toMatchObject({ code: 'DELIVERY_REJECTED', kind: 'rejected' })
+  expect(budget.used).toBe(0)
+})
+
+test('when one of several files fails, the others are not written again by the retry', async () => {
+  const { exporter } = await started(group())
+  // A loop of links is no fault of the name.
+  await import('node:fs/promises').then(fs => fs.symlink('b.json', join(folder, 'b.json')))
+  const batch = batchOf(
+    tracesRequest([
+      { namespace: 'a', spans: ['a'] },
+      { namespace: 'b', spans: ['b'] },
+    ]),
+  )
+  expect(await refusal(exporter.send(batch, forever))).toMatchObject({ kind: 'retry' })
+  await rm(join(folder, 'b.json'))
+  expect(await exporter.send(batch, forever)).toBeUndefined()
+  expect((await lines('a.json')).flatMap(spansOf)).toEqual(['a'])
+  expect((await lines('b.json')).flatMap(spansOf)).toEqual(['b'])
+})
+
+test.each([
+  ['no path', {}, /^path: `path` is missing/],
+  ['an empty path', { path: '' }, /^path: `path` must not be empty/],
+  ['an encoding extension', { path: 'a', encoding: 'x' }, /^encoding: .*set `format`/],
+  ['append and compression', { path: 'a', append: true, compression: 'zstd' }, /^append: /],
+  ['append and rotation', { path: 'a', append: true, rotation: {} }, /^append: /],
+  ['another format', { path: 'a', format: 'text' }, /^format: /],
+  ['another compression', { path: 'a', compression: 'gzip' }, /^compression: /],
+  ['a level without compression', { path: 'a', compression_params: { level: 3 } }, /^compression_params.level: /],
+  ['a negative interval', { path: 'a', flush_interval: '-1s' }, /^flush_interval: /],
+  ['no star', { path: 'a', group_by: { enabled: true } }, /^path: .*exactly one `\*`/],
+  ['two stars', { path: 'a/*/*', group_by: { enabled: true } }, /^path: .*exactly one `\*`/],
+  ['a star in front', { path: '*/a', group_by: { enabled: true } }, /^path: .*not begin/],
+  ['no attribute', { path: 'a*', group_by: { enabled: true, resource_attribute: '' } }, /^group_by.resource_attribute/],
+  ['permissions for no folder', { path: 'a', directory_permissions: '0755' }, /^directory_permissions: /],
+  ['odd permissions', { path: 'a', create_directory: true, directory_permissions: '0999' }, /^directory_permissions: /],
+])('%s is refused', (_, config, expected) => {
+  expect(complaints(file, config).join('\n')).toMatch(expected)
+})
+
+test('the keys of the Collector are taken, with its defaults', () => {
+  const parse = (config: object) => file.config.parse(config) as Record<string, unknown>
+  expect(parse({ path: 'a', rotation: null, flush_interval: 0, compression: '' })).toMatchObject({
+    format: 'json',
+    append: false,
+    flush_interval: 1000,
+    rotation: { max_megabytes: 100, max_days: 0, max_backups: 100, localtime: false },
+    group_by: { enabled: false, resource_attribute: 'fileexporter.path_segment', max_open_files: 100 },
+  })
+  expect(parse({ path: 'a' })['rotation']).toBeUndefined()
+})
