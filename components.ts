@@ -23,10 +23,12 @@ import { resourceDetection } from './processors/resource_detection/resource_dete
 import { resource } from './processors/resource.ts'
 import { internal } from './receivers/internal.ts'
 import { otlp } from './receivers/otlp/otlp.ts'
+import { otlpJsonFile } from './receivers/otlp_json_file/otlp_json_file.ts'
 
 /** All of them, in the order of a pipeline. */
 export const components: readonly Definition[] = [
   otlp,
+  otlpJsonFile,
   internal,
   memoryLimiter,
   namespaceFilter,

@@ -1,10 +1,27 @@
+import { join } from 'node:path'
 import { defineConfig, type Plugin } from 'rolldown'
 
 /**
- * What fastify loads for JSON schemas, which Kymo has none of, and for tests: a quarter of the bundle, never used. The
- * functions are made and not called.
+ * What packages ask for and Kymo never uses: half a megabyte of text, which V8 keeps and reads at every start. By the
+ * package that asks; what stands in for them throws when it is used.
  */
-const unused = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request']
+const unused: Record<string, readonly string[]> = {
+  // For JSON schemas, for tests, and for the versions of plugins. The first two are made, and not called.
+  fastify: ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request', 'semver'],
+  // Transports in threads.
+  pino: ['thread-stream'],
+  // Kymo has counters and gauges of one process, which are fetched.
+  '@prometheus-io/client': [
+    './lib/cluster',
+    './lib/worker',
+    './lib/pushgateway',
+    './lib/defaultMetrics',
+    './lib/histogram',
+    './lib/summary',
+  ],
+  // Forms as bodies.
+  undici: ['../web/fetch/body.js', '../web/fetch/formdata', '../web/webidl'],
+}
 
 /**
  * Importing all of `node:http` by ESM reads its `WebSocket`, which loads Node's own undici: 14 MB of memory for nothing.
@@ -16,16 +33,23 @@ const wholesale = 'node:http'
 const compiled = '@platformatic/wasm-utils/bundled'
 const compiledExports = ['crc32c', 'snappyCompress']
 
+/** The package that the file at `path` is part of. */
+function packageOf(path: string): string | undefined {
+  return /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]
+}
+
 const lean: Plugin = {
   name: 'lean',
-  resolveId(id, importer) {
-    if (unused.includes(id)) return '\0unused'
-    return (id === wholesale || id === compiled) && importer?.endsWith('.ts') ? `\0${id}` : undefined
+  resolveId(id, importer = '') {
+    if (unused[packageOf(importer) ?? '']?.includes(id)) return '\0unused'
+    return (id === wholesale || id === compiled) && importer.endsWith('.ts') ? `\0${id}` : undefined
   },
   load(id) {
     switch (id) {
       case '\0unused':
-        return 'module.exports = () => () => { throw new Error("left out of the bundle") }'
+        return `
+          const leftOut = () => { throw new Error('left out of the bundle, see rolldown.config.ts') }
+          module.exports = new Proxy(() => leftOut, { get: () => leftOut })`
       case `\0${compiled}`:
         return compiledExports
           .map(name => `exports.${name} = (...args) => require('${compiled}').${name}(...args)`)
@@ -49,24 +73,46 @@ const lean: Plugin = {
   },
 }
 
+/** What V8 makes of the finished text. */
+const frugal: Plugin = {
+  name: 'frugal',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle)) if (chunk.type === 'chunk') chunk.code = lazy(ascii(chunk.code))
+  },
+}
+
 /**
  * V8 keeps the source: one byte a character when all of them are ASCII, else two. In strings, templates and patterns an
  * escape means the same.
  */
-const ascii: Plugin = {
-  name: 'ascii',
-  generateBundle(_options, bundle) {
-    for (const chunk of Object.values(bundle)) {
-      if (chunk.type !== 'chunk') continue
-      chunk.code = chunk.code.replace(/[^\0-\x7f]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    }
-  },
+function ascii(code: string): string {
+  return code.replace(/[^\0-\x7f]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/**
+ * Modules are wrapped in functions that run when they are first needed. In an ES module V8 skims the body of a `function`,
+ * but reads and keeps all of an arrow function, and compiles at once what stands alone in parentheses: 8 MiB at the start.
+ */
+function lazy(code: string): string {
+  const wrapper = /(__(?:commonJS|esm)Min\()(\(?)(async )?\(([^()]*)\) => \{/g
+  const result = code.replace(wrapper, (_, call: string, parenthesis: string, async = '', parameters: string) => {
+    const start = parenthesis === '' ? '' : '(0, '
+    return `${call}${start}${async}function(${parameters}) {`
+  })
+  if (result === code || /__(?:commonJS|esm)Min\(\(*(?:async )?\([^()]*\) =>/.test(result)) {
+    throw new Error('modules are wrapped in another way than `lazy` knows; look at the bundle and change it')
+  }
+  return result
 }
 
 export default defineConfig({
   input: 'cli/main.ts',
   platform: 'node',
-  plugins: [lean, ascii],
+  plugins: [lean, frugal],
+  // Its module for Node is CommonJS, of which nothing can be left out.
+  resolve: { alias: { rxjs: join(import.meta.dirname, 'node_modules/rxjs/dist/esm/index.js') } },
+  // Without undici's second HTTP parser, an experiment.
+  transform: { define: { esbuildDetection: 'true' } },
   output: {
     file: 'dist/kymo.mjs',
     format: 'esm',

@@ -103,11 +103,15 @@ export async function freePorts(): Promise<number> {
   }
 }
 
-/** Throws when one of the ports is taken: somebody else's server would be measured. */
+/** Waits a minute for the ports to be free, then throws: somebody else's server would be measured. */
 export async function needPorts(...ports: number[]): Promise<void> {
+  const from = performance.now()
   for (const port of ports) {
-    if (!(await isFree(port)))
-      throw new Error(`port ${port} is taken, and the comparison needs it; \`ss -ltnp\` tells by whom`)
+    while (!(await isFree(port))) {
+      if (performance.now() - from > 60_000)
+        throw new Error(`port ${port} is taken, and the comparison needs it; \`ss -ltnp\` tells by whom`)
+      await delay(500)
+    }
   }
 }
 

@@ -67,6 +67,7 @@ const meanings: Record<Answer['success'], string> = {
   accepted: 'accepted: it is in the queue in memory, and lost if the process is killed',
   durable: 'durable: it is in the queue on disk',
   delivered: 'delivered: the destination has it',
+  gathers: 'accepted: it is in memory there, and lost if the process is killed; all behind it accepts what it queues',
   state: 'in memory: durable up to here; it goes on without a sender that waits',
   derived: 'in memory: other data is made of it, which goes on without a sender that waits',
 }
@@ -91,7 +92,7 @@ function pipelineText({ names, one }: Group<PipelineExplained>): string {
       'may drop',
       drops.map(({ by, reason, key, what }) => `${reason}: ${what} (${keyOf(by, key)})`),
     ),
-    linesOf('holds', steps.flatMap(heldText)),
+    linesOf('holds', heldTexts(one)),
     linesOf('requests', contextTexts(one)),
   ].join('')
 }
@@ -129,19 +130,27 @@ function bytesText({ bytes }: PipelineExplained): string {
   const parts = [
     [of('edited'), 'are edited'],
     [of('unknown'), 'may be edited: a component does not say'],
-    [of('read'), 'are read and pass as the bytes that came'],
-    [of('untouched'), 'pass as the bytes that came, not read'],
+    [of('read'), 'are read on the way and reach the exporters as the bytes that came'],
+    [of('untouched'), 'reach the exporters as the bytes that came, unread'],
   ] as const
   return parts
     .filter(([some]) => some.length > 0)
-    .map(([some, text]) => `${some.join(' and ')} ${text}`)
+    .map(([some, text]) => `${list(some)} ${text}`)
     .join('; ')
 }
 
-function heldText({ id, hold }: StepExplained): string[] {
-  if (hold === 'flush') return [`${id} gathers data for a moment; senders wait with it, a stop sends it on`]
-  if (hold === 'state') return [`${id} keeps data in memory beyond the answer: durable up to here, a crash loses it`]
-  return []
+/** `a`, `a and b`, `a, b and c`. */
+function list(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
+}
+
+function heldTexts({ steps, custody }: PipelineExplained): string[] {
+  return steps.flatMap(({ id, hold }) => {
+    if (hold === 'state') return [`${id} keeps data in memory beyond the answer: durable up to here, a crash loses it`]
+    if (hold !== 'flush') return []
+    const senders = custody?.id === id ? 'senders are answered when it has their data' : 'senders wait with it'
+    return [`${id} keeps data for a moment; ${senders}, a stop sends it on`]
+  })
 }
 
 function contextTexts({ merges, needs }: PipelineExplained): string[] {
@@ -168,7 +177,7 @@ function exporterText(one: ExporterExplained): string {
     line('success', `${meanings[success]}${because(settings)}`),
     line('queue', queueText(one)),
     line('full', fullText(one)),
-    linesOf('', one.stops.flatMap(stopTexts).filter(unique)),
+    linesOf('', stopTexts(one)),
     line(
       'attempt',
       timeout === 0 ? 'may take as long as it takes (timeout: 0s)' : `may take ${time(timeout)} (timeout)`,
@@ -180,6 +189,7 @@ function exporterText(one: ExporterExplained): string {
       `cut down to what the destination refuses for good, which is booked as ${one.reasons.rejected.join(', ')}`,
     ),
     line('stop', stopText(one)),
+    ...(one.reasons.lost.length === 0 ? [] : [line('lost as', one.reasons.lost.join(', '))]),
   ].join('')
 }
 
@@ -207,14 +217,15 @@ function fullText({ when_full, when_full_because }: ExporterExplained): string {
   }
 }
 
-function stopTexts({ pipeline, stopped, twice, receivers }: ExporterExplained['stops'][number]): string[] {
-  const senders = `senders of ${receivers.join(', ')}`
-  return [
-    ...(stopped.length === 0
-      ? []
-      : [`it can stop ${stopped.join(', ')} in ${pipeline}: what it has no room for, nobody gets`]),
-    ...(twice.length === 0 ? [] : [`${twice.join(', ')} may get twice what ${senders} send again because of it`]),
-  ]
+function stopTexts({ stops }: ExporterExplained): string[] {
+  const texts = new Map<string, string[]>()
+  const add = (text: string, pipeline: string) => texts.set(text, [...(texts.get(text) ?? []), pipeline])
+  for (const { pipeline, stopped, twice, receivers } of stops) {
+    const senders = `senders of ${receivers.join(', ')}`
+    if (stopped.length > 0) add(`it can stop ${stopped.join(', ')}: what it has no room for, nobody gets`, pipeline)
+    if (twice.length > 0) add(`${twice.join(', ')} may get twice what ${senders} send again because of it`, pipeline)
+  }
+  return [...texts].map(([text, pipelines]) => `${text} (${pipelines.join(', ')})`)
 }
 
 function outageText({ retry, queue }: ExporterExplained): string {

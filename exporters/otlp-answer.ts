@@ -83,17 +83,9 @@ function sentOfPartial(partial: PartialSuccess | undefined, batch: Batch): Sent 
   return { rejected: Math.min(Math.max(0, partial.rejected), batch.items), message: partial.message }
 }
 
-/** The refusal of an answer that says success in bytes that cannot be read. */
-export function unreadable(error: unknown, endpoint: string): DeliveryError {
-  return new DeliveryError(
-    'DELIVERY_REJECTED',
-    'rejected',
-    `${endpoint}: the answer cannot be read: ${messageOf(error)}`,
-    {
-      maybeTaken: true,
-      cause: error,
-    },
-  )
+/** An answer that says success in bytes that cannot be read: the data is taken, and sending it again would only double it. */
+export function unreadable(error: unknown, endpoint: string): Sent {
+  return { rejected: 0, message: `${endpoint}: the answer says success and cannot be read: ${messageOf(error)}` }
 }
 
 /** HTTP statuses that the OTLP specification calls retryable. */
@@ -147,7 +139,7 @@ export function sentOfHttp(answer: HttpAnswer, batch: Batch, url: string, sent: 
     try {
       return type === jsonType ? sentOfPartial(decodeResponseJson(answer.body), batch) : sentOf(answer.body, batch)
     } catch (error) {
-      throw unreadable(error, url)
+      return unreadable(error, url)
     }
   }
   throw deliveryErrorOfStatus(answer, url)

@@ -104,7 +104,7 @@ class OtlpGrpc implements Exporter {
     try {
       return sentOf(response, batch)
     } catch (error) {
-      throw unreadable(error, this.#endpoint)
+      return unreadable(error, this.#endpoint)
     }
   }
 

@@ -71,7 +71,7 @@ export const otlpHttpExporter = defineExporter<Config>({
       config: { logs_endpoint: 'http://loki:3100/otlp/v1/logs', headers: { 'X-Scope-OrgID': 'shop' } },
     },
   ],
-  touches({ encoding }: { encoding: string }) {
+  touches({ encoding }) {
     return encoding === 'json'
       ? [{ depth: 'item', does: 'reads', key: 'encoding', what: 'everything, to write it as JSON' }]
       : []

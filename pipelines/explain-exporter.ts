@@ -2,16 +2,8 @@
 import type { ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
 import type { QueueConfig, SendingConfig } from '../core/sending.ts'
 import type { Signal } from '../proto/signals.ts'
+import { type Success, successOf } from './success.ts'
 import type { Way } from './ways.ts'
-
-/** When data counts as taken by a destination. */
-export type Success =
-  /** When it is in the queue in memory. */
-  | 'accepted'
-  /** When it is on disk. */
-  | 'durable'
-  /** When the destination has answered. */
-  | 'delivered'
 
 /** What a full queue of one exporter, or an answer that does not come, means for others. */
 export interface Stops {
@@ -58,19 +50,8 @@ export interface ExporterExplained {
     | undefined
   /** What becomes of what is still here when the process ends: its books say `shutdown`, its senders come again, or it waits on disk. */
   readonly at_shutdown: 'lost' | 'refused' | 'kept'
-  /** Reasons under which its books may count what did not arrive. */
+  /** Reasons under which what did not arrive may be counted. */
   readonly reasons: { readonly lost: readonly string[]; readonly rejected: readonly string[] }
-}
-
-/** When data counts as taken, and the settings that say so. */
-export function successOf({ enabled, wait_for_result, storage }: QueueConfig): {
-  success: Success
-  because: readonly string[]
-} {
-  if (!enabled) return { success: 'delivered', because: ['sending_queue.enabled: false'] }
-  if (storage) return { success: 'durable', because: [`sending_queue.storage: ${storage}`] }
-  if (wait_for_result) return { success: 'delivered', because: ['sending_queue.wait_for_result: true'] }
-  return { success: 'accepted', because: ['sending_queue.enabled: true', 'sending_queue.wait_for_result: false'] }
 }
 
 /** The ways of one signal from one receiver. */
@@ -90,10 +71,8 @@ export function explainExporter(
   const { success, because } = successOf(queue)
   const mine = pipelines.filter(({ exporters }) => exporters.includes(id))
   const full = queue.enabled ? fullQueue(queue) : undefined
-  // What has no sender that could be asked again is lost where there is no room for it.
-  const unattended = fed.some(({ ways }) => ways.some(way => way.exporter === id && way.custody !== undefined))
   const lost = [
-    ...(full?.when_full === 'drop' || (full !== undefined && unattended) ? ['queue_full'] : []),
+    ...(full?.when_full === 'drop' ? ['queue_full'] : full === undefined ? [] : unattendedLosses(id, mine, fed)),
     ...(success === 'delivered'
       ? []
       : [
@@ -137,6 +116,17 @@ export function explainExporter(
   }
 }
 
+/** What connectors made of other data has no sender that could be asked again: without room it is lost. */
+function unattendedLosses(id: string, mine: readonly ConfiguredPipeline[], fed: readonly Fed[]): string[] {
+  const losing = mine.filter(pipeline =>
+    fed.some(({ ways }) =>
+      ways.some(way => way.exporter === id && way.pipelines.at(-1) === pipeline.id && way.custody?.as === 'derived'),
+    ),
+  )
+  // The door of a pipeline stands in front of its first processor.
+  return [...new Set(losing.map(({ processors }) => (processors.length === 0 ? 'queue_full' : 'pipeline_closed')))]
+}
+
 function fullQueue(queue: QueueConfig): { when_full: 'refuse' | 'wait' | 'drop' | 'spill'; because: string } {
   const chosen: string | undefined = queue.when_full
   if (chosen === 'drop' || chosen === 'spill')
@@ -158,14 +148,11 @@ function stopsOf(
     const hits = (way: Way) => way.exporter === id && way.pipelines.at(-1) === pipeline.id
     // Derived data has no sender: those of what it was made of hear nothing of it.
     const feeding = fed.filter(({ ways }) => ways.some(way => hits(way) && way.custody?.as !== 'derived'))
-    const twice = feeding.flatMap(({ ways }) =>
-      ways
-        // What has no sender any more is not sent again.
-        .filter(way => way.custody === undefined && ways.some(one => hits(one) && one.custody === undefined))
-        // Room is found for all of a pipeline or for none; an answer comes when the others have theirs.
-        .filter(way => success === 'delivered' || way.pipelines.at(-1) !== pipeline.id)
-        .map(way => way.exporter),
-    )
+    // Room is found for all of a pipeline or for none; an answer comes when the others have theirs.
+    const twice = feeding
+      .flatMap(({ ways }) => ways)
+      .filter(way => success === 'delivered' || way.pipelines.at(-1) !== pipeline.id)
+      .map(way => way.exporter)
     return {
       pipeline: pipeline.id,
       stopped: queue ? pipeline.exporters.filter(other => other !== id) : [],

@@ -5,8 +5,9 @@ import type { SendingConfig } from '../core/sending.ts'
 import type { Depth, Touch } from '../core/touch.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
 import { explainContext, type Merge, type Need, queueTouches, type Stage } from './explain-context.ts'
-import { explainExporter, type ExporterExplained, type Fed, type Success, successOf } from './explain-exporter.ts'
-import { type Custody, type Way, waysFrom } from './ways.ts'
+import { explainExporter, type ExporterExplained, type Fed } from './explain-exporter.ts'
+import { type Success, successOf } from './success.ts'
+import { type Custody, custodyOf, type Way, waysFrom } from './ways.ts'
 
 /** The whole of it. */
 export interface Explanation {
@@ -30,7 +31,7 @@ export interface ReceiverExplained {
 export interface Answer {
   readonly by: string
   readonly kind: 'exporter' | 'processor' | 'connector'
-  /** `state` and `derived`: it is in memory there, and goes on without a sender that waits. */
+  /** `gathers`, `state`, `derived`: it is in memory there, and goes on without a sender that waits. */
   readonly success: Success | Custody['as']
   readonly because: readonly string[]
   /** The pipelines on the way. */
@@ -70,6 +71,8 @@ export interface PipelineExplained {
     readonly key: string
     readonly what: string
   }[]
+  /** The step that answers senders before an exporter has their data. */
+  readonly custody: Custody | undefined
   readonly merges: readonly Merge[]
   readonly needs: readonly Need[]
 }
@@ -141,6 +144,7 @@ function explainPipeline(pipeline: ConfiguredPipeline, configured: Configured): 
         does === 'drops' && reason !== undefined ? [{ by: step.id, reason, key, what }] : [],
       ),
     ),
+    custody: custodyOf(pipeline, configured),
     ...explainContext(pipeline, configured, stagesOf),
   }
 }

@@ -62,7 +62,8 @@ export class Gatherer<T> {
 
   /** The destination has nothing to do: sends on what is gathered, at the end of this turn. */
   flushSoon(): void {
-    if (this.#partitions.size > 0) this.#immediate ??= setImmediate(() => this.flush())
+    if (this.#partitions.size === 0 || this.#immediate !== undefined) return
+    this.#immediate = setImmediate(() => this.flush())
   }
 
   /** Sends on all that is gathered. */

@@ -55,7 +55,7 @@ export class Pipeline implements Downstream {
     if (last === undefined) return
     this.#fanOut = this.#makeFanOut(last.books)
     last.connect(this.#fanOut, undefined)
-    if (sinks.every(sink => sink.accepts)) last.answerFirst()
+    if (sinks.every(sink => sink.accepts)) last.answerFirst(this.#fanOut)
   }
 
   /** The way in for one source. */

@@ -43,7 +43,7 @@ export class StepNode implements Target {
   #subscription: Subscription | undefined
   #running = false
   /** Senders may be answered when the step has their data; see `answerFirst`. */
-  #answersFirst = false
+  #answersAhead: Downstream | undefined
   #stopping = false
   #wait = restartWaits.min
   #restart: NodeJS.Timeout | undefined
@@ -76,13 +76,14 @@ export class StepNode implements Target {
    * All that is behind it counts as accepted once it is queued, so senders need not wait while the step gathers: what it
    * holds is in the books like what a queue holds, and is parked, not refused, where there is no room.
    */
-  answerFirst(): void {
-    this.#answersFirst = true
+  answerFirst(downstream: Downstream): void {
+    this.#answersAhead = downstream
   }
 
   /** The step keeps `batch`: where its senders need not wait for what is behind it, they are answered now. */
   custody(batch: Batch): Batch {
-    if (!this.#answersFirst) return batch
+    // More than one batch on its way is a destination slower than its senders: then they are held back.
+    if (this.#answersAhead === undefined || this.#answersAhead.inFlight > 1) return batch
     const mine = batch.detached()
     for (const { lease, delivery } of mine.shares) {
       const inside = this.#inside.get(lease)

@@ -1,10 +1,15 @@
 /** The ways that data can take through a configuration: from a pipeline, through connectors, to exporters. */
 import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
+import type { SendingConfig } from '../core/sending.ts'
+import { successOf } from './success.ts'
 
 /** Where a sender's request ends before an exporter has it: what goes on has no sender that waits. */
 export interface Custody {
-  /** A step that holds data longer than a sender waits, or a connector that makes other data of it. */
-  readonly as: 'state' | 'derived'
+  /**
+   * The last step of a pipeline that gathers data for destinations which accept what they queue, a step that holds data
+   * longer than a sender waits, or a connector that makes other data of it.
+   */
+  readonly as: 'gathers' | 'state' | 'derived'
   readonly kind: 'processor' | 'connector'
   readonly id: string
 }
@@ -45,8 +50,7 @@ function follow(
   // The configuration was checked for cycles; whoever hands in another gets an end all the same.
   if (before.includes(pipeline.id)) return []
   const pipelines = [...before, pipeline.id]
-  const held = pipeline.processors.find(id => configured.processors.get(id)?.definition.hold === 'state')
-  const custody = earlier ?? (held === undefined ? undefined : ({ as: 'state', kind: 'processor', id: held } as const))
+  const custody = earlier ?? custodyOf(pipeline, configured)
   return pipeline.exporters.flatMap(id => {
     const connector = configured.connectors.get(id)
     if (connector === undefined) return [{ pipelines, exporter: id, custody }]
@@ -57,4 +61,28 @@ function follow(
       return follow(next, configured, pipelines, custody ?? mine)
     })
   })
+}
+
+/** Which step of a pipeline answers its senders, if one does. */
+export function custodyOf(
+  { processors, exporters: ids }: ConfiguredPipeline,
+  configured: Configured,
+): Custody | undefined {
+  const hold = (id: string) => configured.processors.get(id)?.definition.hold
+  const holding = processors.find(id => hold(id) === 'state')
+  if (holding !== undefined) return { as: 'state', kind: 'processor', id: holding }
+  const last = processors.at(-1)
+  if (last === undefined || hold(last) !== 'flush' || !gathers(last, configured)) return undefined
+  const accept = ids.every(id => {
+    const exporter = configured.exporters.get(id)
+    return exporter !== undefined && successOf((exporter.config as SendingConfig).sending_queue).success === 'accepted'
+  })
+  return accept ? { as: 'gathers', kind: 'processor', id: last } : undefined
+}
+
+/** Whether a step keeps data for more to come, which it then puts together. */
+function gathers(id: string, { processors }: Configured): boolean {
+  const step = processors.get(id)
+  const touches = step?.definition.touches?.(step.config as never) ?? []
+  return touches.some(({ depth, does }) => depth === 'request' && does === 'moves')
 }

@@ -172,7 +172,7 @@ function attributeTest(
     findAttribute(bytes, start, end, tag, name, range)
   if (value === undefined || value === null) return find
   if (properties.match_type === 'regexp') {
-    const matches = textTest([String(value)], properties)
+    const matches = textTest([typeof value === 'string' ? value : ''], properties)
     return (bytes, start, end) => {
       if (!find(bytes, start, end)) return false
       const found = singleText(range)
@@ -197,7 +197,7 @@ function singleText(range: Range): string | undefined {
       return text(range.bytes, range.start, range.end)
     case BOOL:
     case INT:
-      return String(readValue(bytes, start, end))
+      return valueText(readValue(bytes, start, end))
     case DOUBLE:
       return plainNumber(Number(readValue(bytes, start, end)))
     default:

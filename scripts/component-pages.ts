@@ -153,7 +153,7 @@ const lists = /\| list of texts or text \|/
 
 const holds = {
   none: 'no',
-  flush: 'for a moment; senders wait with it, a stop sends it on',
+  flush: 'for a moment; a stop sends it on',
   state: 'in memory, longer than a sender waits',
 } as const
 

@@ -16,7 +16,7 @@ const config = z.strictObject({
   sampling_percentage: z
     .number()
     .min(0, { error: 'must be at least 0' })
-    .refine(n => n === 0 || Math.fround(n) / 100 >= minProbability, { error: 'is too small a percentage' })
+    .refine(n => n <= 0 || Math.fround(n) / 100 >= minProbability, { error: 'is too small a percentage' })
     .default(0)
     .describe('How many of a hundred traces or log records stay; 100 and more keeps all.'),
   hash_seed: int(0)

@@ -1,7 +1,5 @@
 import type { Detector } from './detector.ts'
 
-const pair = /\s*([\x00-\x7f]{1,256}?)\s*=\s*([\x00-\x7f]{0,256}?)\s*(?:,|$)/y
-
 /** What stands in `OTEL_RESOURCE_ATTRIBUTES`: `key=value,key=value`, values escaped as in a URL. */
 export function envDetector(allowed: readonly string[] | undefined, env: NodeJS.ProcessEnv): Detector {
   return {
@@ -9,14 +7,14 @@ export function envDetector(allowed: readonly string[] | undefined, env: NodeJS.
     detect() {
       const all = env['OTEL_RESOURCE_ATTRIBUTES']?.trim() || env['OTEL_RESOURCE']?.trim() || ''
       const attributes = new Map<string, string>()
-      pair.lastIndex = 0
-      while (pair.lastIndex < all.length) {
-        const at = pair.lastIndex
-        const [, key, value] = pair.exec(all) ?? []
-        if (key === undefined) {
-          throw new Error(`\`OTEL_RESOURCE_ATTRIBUTES\` is no list of \`key=value\` from character ${at + 1} on`)
-        }
-        if (allowed === undefined || allowed.includes(key)) attributes.set(key, unescape(value, key))
+      // A comma at the end is no harm.
+      for (const pair of all.replace(/,$/, '').split(',')) {
+        if (all === '') break
+        const at = pair.indexOf('=')
+        const key = pair.slice(0, Math.max(at, 0)).trim()
+        if (key === '') throw new Error(`\`OTEL_RESOURCE_ATTRIBUTES\`: \`${pair}\` is not of the form \`key=value\``)
+        if (allowed === undefined || allowed.includes(key))
+          attributes.set(key, unescape(pair.slice(at + 1).trim(), key))
       }
       return { attributes, problem: undefined }
     },

@@ -40,7 +40,7 @@ test.concurrent.each<[string, string[], number, string | RegExp]>([
     'a configuration as it takes effect',
     ['print-config', '-c', gateway, '--origin'],
     0,
-    /limit_percentage: 80 # examples\/gateway.yaml:18:23/,
+    /limit_percentage: 80 # examples\/gateway.yaml:34:23/,
   ],
   [
     'by the older name of the command',

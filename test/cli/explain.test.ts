@@ -30,7 +30,7 @@ const textOf = (yaml: string) =>
 
 test('the text says once what is the same for several signals', () => {
   const text = textOf(gateway)
-  expect(text).toContain('receiver otlp (traces, logs) answers success once all of these have taken it\n')
+  expect(text).toContain('receiver otlp (traces, logs) answers success when it is taken\n')
   expect(text).toContain(
     'pipeline traces, logs: otlp -> namespace_filter -> resource -> batch -> otlp_grpc, otlp_http\n',
   )
@@ -39,11 +39,11 @@ test('the text says once what is the same for several signals', () => {
 
 test.each([
   ['what is read', '  namespace_filter  resource  reads k8s.namespace.name; drops playground, kube-system'],
-  ['what passes', 'resources are edited; scopes and items pass as the bytes that came, not read'],
+  ['what passes', 'resources are edited; scopes and items reach the exporters as the bytes that came, unread'],
   ['what makes it go deep', 'goes down to the item because of `verbosity` of debug'],
   ['what may be dropped', 'namespace_excluded: playground (`exclude` of namespace_filter)'],
-  ['when success is said', 'otlp_grpc: accepted: it is in the queue in memory'],
-  ['who can stop whom', 'it can stop otlp_http in traces: what it has no room for, nobody gets'],
+  ['when success is said', 'batch: accepted: it is in memory there, and lost if the process is killed'],
+  ['who can stop whom', 'it can stop otlp_http: what it has no room for, nobody gets (traces, logs)'],
   ['what a full queue loses', 'what finds no room is lost, booked as queue_full'],
   ['when retries end', 'after 5m (retry_on_failure.max_elapsed_time): lost, booked as expired'],
   ['what a stop loses', 'what is left then is lost, booked as shutdown'],

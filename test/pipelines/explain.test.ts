@@ -257,6 +257,42 @@ test('the extension that an exporter names needs what it needs, behind the queue
   ])
 })
 
+test.each([
+  ['all behind it accept what they queue', '', 'batch', 'gathers'],
+  ['the destination has to answer', 'sending_queue: {enabled: false}', 'a', 'delivered'],
+  ['the queue waits for the answer', 'sending_queue: {wait_for_result: true}', 'a', 'delivered'],
+])('senders of a pipeline that ends in a batch step are answered: %s', (_, keys, by, success) => {
+  const { receivers, pipelines } = explained({
+    processors: 'batch: {}',
+    exporters: `otlp_grpc/a: {endpoint: "a:1", ${keys}}`,
+    pipelines: to('otlp_grpc/a', 'batch'),
+  })
+  expect(receivers[0].answers).toMatchObject([{ by: by === 'a' ? 'otlp_grpc/a' : by, success }])
+  expect(pipelines[0].custody?.id).toBe(by === 'a' ? undefined : by)
+})
+
+test('a step that keeps data for another reason than to gather it does not answer', () => {
+  const { receivers } = explained({
+    processors: 'resource_detection: {}',
+    pipelines: to('otlp_grpc/a', 'resource_detection'),
+  })
+  expect(receivers[0].answers).toMatchObject([{ by: 'otlp_grpc/a', success: 'accepted' }])
+})
+
+test('a batch step that is not the last, or stands before a connector, does not answer', () => {
+  const inner = explained({
+    processors: 'batch: {}, namespace_filter: {}',
+    pipelines: to('otlp_grpc/a', 'batch, namespace_filter'),
+  })
+  expect(inner.receivers[0].answers).toMatchObject([{ by: 'otlp_grpc/a', success: 'accepted' }])
+  const before = explained({
+    processors: 'batch: {}',
+    connectors: 'forward: {}',
+    pipelines: `${to('forward', 'batch')}, traces/2: {receivers: [forward], exporters: [otlp_grpc/a]}`,
+  })
+  expect(before.receivers[0].answers).toMatchObject([{ by: 'otlp_grpc/a', success: 'accepted' }])
+})
+
 test('a step that keeps data answers for what is behind it', () => {
   const { receivers } = explained({
     processors: 'keeper: {}',
@@ -281,6 +317,12 @@ test('answers come from behind a connector that hands on, not from behind one th
   expect(b.stops).toEqual([{ pipeline: 'metrics', stopped: [], twice: [], receivers: [] }])
   // Nobody can be asked to make the counts again.
   expect(b.reasons.lost).toContain('queue_full')
+  const behind = explained({
+    processors: 'memory_limiter: {limit_mib: 100}',
+    connectors: 'count: {}',
+    pipelines: `${to('count')}, metrics: {receivers: [count], processors: [memory_limiter], exporters: [otlp_grpc/b]}`,
+  })
+  expect(behind.exporters[0].reasons.lost).toContain('pipeline_closed')
 })
 
 const never = () => new Promise<undefined>(() => {})
@@ -313,6 +355,29 @@ test.each([
   await toy.graph.stop(0)
   const lost = toy.books.nodes.flatMap(node => [...node.lost.all()].filter(({ value }) => value > 0))
   for (const { reason } of lost) expect(hung.reasons.lost).toContain(reason)
+})
+
+test.each([
+  ['gathers', {}],
+  ['delivered', { enabled: false }],
+])('with a batch step in front, a sender hears success when it is told: %s (%j)', async (success, keys) => {
+  const batch = components.find(({ kind, type }) => kind === 'processor' && type === 'batch')
+  if (batch === undefined) throw new Error('no batch processor in this build')
+  const toy = await toyGraph({
+    // Full at once: an answer cannot come from its queue.
+    exporters: { hung: { sending_queue: { queue_size: 1, num_consumers: 1, ...keys } } },
+    components: { batch: { definition: batch } },
+    pipelines: [{ processors: ['batch'], exporters: ['hung'] }],
+  })
+  expect(explain(toy.configured).receivers[0].answers[0].success).toBe(success)
+  toy.sinks['hung'].behave = never
+  const heard: boolean[] = []
+  for (let i = 0; i < 2; i++) {
+    const first = await Promise.race([toy.push(body).outcome, new Promise(resolve => setTimeout(resolve, 30, 'none'))])
+    heard.push(first !== 'none')
+  }
+  expect(heard).toEqual(success === 'gathers' ? [true, true] : [false, false])
+  await toy.graph.stop(0)
 })
 
 test.each([

@@ -7,6 +7,7 @@ export function runnableConfig({ kind, type, examples }: Definition, port: numbe
     'receiver otlp': {
       protocols: { grpc: { endpoint: '127.0.0.1:0' }, http: { endpoint: '127.0.0.1:0' } },
     },
+    'receiver otlp_json_file': { include: ['/nowhere/*.json'] },
     'extension health_check': {
       use_v2: true,
       http: { endpoint: '127.0.0.1:0' },

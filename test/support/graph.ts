@@ -127,9 +127,9 @@ export async function toyGraph(parts: {
     ([id, config]) => [id, { id, definition: toyExporter, config: schema.parse(config) }] as const,
   )
   const configured: Configured = {
-    receivers: new Map([['toy', { id: 'toy', definition: toyReceiver, config: {} }]]) as never,
+    receivers: new Map([['toy', { id: 'toy', definition: toyReceiver, config: {} }]]),
     processors: of('processor'),
-    exporters: new Map([...exporters, ...(of('exporter') as Map<string, never>)]) as never,
+    exporters: new Map([...exporters, ...(of('exporter') as Map<string, never>)]),
     connectors: of('connector'),
     extensions: of('extension'),
     started: entries.filter(one => one.definition.kind === 'extension').map(one => one.id),

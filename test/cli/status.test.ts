@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+import { statusText } from '../../cli/status.ts'
+import { Books } from '../../core/books.ts'
+import { Status } from '../../core/status.ts'
+import { componentDocuments } from '../../service/component-pages.ts'
+import { Rates } from '../../service/rates.ts'
+
+const now = Date.now()
+const whole = {
+  process: { version: '1.2.3', phase: 'running', pid: 7, started: new Date(now - 180_000).toISOString() },
+  memory: { rss_bytes: 90 * 2 ** 20, limit_bytes: 512 * 2 ** 20, pressed: false },
+  books_faults: [],
+}
+
+/** Three exporters, each the first by something else. */
+function documents() {
+  const books = new Books()
+  const figures = { queueCapacity: 100, inFlight: 1, latency: { quantile: () => 12 } }
+  const made = [
+    { id: 'busy', in: 6000, failed: 0, queueSize: 10, oldest: now - 1000, state: 'OK' },
+    { id: 'full', in: 60, failed: 5, queueSize: 90, oldest: now - 2000, state: 'OK' },
+    { id: 'sick', in: 0, failed: 1, queueSize: 1, oldest: now - 600_000, state: 'RecoverableError' },
+  ] as const
+  const components = made.map(({ id, in: items, failed, state }) => {
+    const node = books.node({ kind: 'exporter', id, pipeline: '', signal: 'traces' })
+    node.in = items
+    node.lost.of('expired').value = failed
+    const status = new Status()
+    status.set('Starting')
+    status.set(state, state === 'OK' ? undefined : 'no route\nto host')
+    return { kind: 'exporter', id, type: 'sink', pipeline: undefined, status }
+  })
+  return componentDocuments({
+    books,
+    rates: new Rates(books, now - 60_000),
+    components: () => components,
+    exporters: () => made.map(one => ({ ...figures, ...one, signal: 'traces' as const })),
+  })
+}
+
+const ids = (text: string) => [...text.matchAll(/^(\w+) +exporter /gm)].map(match => match[1])
+
+test.each([
+  [undefined, ['busy', 'full', 'sick']],
+  ['rate', ['busy', 'full', 'sick']],
+  ['queue', ['full', 'busy', 'sick']],
+  ['age', ['sick', 'full', 'busy']],
+  ['errors', ['sick', 'full', 'busy']],
+  ['name', ['busy', 'full', 'sick']],
+] as const)('sorted by %s', (sort, expected) => {
+  expect(ids(statusText(whole, documents(), { sort }))).toEqual(expected)
+})
+
+test.each([
+  ['FULL', ['full']],
+  ['recoverable', ['sick']],
+  ['exporter', ['busy', 'full', 'sick']],
+  ['nothing like it', []],
+])('filtered by %s', (filter, expected) => {
+  expect(ids(statusText(whole, documents(), { filter }))).toEqual(expected)
+})
+
+test('the page has the process, a line for each component, and what is not well', () => {
+  const text = statusText(whole, documents(), {})
+  expect(text).toMatch(/^kymo 1\.2\.3, running for 3m, pid 7, 90 MiB of 512 MiB, books balance\n/)
+  expect(text).toMatch(/^busy +exporter +traces +OK \S+ +100 +0 +0 +0 +10% +\S+ +12ms$/m)
+  expect(text).toMatch(/^exporter sick RecoverableError for .* ago: no route to host$/m)
+})

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { CHECK, IGNORE, MASK, REMOVE, Rules, type RuleSettings } from '../../../processors/redaction/rules.ts'
+
+const settings: RuleSettings = {
+  allow_all_keys: false,
+  allowed_keys: ['a', 'token'],
+  ignored_keys: ['i'],
+  ignored_key_patterns: ['^ignored[.]'],
+  blocked_key_patterns: ['token'],
+  blocked_values: [],
+  allowed_values: [],
+  hash_function: '',
+}
+
+test.each([
+  ['a', CHECK],
+  ['own', CHECK],
+  ['b', REMOVE],
+  ['i', IGNORE],
+  ['ignored.x', IGNORE],
+  ['token', MASK],
+  ['x'.repeat(300), REMOVE],
+  ['', REMOVE],
+])('key `%s`', (key, expected) => {
+  const rules = new Rules(settings, ['own'])
+  const bytes = Buffer.from(`..${key}..`)
+  // The second time it is remembered.
+  for (let i = 0; i < 2; i++) expect(rules.ofKey(bytes, 2, bytes.length - 2)).toBe(expected)
+})
+
+test('more keys than are remembered have the same verdicts', () => {
+  const rules = new Rules({ ...settings, blocked_key_patterns: ['7$'], allow_all_keys: true }, [])
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 5000; i++) {
+      const key = Buffer.from(`key-${i}`)
+      expect(rules.ofKey(key, 0, key.length)).toBe(i % 10 === 7 ? MASK : CHECK)
+    }
+  }
+})
