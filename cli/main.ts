@@ -1,11 +1,14 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
 /** The command line. What a command does stands in the file called like it, and is loaded when it is asked for. */
 import manifest from '../package.json' with { type: 'json' }
-import { commandLine } from './commands.ts'
+import { compileHot, onlyInterpret } from '../service/memory.ts'
 
 const { version } = manifest
 
-await commandLine(version, {
+// First, because loading is most of starting.
+onlyInterpret()
+const { commandLine } = await import('./commands.ts')
+const program = commandLine(version, {
   async run(options) {
     const { run } = await import('./run.ts')
     // What is still open (idle connections) is nothing to wait for.
@@ -15,4 +18,9 @@ await commandLine(version, {
     const { validate } = await import('./validate.ts')
     process.exitCode = validate(options)
   },
-}).parseAsync()
+})
+// A service compiles when it is ready, other commands work from the start.
+program.hook('preAction', (_, command) => {
+  if (command.name() !== 'run') compileHot()
+})
+await program.parseAsync()

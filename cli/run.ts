@@ -2,7 +2,7 @@
 import { messageOf } from '../core/errors.ts'
 import { Graph } from '../pipelines/graph.ts'
 import { exitCodes, runToEnd } from '../service/process.ts'
-import { tuneCollector } from '../service/memory.ts'
+import { tuneForLoad } from '../service/memory.ts'
 import { Service } from '../service/service.ts'
 import { type OwnTelemetry, ownTelemetry } from '../service/settings.ts'
 import { createLogger, openSink } from '../telemetry/logger.ts'
@@ -12,7 +12,6 @@ import { load } from './load.ts'
 
 /** Runs until it is told to stop; resolves to the exit code. */
 export async function run(options: RunOptions & { readonly version: string }): Promise<number> {
-  tuneCollector()
   const { config, shutdownTimeout, version } = options
   const loaded = load(options)
   if (loaded === undefined) return exitCodes.failed
@@ -37,5 +36,13 @@ export async function run(options: RunOptions & { readonly version: string }): P
     admin: own.admin,
     own: { ...own, report },
   })
-  return runToEnd(service, { log, flush: () => sink.flush(), shutdownTimeout })
+  const runnable = {
+    async start() {
+      await service.start()
+      tuneForLoad()
+    },
+    stop: (deadline: number) => service.stop(deadline),
+    countFault: () => service.countFault(),
+  }
+  return runToEnd(runnable, { log, flush: () => sink.flush(), shutdownTimeout })
 }

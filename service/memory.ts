@@ -8,15 +8,45 @@ import type { MemoryFacts, MemoryPlan } from '../core/memory.ts'
 
 const mebibyte = 1024 * 1024
 
+/** V8's compilers for code that runs often. */
+const compilers = ['opt', 'maglev', 'sparkplug']
+
 /**
- * Sets the garbage collector up for bytes that stand outside its heap and live for milliseconds. By itself V8 marks all
- * that lives after every 64 MiB of them, which are a few dozen requests: half of all CPU time under load. Counted in the
- * limit of the whole heap, and with room to grow before the next marking, they die in the young generation instead, which
- * has to be small (`--max-semi-space-size=4`, an option of the node command) to be swept often enough.
+ * Makes V8 only interpret, until `compileHot`. Nearly all code of starting runs once; compiling what looks hot in it takes
+ * 10 MiB, most of them the compilers themselves, which an idle process keeps.
  */
-export function tuneCollector(): void {
+export function onlyInterpret(): void {
+  if (mayCompile()) for (const compiler of compilers) setFlagsFromString(`--no-${compiler}`)
+}
+
+/** Lets V8 compile code that runs often, as it does by itself. */
+export function compileHot(): void {
+  if (mayCompile()) for (const compiler of compilers) setFlagsFromString(`--${compiler}`)
+}
+
+/**
+ * Sets V8 up for data that comes. Its garbage collector learns of bytes that stand outside its heap and live for
+ * milliseconds: by itself V8 marks all that lives after every 64 MiB of them, which are a few dozen requests: half of all CPU
+ * time under load. Counted in the limit of the whole heap, and with room to grow before the next marking, they die in the
+ * young generation instead, which has to be small (`--max-semi-space-size=4`, an option of the node command) to be swept
+ * often enough.
+ */
+export function tuneForLoad(): void {
+  compileHot()
   setFlagsFromString('--external-memory-accounted-in-global-limit')
   setFlagsFromString('--heap-growing-percent=200')
+}
+
+/** Whoever forbids compiling when the process starts (`--jitless`, where memory must not become code) is obeyed. */
+function mayCompile(): boolean {
+  return !nodeOptions().some(option =>
+    /^--(?:jitless|lite[-_]mode|no[-_](?:opt|turbofan|maglev|sparkplug))$/.test(option),
+  )
+}
+
+/** What the node command was given. */
+function nodeOptions(): readonly string[] {
+  return [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')]
 }
 
 /** What is set aside for what peers send unasked, however few they are. */
@@ -31,7 +61,7 @@ export function surveyMemory(): MemoryFacts {
     // Without a limit the answer is 0 or a number beyond any machine.
     container: limit > 0 && limit < physical ? limit : undefined,
     baseline: process.memoryUsage.rss(),
-    young: youngGeneration([...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')]),
+    young: youngGeneration(nodeOptions()),
     windows: leastWindows,
   }
 }

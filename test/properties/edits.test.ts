@@ -201,16 +201,29 @@ function json(value: Plain): string {
         .toReversed()
         .map(a => [a.key ?? '', json(a.value ?? {})]),
     )
-    const keysInOrder = [...new Set(inner('kvlist_value').map(a => a.key ?? ''))]
-    return `{${keysInOrder.map(k => `${JSON.stringify(k)}:${first.get(k)}`).join(',')}}`
+    const keys = [...new Set(inner('kvlist_value').map(a => a.key ?? ''))].toSorted((a, b) => (a < b ? -1 : 1))
+    return `{${keys.map(k => `${quoted(k)}:${first.get(k)}`).join(',')}}`
   }
   if ('int_value' in value) return value['int_value'] as string
-  if ('bytes_value' in value) return JSON.stringify(asText(value))
+  if ('bytes_value' in value) return quoted(asText(value))
+  if (typeof value['string_value'] === 'string') return quoted(value['string_value'])
   const scalar = value['string_value'] ?? value['bool_value'] ?? value['double_value'] ?? null
   if (Object.is(scalar, -0)) return '-0'
   return typeof scalar === 'number' && !Number.isFinite(scalar)
     ? JSON.stringify(String(scalar))
     : JSON.stringify(scalar)
+}
+
+/** As Go's JSON writes a text: what could end a script in HTML is escaped. */
+function quoted(text: string): string {
+  const escapes: Record<string, string> = {
+    '<': '\\u003c',
+    '>': '\\u003e',
+    '&': '\\u0026',
+    '\u2028': '\\u2028',
+    '\u2029': '\\u2029',
+  }
+  return [...JSON.stringify(text)].map(character => escapes[character] ?? character).join('')
 }
 
 /** What the Collector's convert makes of a value. */

@@ -29,3 +29,18 @@ test.each([
 test.each(['(', '[a', '(?P<1a>x)', 'a**'])('%s is no pattern', source => {
   expect(() => compilePattern(source)).toThrow(SyntaxError)
 })
+
+// As Go's ReplaceAllStringFunc does it.
+test.each([
+  ['b+', 'abbcb', 'a<bb>c<b>'],
+  ['x', 'abc', 'abc'],
+  ['b*', 'abc', '<>a<b>c<>'],
+  ['.*', 'ab', '<ab>'],
+  ['.*', 'a\n\nb\n', '<a>\n<>\n<b>\n<>'],
+  ['', 'ab', '<>a<>b<>'],
+  ['^a', 'aa', '<a>a'],
+  ['(?i)B', 'abB', 'a<b><B>'],
+  ['🦊*', 'a🦊🦊b', '<>a<🦊🦊>b<>'],
+])('%s in %j is replaced', (source, text, expected) => {
+  expect(compilePattern(source).replace(text, match => `<${match}>`)).toBe(expected)
+})

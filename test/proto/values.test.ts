@@ -95,6 +95,15 @@ test.each<[string, Value, string]>([
   ['bytes as base64', Buffer.from('hi'), 'aGk='],
   ['lists as JSON', [1, 'a', null, true], '[1,"a",null,true]'],
   ['maps as JSON', new Map<string, Value>([['k', [1.5]]]), '{"k":[1.5]}'],
+  [
+    'keys of maps in order',
+    new Map<string, Value>([
+      ['b', 1],
+      ['a', 2],
+    ]),
+    '{"a":2,"b":1}',
+  ],
+  ['texts in JSON without what means something in HTML', ['<a>&\u2028'], '["\\u003ca\\u003e\\u0026\\u2028"]'],
   ['large integers exactly', 9007199254740993n, '9007199254740993'],
 ])('as text: %s', (_name, value, expected) => {
   expect(valueText(value)).toBe(expected)

@@ -167,10 +167,13 @@ test('each request of a batch is grouped for itself, and each sender hears of it
   expect(toy.budget.used).toBe(0)
 })
 
+const keyed = (list: unknown): { key: string; value?: unknown }[] =>
+  ((list ?? []) as { value?: unknown }[]).map(one => ({ key: '', ...one }))
+
 /** What an item stands for, wherever it stands: what must not change. */
 function meaning(signal: Signal, keys: readonly string[], { resource, scope, item, ...above }: FlatItem): string[] {
   return carriersOf(signal, item).map(carrier => {
-    const all = ((carrier['attributes'] ?? []) as Plain[]).map(one => ({ key: '', ...one }))
+    const all = keyed(carrier['attributes'])
     const own = all.filter(({ key }) => !keys.includes(key))
     const moved = new Map(
       all
@@ -179,13 +182,13 @@ function meaning(signal: Signal, keys: readonly string[], { resource, scope, ite
         .map(one => [one.key, one]),
     )
     const { attributes = [], ...rest } = (resource ?? {}) as Plain
-    const list = (attributes as Plain[]).map(one => ({ key: '', ...one }))
+    const list = keyed(attributes)
     const seen = new Set<string>()
     const replaced = list.map(one => {
       const by = moved.get(one.key)
       if (by === undefined || seen.has(one.key)) return one
       seen.add(one.key)
-      return { ...one, value: by['value'] ?? {} }
+      return { ...one, value: by.value ?? {} }
     })
     const added = [...moved.values()]
       .filter(({ key }) => !seen.has(key))
