@@ -23,12 +23,6 @@ const unused: Record<string, readonly string[]> = {
   undici: ['../web/fetch/body.js', '../web/fetch/formdata', '../web/webidl'],
 }
 
-/**
- * Importing all of `node:http` by ESM reads its `WebSocket`, which loads Node's own undici: 14 MB of memory for nothing.
- * So only what is asked for is read.
- */
-const wholesale = 'node:http'
-
 /** WebAssembly that few need: compiled at its first use. */
 const compiled = '@platformatic/wasm-utils/bundled'
 const compiledExports = ['crc32c', 'snappyCompress']
@@ -42,7 +36,7 @@ const lean: Plugin = {
   name: 'lean',
   resolveId(id, importer = '') {
     if (unused[packageOf(importer) ?? '']?.includes(id)) return '\0unused'
-    return (id === wholesale || id === compiled) && importer.endsWith('.ts') ? `\0${id}` : undefined
+    return id === compiled && importer.endsWith('.ts') ? `\0${id}` : undefined
   },
   load(id) {
     switch (id) {
@@ -54,19 +48,6 @@ const lean: Plugin = {
         return compiledExports
           .map(name => `exports.${name} = (...args) => require('${compiled}').${name}(...args)`)
           .join('\n')
-      case `\0${wholesale}`: {
-        const names = [
-          'Agent',
-          'createServer',
-          'get',
-          'IncomingMessage',
-          'METHODS',
-          'request',
-          'Server',
-          'ServerResponse',
-        ]
-        return `export const { ${names.join(', ')}, STATUS_CODES } = process.getBuiltinModule('${wholesale}')`
-      }
       default:
         return undefined
     }
@@ -77,7 +58,7 @@ const lean: Plugin = {
 const frugal: Plugin = {
   name: 'frugal',
   generateBundle(_options, bundle) {
-    for (const chunk of Object.values(bundle)) if (chunk.type === 'chunk') chunk.code = lazy(ascii(chunk.code))
+    for (const chunk of Object.values(bundle)) if (chunk.type === 'chunk') chunk.code = lazy(direct(ascii(chunk.code)))
   },
 }
 
@@ -87,6 +68,20 @@ const frugal: Plugin = {
  */
 function ascii(code: string): string {
   return code.replace(/[^\0-\x7f]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/**
+ * Importing a module of Node by ESM reads all of its exports, and some load more: Node's own undici behind the `WebSocket` of
+ * `node:http` alone is 14 MB. So only what is asked for is read.
+ */
+function direct(code: string): string {
+  const statement = /^import (?:\* as )?([\w$]+)?(?:, )?(?:\{ (.*) \})? ?from "(node:[\w/]+)";$/gm
+  const declaration = (_: string, whole: string | undefined, names: string | undefined, module: string) =>
+    [whole, names && `{ ${names.replaceAll(' as ', ': ')} }`]
+      .filter(target => target !== undefined)
+      .map(target => `const ${target} = process.getBuiltinModule("${module}");`)
+      .join(' ')
+  return code.replace(/^(?:#!.*\n)?(?:import .*\n)*/, imports => imports.replace(statement, declaration))
 }
 
 /**

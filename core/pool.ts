@@ -51,7 +51,10 @@ export class BufferPool {
     const memory = buffer.buffer
     const room = memory.byteLength
     if (buffer.length < least || room > 2 * most || !(memory instanceof ArrayBuffer) || roomFor(room) !== room) return
-    if (this.#idle + room > this.#limit) return
+    if (this.#idle + room > this.#limit) {
+      letGo(memory)
+      return
+    }
     const free = this.#free.get(room)
     if (free === undefined) this.#free.set(room, [memory])
     else free.push(memory)
@@ -65,9 +68,11 @@ export class BufferPool {
   /** Lets go of what lay idle since the last time. */
   #trim(): void {
     for (const [room, free] of this.#free) {
-      while (this.#unneeded >= room && free.pop() !== undefined) {
+      for (let memory = next(free, this.#unneeded >= room); memory !== undefined;) {
+        letGo(memory)
         this.#idle -= room
         this.#unneeded -= room
+        memory = next(free, this.#unneeded >= room)
       }
       if (free.length === 0) this.#free.delete(room)
     }
@@ -76,6 +81,14 @@ export class BufferPool {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
+}
+
+/** One of `free`, if it is to go. */
+const next = (free: ArrayBuffer[], goes: boolean): ArrayBuffer | undefined => (goes ? free.pop() : undefined)
+
+/** Frees memory at once; left to the garbage collector it would stand until the next full collection. */
+function letGo(memory: ArrayBuffer): void {
+  memory.transfer(0)
 }
 
 /** Sizes are rounded up to a multiple of an eighth of the power of two below. */

@@ -82,6 +82,9 @@ export const batch = defineProcessor({
   },
 })
 
+/** Least milliseconds between two batches while several senders are busy, unless size or timeout say otherwise. */
+const pace = 2
+
 /** What is gathered for one combination of metadata. */
 interface Shard {
   batches: Batch[]
@@ -96,6 +99,10 @@ class Shards {
   readonly #shards = new Map<string, Shard>()
   readonly #unsubscribe: () => void
   #immediate: NodeJS.Immediate | undefined
+  #paced: NodeJS.Timeout | undefined
+  /** Whether the last batch was made of several requests, and when it left. */
+  #crowded = false
+  #flushedAt = 0
 
   constructor(settings: Config, context: ProcessorContext, subscriber: Subscriber<Batch>) {
     this.#config = settings
@@ -143,22 +150,36 @@ class Shards {
   close(): void {
     this.#unsubscribe()
     clearImmediate(this.#immediate)
+    clearTimeout(this.#paced)
     for (const { timer } of this.#shards.values()) clearTimeout(timer)
     this.#shards.clear()
   }
 
-  /** At the end of this turn, so that what arrived together goes out together. */
+  /**
+   * At the end of this turn, so that what arrived together goes out together. After a batch of several requests more are
+   * on their way: then not sooner than `pace` after that one. A lone sender is never kept waiting.
+   */
   #flushSoon(): void {
-    if (this.#shards.size === 0) return
-    this.#immediate ??= setImmediate(() => {
-      this.#immediate = undefined
+    if (this.#shards.size === 0 || this.#immediate !== undefined || this.#paced !== undefined) return
+    const wait = this.#crowded ? this.#flushedAt + pace - performance.now() : 0
+    if (wait <= 0) {
+      this.#immediate = setImmediate(() => {
+        this.#immediate = undefined
+        this.flushAll()
+      })
+      return
+    }
+    this.#paced = setTimeout(() => {
+      this.#paced = undefined
       this.flushAll()
-    })
+    }, wait)
   }
 
   #flush(key: string, shard: Shard): void {
     this.#shards.delete(key)
     clearTimeout(shard.timer)
+    this.#crowded = shard.batches.length > 1
+    this.#flushedAt = performance.now()
     let whole: Batch | undefined = mergeBatches(shard.batches)
     const max = this.#config.send_batch_max_size
     while (whole !== undefined) {
