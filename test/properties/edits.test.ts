@@ -223,7 +223,7 @@ function quoted(text: string): string {
     '\u2028': '\\u2028',
     '\u2029': '\\u2029',
   }
-  return [...JSON.stringify(text)].map(character => escapes[character] ?? character).join('')
+  return JSON.stringify(text).replace(/[<>&\u2028\u2029]/g, character => escapes[character] ?? character)
 }
 
 /** What the Collector's convert makes of a value. */
