@@ -36,19 +36,16 @@ export interface SoakFigures {
 export async function soak(kit: Kit, { minutes, warmUp, rate, bundle }: SoakOptions): Promise<SoakFigures> {
   return withKymo(bundle === undefined ? {} : { bundle }, async ({ child, grpc, http }) => {
     const end = performance.now() + (warmUp + minutes) * 60_000
-    const loads = Promise.all([
+    const loads = [
       keepSending(['-c', '1', '-m', '4', `--rps=${rate}`, ...grpcLoad(kit, 'traces-gw', grpc)], end),
       keepSending(['-c', '1', `--rps=${rate}`, ...httpLoad(kit, 'logs-gw', http)], end),
       keepSending(['-c', '1', '-m', '4', `--rps=${rate}`, ...grpcLoad(kit, 'metrics-gw', grpc)], end),
-    ])
-    // A load that fails ends the run; the samples up to there say nothing.
-    const sampled = Promise.race([
-      loads.then(() => undefined),
+    ]
+    // A load that fails ends the run at once: the samples up to there say nothing.
+    const [figures, ...sent] = await Promise.all([
       sample(child.pid, performance.now() + warmUp * 60_000, end),
+      ...loads,
     ])
-    const figures = await sampled
-    const sent = await loads
-    if (figures === undefined) throw new Error('the load ended before its time')
     const sum = (pick: (one: Sent) => number) => sent.reduce((all, one) => all + pick(one), 0)
     return { minutes, ...figures, requests: sum(one => one.requests), failed: sum(one => one.failed) }
   })

@@ -114,11 +114,24 @@ export class NodeBooks {
   /** Attempts to send, and those that failed. */
   attempts = 0
   failedAttempts = 0
-  /** Items inside now, counted from the structures that hold them. */
-  held: () => number = () => 0
+  /** Counts what is inside; more than one while a reload hands over from one instance to the next. */
+  readonly #holders = new Set<() => number>()
 
   constructor(name: NodeName) {
     this.name = name
+  }
+
+  /** Lets `count` count what a part of this node has inside, until the returned function is called. */
+  holds(count: () => number): () => void {
+    this.#holders.add(count)
+    return () => void this.#holders.delete(count)
+  }
+
+  /** Items inside now, counted from the structures that hold them. */
+  held(): number {
+    let items = 0
+    for (const count of this.#holders) items += count()
+    return items
   }
 
   /** Counts answers to those who send over `transport`. */

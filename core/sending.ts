@@ -38,18 +38,28 @@ const queue = (enabled: boolean) =>
         .describe('When full, let senders wait for room instead of refusing them.'),
       wait_for_result: z.boolean().default(false).describe("Answer the sender with the destination's answer."),
       when_full: z
-        .enum(['refuse', 'drop'])
+        .enum(['refuse', 'drop', 'spill'])
         .optional()
         .describe(
-          '`refuse`: senders are asked to come again; `drop`: what finds no room is dropped and counted as queue_full.',
+          '`refuse`: senders are asked to come again; `drop`: what finds no room is dropped and counted as queue_full; ' +
+            '`spill`: what finds no room waits on disk only, as long as the storage has room, then as `refuse`. ' +
+            'Without a choice: `spill` with `storage`, else `refuse`.',
         ),
-      storage: z.string().nullish().describe('Id of a storage extension, for a queue that survives a restart.'),
+      storage: z
+        .string()
+        .nullish()
+        .describe(
+          'Id of a storage extension: every batch is on disk before its sender hears success, and survives a restart.',
+        ),
       batch: batch
         .nullish()
         .transform(b => b ?? undefined)
         .describe('Gathers small batches into larger ones; `{}` turns it on.'),
     })
-    .refine(q => !q.storage, { error: 'this build has no storage extension yet; remove `storage`', path: ['storage'] })
+    .refine(q => q.when_full !== 'spill' || q.storage, {
+      error: '`spill` needs a place to spill to: name a storage extension in `storage`',
+      path: ['when_full'],
+    })
     .refine(
       q =>
         !q.batch ||

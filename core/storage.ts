@@ -1,91 +1,141 @@
 /**
  * What a storage extension offers to queues: a log on disk that several destinations read, each at its own pace. What was
- * appended survives `kill -9` and power loss; what a destination has not acknowledged is there after a restart.
+ * appended survives `kill -9` and power loss; what a destination has not ended is there after a restart.
  */
 import type { Signal } from '../proto/signals.ts'
-import type { Context } from './batch.ts'
+import type { Batch, Context } from './batch.ts'
 
-/** The storage cannot take or give what it should: full, sick, closed, or held by another process. */
+/** Why a storage cannot take or give what it should. */
+export type StorageTrouble =
+  /** No room: the disk, or `max_size`. It passes when room comes back. */
+  | 'full'
+  /** A write or sync failed, or hangs: nothing can be promised until one works again. */
+  | 'sick'
+  | 'closed'
+  /** Another process has the directory. */
+  | 'locked'
+
+/** The storage cannot take or give what it should. */
 export class StorageError extends Error {
   override name = 'StorageError'
-  /** `full` may pass when space comes back; `sick` needs an operator (a sync failed or hangs). */
-  readonly kind: 'full' | 'sick' | 'closed' | 'locked'
+  readonly kind: StorageTrouble
+  /** Whether what was to be appended may be on disk nevertheless, and come up after a restart. */
+  readonly maybeStored: boolean
 
-  constructor(kind: StorageError['kind'], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
+  constructor(kind: StorageTrouble, message: string, more: { maybeStored?: boolean; cause?: unknown } = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause })
     this.kind = kind
+    this.maybeStored = more.maybeStored ?? false
   }
 }
 
-/** What is written of one batch. */
-export interface Storable {
-  readonly signal: Signal
-  /** Spans, log records or data points. */
+/** Why a record was put aside, kept with it. */
+export interface Note {
+  /** `exporter id` and signal that did not get rid of it. */
+  readonly owner: string
+  /** As in the books: rejected, too_large, denied, suspect. */
+  readonly reason: string
+  /** What the destination said. */
+  readonly message: string
+}
+
+/** One record of a queue. */
+export interface Stored {
+  /** Place in the log: grows from record to record, also over restarts. */
+  readonly seq: number
   readonly items: number
-  readonly context: Context
-  /** Size of the payload in bytes. */
-  readonly byteLength: number
-  /** Writes the payload, an OTLP request, at `at` and returns where it ends. Called once, before `append` returns. */
-  write(out: Buffer, at: number): number
-  /** Items of each request the batch was made of, in order: bisecting starts along these boundaries. */
-  readonly shares: readonly { readonly items: number; readonly groups: number }[]
+  /** Size of the payload. */
+  readonly bytes: number
+  /** When it was appended, in milliseconds since the epoch; never later than now. */
+  readonly at: number
 }
 
 /** One record as it is read back. */
-export interface StoredRecord {
-  /** Place in the log; grows. */
-  readonly seq: number
+export interface StoredRecord extends Stored {
   readonly signal: Signal
-  readonly items: number
   readonly context: Context
-  /** When it was appended, in milliseconds since the epoch. */
-  readonly at: number
+  /** Items and groups of each request the batch was made of, in order: bisecting starts along these boundaries. */
   readonly shares: readonly { readonly items: number; readonly groups: number }[]
+  readonly note: Note | undefined
   /** An OTLP request, in a buffer of its own. */
   readonly payload: Buffer
+}
+
+/** What became of a record in the end, as the books call it; `handed_over` is what an operator exported or moved. */
+export const endings = ['delivered', 'rejected', 'dead_lettered', 'lost', 'returned', 'handed_over'] as const
+/** One of the endings. */
+export type Ending = (typeof endings)[number]
+
+/** Items since the queue was made, over all restarts: appended = the sum of all endings + corrupt + backlog. */
+export interface QueueTotals extends Readonly<Record<Ending, number>> {
+  readonly appended: number
+  /** Items of records that could not be read back. */
+  readonly corrupt: number
+}
+
+/** How much a queue has that has not ended, and since when (milliseconds since the epoch). */
+export interface Backlog {
+  readonly records: number
+  readonly items: number
+  readonly bytes: number
+  readonly oldest: number | undefined
 }
 
 /** What one destination and signal still has to send. */
 export interface DurableQueue {
   readonly owner: string
-  /** Not acknowledged: how much there is, and since when (milliseconds since the epoch). */
-  readonly backlog: {
-    readonly records: number
-    readonly items: number
-    readonly bytes: number
-    readonly oldest: number | undefined
-  }
+  readonly backlog: Backlog
+  readonly totals: QueueTotals
   /** Items that were found at start, for the books. */
   readonly recovered: number
-  /** The next record that was not read yet, in order; undefined when there is none now. */
-  next(): Promise<StoredRecord | undefined>
-  /** The destination is done with the record: delivered, rejected, given up. It is not read again, also after a restart. */
-  ack(seq: number): void
-  /** Calls `listener` when there may be a next record. */
-  onMore(listener: () => void): void
+  /**
+   * Appends a batch. Resolves, in the order of the calls, when it is on disk: one sync serves all appends that wait.
+   * Queues of one storage that append the same batch in the same turn share one record. The caller keeps the batch's
+   * bytes as they are until this ends, and after it failed keeps them from being used again (`keepFromPool`): a write
+   * may still be reading them.
+   * @throws StorageError
+   */
+  append(batch: Batch, note?: Note): Promise<Stored>
+  /**
+   * The first record after `after` (from the beginning without it) that has not ended; undefined when there is none now.
+   * A record that cannot be read is counted as corrupt, reported, and passed over. One call at a time.
+   * @throws StorageError
+   */
+  next(after: Stored | undefined): Promise<StoredRecord | undefined>
+  /**
+   * The destination is done with the record; `items` of it ended as `ending`, and as many calls come as there are pieces
+   * with different endings. When all items ended it is not read again, also after a restart; that is written soon, not at
+   * once: after a crash what ended in the last moments may be read again.
+   */
+  end(record: Stored, items: number, ending: Ending): void
+  /** Nobody uses it any more; it stays in the storage, and `queue` gives it again. */
+  close(): void
 }
 
 /** A queue on disk that no destination of the configuration owns. */
-export interface Orphan {
+export interface Orphan extends Backlog {
   readonly owner: string
-  readonly records: number
-  readonly items: number
-  readonly bytes: number
-  readonly oldest: number
 }
 
 /** One directory of logs. */
 export interface Storage {
-  /** The queue of `owner` (`exporter id` and signal), made or found. One caller per owner. */
-  queue(owner: string): DurableQueue
-  /**
-   * Appends one record for all of `owners`. Resolves when it is on disk: one sync serves all appends that wait.
-   * @throws StorageError
-   */
-  append(record: Storable, owners: readonly DurableQueue[]): Promise<void>
-  /** Room left, in bytes, before appends are refused as full. */
+  /** How long records are kept for a destination that does not take them, in milliseconds. */
+  readonly maxAge: number
+  /** Room left for payloads, in bytes, before appends are refused as full. */
   readonly room: number
   /** Why appends are refused now; undefined while it is well. */
   readonly trouble: StorageError | undefined
+  /** What was put aside, of all destinations; undefined when that is turned off. */
+  readonly deadLetters: DurableQueue | undefined
+  /**
+   * The queue of `owner` (exporter id, a space, the signal), made or found. One user at a time.
+   * @throws StorageError
+   */
+  queue(owner: string): DurableQueue
+  /** Queues with a backlog that nobody has asked for. */
   orphans(): readonly Orphan[]
+  /** Ends all that an orphan has as `handed_over`. */
+  drop(owner: string): void
+  /** Calls `listener` when room came back or trouble went, until the returned function is called. */
+  onRoom(listener: () => void): () => void
 }

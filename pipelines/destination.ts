@@ -3,6 +3,7 @@ import type { NodeBooks } from '../core/books.ts'
 import { DeliveryError } from '../core/errors.ts'
 import type { Latency } from '../core/latency.ts'
 import type { QueueConfig } from '../core/sending.ts'
+import type { Storage } from '../core/storage.ts'
 import { Claim, makeEntry } from './entry.ts'
 import { Gatherer } from './gather.ts'
 import { halve } from './halve.ts'
@@ -67,7 +68,7 @@ export class Destination implements Sink {
         () => this.#sender.idle,
         gathered => this.#sendGathered(gathered),
       )
-    this.books.held = () => this.#sender.held() + (this.#gatherer?.held() ?? 0)
+    this.books.holds(() => this.#sender.held() + (this.#gatherer?.held() ?? 0))
   }
 
   /** Room taken, and room there is, in the unit of `sizer`. */
@@ -95,6 +96,11 @@ export class Destination implements Sink {
   /** How long successful attempts took. */
   get latency(): Latency {
     return this.#sender.latency
+  }
+
+  /** Finds its storage, once extensions run, and goes on with what is there. */
+  open(storage: (id: string) => Storage | undefined): void {
+    void storage
   }
 
   reserve(batch: Batch): boolean {

@@ -90,6 +90,7 @@ export class Graph {
   /** Starts from the back to the front, so that nothing is taken before it can be passed on. */
   async start(): Promise<void> {
     for (const part of [...this.#extensions, ...this.#exporters]) await startPart(part)
+    for (const { destination } of this.#destinations) destination.open(id => this.#extensionById.get(id)?.storage)
     for (const connector of this.#connectors.values()) connector.start()
     for (const pipeline of this.#pipelines.values()) pipeline.start()
     for (const part of this.#receivers) await startPart(part)

@@ -48,6 +48,7 @@ export class StepNode implements Target {
   #wait = restartWaits.min
   #restart: NodeJS.Timeout | undefined
   #drained: (() => void) | undefined
+  #unheld: (() => void) | undefined
   restarts = 0
 
   constructor(parts: {
@@ -125,6 +126,12 @@ export class StepNode implements Target {
     if (this.#hold === 'state') mine = mine.detached()
     for (const share of mine.shares) this.#enter(share, mine)
     this.#subject.next(mine)
+  }
+
+  /** Lets the step that runs now count what it holds, in place of the one before it. */
+  holds(count: () => number): void {
+    this.#unheld?.()
+    this.#unheld = this.books.holds(count)
   }
 
   drop(batch: Batch, reason: Counter): void {
@@ -258,8 +265,6 @@ export function processorContext(
     drop: (batch, reason) => node.drop(batch, reason),
     refuse: (batch, error) => node.refuse(batch, error),
     custody: batch => node.custody(batch),
-    holds: count => {
-      node.books.held = count
-    },
+    holds: count => node.holds(count),
   }
 }

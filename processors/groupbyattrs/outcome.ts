@@ -126,16 +126,16 @@ export function groupIdentity(resource: Buffer, start: number, end: number, rest
   return JSON.stringify([attributes.toSorted(), others, rest])
 }
 
-/** The fields of a message but those with one of two tags, as runs and as text. */
+/** The fields of a message but those with one of two tags, as text and as runs, which are added to `runs`. */
 export function besides(
   bytes: Buffer,
   start: number,
   end: number,
   first: number,
   second = first,
+  runs = new Runs(),
 ): { readonly runs: Runs; readonly identity: string } {
   const cursor = new Cursor(bytes, start, end)
-  const runs = new Runs()
   let identity = ''
   while (cursor.at < end) {
     const field = cursor.at

@@ -198,7 +198,7 @@ class Regrouping {
       scopeIn(place, head).items.add(bytes, field, end)
       return
     }
-    eachPointField(bytes, start, end, (tag, pointField, from, to) => {
+    const add = (tag: number, pointField: number, from: number, to: number): void => {
       const found = keyed && this.#find(bytes, from, to, tag)
       const place = found ? this.#placeOf(source) : this.#plainOf(source)
       place.items++
@@ -210,7 +210,8 @@ class Regrouping {
       }
       if (found) this.#addEdited(metric.points, FIRST, from, to)
       else metric.points.add(bytes, pointField, to)
-    })
+    }
+    for (const [from, to] of parts.pieces) eachPointOf(bytes, from, to, parts.tag, add)
   }
 
   #plainOf(source: Source): GroupOut {
@@ -251,49 +252,58 @@ function scopeIn(place: GroupOut, { runs, identity }: ReturnType<typeof besides>
   return scope
 }
 
-/** Calls `visit` with the tag of a point's attributes, where its field starts, and its content. */
-function eachPointField(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  visit: (tag: number, field: number, from: number, to: number) => void,
-): void {
+/** Called with the tag of a point's attributes, where its field starts, and its content. */
+type PointVisit = (tag: number, field: number, from: number, to: number) => void
+
+/** Visits all points of a metric, also those in data that later data of another kind replaces. */
+function eachPointField(bytes: Buffer, start: number, end: number, visit: PointVisit): void {
   const metric = new Cursor(bytes, start, end)
   while (metric.at < end) {
     const tag = metric.tag()
-    const points = data.get(tag)
-    if (points === undefined) {
+    if (!data.has(tag)) {
       metric.skip(tag)
       continue
     }
     const to = metric.length() + metric.at
-    const cursor = new Cursor(bytes, metric.at, to)
-    while (cursor.at < to) {
-      const field = cursor.at
-      const inner = cursor.tag()
-      if (inner !== FIRST) {
-        cursor.skip(inner)
-        continue
-      }
-      const last = cursor.length() + cursor.at
-      visit(points, field, cursor.at, last)
-      cursor.at = last
-    }
+    eachPointOf(bytes, metric.at, to, tag, visit)
     metric.at = to
   }
 }
 
-/** A metric without its points; undefined for one that has not exactly one kind of data with points in it. */
-function metricParts(
-  bytes: Buffer,
-  start: number,
-  end: number,
-): { readonly shell: Runs; readonly tag: number; readonly rest: Runs; readonly identity: string } | undefined {
+/** Visits the points in the data between `start` and `end`, which stands in the field with `tag`. */
+function eachPointOf(bytes: Buffer, start: number, end: number, tag: number, visit: PointVisit): void {
+  const attributes = data.get(tag) ?? 0
+  const cursor = new Cursor(bytes, start, end)
+  while (cursor.at < end) {
+    const field = cursor.at
+    const inner = cursor.tag()
+    if (inner !== FIRST) {
+      cursor.skip(inner)
+      continue
+    }
+    const to = cursor.length() + cursor.at
+    visit(attributes, field, cursor.at, to)
+    cursor.at = to
+  }
+}
+
+/** A metric apart from its points. */
+interface MetricParts {
+  readonly shell: Runs
+  readonly tag: number
+  readonly rest: Runs
+  readonly identity: string
+  /** Where its data stands: data of one kind may stand in pieces, which count as one. */
+  readonly pieces: readonly (readonly [from: number, to: number])[]
+}
+
+/** A metric without its points; undefined for one that has none. */
+function metricParts(bytes: Buffer, start: number, end: number): MetricParts | undefined {
   const cursor = new Cursor(bytes, start, end)
   const shell = new Runs()
   let identity = ''
   let dataTag = 0
-  let rest: ReturnType<typeof besides> | undefined
+  let pieces: [from: number, to: number][] = []
   while (cursor.at < end) {
     const field = cursor.at
     const tag = cursor.tag()
@@ -303,13 +313,20 @@ function metricParts(
       identity += bytes.toString('latin1', field, cursor.at)
       continue
     }
-    if (rest !== undefined) return undefined
-    const to = cursor.length() + cursor.at
+    // Data of another kind replaces what stands before it.
+    if (tag !== dataTag) pieces = []
     dataTag = tag
-    rest = besides(bytes, cursor.at, to, FIRST)
-    if (rest.runs.size === to - cursor.at) return undefined
+    const to = cursor.length() + cursor.at
+    pieces.push([cursor.at, to])
     cursor.at = to
   }
-  if (rest === undefined) return undefined
-  return { shell, tag: dataTag, rest: rest.runs, identity: JSON.stringify([identity, dataTag, rest.identity]) }
+  const rest = new Runs()
+  let size = 0
+  let restIdentity = ''
+  for (const [from, to] of pieces) {
+    size += to - from
+    restIdentity += besides(bytes, from, to, FIRST, FIRST, rest).identity
+  }
+  if (rest.size === size) return undefined
+  return { shell, tag: dataTag, rest, pieces, identity: JSON.stringify([identity, dataTag, restIdentity]) }
 }

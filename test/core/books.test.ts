@@ -10,7 +10,7 @@ test.each<[string, (node: NodeBooks) => void, number]>([
   ['nothing came, nothing went', () => {}, 0],
   ['what came went out', node => ((node.in = 5), (node.out = 5)), 0],
   ['what was dropped is accounted for', node => ((node.in = 5), (node.dropped.of('x').value = 5)), 0],
-  ['what is held is accounted for', node => ((node.in = 5), (node.held = () => 5)), 0],
+  ['what is held is accounted for', node => ((node.in = 5), node.holds(() => 5)), 0],
   [
     'every way to end counts once',
     node => {

@@ -54,8 +54,8 @@ test.each<[string, object, RegExp]>([
   ['no consumers', { sending_queue: { num_consumers: 0 } }, /at least 1/],
   ['an empty queue', { sending_queue: { queue_size: 0 } }, /at least 1/],
   ['an unknown sizer', { sending_queue: { sizer: 'kilos' } }, /"requests"\|"items"\|"bytes"/],
-  ['an unknown way to be full', { sending_queue: { when_full: 'spill' } }, /"refuse"\|"drop"/],
-  ['storage, which is not there yet', { sending_queue: { storage: 'file_storage' } }, /no storage extension yet/],
+  ['an unknown way to be full', { sending_queue: { when_full: 'flee' } }, /"refuse"\|"drop"\|"spill"/],
+  ['spilling to nowhere', { sending_queue: { when_full: 'spill' } }, /needs a place to spill to/],
   ['a batch that never fits', { sending_queue: { batch: { min_size: 10, max_size: 5 } } }, /must not be below/],
   [
     'a batch larger than the queue',
