@@ -4,6 +4,7 @@ import { forward } from './connectors/forward.ts'
 import type { Definition } from './core/component.ts'
 import { basicauth } from './extensions/basicauth/basicauth.ts'
 import { bearertokenauth } from './extensions/bearertokenauth.ts'
+import { fileStorage } from './extensions/file_storage/file_storage.ts'
 import { headersSetter } from './extensions/headers_setter.ts'
 import { healthCheck } from './extensions/health_check/health_check.ts'
 import { zpages } from './extensions/zpages.ts'
@@ -50,5 +51,6 @@ export const components: readonly Definition[] = [
   basicauth,
   bearertokenauth,
   headersSetter,
+  fileStorage,
   zpages,
 ]

@@ -12,6 +12,12 @@ export const bundlePath = join(root, 'dist/kymo.mjs')
 /** The configuration of the comparison. */
 export const configPath = join(root, 'bench/filter-enrich.yaml')
 
+/** The same with an edit of every item. */
+export const attributesPath = join(root, 'bench/attributes.yaml')
+
+/** The same with Kymo's own telemetry in pipelines of its own. */
+export const ownPath = join(root, 'bench/own-telemetry.yaml')
+
 /** Builds the bundle anew. */
 export function build(): void {
   const rolldown = join(root, 'node_modules/rolldown/bin/cli.mjs')

@@ -1,6 +1,7 @@
 /** The comparison: pairs of runs, the Collector and then Kymo, of the same work on the same machine. */
 import { execFileSync } from 'node:child_process'
-import { bundlePath, configPath, nodeOptions } from './bundle.ts'
+import { attributesPath, bundlePath, configPath, nodeOptions } from './bundle.ts'
+import { runCollectorJson, runKymoJson } from './json-gateway.ts'
 import type { Kit } from './kit.ts'
 import { finish, freePorts, median, needPorts, start } from './processes.ts'
 
@@ -12,6 +13,10 @@ export interface Case {
   readonly target: number
   readonly http?: true
   readonly gzip?: true
+  /** As OTLP/JSON; over HTTP. */
+  readonly json?: true
+  /** On every item one attribute deleted and one inserted besides. */
+  readonly attributes?: true
 }
 
 /** All of them. */
@@ -24,6 +29,8 @@ export const cases: readonly Case[] = [
   { name: 'traces-tiny-grpc', payload: 'traces-tiny', target: 1.3 },
   { name: 'traces-tiny-http', payload: 'traces-tiny', target: 2.3, http: true },
   { name: 'traces-gw-gzip', payload: 'traces-gw', target: 2.2, gzip: true },
+  { name: 'traces-gw-attributes', payload: 'traces-gw', target: 1.5, attributes: true },
+  { name: 'traces-gw-json', payload: 'traces-gw', target: 2, http: true, json: true },
 ]
 
 /** What the measuring program says of one run. */
@@ -36,11 +43,15 @@ export interface Run {
   readonly sink: { readonly requests: number; readonly bytes: number; readonly items: number }
 }
 
-/** How to run. */
-export interface CompareOptions {
-  readonly pairs: number
+/** How long a run measures, and of which bundle. */
+export interface RunOptions {
   readonly cpuSeconds: number
   readonly bundle?: string
+}
+
+/** How to compare. */
+export interface CompareOptions extends RunOptions {
+  readonly pairs: number
 }
 
 /** The medians of one case. */
@@ -66,8 +77,8 @@ export async function compare(kit: Kit, which: Case, options: CompareOptions): P
   const collector: Run[] = []
   const kymo: Run[] = []
   for (let i = 0; i < options.pairs; i++) {
-    collector.push(await runCollector(kit, which, options.cpuSeconds))
-    kymo.push(await runKymo(kit, which, options.cpuSeconds, options.bundle))
+    collector.push(await (which.json ? runCollectorJson : runCollector)(kit, which, options))
+    kymo.push(await (which.json ? runKymoJson : runKymo)(kit, which, options))
   }
   const speed = (runs: readonly Run[]) => median(runs.map(run => run.items_per_cpu_s))
   const ratios = kymo.map((run, i) => run.items_per_cpu_s / collector[i].items_per_cpu_s)
@@ -88,18 +99,29 @@ export async function compare(kit: Kit, which: Case, options: CompareOptions): P
 const bytesEach = (runs: readonly Run[]) => Math.round(median(runs.map(run => run.sink.bytes / Math.max(1, run.ok))))
 
 /** One run of the Collector. */
-export function runCollector(kit: Kit, which: Case, cpuSeconds: number, items = false): Promise<Run> {
+export function runCollector(kit: Kit, which: Case, { cpuSeconds }: RunOptions): Promise<Run> {
   const binary = execFileSync(kit.peer, { encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }).trim()
-  const command = `GOMAXPROCS=2 '${binary}' --config '${kit.peerConfig}'`
-  return measure(kit, ['otelcol', command, String(collectorPort)], which, cpuSeconds, items)
+  const config = which.attributes ? kit.peerAttributes : kit.peerConfig
+  const command = `GOMAXPROCS=2 '${binary}' --config '${config}'`
+  return measure(kit, ['otelcol', command, String(collectorPort)], which, cpuSeconds, false)
+}
+
+/** What may differ from the case: whether the sink counts items, and the configuration. */
+export interface KymoRun extends RunOptions {
+  readonly items?: boolean
+  readonly config?: string
 }
 
 /** One run of the bundle. */
-export async function runKymo(kit: Kit, which: Case, cpuSeconds: number, bundle = bundlePath, items = false) {
+export async function runKymo(
+  kit: Kit,
+  which: Case,
+  { cpuSeconds, bundle = bundlePath, items = false, config = which.attributes ? attributesPath : configPath }: KymoRun,
+): Promise<Run> {
   const port = await freePorts()
   const ports = `GRPC_PORT=${port} HTTP_PORT=${port + 1} ADMIN_PORT=${await freePorts()}`
   const node = `'${process.execPath}' ${nodeOptions(bundle).join(' ')}`
-  const command = `${ports} exec ${node} '${bundle}' run --config '${configPath}'`
+  const command = `${ports} exec ${node} '${bundle}' run --config '${config}'`
   return measure(kit, ['kymo', command, String(port)], which, cpuSeconds, items)
 }
 
@@ -120,8 +142,8 @@ async function measure(kit: Kit, what: string[], which: Case, cpuSeconds: number
 const expected = { items: 700, bytes: 304_193 }
 
 /** Checks that Kymo does the work that is compared: the right items, byte for byte as many. */
-export async function checkWork(kit: Kit, bundle?: string): Promise<string> {
-  const { ok, failed, sink } = await runKymo(kit, cases[0], 0.5, bundle, true)
+export async function checkWork(kit: Kit, bundle: string = bundlePath): Promise<string> {
+  const { ok, failed, sink } = await runKymo(kit, cases[0], { cpuSeconds: 0.5, bundle, items: true })
   const items = sink.items / ok
   const bytes = sink.bytes / ok
   const text = `${ok} requests of 1,000 spans: ${items} spans in ${bytes} bytes arrived of each, ${failed} failed`

@@ -1,46 +1,23 @@
-/**
- * OTLP/JSON over HTTP through the bundle, beside the Collector: the work of bench/filter-enrich.yaml, on ports of its own.
- * usage: node bench/json-gateway.ts [--pairs 3] [--cases traces-gw,logs-gw,metrics-gw] [--cpu-seconds 4] [--bundle FILE]
- */
+/** OTLP/JSON over HTTP through the bundle and the Collector: the work of bench/filter-enrich.yaml, on ports of its own. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Http2Server } from 'node:http2'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { protobufToJson } from '../proto/json-write.ts'
 import { readRequest } from '../proto/request.ts'
 import { allSignals, signals } from '../proto/signals.ts'
-import { build, bundlePath, configPath } from './bundle.ts'
-import { findKit, type Kit } from './kit.ts'
-import {
-  type Child,
-  cpuOf,
-  endChildrenWithUs,
-  finish,
-  freePorts,
-  listens,
-  median,
-  memoryOf,
-  start,
-} from './processes.ts'
+import { bundlePath, configPath, nodeOptions } from './bundle.ts'
+import type { Case, Run, RunOptions } from './compare.ts'
+import type { Kit } from './kit.ts'
+import { type Child, cpuOf, finish, freePorts, listens, memoryOf, start } from './processes.ts'
 
 /** One kind of load: a text, sent again and again. */
 interface Load {
-  readonly name: string
   readonly file: string
   readonly path: string
   readonly items: number
-}
-
-/** What one run brought. */
-interface Run {
-  readonly itemsPerCpuSecond: number
-  readonly peak: number
-  readonly failed: number
-  /** Bytes that arrived of each request. */
-  readonly bytes: number
 }
 
 /** Ports of one run. */
@@ -51,12 +28,11 @@ interface Ports {
   readonly sink: number
 }
 
-const target = 2
 const connections = 8
 
-function makeLoad(kit: Kit, payload: string): Load {
+function makeLoad(kit: Kit, { payload }: Case): Load {
   const signal = allSignals.find(one => payload.startsWith(`${one}-`))
-  if (signal === undefined) throw new Error(`no payload is called \`${payload}\`; try traces-gw, logs-gw, metrics-gw`)
+  if (signal === undefined) throw new Error(`no payload is called \`${payload}\`; try traces-gw`)
   const body = readFileSync(join(kit.payloads, `${payload}.bin`))
   const folder = join(tmpdir(), 'kymo-bench-json')
   mkdirSync(folder, { recursive: true })
@@ -64,12 +40,13 @@ function makeLoad(kit: Kit, payload: string): Load {
   writeFileSync(file, protobufToJson(signals[signal].request, body))
   const index = JSON.parse(readFileSync(join(kit.payloads, 'index.json'), 'utf8')) as Record<string, { items: number }>
   const items = index[payload]?.items ?? readRequest(signal, body).items
-  return { name: payload, file, path: signals[signal].path, items }
+  return { file, path: signals[signal].path, items }
 }
 
 /** A destination that counts what arrives. */
 class Sink {
   bytes = 0
+  requests = 0
   readonly #server: Http2Server
 
   constructor(port: number) {
@@ -80,6 +57,7 @@ class Sink {
       stream.on('data', (chunk: Buffer) => (this.bytes += chunk.length))
       stream.on('end', () => {
         this.bytes -= 5
+        this.requests++
         if (stream.destroyed) return
         stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
         stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
@@ -107,6 +85,7 @@ async function measure(name: string, child: Child, ports: Ports, load: Load, cpu
   try {
     await listens(ports.http, child, name)
     await delay(1000)
+    const idle = Math.round(memoryOf(child.pid).rss)
     let requests = 100
     let warm = 0
     const end = Date.now() + 6000
@@ -119,13 +98,19 @@ async function measure(name: string, child: Child, ports: Ports, load: Load, cpu
     }
     requests = Math.max(100, Math.round((requests * cpuSeconds) / warm))
     await delay(1000)
-    sink.bytes = 0
+    sink.bytes = sink.requests = 0
     const before = cpuOf(child.pid)
     const failed = await send(load, ports.http, requests)
     await delay(1200)
     const used = cpuOf(child.pid) - before
-    const bytes = Math.round(sink.bytes / requests)
-    return { itemsPerCpuSecond: (load.items * requests) / used, peak: memoryOf(child.pid).peak, failed, bytes }
+    return {
+      ok: requests - failed,
+      failed,
+      items_per_cpu_s: Math.round((load.items * requests) / used),
+      idle_mib: idle,
+      peak_mib: Math.round(memoryOf(child.pid).peak),
+      sink: { requests: sink.requests, bytes: sink.bytes, items: 0 },
+    }
   } finally {
     await child.stop()
     sink.close()
@@ -137,7 +122,8 @@ async function freshPorts(): Promise<Ports> {
   return { grpc, http: grpc + 1, admin: await freePorts(), sink: await freePorts() }
 }
 
-async function runCollector(kit: Kit, load: Load, cpuSeconds: number): Promise<Run> {
+/** One run of the Collector. */
+export async function runCollectorJson(kit: Kit, which: Case, { cpuSeconds }: RunOptions): Promise<Run> {
   const binary = execFileSync(kit.peer, { encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }).trim()
   const ports = await freshPorts()
   const at = (port: number) => `127.0.0.1:${port}`
@@ -148,10 +134,12 @@ async function runCollector(kit: Kit, load: Load, cpuSeconds: number): Promise<R
     `--set=exporters::otlp::endpoint=${at(ports.sink)}`,
   ]
   const child = start(binary, args, { GOMAXPROCS: '2', COMPRESSION: 'none' })
-  return measure('the Collector', child, ports, load, cpuSeconds)
+  return measure('the Collector', child, ports, makeLoad(kit, which), cpuSeconds)
 }
 
-async function runKymo(bundle: string, load: Load, cpuSeconds: number): Promise<Run> {
+/** One run of the bundle. */
+export async function runKymoJson(kit: Kit, which: Case, options: RunOptions): Promise<Run> {
+  const { cpuSeconds, bundle = bundlePath } = options
   const ports = await freshPorts()
   const env = {
     GRPC_PORT: String(ports.grpc),
@@ -159,49 +147,6 @@ async function runKymo(bundle: string, load: Load, cpuSeconds: number): Promise<
     ADMIN_PORT: String(ports.admin),
     SINK_PORT: String(ports.sink),
   }
-  const child = start(process.execPath, [bundle, 'run', '--config', configPath], env)
-  return measure('kymo', child, ports, load, cpuSeconds)
+  const child = start(process.execPath, [...nodeOptions(bundle), bundle, 'run', '--config', configPath], env)
+  return measure('kymo', child, ports, makeLoad(kit, which), cpuSeconds)
 }
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      pairs: { type: 'string', default: '3' },
-      cases: { type: 'string', default: 'traces-gw,logs-gw,metrics-gw' },
-      'cpu-seconds': { type: 'string', default: '4' },
-      bundle: { type: 'string' },
-    },
-  })
-  endChildrenWithUs()
-  const kit = findKit()
-  if (values.bundle === undefined) build()
-  const bundle = values.bundle === undefined ? bundlePath : resolve(values.bundle)
-  const cpuSeconds = Number(values['cpu-seconds'])
-  for (const name of values.cases.split(',')) {
-    const load = makeLoad(kit, name)
-    const pairs: { collector: Run; kymo: Run }[] = []
-    for (let i = 0; i < Number(values.pairs); i++) {
-      const collector = await runCollector(kit, load, cpuSeconds)
-      pairs.push({ collector, kymo: await runKymo(bundle, load, cpuSeconds) })
-    }
-    const rate = (which: 'collector' | 'kymo') =>
-      Math.round(median(pairs.map(pair => pair[which].itemsPerCpuSecond)) / 1000)
-    const ratios = pairs.map(({ collector, kymo }) => kymo.itemsPerCpuSecond / collector.itemsPerCpuSecond)
-    const failed = pairs.reduce((sum, { collector, kymo }) => sum + collector.failed + kymo.failed, 0)
-    const { collector, kymo } = pairs[0]
-    console.log(
-      `${name} as JSON: ${median(ratios).toFixed(2)} of ${target} (${ratios.map(ratio => ratio.toFixed(2)).join(', ')}); ` +
-        `Collector ${rate('collector')} k, Kymo ${rate('kymo')} k items per CPU second; ` +
-        `bytes out of each ${collector.bytes} and ${kymo.bytes}; ` +
-        `peak ${Math.round(collector.peak)} and ${Math.round(kymo.peak)} MiB; ${failed} failed`,
-    )
-  }
-}
-
-try {
-  await main()
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
-}
-process.exit()

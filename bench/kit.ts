@@ -13,6 +13,8 @@ export interface Kit {
   readonly sink: string
   readonly peer: string
   readonly peerConfig: string
+  /** Its configuration with an edit of every item. */
+  readonly peerAttributes: string
   /** Folder of the request bodies. */
   readonly payloads: string
 }
@@ -37,6 +39,7 @@ export function findKit(): Kit {
     sink: part('sink.mjs'),
     peer: part('peer.sh'),
     peerConfig: part('peer-filter-enrich.yaml'),
+    peerAttributes: part('peer-attributes.yaml'),
     payloads,
   }
 }

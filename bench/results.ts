@@ -6,6 +6,7 @@ import type { StartFigures } from './bundle.ts'
 import type { Row } from './compare.ts'
 import { root } from './kit.ts'
 import type { Wait } from './latency.ts'
+import { type OwnFigures, ownText } from './own-telemetry.ts'
 import type { Profile } from './profile.ts'
 
 const page = join(root, 'bench/RESULTS.md')
@@ -22,6 +23,7 @@ export interface Results {
   readonly rows: readonly Row[]
   readonly pairs: number
   readonly work: string
+  readonly own: OwnFigures
   readonly start: StartFigures
   readonly waits: readonly Wait[]
   readonly profile: Profile
@@ -49,7 +51,7 @@ function keep(name: keyof typeof kept): string {
 export function comparisonTable(rows: readonly Row[]): string {
   const lines = rows.map(row => {
     const { case: which, ratio, ratios, idle, peak, collectorPeak, collector, kymo, bytes, failed } = row
-    const what = `${which.payload}, ${which.http ? 'HTTP' : 'gRPC'}${which.gzip ? ', gzip in and out' : ''}`
+    const what = loadText(which)
     const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`
     const verdict = failed > 0 ? `${failed} failed` : ratio >= which.target ? 'yes' : 'no'
     const cells = [
@@ -66,6 +68,10 @@ export function comparisonTable(rows: readonly Row[]): string {
   return table([...head, 'bytes out per request', "Collector's"], lines)
 }
 
+const loadText = ({ payload, http, gzip, json, attributes }: Row['case']): string =>
+  `${payload}${json ? ' as JSON' : ''}, ${http ? 'HTTP' : 'gRPC'}${gzip ? ', gzip in and out' : ''}` +
+  (attributes ? ', and an attribute deleted and one inserted on every item' : '')
+
 const thousands = (n: number) => `${Math.round(n / 1000)} k`
 
 function table(head: readonly string[], lines: readonly (readonly (string | number)[])[]): string {
@@ -81,7 +87,7 @@ function shares(list: Profile['frames']): string {
 }
 
 /** Writes the page. */
-export function writeResults({ rows, pairs, work, start, waits, profile }: Results): void {
+export function writeResults({ rows, pairs, work, own, start, waits, profile }: Results): void {
   const [cpu] = cpus()
   const text = `# Results
 
@@ -98,6 +104,10 @@ mean something beyond this machine. Check of the work: ${work}.
 ${comparisonTable(rows)}
 
 Idle and peak are resident memory (limits: 90 and 250 MiB).
+
+## Own telemetry
+
+${ownText(own)}
 
 ## Start
 

@@ -5,12 +5,14 @@ import { build, measureStart } from './bundle.ts'
 import { cases, checkWork, compare, type Row } from './compare.ts'
 import { findKit } from './kit.ts'
 import { measureLatency } from './latency.ts'
+import { compareOwn, ownCase, type OwnFigures, ownText } from './own-telemetry.ts'
 import { endChildrenWithUs } from './processes.ts'
 import { profileUnderLoad } from './profile.ts'
 import { comparisonTable, writeResults } from './results.ts'
 
+const names = [...cases.map(({ name }) => name), ownCase]
 const usage = `usage: npm run bench -- [--pairs 3] [--cases a,b] [--cpu-seconds 4] [--bundle FILE] [--only-pairs]
-cases: ${cases.map(({ name }) => name).join(', ')}
+cases: ${names.join(', ')}
 The comparison's kit is looked for in ../shared/bench, or where KYMO_BENCH_KIT says. Needs h2load, ss, python3 and go.`
 
 async function main(): Promise<void> {
@@ -26,7 +28,7 @@ async function main(): Promise<void> {
   })
   if (values.help) return console.log(usage)
   const chosen = values.cases?.split(',')
-  const unknown = chosen?.filter(name => !cases.some(one => one.name === name)) ?? []
+  const unknown = chosen?.filter(name => !names.includes(name)) ?? []
   if (unknown.length > 0) throw new Error(`no case is called \`${unknown.join('`, `')}\`\n${usage}`)
 
   endChildrenWithUs()
@@ -45,14 +47,19 @@ async function main(): Promise<void> {
     const all = ratios.map(value => value.toFixed(2)).join(', ')
     console.log(`${which.name}: ${ratio.toFixed(2)} of ${which.target} (${all}), idle ${idle} MiB, peak ${peak} MiB`)
   }
-  console.log(`\n${comparisonTable(rows)}\n`)
-  if (chosen !== undefined || values['only-pairs']) return
+  let own: OwnFigures | undefined
+  if (chosen?.includes(ownCase) ?? true) {
+    own = await compareOwn(kit, options)
+    console.log(ownText(own))
+  }
+  if (rows.length > 0) console.log(`\n${comparisonTable(rows)}\n`)
+  if (chosen !== undefined || own === undefined || values['only-pairs']) return
 
   const start = await measureStart(5, given.bundle)
   console.log(`start to ready ${start.ready.toFixed(0)} ms, idle ${start.idle.toFixed(0)} MiB`)
   const waits = await measureLatency(kit, 600, given.bundle)
   const profile = await profileUnderLoad(kit, { payload: 'traces-gw', seconds: 8, ...given })
-  writeResults({ rows, pairs: options.pairs, work, start, waits, profile })
+  writeResults({ rows, pairs: options.pairs, work, own, start, waits, profile })
   console.log('bench/RESULTS.md is written')
 }
 

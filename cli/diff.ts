@@ -1,6 +1,7 @@
 /** `kymo diff`: what differs between two configurations, and what a reload from one to the other would do. */
 import { type Difference, differencesOf } from '../config/diff.ts'
-import { type ComponentReload, planReload, type ReloadPlan } from '../config/reload-plan.ts'
+import { planReload } from '../config/reload-plan.ts'
+import type { ComponentReload, ReloadPlan } from '../core/reload.ts'
 import { load } from './load.ts'
 
 /** Exit codes, as those of diff(1). */
@@ -57,6 +58,7 @@ function consequence({ kind, reason, pipelines, queue, flushes }: ComponentReloa
   let why = ''
   if (reason === 'extension') why = ', because an extension it uses does'
   if (reason === 'signals') why = ', because its pipelines are of other signals'
+  if (reason === 'order') why = ', because processors change places'
   let held = ''
   if (flushes) held = '; what it holds goes on to the next step'
   if (queue === 'kept') held = '; its queue is kept'

@@ -2,6 +2,7 @@
 import { childOf } from '../config/shape.ts'
 import { type Node, plainOf, yamlOf } from '../config/document.ts'
 import { effectiveOf } from '../config/effective.ts'
+import { escaped } from '../config/expand.ts'
 import { originOf } from '../config/place.ts'
 import { exitCodes } from '../service/process.ts'
 import type { SourceOptions } from './commands.ts'
@@ -26,7 +27,7 @@ export function printConfig(options: PrintOptions): number {
 
 /** The text of an effective configuration. */
 export function rendered(root: Node, { format, json, mode, origin }: Omit<PrintOptions, keyof SourceOptions>): string {
-  const plain = plainOf(root, mode === 'unredacted' ? undefined : () => '[REDACTED]')
+  const plain = written(plainOf(root, mode === 'unredacted' ? undefined : () => '[REDACTED]'))
   if (json === true || format === 'json') {
     const shown = origin === true ? { config: plain, origins: Object.fromEntries(originsOf(root, [])) } : plain
     return `${JSON.stringify(shown, null, 2)}\n`
@@ -37,6 +38,14 @@ export function rendered(root: Node, { format, json, mode, origin }: Omit<PrintO
     for (const step of path) node = childOf(node, step)
     return node === undefined ? undefined : originOf(node.place, process.env)
   })
+}
+
+/** The values with `$` written so that they are the same when they are read again. */
+function written(value: unknown): unknown {
+  if (typeof value === 'string') return escaped(value)
+  if (Array.isArray(value)) return value.map(written)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, written(inner)]))
 }
 
 /** Where each value came from, by its path. */

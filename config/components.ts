@@ -19,6 +19,8 @@ export interface Declared {
   readonly key: Place
   readonly definition: Definition | undefined
   readonly config: unknown
+  /** Its section as the file has it. */
+  readonly node: Node
 }
 
 /** All components of a configuration by kind and id. */
@@ -58,7 +60,7 @@ export function readComponents(
       }
       if (definition !== undefined && definition.type !== type) tellAlias(definition, type, entry.key, noted, report)
       const config = definition === undefined ? undefined : readConfig(kind, id, entry, definition, report)
-      found.set(id, { kind, id, key: entry.key, definition, config })
+      found.set(id, { kind, id, key: entry.key, definition, config, node: entry.value })
     }
     return found
   }

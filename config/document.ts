@@ -162,6 +162,7 @@ class TreeMaker {
   make(): Node | undefined {
     const { contents } = this.#document
     if (contents === null) return undefined
+    this.#leaveOutLongKeys(contents)
     try {
       // The library counts what aliases unfold to; a few lines can stand for billions of values.
       this.#document.toJS({ maxAliasCount: 100 })
@@ -173,6 +174,19 @@ class TreeMaker {
       }
     }
     return this.#node(contents, contents.range)
+  }
+
+  /** Tells of keys that are sections or lists. The library would write them as text, what is inside again at each level. */
+  #leaveOutLongKeys(contents: Yaml.Node): void {
+    Yaml.visit(contents, {
+      Map: (_, map) => {
+        map.items = map.items.filter(({ key }) => {
+          if (!isMap(key) && !isSeq(key)) return true
+          this.#report.error('CONFIG_SYNTAX', this.#place(key.range ?? [0, 0]), 'a key must be a single word')
+          return false
+        })
+      },
+    })
   }
 
   #node(node: unknown, around: Range | null | undefined): Node {
@@ -204,7 +218,6 @@ class TreeMaker {
       const range = rangeOf(key) ?? around
       const place = this.#place(range)
       if (isMerge(key)) merged.push(this.#node(value, range))
-      else if (isMap(key) || isSeq(key)) this.#report.error('CONFIG_SYNTAX', place, 'a key must be a single word')
       else entries.set(keyText(key), { key: place, value: this.#node(value, range) })
     }
     for (const source of merged) this.#merge(entries, source)

@@ -34,6 +34,10 @@ function eachScalar(node: Node, replace: (scalar: ScalarNode) => Node): Node {
   return { ...node, entries }
 }
 
+/** A text as it has to be written to be read as it is: with `$$` for each `$`, where one could be taken for more than that. */
+export const escaped = (text: string): string =>
+  text.includes('$$') || text.includes('${') ? text.replaceAll('$', () => '$$') : text
+
 const single = (text: string) => text.replaceAll('$$', () => '$')
 
 function unescape(node: Node): Node {

@@ -1,5 +1,5 @@
 /** From what zod found wrong to what a user reads: the place in the file, the words, the nearest right word. */
-import type * as z from 'zod'
+import * as z from 'zod'
 import { hide, type Node } from './document.ts'
 import { nearest, quoted, suggest } from './nearest.ts'
 import type { Place } from './place.ts'
@@ -25,6 +25,17 @@ export function check<T>(section: Section, schema: z.ZodType<T>, report: Report)
   if (parsed.success) return parsed.data
   new Teller(section, schema, report).tell(parsed.error.issues, [])
   return undefined
+}
+
+/** Tells an error about a value that its schema has nothing against. */
+export function tellValue(
+  section: Section,
+  path: readonly PropertyKey[],
+  message: string,
+  hint: string | undefined,
+  report: Report,
+): void {
+  new Teller(section, z.unknown(), report).say(path, message, hint)
 }
 
 /** What zod says when the schema has no words of its own. */
@@ -77,9 +88,9 @@ class Teller {
     } else if (issue.code === 'invalid_union') this.#union(issue, path)
     else if (issue.code === 'invalid_value') this.#choice(path, issue.values.map(String), issue.message)
     else if (issue.code === 'invalid_key' || issue.code === 'invalid_element') {
-      for (const inner of issue.issues) this.#say(path, wording(inner), undefined)
+      for (const inner of issue.issues) this.say(path, wording(inner), undefined)
     } else if (issue.code === 'invalid_type') this.#type(path, issue)
-    else this.#say(path, wording(issue), undefined)
+    else this.say(path, wording(issue), undefined)
   }
 
   /** The value at a path, or how far the path goes. */
@@ -112,7 +123,7 @@ class Teller {
   }
 
   /** An error about a value. */
-  #say(path: readonly PropertyKey[], message: string, hint: string | undefined): void {
+  say(path: readonly PropertyKey[], message: string, hint: string | undefined): void {
     const { node, key, depth } = this.#find(path)
     const place = node !== undefined && depth === path.length && node.place.end > node.place.start ? node.place : key
     this.#report.error('CONFIG_INVALID_VALUE', place, `${this.#name(path)}: ${message}`, hint)
@@ -136,19 +147,19 @@ class Teller {
 
   #choice(path: readonly PropertyKey[], values: readonly string[], message: string): void {
     const { node } = this.#find(path)
-    if (!stock.test(message)) return this.#say(path, message, undefined)
+    if (!stock.test(message)) return this.say(path, message, undefined)
     const given = node?.kind === 'scalar' ? (node.text ?? String(node.value ?? '')) : ''
     const named = values.filter(value => value !== '')
     const one = named.length === 1 ? `expected ${quoted(named)}` : `expected one of ${quoted(named)}`
     const hint = values.includes(given) ? `put it in quotes: \`"${given}"\`` : suggest(given, values)
-    this.#say(path, `${one}, got ${this.#got(path)}`, hint)
+    this.say(path, `${one}, got ${this.#got(path)}`, hint)
   }
 
   #type(path: readonly PropertyKey[], issue: z.core.$ZodIssueInvalidType): void {
     const { node } = this.#find(path)
     const expected = String(issue.expected)
     const wanted = stock.test(issue.message) ? `expected ${kinds[expected] ?? expected}` : issue.message
-    this.#say(path, `${wanted}, got ${this.#got(path)}`, hintFor(expected, node, this.#isSecret(path)))
+    this.say(path, `${wanted}, got ${this.#got(path)}`, hintFor(expected, node, this.#isSecret(path)))
   }
 
   /** What was given, in words. */
@@ -176,12 +187,12 @@ class Teller {
     if (stock.test(issue.message)) {
       if ('options' in issue && Array.isArray(issue.options))
         this.#choice(path, issue.options.map(String), issue.message)
-      else this.#say(path, `expected ${alternatives(issue)}, got ${got}`, undefined)
+      else this.say(path, `expected ${alternatives(issue)}, got ${got}`, undefined)
       return
     }
     const number = issue.errors.some(([first]) => first?.code === 'invalid_type' && first.expected === 'number')
     const hint = number ? hintFor('number', this.#find(path).node, this.#isSecret(path)) : undefined
-    this.#say(path, issue.message.startsWith('expected') ? `${issue.message}, got ${got}` : issue.message, hint)
+    this.say(path, issue.message.startsWith('expected') ? `${issue.message}, got ${got}` : issue.message, hint)
   }
 
   /** What the option that was probably meant has against the value; undefined when its very kind is wrong. */

@@ -1,11 +1,11 @@
 /** `service.pipelines` and `service.extensions`: what is connected to what, and whether it exists and fits. */
-import type { Kind } from '../core/component.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
-import { type Components, tellReference } from './components.ts'
+import { type Components, type Declared, tellReference } from './components.ts'
 import { tellCycles, tellHalfUsed } from './connectors.ts'
 import { type Entry, isNull, type Node } from './document.ts'
 import { parseId } from './ids.ts'
+import { tellValue } from './issues.ts'
 import { quoted, suggest } from './nearest.ts'
 import type { Place } from './place.ts'
 import type { Report } from './report.ts'
@@ -199,7 +199,7 @@ function checkPipeline(pipeline: Pipeline, components: Components, report: Repor
     const candidates = [...components[kind].keys(), ...components.connector.keys()]
     for (const { id, place } of ends[kind]) {
       const found = components[kind].get(id)
-      if (found !== undefined) tellSignal(kind, id, found.definition?.signals, pipeline, place, report)
+      if (found !== undefined) tellSignal(found, pipeline, place, report)
       else if (!components.connector.has(id)) tellReference(kind, id, { path, place }, candidates, report)
     }
   }
@@ -208,22 +208,29 @@ function checkPipeline(pipeline: Pipeline, components: Components, report: Repor
     if (seen.has(id)) report.error('CONFIG_PIPELINE', place, `${path}: references processor \`${id}\` multiple times`)
     seen.add(id)
     const found = components.processor.get(id)
-    if (found !== undefined) tellSignal('processor', id, found.definition?.signals, pipeline, place, report)
+    if (found !== undefined) tellSignal(found, pipeline, place, report)
     else tellReference('processor', id, { path, place }, [...components.processor.keys()], report)
   }
 }
 
+/** Whether a component takes the signal of a pipeline that names it at `place`, and what is configured of it does. */
 function tellSignal(
-  kind: Kind,
-  id: string,
-  able: readonly Signal[] | undefined,
+  { kind, id, key, definition, config, node }: Declared,
   { id: pipeline, signal }: Pipeline,
   place: Place,
   report: Report,
 ): void {
-  if (able === undefined || able.includes(signal)) return
-  const message = `service::pipelines::${pipeline}: the ${kind} \`${id}\` does not support ${signal}`
-  report.error('CONFIG_PIPELINE', place, message, `it supports ${able.join(', ') || 'no signal'}`)
+  if (definition === undefined) return
+  const { signals } = definition
+  if (!signals.includes(signal)) {
+    const message = `service::pipelines::${pipeline}: the ${kind} \`${id}\` does not support ${signal}`
+    report.error('CONFIG_PIPELINE', place, message, `it supports ${signals.join(', ') || 'no signal'}`)
+  } else if (config !== undefined) {
+    const section = { path: `${kind}s::${id}`, key, node }
+    // The definition's own schema has made it.
+    for (const { path, problem, hint } of definition.unfit?.(config as never, signal) ?? [])
+      tellValue(section, path, problem, hint, report)
+  }
 }
 
 /** The pipelines as the graph is built from them. A receiver or exporter named twice is one. */

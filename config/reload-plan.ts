@@ -1,51 +1,9 @@
 /** What taking over a new configuration does to what runs: which components start, stop, restart, and which stay. */
 import type { Kind } from '../core/component.ts'
-import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
+import type { Configured, ConfiguredComponent } from '../core/configured.ts'
+import type { ComponentReload, PipelineReload, ReloadPlan, ReloadReason } from '../core/reload.ts'
 import { kinds } from './components.ts'
 import { sameValue } from './equal.ts'
-
-/** Why a component does not simply go on. */
-export type ReloadReason =
-  /** It was not in use before. */
-  | 'added'
-  /** It is not in use any more. */
-  | 'removed'
-  /** Its configuration, with all defaults, differs. */
-  | 'config'
-  /** The pipelines that use it are of other signals than before. */
-  | 'signals'
-  /** It uses an extension that starts, stops or restarts. */
-  | 'extension'
-
-/** What happens to one component. Those that are not in the plan go on as they are, with their queues and state. */
-export interface ComponentReload {
-  readonly kind: Kind
-  readonly id: string
-  readonly action: 'start' | 'stop' | 'restart'
-  readonly reason: ReloadReason
-  /** Ids of the pipelines in which it happens; a processor may go on in others. Empty for extensions. */
-  readonly pipelines: readonly string[]
-  /**
-   * What becomes of the data that waits in an exporter's queue: the new one sends it (`kept`), or the old one until the
-   * deadline (`drained`).
-   */
-  readonly queue?: 'kept' | 'drained'
-  /** A step that gathers data: what it holds goes on to the next step before it ends. */
-  readonly flushes?: boolean
-}
-
-/** A pipeline that comes, goes, or connects other components than before. */
-export interface PipelineReload {
-  readonly id: string
-  readonly before: ConfiguredPipeline | undefined
-  readonly after: ConfiguredPipeline | undefined
-}
-
-/** All that a reload does. Nothing in it: nothing changes. */
-export interface ReloadPlan {
-  readonly components: readonly ComponentReload[]
-  readonly pipelines: readonly PipelineReload[]
-}
 
 /** Whether two components are one and the same: kind, id, and configuration with all defaults. */
 export function sameComponent(a: ConfiguredComponent, b: ConfiguredComponent): boolean {
@@ -55,8 +13,13 @@ export function sameComponent(a: ConfiguredComponent, b: ConfiguredComponent): b
 
 /** Compares what runs with what is to run. */
 export function planReload(before: Configured, after: Configured): ReloadPlan {
-  const extensions = planKind('extension', before, after, new Set())
-  const moved = new Set(extensions.map(({ id }) => id))
+  let moved: ReadonlySet<string> = new Set()
+  let extensions = planKind('extension', before, after, moved)
+  // Extensions use extensions, too.
+  while (extensions.length > moved.size) {
+    moved = new Set(extensions.map(({ id }) => id))
+    extensions = planKind('extension', before, after, moved)
+  }
   const others = kinds.filter(kind => kind !== 'extension').flatMap(kind => planKind(kind, before, after, moved))
   return { components: [...others, ...extensions], pipelines: planPipelines(before, after) }
 }
@@ -83,11 +46,12 @@ interface Instance {
 function planKind(kind: Kind, before: Configured, after: Configured, moved: ReadonlySet<string>): ComponentReload[] {
   const old = instancesOf(kind, before)
   const now = instancesOf(kind, after)
+  const reordered = kind === 'processor' ? reorderedIn(before, after) : new Set()
   const found: ComponentReload[] = []
   for (const key of new Set([...old.keys(), ...now.keys()])) {
     const was = old.get(key)
     const is = now.get(key)
-    const reason = reasonFor(was, is, moved)
+    const reason = reasonFor(was, is, moved) ?? (reordered.has(key) ? 'order' : undefined)
     const { component, pipelines } = is ?? was ?? {}
     if (reason === undefined || component === undefined || pipelines === undefined) continue
     const action = was === undefined ? 'start' : is === undefined ? 'stop' : 'restart'
@@ -95,6 +59,26 @@ function planKind(kind: Kind, before: Configured, after: Configured, moved: Read
   }
   return kind === 'processor' ? joined(found) : found
 }
+
+/** Keys of the processors of pipelines in which those that stay change places. */
+function reorderedIn(before: Configured, after: Configured): Set<string> {
+  const keys = new Set<string>()
+  for (const { id, processors } of before.pipelines) {
+    const now = after.pipelines.find(pipeline => pipeline.id === id)?.processors ?? []
+    const old = processors.filter(processor => now.includes(processor))
+    if (
+      sameValue(
+        old,
+        now.filter(processor => old.includes(processor)),
+      )
+    )
+      continue
+    for (const processor of old) keys.add(keyOf(id, processor))
+  }
+  return keys
+}
+
+const keyOf = (pipeline: string, processor: string): string => `${pipeline} ${processor}`
 
 function reasonFor(
   was: Instance | undefined,
@@ -122,7 +106,7 @@ function instancesOf(kind: Kind, configured: Configured): Map<string, Instance> 
   if (kind === 'extension') for (const id of configured.started) add(id, id, undefined, [])
   else if (kind === 'processor') {
     for (const pipeline of configured.pipelines)
-      for (const id of pipeline.processors) add(`${pipeline.id} ${id}`, id, pipeline.id, [])
+      for (const id of pipeline.processors) add(keyOf(pipeline.id, id), id, pipeline.id, [])
   } else {
     for (const pipeline of configured.pipelines) {
       if (kind !== 'exporter')
@@ -165,15 +149,18 @@ function heldBy(
   if (was === undefined) return {}
   const { definition } = was.component
   if ('hold' in definition) return definition.hold === 'none' ? {} : { flushes: true }
-  if (kind !== 'exporter' || !hasQueue(was)) return {}
-  // Data waits for its destination, which is the id: where that stays, the data goes over.
-  const kept = is !== undefined && hasQueue(is) && is.component.definition.type === definition.type
+  const queue = kind === 'exporter' ? queueOf(was) : undefined
+  if (queue === undefined) return {}
+  // Data waits for its destination, which is the id: where that stays, the data goes over. What is on disk stays there.
+  const storage = queue['storage'] ?? undefined
+  const kept = is !== undefined && (storage === undefined || storage === queueOf(is)?.['storage'])
   return { queue: kept ? 'kept' : 'drained' }
 }
 
-function hasQueue({ component: { config } }: Instance): boolean {
-  const queue = sectionOf(config)?.['sending_queue']
-  return sectionOf(queue)?.['enabled'] === true
+/** The queue of an exporter, if it has one. */
+function queueOf({ component: { config } }: Instance): Record<string, unknown> | undefined {
+  const queue = sectionOf(sectionOf(config)?.['sending_queue'])
+  return queue?.['enabled'] === true ? queue : undefined
 }
 
 const sectionOf = (value: unknown): Record<string, unknown> | undefined =>

@@ -93,6 +93,10 @@ export class NodeBooks {
   recovered = 0
   /** Items handed on. */
   out = 0
+  /** Of those, what a part that was replaced handed on to where it used to. */
+  apart = 0
+  /** Its component left the configuration; the account stays. */
+  retired = false
   /** Items of which other data was made, which is what goes on. */
   consumed = 0
   /** Items a destination has taken. */
@@ -134,6 +138,11 @@ export class NodeBooks {
     return items
   }
 
+  /** Items handed on to where all goes that is handed on now. */
+  get flow(): number {
+    return this.out - this.apart
+  }
+
   /** Counts answers to those who send over `transport`. */
   answersTo(transport: string): Answers {
     const { answers } = this
@@ -170,14 +179,61 @@ export class NodeBooks {
   }
 }
 
+/** A time in which what a node hands on goes over an edge. */
+interface Use {
+  /** What the node had handed on when it began. */
+  readonly since: number
+}
+
 /** What went over the connection of two nodes. */
-export interface EdgeBooks {
+export class EdgeBooks {
   readonly from: NodeBooks
   readonly to: NodeBooks
   /** Items handed over, whether they were taken or refused at the door. */
-  carried: number
+  carried = 0
+  readonly #holders = new Set<() => number>()
+  readonly #uses = new Set<Use>()
+  /** What should have gone over it in uses that ended. */
+  #due = 0
+
+  constructor(from: NodeBooks, to: NodeBooks) {
+    this.from = from
+    this.to = to
+  }
+
+  /** From now on all that its node hands on goes here too, until the returned function is called. */
+  begin(): () => void {
+    const use = { since: this.from.flow }
+    this.#uses.add(use)
+    return () => {
+      if (this.#uses.delete(use)) this.#due += this.from.flow - use.since
+    }
+  }
+
+  /** `items` more are to go over it than its node hands on now: they came from elsewhere, or go elsewhere if negative. */
+  owe(items: number): void {
+    this.#due += items
+  }
+
+  /** Items that should have gone over it by now. */
+  get due(): number {
+    let items = this.#due
+    for (const { since } of this.#uses) items += this.from.flow - since
+    return items
+  }
+
+  /** Lets `count` count items that stand on it, waiting for room, until the returned function is called. */
+  holds(count: () => number): () => void {
+    this.#holders.add(count)
+    return () => void this.#holders.delete(count)
+  }
+
   /** Items that stand on it, waiting for room. */
-  held: () => number
+  held(): number {
+    let items = 0
+    for (const count of this.#holders) items += count()
+    return items
+  }
 }
 
 /** Requests that a receiver turned away before anybody knew what was in them: too large, no memory, malformed. */
@@ -188,43 +244,99 @@ export interface Door {
   readonly refusals: Readonly<Record<string, number>>
 }
 
-/** All accounts of one process. */
+/** What was turned away at one door, over all instances of its receiver. */
+class CountedDoor implements Door {
+  readonly receiver: string
+  readonly transport: string
+  readonly #past = new Map<string, number>()
+  readonly #counts = new Set<Readonly<Record<string, number>>>()
+
+  constructor(receiver: string, transport: string) {
+    this.receiver = receiver
+    this.transport = transport
+  }
+
+  get refusals(): Record<string, number> {
+    const sum = Object.fromEntries(this.#past)
+    for (const counts of this.#counts)
+      for (const [reason, n] of Object.entries(counts)) sum[reason] = (sum[reason] ?? 0) + n
+    return sum
+  }
+
+  add(counts: Readonly<Record<string, number>>): () => void {
+    this.#counts.add(counts)
+    return () => {
+      if (!this.#counts.delete(counts)) return
+      for (const [reason, n] of Object.entries(counts)) this.#past.set(reason, (this.#past.get(reason) ?? 0) + n)
+    }
+  }
+}
+
+/** All accounts of one process. They stay when their component goes: counters never go back. */
 export class Books {
   readonly nodes: NodeBooks[] = []
   readonly edges: EdgeBooks[] = []
   readonly doors: Door[] = []
+  readonly #nodeByName = new Map<string, NodeBooks>()
+  readonly #edgeByEnds = new Map<NodeBooks, Map<NodeBooks, EdgeBooks>>()
+  readonly #doorByName = new Map<string, CountedDoor>()
 
+  /** The account of `name`, the same each time. */
   node(name: NodeName): NodeBooks {
-    const node = new NodeBooks(name)
-    this.nodes.push(node)
+    const key = `${name.kind} ${name.id} ${name.pipeline} ${name.signal}`
+    let node = this.#nodeByName.get(key)
+    if (node === undefined) {
+      node = new NodeBooks(name)
+      this.#nodeByName.set(key, node)
+      this.nodes.push(node)
+    }
     return node
   }
 
+  /** What goes from one to the other, the same each time; nothing is due before `begin`. */
   edge(from: NodeBooks, to: NodeBooks): EdgeBooks {
-    const edge: EdgeBooks = { from, to, carried: 0, held: () => 0 }
-    this.edges.push(edge)
+    let edges = this.#edgeByEnds.get(from)
+    if (edges === undefined) this.#edgeByEnds.set(from, (edges = new Map()))
+    let edge = edges.get(to)
+    if (edge === undefined) {
+      edge = new EdgeBooks(from, to)
+      edges.set(to, edge)
+      this.edges.push(edge)
+    }
     return edge
+  }
+
+  /** Counts `refusals` at the door of a receiver, until the returned function is called; what was counted stays. */
+  door(receiver: string, transport: string, refusals: Readonly<Record<string, number>>): () => void {
+    const key = `${receiver} ${transport}`
+    let door = this.#doorByName.get(key)
+    if (door === undefined) {
+      door = new CountedDoor(receiver, transport)
+      this.#doorByName.set(key, door)
+      this.doors.push(door)
+    }
+    return door.add(refusals)
   }
 
   /** Every equation that does not hold, in words; empty when the books balance. */
   faults(): string[] {
     const faults: string[] = []
+    const incoming = new Map<NodeBooks, number>()
+    for (const edge of this.edges) {
+      const { from, to, carried, due } = edge
+      incoming.set(to, (incoming.get(to) ?? 0) + carried)
+      const gone = carried + edge.held()
+      if (gone !== due) faults.push(`edge ${from.name.id} to ${to.name.id}: carried ${gone} of ${due} items`)
+    }
     for (const node of this.nodes) {
       const { kind, id, pipeline, signal } = node.name
       const difference = node.balance()
       if (difference !== 0) faults.push(`${kind} ${id} (${pipeline || signal}): ${difference} items unaccounted for`)
-      const incoming = this.edges.filter(edge => edge.to === node)
-      if (incoming.length > 0) {
-        const carried = incoming.reduce((sum, edge) => sum + edge.carried, 0)
-        const missing = carried - node.in - node.refused.total
-        if (missing !== 0)
-          faults.push(`edges into ${kind} ${id} (${pipeline || signal}): ${missing} items unaccounted for`)
-      }
-      for (const edge of this.edges) {
-        if (edge.from === node && edge.carried + edge.held() !== node.out) {
-          faults.push(`edge ${id} to ${edge.to.name.id}: carried ${edge.carried + edge.held()} of ${node.out} items`)
-        }
-      }
+      const carried = incoming.get(node)
+      if (carried === undefined) continue
+      const missing = carried - node.in - node.refused.total
+      if (missing !== 0)
+        faults.push(`edges into ${kind} ${id} (${pipeline || signal}): ${missing} items unaccounted for`)
     }
     return faults
   }

@@ -22,6 +22,15 @@ export type Kind = 'receiver' | 'processor' | 'exporter' | 'connector' | 'extens
 /** How mature a component is, in the Collector's words. */
 export type Stability = 'development' | 'alpha' | 'beta' | 'stable'
 
+/** A value of a configuration that does not go with a signal. */
+export interface Unfit {
+  /** Keys and indices that lead to it. */
+  readonly path: readonly (string | number)[]
+  readonly problem: string
+  /** What to do. */
+  readonly hint?: string
+}
+
 /** What every declaration says of its component. */
 export interface Declared<Config> {
   /** The name users write; also the file's name, the docs page, the metric label. */
@@ -34,6 +43,8 @@ export interface Declared<Config> {
   readonly signals: readonly Signal[]
   /** The only place where keys, defaults, units, checks and descriptions stand. */
   readonly config: z.ZodType<Config>
+  /** What of a configuration does not go with a signal the component is used for. */
+  unfit?(config: Config, signal: Signal): readonly Unfit[]
   readonly examples: readonly { readonly title: string; readonly config: unknown }[]
 }
 

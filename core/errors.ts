@@ -17,7 +17,8 @@ export const codes = {
   WIRE_TOO_LARGE: 'Send smaller requests, or raise the limit of the receiver.',
   WIRE_ENCODING: 'Use a content type and compression that the receiver accepts.',
   DELIVERY_QUEUE_FULL: 'The destination is slower than the senders: look at its status, or enlarge sending_queue.',
-  DELIVERY_STORAGE: 'The storage of the queue takes nothing: look at the disk, its room and the status of the extension.',
+  DELIVERY_STORAGE:
+    'The storage of the queue takes nothing: look at the disk, its room and the status of the extension.',
   DELIVERY_MEMORY: 'The memory budget is used up: senders retry by themselves; raise the limit if it lasts.',
   DELIVERY_STOPPING: 'The process is stopping; senders retry by themselves.',
   DELIVERY_STEP_FAILED: 'A processor failed on this data; its log line says how.',

@@ -20,6 +20,11 @@ export class Host {
     return this
   }
 
+  /** The service, if it was provided. */
+  find<T>(key: HostKey<T>): T | undefined {
+    return this.#services.get(key) as T | undefined
+  }
+
   /** The service, which must have been provided. */
   get<T>(key: HostKey<T>): T {
     if (!this.#services.has(key)) throw new Error(`this process offers no ${key.name}`)

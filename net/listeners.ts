@@ -21,15 +21,26 @@ export interface Binding {
   /** Where it listens, with the port the system chose for port 0: `127.0.0.1:4317`, or the path. */
   readonly address: string
   readonly port: number
+  /** Whether another handler has taken the address over. */
+  readonly replaced: boolean
   /** Stops accepting, unless another handler has taken the address over. Accepted connections are left alone. */
   close(): Promise<void>
 }
 
+/** Who takes, or took, what is accepted. */
+interface Tenant {
+  readonly owner: string
+  readonly accept: Accept
+  /** Whether somebody else may take the port over. */
+  yields: boolean
+}
+
 interface Port {
   readonly server: Server
-  readonly owner: string
-  accept: Accept
-  binding: Binding | undefined
+  readonly text: string
+  readonly number: number
+  /** The last one takes what is accepted; when it closes, the one before does again. */
+  readonly tenants: Tenant[]
 }
 
 /** Reads `host:port`, `:port`, `[::1]:port`, or with transport `unix` a path. Undefined when `endpoint` is none. */
@@ -58,7 +69,17 @@ export class Listeners {
   }
 
   /**
-   * Hands connections to `endpoint` over to `accept`. The same owner may listen again to replace its handler.
+   * While a configuration is exchanged: ports of these owners may be taken over by whoever listens on them now. What has
+   * taken one over gives it back by closing, as long as the one before has not closed.
+   */
+  yield(owners: ReadonlySet<string>): void {
+    for (const { tenants } of this.#ports.values()) {
+      for (const tenant of tenants) tenant.yields = owners.has(tenant.owner)
+    }
+  }
+
+  /**
+   * Hands connections to `endpoint` over to `accept`.
    * @throws ListenError naming address and owner when the port cannot be opened
    */
   async listen(endpoint: string, accept: Accept, owner: string, transport = 'tcp'): Promise<Binding> {
@@ -68,51 +89,64 @@ export class Listeners {
     }
     const key = 'path' in address ? address.path : `${address.host ?? ''}:${address.port}`
     const standing = this.#ports.get(key)
-    if (standing?.binding !== undefined) {
-      if (standing.owner !== owner) {
+    const tenant: Tenant = { owner, accept, yields: false }
+    const holder = standing?.tenants.at(-1)
+    if (standing !== undefined && holder !== undefined) {
+      if (!holder.yields) {
         throw new ListenError(
-          `${owner}: cannot listen on ${endpoint}: ${standing.owner} listens there already; give one of them another \`endpoint\``,
+          `${owner}: cannot listen on ${endpoint}: ${holder.owner} listens there already; give one of them another \`endpoint\``,
         )
       }
-      standing.accept = accept
-      standing.binding = this.#bind(key, standing, standing.binding.address, standing.binding.port)
-      return standing.binding
+      standing.tenants.push(tenant)
+      return this.#bind(key, standing, tenant)
     }
-    const port: Port = { server: createServer({ noDelay: true, keepAlive: true }), owner, accept, binding: undefined }
-    port.server.on('connection', socket => {
+    const server = createServer({ noDelay: true, keepAlive: true })
+    const tenants = [tenant]
+    server.on('connection', socket => {
       this.#connections++
       socket.once('close', () => this.#connections--)
-      port.accept(socket)
+      const tenant = tenants.at(-1)
+      if (tenant === undefined) socket.destroy()
+      else tenant.accept(socket)
     })
-    await open(port.server, address, endpoint, owner)
-    const bound = port.server.address()
+    await open(server, address, endpoint, owner)
+    const bound = server.address()
     const isPath = bound === null || typeof bound === 'string'
     const text = isPath ? (bound ?? endpoint) : `${host(bound.address)}:${bound.port}`
-    const number = isPath ? 0 : bound.port
+    const port: Port = { server, text, number: isPath ? 0 : bound.port, tenants }
     // Port 0 is a new port each time.
     const name = 'port' in address && address.port === 0 ? text : key
-    port.binding = this.#bind(name, port, text, number)
     this.#ports.set(name, port)
-    return port.binding
+    return this.#bind(name, port, tenant)
   }
 
-  #bind(key: string, port: Port, address: string, number: number): Binding {
-    const binding: Binding = {
-      address,
-      port: number,
+  #bind(key: string, port: Port, tenant: Tenant): Binding {
+    const { tenants } = port
+    return {
+      address: port.text,
+      port: port.number,
+      get replaced() {
+        return tenants.includes(tenant) && tenants.at(-1) !== tenant
+      },
       close: async () => {
-        if (port.binding !== binding) return
-        port.binding = undefined
+        const at = tenants.indexOf(tenant)
+        if (at < 0) return
+        tenants.splice(at, 1)
+        if (tenants.length > 0) return
         if (this.#ports.get(key) === port) this.#ports.delete(key)
         await shut(port.server)
       },
     }
-    return binding
   }
 
   /** Closes every port. */
   async close(): Promise<void> {
-    for (const { binding } of this.#ports.values()) await binding?.close()
+    const ports = [...this.#ports.values()]
+    this.#ports.clear()
+    for (const { tenants, server } of ports) {
+      tenants.length = 0
+      await shut(server)
+    }
   }
 }
 

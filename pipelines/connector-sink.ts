@@ -1,11 +1,12 @@
 import type { Batch } from '../core/batch.ts'
 import type { Books, NodeBooks } from '../core/books.ts'
 import type { ComponentContext } from '../core/component.ts'
+import type { ConfiguredComponent } from '../core/configured.ts'
+import { DeliveryError } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
-import type { ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Sink } from './destination.ts'
-import { type Pipeline, type Way, pushAll } from './pipeline.ts'
+import { type Way, Ways } from './outlet.ts'
 import { processorContext, StepNode } from './step-node.ts'
 
 /**
@@ -18,25 +19,21 @@ export class ConnectorSink implements Sink {
   readonly blocks = false
   readonly accepts = false
   readonly books: NodeBooks
-  /** Pipelines that end in it. */
-  readonly sources = new Set<string>()
-  readonly #targets: readonly ConfiguredPipeline[]
   readonly #step: StepNode
   readonly #derives: boolean
-  readonly #listeners: (() => void)[] = []
-  #ways: readonly Way[] = []
+  readonly #listeners = new Set<() => void>()
+  readonly #ways = new Ways()
+  #unhear: (() => void)[] = []
 
   constructor(
     { id, definition, config }: ConfiguredComponent<'connector'>,
-    signals: { from: Signal; to: Signal },
-    pipelines: readonly ConfiguredPipeline[],
+    signals: { readonly from: Signal; readonly to: Signal },
     context: ComponentContext,
     process: { readonly books: Books; readonly journal: Journal },
   ) {
     const { from, to } = signals
     this.id = id
     this.#derives = definition.derives ?? false
-    this.#targets = pipelines.filter(pipeline => pipeline.signal === to && pipeline.receivers.includes(id))
     this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
     // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
     const place = { id, signal: from, downstream: { inFlight: 0, onIdle: () => () => {} } }
@@ -54,33 +51,39 @@ export class ConnectorSink implements Sink {
       log: context.log,
       status: context.status,
     })
+    this.#step.connect(this.#ways)
   }
 
-  /** Joins it to the pipelines behind it. */
-  connect(pipelineOf: (id: string) => Pipeline): void {
-    this.#ways = this.#targets.map(target => pipelineOf(target.id).entrance(this.books))
+  /** Hands on to these pipelines from now on. */
+  connect(ways: readonly Way[]): void {
+    for (const unhear of this.#unhear) unhear()
+    this.#ways.set(ways)
+    this.#ways.open()
     const opened = (): void => {
       for (const listener of this.#listeners) listener()
     }
-    for (const way of this.#ways) way.onOpen(opened)
-    this.#step.connect({ push: batch => pushAll(this.#ways, batch) }, undefined)
+    this.#unhear = ways.map(way => way.onRoom(opened))
   }
 
   start(): void {
     this.#step.start()
   }
 
-  stop(deadline: number): Promise<void> {
-    return this.#step.stop(deadline)
+  /** Nothing comes to it any more; `stop` is to follow. */
+  leave(): void {
+    this.#ways.close()
+    this.#step.leave()
   }
 
-  feeds(pipeline: string): boolean {
-    return this.#targets.some(target => target.id === pipeline)
+  async stop(deadline: number): Promise<void> {
+    await this.#step.stop(deadline)
+    for (const unhear of this.#unhear.splice(0)) unhear()
   }
 
   /** What it hands on as it is needs room behind it: there may be nobody left who could send it again. */
-  reserve(): boolean {
-    return this.#derives || !this.#ways.some(way => way.closed())
+  reserve(): DeliveryError | undefined {
+    if (this.#derives || !this.#ways.ways.some(way => way.closed)) return undefined
+    return new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `a pipeline behind connector ${this.id} is full`)
   }
 
   cancel(): void {}
@@ -90,7 +93,8 @@ export class ConnectorSink implements Sink {
     done()
   }
 
-  onRoom(listener: () => void): void {
-    this.#listeners.push(listener)
+  onRoom(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 }

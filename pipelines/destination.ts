@@ -1,13 +1,19 @@
 import { type Batch, mergeBatches } from '../core/batch.ts'
 import type { NodeBooks } from '../core/books.ts'
+import type { Budget } from '../core/budget.ts'
 import { DeliveryError } from '../core/errors.ts'
 import type { Latency } from '../core/latency.ts'
 import type { QueueConfig } from '../core/sending.ts'
 import type { Storage } from '../core/storage.ts'
-import { Claim, makeEntry } from './entry.ts'
+import { Backlog, type BacklogParts } from './backlog.ts'
+import { Claim } from './claim.ts'
+import { makeEntry } from './entry.ts'
 import { Gatherer } from './gather.ts'
 import { halve } from './halve.ts'
 import { Sender, type SenderParts } from './sender.ts'
+
+/** Milliseconds between two looks for what is too old. */
+const sweepEvery = 30_000
 
 /** What a fan-out hands batches to. Room is reserved in all of them before any is given the batch. */
 export interface Sink {
@@ -19,18 +25,32 @@ export interface Sink {
   readonly blocks: boolean
   /** What it takes counts as accepted at once. */
   readonly accepts: boolean
-  /** Reserves room for `batch` and says whether there was any; to be followed by `take` or `cancel`. */
-  reserve(batch: Batch): boolean
+  /** Reserves room for `batch`, to be followed by `take` or `cancel`; or says why there is none. */
+  reserve(batch: Batch): DeliveryError | undefined
   cancel(batch: Batch): void
-  /** Takes a batch for which room is reserved; `done` is called once when nothing of it is left here. */
+  /** Takes a batch for which room is reserved; `done` is called once when nothing of it is left here, or it is on disk. */
   take(batch: Batch, done: () => void): void
-  /** Calls `listener` when room came back. */
-  onRoom(listener: () => void): void
+  /** Calls `listener` when room came back, until the returned function is called. */
+  onRoom(listener: () => void): () => void
 }
 
 interface Token {
   readonly claim: Claim
   readonly acknowledged: boolean
+}
+
+/** What a destination is made of. */
+export interface DestinationParts extends Omit<SenderParts, 'consumers' | 'deadLetters'> {
+  /** Where what is read back from disk is charged. */
+  readonly budget: () => Budget
+}
+
+/** What there is of a queue: goes over to the next destination of the same exporter on reload. */
+interface Room {
+  used: number
+  readonly listeners: (() => void)[]
+  /** Something ended. */
+  onEnd: () => void
 }
 
 /** An exporter for one signal, with its queue. */
@@ -43,13 +63,16 @@ export class Destination implements Sink {
   readonly #queue: QueueConfig | undefined
   readonly #sender: Sender
   readonly #gatherer: Gatherer<Token> | undefined
-  readonly #parts: Omit<SenderParts, 'consumers'>
-  readonly #listeners: (() => void)[] = []
-  #used = 0
+  readonly #parts: DestinationParts
+  readonly #unheld: () => void
+  #room: Room
+  #backlog: Backlog | undefined
+  #storage: Storage | undefined
   #seq = 0
   #stopping = false
+  #sweep: NodeJS.Timeout | undefined
 
-  constructor(id: string, parts: Omit<SenderParts, 'consumers'>) {
+  constructor(id: string, parts: DestinationParts) {
     this.id = id
     this.books = parts.books
     this.#parts = parts
@@ -57,9 +80,10 @@ export class Destination implements Sink {
     this.#queue = queue.enabled ? queue : undefined
     this.required = this.#queue?.when_full !== 'drop'
     this.blocks = this.#queue?.block_on_overflow ?? false
-    this.accepts = this.#queue !== undefined && !this.#queue.wait_for_result
+    this.accepts = this.#queue !== undefined && !this.#queue.wait_for_result && !this.#queue.storage
     // Without a queue each sender waits for its own answer, so that senders are the bound.
-    this.#sender = new Sender({ ...parts, consumers: this.#queue?.num_consumers ?? Infinity })
+    const consumers = this.#queue?.num_consumers ?? Infinity
+    this.#sender = new Sender({ ...parts, consumers, deadLetters: () => this.#storage?.deadLetters })
     this.#gatherer =
       this.#queue?.batch &&
       new Gatherer(
@@ -68,12 +92,15 @@ export class Destination implements Sink {
         () => this.#sender.idle,
         gathered => this.#sendGathered(gathered),
       )
-    this.books.holds(() => this.#sender.held() + (this.#gatherer?.held() ?? 0))
+    this.#room = { used: 0, listeners: [], onEnd: () => this.#onEnd() }
+    this.#unheld = this.books.holds(
+      () => this.#sender.held() + (this.#gatherer?.held() ?? 0) + (this.#backlog?.held() ?? 0),
+    )
   }
 
   /** Room taken, and room there is, in the unit of `sizer`. */
   get queueSize(): number {
-    return this.#used
+    return this.#backlog?.size ?? this.#room.used
   }
 
   get queueCapacity(): number {
@@ -90,7 +117,7 @@ export class Destination implements Sink {
 
   /** When the oldest batch it holds came in, in milliseconds since the epoch; undefined when it holds none. */
   get oldest(): number | undefined {
-    return this.#sender.oldest()
+    return this.#backlog?.oldest ?? this.#sender.oldest()
   }
 
   /** How long successful attempts took. */
@@ -98,47 +125,103 @@ export class Destination implements Sink {
     return this.#sender.latency
   }
 
-  /** Finds its storage, once extensions run, and goes on with what is there. */
-  open(storage: (id: string) => Storage | undefined): void {
-    void storage
+  /**
+   * Finds its storage, once extensions run, and goes on with what is there.
+   * @throws StorageError when its queue cannot be had
+   */
+  open(storageOf: (id: string) => Storage | undefined): void {
+    const id = this.#queue?.storage
+    if (!id) return
+    this.#storage = storageOf(id)
+    if (this.#storage === undefined) throw new Error(`\`sending_queue.storage\` names ${id}, which is no storage`)
+    const queue = this.#storage.queue(`${this.id} ${this.books.name.signal}`)
+    const { records, items, oldest } = queue.backlog
+    this.books.recovered += items
+    if (records > 0) {
+      const since = new Date(oldest ?? Date.now()).toISOString()
+      this.#parts.log.info({ items, batches: records, since, queue: queue.owner }, 'found data on disk; sending it')
+    }
+    this.#backlog = new Backlog(queue, this.#storage, this.#backlogParts(this.#queue))
+    this.#backlog.read()
+    this.#sweep = setInterval(() => this.#sender.expire(), sweepEvery).unref()
   }
 
-  reserve(batch: Batch): boolean {
-    if (this.#stopping) return false
-    if (this.#queue === undefined) return true
+  /**
+   * Takes over what waits in `previous`, an instance of the same exporter and signal that is handed nothing more; in place of
+   * `open`. What is being sent ends there, and comes over if it has to be sent again.
+   */
+  adopt(previous: Destination, storageOf: (id: string) => Storage | undefined): void {
+    previous.#gatherer?.flush()
+    this.#seq = previous.#seq
+    if (previous.#queue?.storage !== this.#queue?.storage || this.#queue === undefined) {
+      this.open(storageOf)
+      // What is on disk stays with the one that has it.
+      if (previous.#backlog === undefined) previous.#sender.handOver(this.#sender)
+      return
+    }
+    this.#room = previous.#room
+    this.#room.listeners.length = 0
+    this.#room.onEnd = () => this.#onEnd()
+    previous.#room = { used: 0, listeners: [], onEnd: () => {} }
+    if (previous.#backlog !== undefined) {
+      this.#storage = previous.#storage
+      this.#backlog = previous.#backlog
+      previous.#backlog = undefined
+      this.#sweep = setInterval(() => this.#sender.expire(), sweepEvery).unref()
+      this.#backlog.moveTo(this.#backlogParts(this.#queue))
+    }
+    previous.#sender.handOver(this.#sender)
+  }
+
+  reserve(batch: Batch): DeliveryError | undefined {
+    if (this.#stopping) return new DeliveryError('DELIVERY_STOPPING', 'retry', `exporter ${this.id} is stopping`)
+    if (this.#queue === undefined) return undefined
     const weight = this.#weigh(batch)
-    if (this.#used + weight > this.#queue.queue_size) {
+    if (this.#backlog !== undefined) {
+      const full = this.#backlog.full(batch, weight)
+      if (full === undefined) this.#backlog.reserve(batch, weight)
+      return full
+    }
+    if (this.#room.used + weight > this.#queue.queue_size) {
       this.purge()
       // What is larger than the whole queue passes when the queue is empty, or it never would.
-      if (this.#used > 0 && this.#used + weight > this.#queue.queue_size) return false
+      if (this.#room.used > 0 && this.#room.used + weight > this.#queue.queue_size) {
+        return new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `the queue of exporter ${this.id} is full`)
+      }
     }
-    this.#used += weight
-    return true
+    this.#room.used += weight
+    return undefined
   }
 
   cancel(batch: Batch): void {
-    if (this.#queue !== undefined) this.#used -= this.#weigh(batch)
+    if (this.#queue === undefined) return
+    if (this.#backlog !== undefined) this.#backlog.cancel(batch, this.#weigh(batch))
+    else this.#room.used -= this.#weigh(batch)
   }
 
   take(batch: Batch, done: () => void): void {
     this.books.in += batch.items
     const weight = this.#queue === undefined ? 0 : this.#weigh(batch)
+    if (this.#backlog !== undefined) return this.#backlog.take(batch, weight, done)
     const kept = batch.compacted()
     const acknowledged = this.accepts
-    const claim = new Claim(weight, () => {
-      this.#used -= weight
+    const room = this.#room
+    const claim = new Claim(() => {
+      room.used -= weight
       done()
-      for (const listener of this.#listeners) listener()
-      if (this.#sender.idle) this.#gatherer?.flushSoon()
+      room.onEnd()
     })
     if (acknowledged) kept.acknowledge()
-    const token = { claim, acknowledged }
-    if (this.#gatherer !== undefined && !this.#stopping) this.#gatherer.add({ batch: kept, token })
-    else this.#send(kept, token)
+    this.#add(kept, { claim, acknowledged })
   }
 
-  onRoom(listener: () => void): void {
-    this.#listeners.push(listener)
+  onRoom(listener: () => void): () => void {
+    const { listeners } = this.#room
+    listeners.push(listener)
+    return () => {
+      const at = listeners.indexOf(listener)
+      if (at >= 0) listeners.splice(at, 1)
+    }
   }
 
   /** Ends what nobody waits for any more. */
@@ -154,11 +237,43 @@ export class Destination implements Sink {
     this.#sender.purge()
   }
 
-  /** Sends what is left until `deadline` (milliseconds since the epoch) and gives the rest up; returns the items lost. */
+  /** Sends what is on disk, too, until `deadline` (milliseconds since the epoch); to be followed by `stop`. */
+  async drain(deadline: number): Promise<void> {
+    await this.#backlog?.drained(deadline)
+  }
+
+  /**
+   * Sends what is left until `deadline` (milliseconds since the epoch) and gives the rest up; what is on disk stays there.
+   * Returns the items lost.
+   */
   async stop(deadline: number): Promise<number> {
     this.#stopping = true
+    clearInterval(this.#sweep)
     this.#gatherer?.flush()
-    return this.#sender.stop(deadline)
+    const lost = this.books.lost.total
+    await Promise.all([this.#backlog?.stop(deadline), this.#sender.stop(deadline)])
+    this.#backlog?.close()
+    this.#backlog = undefined
+    this.#unheld()
+    return this.books.lost.total - lost
+  }
+
+  #onEnd(): void {
+    for (const listener of this.#room.listeners) listener()
+    if (this.#sender.idle) this.#gatherer?.flushSoon()
+  }
+
+  #backlogParts(config: QueueConfig): BacklogParts {
+    const { books, journal, log, budget } = this.#parts
+    const send = (batch: Batch, claim: Claim, acknowledged: boolean): void => this.#add(batch, { claim, acknowledged })
+    return { config, books, journal, log, budget: budget(), send, onRoom: () => this.#onEnd() }
+  }
+
+  #add(batch: Batch, token: Token): void {
+    // What is not on disk although it should be must not be taken for something that is.
+    const alone = this.#stopping || (this.#backlog !== undefined && !token.claim.durable)
+    if (this.#gatherer !== undefined && !alone) this.#gatherer.add({ batch, token })
+    else this.#send(batch, token)
   }
 
   #weigh(batch: Batch): number {
@@ -175,10 +290,7 @@ export class Destination implements Sink {
 
   #sendGathered(gathered: { batch: Batch; token: Token }[]): void {
     if (gathered.length === 1) return this.#send(gathered[0].batch, gathered[0].token)
-    const claims = gathered.map(({ token }) => token.claim)
-    const claim = new Claim(0, () => {
-      for (const one of claims) one.end()
-    })
+    const claim = Claim.merged(gathered.map(({ batch, token }) => ({ claim: token.claim, items: batch.items })))
     this.#send(mergeBatches(gathered.map(({ batch }) => batch)), {
       claim,
       acknowledged: gathered[0].token.acknowledged,

@@ -1,37 +1,9 @@
 import type { Batch } from '../core/batch.ts'
+import type { DeliveryError } from '../core/errors.ts'
 import type { RetryConfig } from '../core/sending.ts'
 import { Backoff } from './backoff.ts'
-
-/**
- * The room one batch takes in a queue, until the last piece of it ended. Also what its pieces have in common when it is
- * bisected: how many sends that may still cost, and whether anything of it was taken.
- */
-export class Claim {
-  readonly weight: number
-  /** Sends that looking for the bad part may still cost. */
-  sendsLeft = 0
-  bisected = false
-  delivered = false
-  #pieces = 1
-  readonly #onEnd: () => void
-
-  constructor(weight: number, onEnd: () => void) {
-    this.weight = weight
-    this.#onEnd = onEnd
-  }
-
-  /** One piece became two. */
-  split(): void {
-    this.#pieces++
-  }
-
-  /** One piece ended; says whether it was the last. */
-  end(): boolean {
-    if (--this.#pieces > 0) return false
-    this.#onEnd()
-    return true
-  }
-}
+import type { Claim } from './claim.ts'
+import { halve } from './halve.ts'
 
 /** One batch, or one piece of it, on its way to a destination. */
 export interface Entry {
@@ -50,20 +22,42 @@ export interface Entry {
   firstTried: number
   /** It failed again and again while others were taken: it is tried alone. */
   suspect: boolean
+  /** It is not sent any more but put aside, for this reason. */
+  condemned: { readonly error: DeliveryError; readonly reason: string } | undefined
 }
 
 /** A new entry that was not tried yet. */
 export function makeEntry(batch: Batch, seq: number, claim: Claim, acknowledged: boolean, retry: RetryConfig): Entry {
-  const since = Date.now()
   return {
     batch,
     seq,
     claim,
-    since,
+    since: claim.since,
     acknowledged,
     backoff: new Backoff(retry),
     failures: 0,
     firstTried: 0,
     suspect: false,
+    condemned: undefined,
   }
+}
+
+/** The halves of what an entry carries, as entries in its place; undefined when it is not to be cut: one item, or no sends left. */
+export function bisect(entry: Entry, sends: number, suspect: boolean, retry: RetryConfig): Entry[] | undefined {
+  const { claim } = entry
+  if (!claim.bisected) {
+    claim.bisected = true
+    claim.sendsLeft = sends
+  }
+  if (claim.sendsLeft < 2) return undefined
+  const halves = halve(entry.batch)
+  if (halves === undefined) return undefined
+  claim.sendsLeft -= 2
+  claim.split()
+  return halves.map(batch => {
+    const piece = makeEntry(batch, entry.seq, claim, entry.acknowledged, retry)
+    piece.suspect = suspect
+    piece.firstTried = suspect ? Date.now() : entry.firstTried
+    return piece
+  })
 }

@@ -1,83 +1,65 @@
-/** From a checked configuration to a running graph: which parts there are, how they are joined, start and stop. */
-import type { Books, NodeBooks } from '../core/books.ts'
-import type { ComponentContext, Exporter, Extension, Kind, Lifecycle } from '../core/component.ts'
-import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
-import { InternalError, messageOf } from '../core/errors.ts'
-import type { Host } from '../core/host.ts'
-import type { Journal } from '../core/journal.ts'
-import type { Logger } from '../core/logger.ts'
-import type { SendingConfig } from '../core/sending.ts'
-import { type State, Status } from '../core/status.ts'
-import { allSignals, type Signal } from '../proto/signals.ts'
-import { ConnectorSink } from './connector-sink.ts'
-import { Destination, type Sink } from './destination.ts'
-import { Pipeline } from './pipeline.ts'
-import { Source } from './source.ts'
-import { processorContext, StepNode } from './step-node.ts'
+/** From a checked configuration to a running graph: how its parts are joined, started, exchanged and stopped. */
+import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
+import type { ReloadPlan } from '../core/reload.ts'
+import type { Storage } from '../core/storage.ts'
+import { listenersKey } from '../net/listeners.ts'
+import type { Signal } from '../proto/signals.ts'
+import { Assembly, type GraphProcess } from './assembly.ts'
+import type { Destination } from './destination.ts'
+import { join, successorOf } from './join.ts'
+import { Leaving } from './leaving.ts'
+import { type ComponentInfo, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { Source } from './source.ts'
 
-/** What the graph needs of the process it runs in. */
-export interface GraphProcess {
-  readonly host: Host
-  readonly log: Logger
-  readonly books: Books
-  readonly journal: Journal
-  readonly onStatus?: (component: { kind: Kind; id: string }, status: Status, from: State) => void
-}
+/** How long what was started for nothing has to stop, in milliseconds. */
+const retreat = 5000
 
-/** One running component, as status pages show it. */
-export interface ComponentInfo {
-  readonly kind: Kind
-  readonly id: string
-  readonly type: string
-  /** Of a processor: the pipeline it is in. */
-  readonly pipeline: string | undefined
-  readonly status: Status
-}
-
-interface Part extends ComponentInfo {
-  readonly lifecycle: Lifecycle
-}
-
-/** The graph of one configuration. */
+/** The graph of one process. Its configuration can be exchanged while it runs. */
 export class Graph {
-  readonly #configured: Configured
   readonly #process: GraphProcess
-  readonly #pipelines = new Map<string, Pipeline>()
+  /** Every way in, by receiver and signal, those of receivers that are stopping included. */
   readonly #sources = new Map<string, Source>()
-  readonly #destinations: { id: string; signal: Signal; destination: Destination }[] = []
-  readonly #connectors = new Map<string, ConnectorSink>()
-  /** In the order they start: extensions, exporters, receivers. */
-  readonly #extensions: Part[] = []
-  readonly #extensionById = new Map<string, Extension>()
-  readonly #exporters: Part[] = []
-  readonly #receivers: Part[] = []
-  readonly #steps: ComponentInfo[] = []
+  readonly #leaving = new Set<Leaving>()
+  /** Pipelines that are none any more and in which something still waits for room. */
+  readonly #lingering = new Set<Pipeline>()
+  #assembly: Assembly
+  #reloading: Promise<unknown> | undefined
+  #isStopping = false
 
   constructor(configured: Configured, process: GraphProcess) {
-    this.#configured = configured
     this.#process = process
-    for (const id of configured.started) this.#addExtension(need(configured.extensions, id, 'extension'))
-    for (const component of configured.exporters.values()) this.#addExporter(component)
-    for (const pipeline of configured.pipelines) this.#addPipeline(pipeline)
-    for (const connector of this.#connectors.values()) connector.connect(id => need(this.#pipelines, id, 'pipeline'))
-    for (const component of configured.receivers.values()) this.#addReceiver(component)
+    this.#assembly = new Assembly(configured, process, this.#sources)
+    this.#assembly.build()
+    join(this.#assembly)
   }
 
-  /** Every component that runs. */
+  /** What it runs. */
+  get configured(): Configured {
+    return this.#assembly.configured
+  }
+
+  /** Every component that runs, and those that still stop. */
   get components(): readonly ComponentInfo[] {
-    return [...this.#receivers, ...this.#steps, ...this.#exporters, ...this.#extensions]
+    const standing = this.#assembly.components
+    const ids = new Set(standing.map(({ kind, id }) => `${kind} ${id}`))
+    const leaving = [...this.#leaving].flatMap(one => one.components)
+    return [...standing, ...leaving.filter(({ kind, id }) => !ids.has(`${kind} ${id}`))]
   }
 
   /** How they are connected. */
   get pipelines(): readonly ConfiguredPipeline[] {
-    return this.#configured.pipelines
+    return this.configured.pipelines
   }
 
   /** The queue of each exporter and signal. */
   exporters() {
-    return this.#destinations.map(({ id, signal, destination }) => ({
-      id,
-      signal,
+    const all = new Map<object, Destination>()
+    const leaving = [...this.#leaving].flatMap(one => one.destinations)
+    for (const one of [...leaving, ...this.#assembly.destinations]) all.set(one.books, one)
+    return [...all.values()].map(destination => ({
+      id: destination.id,
+      signal: destination.books.name.signal,
       queueSize: destination.queueSize,
       queueCapacity: destination.queueCapacity,
       inFlight: destination.inFlight,
@@ -89,11 +71,12 @@ export class Graph {
 
   /** Starts from the back to the front, so that nothing is taken before it can be passed on. */
   async start(): Promise<void> {
-    for (const part of [...this.#extensions, ...this.#exporters]) await startPart(part)
-    for (const { destination } of this.#destinations) destination.open(id => this.#extensionById.get(id)?.storage)
-    for (const connector of this.#connectors.values()) connector.start()
-    for (const pipeline of this.#pipelines.values()) pipeline.start()
-    for (const part of this.#receivers) await startPart(part)
+    const { extensions, exporters, connectors, pipelines, receivers, destinations } = this.#assembly
+    for (const part of [...extensions.values(), ...exporters.values()]) await startPart(part)
+    for (const destination of destinations) destination.open(storageOf(this.#assembly))
+    for (const { sink } of connectors.values()) sink.start()
+    for (const { pipeline } of pipelines.values()) pipeline.start()
+    for (const part of receivers.values()) await startPart(part)
   }
 
   /**
@@ -102,215 +85,206 @@ export class Graph {
    */
   async stop(deadline: number): Promise<{ lost: number }> {
     const end = Date.now() + deadline
+    const before = this.#lost()
+    this.#isStopping = true
+    await until(this.#reloading, end)
+    const { receivers, pipelines, connectors, exporters, extensions, destinations } = this.#assembly
+    const leaving = [...this.#leaving].map(one => one.over)
     // Receivers wait for answers that only come while the rest still runs.
-    await Promise.all(this.#receivers.map(part => stopPart(part, end, this.#process.log)))
-    for (const pipeline of this.#inOrder()) {
-      for (const connector of this.#connectors.values()) if (connector.feeds(pipeline.id)) await connector.stop(end)
-      await pipeline.stop(end)
-    }
-    const lost = await Promise.all(this.#destinations.map(({ destination }) => destination.stop(end)))
-    for (const pipeline of this.#pipelines.values()) pipeline.stopFanOuts()
-    await Promise.all(this.#exporters.map(part => stopPart(part, end, this.#process.log)))
-    await Promise.all(this.#extensions.map(part => stopPart(part, end, this.#process.log)))
-    return { lost: lost.reduce((sum, n) => sum + n, 0) }
-  }
-
-  /** Pipelines so that each comes before those it feeds through connectors. */
-  #inOrder(): Pipeline[] {
-    const ordered: Pipeline[] = []
-    const visit = (pipeline: Pipeline): void => {
-      if (ordered.includes(pipeline)) return
-      for (const connector of this.#connectors.values()) {
-        if (!connector.feeds(pipeline.id)) continue
-        for (const id of connector.sources) visit(need(this.#pipelines, id, 'pipeline'))
+    await Promise.all([...receivers.values()].map(part => this.#stopPart(part, end)))
+    for (const id of this.#assembly.inOrder()) {
+      const pipeline = pipelines.get(id)?.pipeline
+      for (const { id: connector, to, sink } of connectors.values()) {
+        if (this.#assembly.pipelinesFrom(connector, to).some(one => one === pipeline)) await sink.stop(end)
       }
-      ordered.push(pipeline)
+      await pipeline?.stop(end)
     }
-    for (const pipeline of this.#pipelines.values()) visit(pipeline)
-    return ordered
+    await until(Promise.all(leaving), end)
+    await Promise.all([...this.#leaving].map(one => one.giveUp()))
+    await Promise.all(destinations.map(destination => destination.stop(end)))
+    for (const { pipeline } of pipelines.values()) pipeline.stopFanOuts()
+    for (const pipeline of this.#lingering) pipeline.stopFanOuts()
+    await Promise.all([...exporters.values()].map(part => this.#stopPart(part, end)))
+    await Promise.all([...extensions.values()].map(part => this.#stopPart(part, end)))
+    return { lost: this.#lost() - before }
   }
 
-  #context(kind: Kind, id: string): ComponentContext & { status: Status } {
-    const { host, log, onStatus } = this.#process
-    const status = new Status((changed, from) => onStatus?.({ kind, id }, changed, from))
-    return { id, log: log.child(id, { kind }), status, host, extension: name => this.#extensionById.get(name) }
+  /**
+   * Runs `configured` from now on; `plan` says what that changes. Resolves when it does, to when all that has no place in
+   * it has ended, which takes `deadline` milliseconds at most.
+   * @throws Error of what cannot be made or started: then nothing has changed
+   */
+  reload(configured: Configured, plan: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
+    const reload = this.#reload(configured, plan, deadline)
+    this.#reloading = reload.catch(() => {})
+    return reload
   }
 
-  #addExtension({ id, definition, config }: ConfiguredComponent<'extension'>): void {
-    const context = this.#context('extension', id)
-    const lifecycle = definition.create(config as never, context)
-    this.#extensionById.set(id, lifecycle)
-    this.#extensions.push({
-      kind: 'extension',
-      id,
-      type: definition.type,
-      pipeline: undefined,
-      status: context.status,
-      lifecycle,
-    })
-  }
-
-  #addExporter({ id, definition, config }: ConfiguredComponent<'exporter'>): void {
-    const signals = this.#signalsOf(id, pipeline => pipeline.exporters)
-    if (signals.size === 0) return
-    const context = { ...this.#context('exporter', id), signals }
-    const exporter: Exporter = definition.create(config as never, context)
-    const { status, log } = context
-    this.#exporters.push({
-      kind: 'exporter',
-      id,
-      type: definition.type,
-      pipeline: undefined,
-      status,
-      lifecycle: exporter,
-    })
-    for (const signal of signals) {
-      const { journal } = this.#process
-      const books = this.#process.books.node({ kind: 'exporter', id, pipeline: '', signal })
-      // The schema of every exporter has the shared keys; see defineExporter.
-      const destination = new Destination(id, {
-        exporter,
-        config: config as SendingConfig,
-        books,
-        journal,
-        log,
-        status,
-      })
-      this.#destinations.push({ id, signal, destination })
+  async #reload(configured: Configured, plan: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
+    await this.#reloading
+    if (this.#isStopping) throw new Error('the process is stopping')
+    const previous = this.#assembly
+    const next = new Assembly(configured, this.#process, this.#sources, { assembly: previous, plan })
+    const listeners = this.#process.host.find(listenersKey)
+    const going = plan.components.filter(({ action }) => action !== 'start').map(({ id }) => id)
+    listeners?.yield(new Set(going))
+    try {
+      next.build()
+      await this.#startFresh(next, previous)
+    } catch (error) {
+      await this.#abandon(next)
+      throw error
+    } finally {
+      listeners?.yield(new Set())
     }
+    const leaving = this.#exchange(previous, next)
+    this.#leaving.add(leaving)
+    this.#retire()
+    return { over: leaving.run(Date.now() + deadline).finally(() => this.#settle(leaving)) }
   }
 
-  #addPipeline(configured: ConfiguredPipeline): void {
-    const { id, signal } = configured
-    const { books, journal } = this.#process
-    const sinks = configured.exporters.flatMap(sinkId => this.#sinks(sinkId, signal, id))
-    const pipeline = new Pipeline(id, signal, books, journal)
-    const steps = configured.processors.map(processorId => {
-      const { definition, config } = need(this.#configured.processors, processorId, 'processor')
-      const context = this.#context('processor', processorId)
-      const { status, log } = context
-      const node: StepNode = new StepNode({
-        books: books.node({ kind: 'processor', id: processorId, pipeline: id, signal }),
-        hold: definition.hold,
-        journal,
-        make: () =>
-          definition.create(config as never, {
-            ...context,
-            ...processorContext(node, { id, signal, downstream: pipeline }),
-          }),
-        log,
-        status,
-      })
-      this.#steps.push({ kind: 'processor', id: processorId, type: definition.type, pipeline: id, status })
-      return node
-    })
-    pipeline.connect(steps, sinks)
-    this.#pipelines.set(id, pipeline)
-  }
-
-  #sinks(id: string, signal: Signal, pipeline: string): readonly Sink[] {
-    const connector = this.#configured.connectors.get(id)
-    if (connector !== undefined) return this.#connectorSinks(connector, signal, pipeline)
-    const found = this.#destinations.find(one => one.id === id && one.signal === signal)
-    if (found === undefined) throw new InternalError(`pipeline ${pipeline}: no exporter ${id} for ${signal}`)
-    return [found.destination]
-  }
-
-  /** One sink for each signal that the connector turns this one into and that some pipeline takes from it. */
-  #connectorSinks(component: ConfiguredComponent<'connector'>, from: Signal, pipeline: string): ConnectorSink[] {
-    const { id, definition } = component
-    const wanted = new Set(this.#pipelinesFrom(id).map(one => one.signal))
-    const sinks = definition.joins.filter(([input, output]) => input === from && wanted.has(output))
-    return sinks.map(([, to]) => {
-      const key = `${id} ${from} ${to}`
-      let sink = this.#connectors.get(key)
-      if (sink === undefined) {
-        const context = this.#context('connector', id)
-        sink = new ConnectorSink(component, { from, to }, this.#configured.pipelines, context, this.#process)
-        this.#connectors.set(key, sink)
-        this.#steps.push({ kind: 'connector', id, type: definition.type, pipeline: undefined, status: context.status })
+  /** Starts what is new, from the back to the front. Receivers may take data at once; it waits until all is joined. */
+  async #startFresh(next: Assembly, previous: Assembly): Promise<void> {
+    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) => of(parts).filter(one => next.fresh.has(one))
+    for (const part of fresh(next.extensions)) await startPart(part)
+    for (const part of fresh(next.exporters)) await startPart(part)
+    for (const part of fresh(next.exporters)) {
+      for (const [signal, destination] of part.destinations) {
+        if (this.#predecessor(previous, part.id, signal) === undefined) destination.open(storageOf(next))
       }
-      sink.sources.add(pipeline)
-      return sink
-    })
-  }
-
-  #addReceiver({ id, definition, config }: ConfiguredComponent<'receiver'>): void {
-    const signals = this.#signalsOf(id, pipeline => pipeline.receivers)
-    if (signals.size === 0) return
-    const context = this.#context('receiver', id)
-    for (const signal of signals) {
-      const books = this.#process.books.node({ kind: 'receiver', id, pipeline: '', signal })
-      const pipelines = this.#pipelinesFrom(id).filter(one => one.signal === signal)
-      const targets = pipelines.map(one => need(this.#pipelines, one.id, 'pipeline'))
-      this.#sources.set(`${id} ${signal}`, new Source(books, targets, this.#process.journal))
     }
-    const source = (signal: Signal): Source => need(this.#sources, `${id} ${signal}`, 'receiver')
-    const lifecycle = definition.create(config as never, {
-      ...context,
-      signals,
-      push: batch => source(batch.signal).push(batch),
-      books: (signal: Signal): NodeBooks => source(signal).books,
-      door: (transport, refusals) => {
-        this.#process.books.doors.push({ receiver: id, transport, refusals })
-        // So that there is a count from the beginning, of nothing.
-        for (const signal of signals) source(signal).books.answersTo(transport)
-      },
-    })
-    this.#receivers.push({
-      kind: 'receiver',
-      id,
-      type: definition.type,
-      pipeline: undefined,
-      status: context.status,
-      lifecycle,
-    })
+    for (const part of fresh(next.receivers)) await startPart(part)
+    if (this.#isStopping) throw new Error('the process is stopping')
   }
 
-  /** Pipelines that begin with this receiver or connector. */
-  #pipelinesFrom(id: string): ConfiguredPipeline[] {
-    return this.#configured.pipelines.filter(one => one.receivers.includes(id))
+  /** Who has what `next` is to send. */
+  #predecessor(previous: Assembly, id: string, signal: Signal): Destination | undefined {
+    const running = previous.exporters.get(id)?.destinations.get(signal)
+    if (running !== undefined) return running
+    for (const one of [...this.#leaving].toReversed()) {
+      const found = one.destination(id, signal)
+      if (found !== undefined) return found
+    }
+    return undefined
   }
 
-  #signalsOf(id: string, ids: (pipeline: ConfiguredPipeline) => readonly string[]): Set<Signal> {
-    const using = this.#configured.pipelines.filter(pipeline => ids(pipeline).includes(id))
-    return new Set(allSignals.filter(signal => using.some(pipeline => pipeline.signal === signal)))
+  /** Puts `next` in the place of `previous`, at once: no data moves meanwhile. */
+  #exchange(previous: Assembly, next: Assembly): Leaving {
+    const adopted = new Set<Destination>()
+    for (const part of next.exporters.values()) {
+      if (!next.fresh.has(part)) continue
+      for (const [signal, destination] of part.destinations) {
+        const old = this.#predecessor(previous, part.id, signal)
+        if (old === undefined) continue
+        destination.adopt(old, storageOf(next))
+        adopted.add(old)
+      }
+    }
+    const connectors = without(previous.connectors, next.connectors)
+    for (const { sink } of connectors) sink.leave()
+    const gone = previous.inOrder().filter(id => !next.pipelines.has(id))
+    const pipelines = gone.flatMap(id => previous.pipelines.get(id)?.pipeline ?? [])
+    const left = new Map(pipelines.map(pipeline => [pipeline, pipeline.leave()] as const))
+    for (const { sink } of without(next.connectors, previous.connectors)) sink.start()
+    for (const { steps } of next.pipelines.values()) {
+      for (const step of steps.toReversed()) if (next.fresh.has(step)) step.node.start()
+    }
+    this.#assembly = next
+    const steps = join(next)
+    for (const pipeline of pipelines) pipeline.exchange(pipeline.sinks.map(sink => successorOf(sink, next)))
+    const parts = {
+      receivers: without(previous.receivers, next.receivers),
+      steps,
+      pipelines: left,
+      connectors,
+      exporters: without(previous.exporters, next.exporters),
+      adopted,
+      extensions: without(previous.extensions, next.extensions),
+    }
+    return new Leaving(parts, this.#process.log, receiver => this.#stopped(receiver))
   }
-}
 
-function need<T>(map: ReadonlyMap<string, T>, id: string, what: string): T {
-  const found = map.get(id)
-  if (found === undefined)
-    throw new InternalError(`the checked configuration names ${what} ${id}, which it does not have`)
-  return found
-}
-
-async function startPart({ kind, id, status, lifecycle }: Part): Promise<void> {
-  status.set('Starting')
-  try {
-    await lifecycle.start?.()
-  } catch (error) {
-    status.set('FatalError', messageOf(error))
-    throw new Error(`failed to start ${kind} ${id}: ${messageOf(error)}`, { cause: error })
+  /** A receiver has stopped: nothing comes from it any more, unless another instance has taken its place. */
+  #stopped({ id, signals, doors }: ReceiverPart): void {
+    for (const end of doors) end()
+    if ([...this.#leaving].some(one => one.receives(id))) return
+    for (const signal of signals) {
+      const key = `${id} ${signal}`
+      if (this.#assembly.sources.has(key)) continue
+      this.#sources.get(key)?.close()
+      this.#sources.delete(key)
+    }
   }
-  // Unless it has something to tell of itself already.
-  if (status.state === 'Starting') status.set('OK')
-}
 
-/** A part that does not stop in time, or fails to, keeps nobody else from stopping. */
-async function stopPart({ kind, id, status, lifecycle }: Part, end: number, log: Logger): Promise<void> {
-  status.set('Stopping')
-  let timer: NodeJS.Timeout | undefined
-  try {
-    const late = new Promise<'late'>(
-      resolve => (timer = setTimeout(() => resolve('late'), Math.max(0, end - Date.now()))),
+  /** All that left has ended. */
+  #settle(leaving: Leaving): void {
+    this.#leaving.delete(leaving)
+    for (const pipeline of leaving.pipelines) this.#lingering.add(pipeline)
+    for (const pipeline of this.#lingering) {
+      if (pipeline.waiting > 0) continue
+      pipeline.discard()
+      this.#lingering.delete(pipeline)
+    }
+    this.#retire()
+    if (this.#leaving.size > 0) return
+    for (const [id, { pipeline }] of this.#assembly.pipelines) {
+      const configured = this.pipelines.find(one => one.id === id)
+      pipeline.forget(({ name }) => configured?.receivers.includes(name.id) === true)
+    }
+  }
+
+  /** Marks the accounts of nodes that are not there any more. */
+  #retire(): void {
+    const standing = new Set(this.#assembly.nodes)
+    for (const one of this.#leaving) for (const node of one.nodes) standing.add(node)
+    for (const node of this.#process.books.nodes) node.retired = !standing.has(node)
+  }
+
+  /** Stops what was started for a configuration that does not come to run. */
+  async #abandon(next: Assembly): Promise<void> {
+    const end = Date.now() + retreat
+    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) => of(parts).filter(one => next.fresh.has(one))
+    await Promise.all(
+      fresh(next.receivers).map(async part => {
+        await this.#stopPart(part, end)
+        this.#stopped(part)
+      }),
     )
-    const stopped = Promise.resolve(lifecycle.stop?.()).then(() => 'stopped' as const)
-    if ((await Promise.race([stopped, late])) === 'late') log.warn({ kind, id }, 'did not stop within the deadline')
-  } catch (error) {
-    log.warn({ kind, id, error: messageOf(error) }, 'failed to stop')
-  } finally {
-    clearTimeout(timer)
+    const exporters = fresh(next.exporters)
+    for (const { destinations } of exporters) await Promise.all(of(destinations).map(one => one.stop(end)))
+    await Promise.all(exporters.map(part => this.#stopPart(part, end)))
+    await Promise.all(fresh(next.extensions).map(part => this.#stopPart(part, end)))
+    this.#retire()
   }
-  status.set('Stopped')
+
+  #stopPart(part: Part, end: number): Promise<void> {
+    return stopPart(part, end, this.#process.log)
+  }
+
+  /** Items given up so far by those that should have passed them on. */
+  #lost(): number {
+    let items = 0
+    for (const { lost } of this.#process.books.nodes) items += lost.total - lost.of('queue_full').value
+    return items
+  }
+}
+
+/** Where destinations find their storage. */
+function storageOf({ extensions }: Assembly): (id: string) => Storage | undefined {
+  return id => extensions.get(id)?.lifecycle.storage
+}
+
+const of = <T>(map: ReadonlyMap<unknown, T>): T[] => [...map.values()]
+
+/** What is in the one and not, as it is, in the other. */
+function without<T>(one: ReadonlyMap<string, T>, other: ReadonlyMap<string, T>): T[] {
+  return [...one].flatMap(([key, part]) => (other.get(key) === part ? [] : [part]))
+}
+
+/** Resolves with `promise`, or at `end`. */
+async function until(promise: Promise<unknown> | undefined, end: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise(resolve => (timer = setTimeout(resolve, Math.max(0, end - Date.now()))))
+  await Promise.race([promise, late])
+  clearTimeout(timer)
 }

@@ -1,74 +1,140 @@
 import type { Batch } from '../core/batch.ts'
-import type { EdgeBooks } from '../core/books.ts'
+import type { Books, NodeBooks } from '../core/books.ts'
 import { DeliveryError } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
+import { FanOut } from './fanout.ts'
 import { Fifo } from './fifo.ts'
+import { Link, type Way } from './outlet.ts'
 import type { StepNode } from './step-node.ts'
+
+/** What a door is to know of its pipeline. */
+export interface BehindDoor {
+  readonly id: string
+  /** Something stands at its end that nobody can be asked for again. */
+  readonly closed: boolean
+  /** Senders wait for room instead of being refused. */
+  readonly waits: boolean
+  onRoom(listener: () => void): () => void
+}
 
 /**
  * Where one source's batches enter a pipeline. It is shut while something stands at the pipeline's end that finds no room
  * and whose sender was answered already: then senders are refused, or wait where they are to wait for room.
  */
-export class PipelineDoor {
-  readonly #pipeline: string
-  readonly #first: StepNode
-  readonly #edge: EdgeBooks
+export class PipelineDoor implements Way {
+  readonly #pipeline: BehindDoor
+  readonly #source: NodeBooks
+  readonly #books: Books
   readonly #journal: Journal
-  readonly #end: { closed(): boolean; readonly waits: boolean }
   readonly #waiting = new Fifo<Batch>()
-  #stopping = false
+  /** The first step, or without steps a fan-out of its own. */
+  #inside: Link | FanOut
+  #unheld: (() => void) | undefined
+  #isOpen = false
+  #isShut = false
 
-  constructor(
-    pipeline: string,
-    first: StepNode,
-    edge: EdgeBooks,
-    journal: Journal,
-    end: { closed(): boolean; readonly waits: boolean },
-  ) {
+  constructor(pipeline: BehindDoor, source: NodeBooks, inside: StepNode | FanOut, books: Books, journal: Journal) {
     this.#pipeline = pipeline
-    this.#first = first
-    this.#edge = edge
+    this.#source = source
+    this.#books = books
     this.#journal = journal
-    this.#end = end
-    edge.held = () => {
-      let items = 0
-      for (const batch of this.#waiting) items += batch.items
-      return items
-    }
+    this.#inside = this.#way(inside)
+  }
+
+  /** What comes goes to `inside` from now on, and what waits here, too. */
+  lead(inside: StepNode | FanOut): void {
+    const before = this.#inside
+    if (before === inside || (before instanceof Link && before.next === inside)) return
+    const waiting = this.#held()
+    const now = this.#way(inside)
+    before.close()
+    before.owe(-waiting)
+    now.owe(waiting)
+    this.#inside = now
+    if (this.#isOpen) now.open()
+    if (now instanceof FanOut) for (const batch of this.#waiting.remove(() => true)) now.enter(batch)
+    else this.admit()
+  }
+
+  #way(inside: StepNode | FanOut): Link | FanOut {
+    this.#unheld?.()
+    this.#unheld = undefined
+    if (inside instanceof FanOut) return inside
+    const edge = this.#books.edge(this.#source, inside.books)
+    this.#unheld = edge.holds(() => this.#held())
+    return new Link(edge, inside)
+  }
+
+  leadsTo(inside: FanOut): boolean {
+    return this.#inside === inside
+  }
+
+  get closed(): boolean {
+    return this.#inside instanceof FanOut ? this.#inside.closed : this.#pipeline.closed
+  }
+
+  onRoom(listener: () => void): () => void {
+    return this.#pipeline.onRoom(listener)
+  }
+
+  open(): void {
+    this.#isOpen = true
+    this.#isShut = false
+    this.#inside.open()
+  }
+
+  close(): void {
+    this.#isOpen = false
+    this.#inside.close()
+  }
+
+  owe(items: number): void {
+    this.#inside.owe(items)
   }
 
   push(batch: Batch): void {
-    if (this.#waiting.length === 0 && !this.#end.closed()) return this.#enter(batch)
+    if (this.#inside instanceof FanOut) return this.#inside.enter(batch)
+    if (this.#waiting.length === 0 && !this.closed) return this.#inside.push(batch)
     for (const gone of this.#waiting.remove(one => one.withdrawn)) this.#refuse(gone)
-    if (this.#end.waits && batch.refusable && !this.#stopping) this.#waiting.push(batch)
+    if (this.#pipeline.waits && batch.refusable && !this.#isShut) this.#waiting.push(batch)
     else this.#refuse(batch)
   }
 
   /** There may be room again. */
   admit(): void {
-    while (this.#waiting.length > 0 && !this.#end.closed()) {
+    while (this.#waiting.length > 0 && !this.closed) {
       const batch = this.#waiting.shift()
       if (batch === undefined) return
       if (batch.withdrawn) this.#refuse(batch)
-      else this.#enter(batch)
+      else this.#inside.push(batch)
     }
   }
 
-  /** Nothing waits any longer. */
-  stop(): void {
-    this.#stopping = true
+  shut(): void {
+    this.#isShut = true
     for (const batch of this.#waiting.remove(() => true)) this.#refuse(batch)
   }
 
-  #enter(batch: Batch): void {
-    this.#edge.carried += batch.items
-    this.#first.push(batch)
+  /** Nothing is left of it, in the books neither. */
+  discard(): void {
+    this.close()
+    this.shut()
+    this.#unheld?.()
+  }
+
+  #held(): number {
+    let items = 0
+    for (const batch of this.#waiting) items += batch.items
+    return items
   }
 
   #refuse(batch: Batch): void {
-    const { books } = this.#first
-    this.#edge.carried += batch.items
-    const text = `pipeline ${this.#pipeline} waits for room in its queues`
+    // Only before steps does anything wait here.
+    if (this.#inside instanceof FanOut) return this.#inside.enter(batch)
+    const { edge } = this.#inside
+    const books = edge.to
+    edge.carried += batch.items
+    const text = `pipeline ${this.#pipeline.id} waits for room in its queues`
     if (batch.refusable) {
       books.refused.of('pipeline_closed').value += batch.items
       this.#journal.note(books.name, 'refused', batch, 'pipeline_closed', undefined)

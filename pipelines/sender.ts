@@ -1,5 +1,4 @@
 /** Attempts of one destination: how many at once, what a failure means, when to try again, when to give up. */
-import type { Batch } from '../core/batch.ts'
 import type { Exporter, Sent } from '../core/component.ts'
 import type { NodeBooks } from '../core/books.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
@@ -8,10 +7,22 @@ import { Latency } from '../core/latency.ts'
 import type { Logger } from '../core/logger.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import type { Status } from '../core/status.ts'
+import type { DurableQueue } from '../core/storage.ts'
+import { attempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
-import { type Entry, makeEntry } from './entry.ts'
+import {
+  endBuried,
+  endDelivered,
+  endLeft,
+  endLost,
+  endRejected,
+  endReturned,
+  stopping,
+  tooOld,
+  withdrawn,
+} from './ends.ts'
+import { bisect, type Entry } from './entry.ts'
 import { Fifo } from './fifo.ts'
-import { halve } from './halve.ts'
 
 /** Failures of one batch after which it is suspected, if others were taken meanwhile. */
 const suspectAfter = 10
@@ -27,6 +38,8 @@ export interface SenderParts {
   readonly status: Status
   /** Attempts at the same time. */
   readonly consumers: number
+  /** Where to put aside what the destination will never take; undefined where there is no such place. */
+  readonly deadLetters?: () => DurableQueue | undefined
 }
 
 export class Sender {
@@ -35,10 +48,15 @@ export class Sender {
   readonly #ready = new Fifo<Entry>()
   readonly #inFlight = new Map<Entry, AbortController>()
   readonly #sleeping = new Map<Entry, NodeJS.Timeout>()
+  /** On its way to the dead letters. */
+  readonly #burying = new Set<Entry>()
   #probe: NodeJS.Timeout | undefined
   /** Bisections in a row that found nothing a destination would take. */
   #futile = 0
   #stopped = false
+  /** What is on disk is not sent any more. */
+  #leaving = false
+  #successor: Sender | undefined
   #onIdle: (() => void) | undefined
   /** Time of the last success, in milliseconds since the epoch. */
   lastSuccess = 0
@@ -54,7 +72,7 @@ export class Sender {
   }
 
   get idle(): boolean {
-    return this.#ready.length === 0 && this.#inFlight.size === 0 && this.#sleeping.size === 0
+    return this.#ready.length + this.#sleeping.size + this.#inFlight.size + this.#burying.size === 0
   }
 
   /** Items in the queue, waiting for a retry, and being sent. */
@@ -63,6 +81,7 @@ export class Sender {
     for (const entry of this.#ready) items += entry.batch.items
     for (const entry of this.#inFlight.keys()) items += entry.batch.items
     for (const entry of this.#sleeping.keys()) items += entry.batch.items
+    for (const entry of this.#burying) items += entry.batch.items
     return items
   }
 
@@ -76,7 +95,18 @@ export class Sender {
 
   send(entry: Entry): void {
     this.#ready.push(entry)
+    if (this.#circuit.open && entry.claim.expires < Infinity) this.expire()
     this.#pump()
+  }
+
+  /** Another one sends what waits here, and what fails here from now on. */
+  handOver(successor: Sender): void {
+    this.#successor = successor
+    const entries = [...this.#sleeping.keys(), ...this.#ready].sort((a, b) => a.seq - b.seq)
+    for (const timer of this.#sleeping.values()) clearTimeout(timer)
+    this.#sleeping.clear()
+    this.#ready.remove(() => true)
+    for (const entry of entries) successor.send(entry)
   }
 
   /** Ends what waits for an answer that nobody waits for any more. */
@@ -91,8 +121,27 @@ export class Sender {
     }
   }
 
-  /** Resolves when everything ended, or at the deadline, when the rest is given up. Returns the items lost. */
+  /** Gives up what waits and is too old by now. */
+  expire(): void {
+    const now = Date.now()
+    const old = (entry: Entry): boolean => entry.claim.expires <= now
+    const expired = this.#ready.remove(old)
+    for (const [entry, timer] of this.#sleeping) {
+      if (!old(entry)) continue
+      clearTimeout(timer)
+      this.#sleeping.delete(entry)
+      expired.push(entry)
+    }
+    for (const entry of expired) this.#giveUp(entry, tooOld(), 'expired')
+  }
+
+  /**
+   * Resolves when everything ended, or at the deadline, when the rest is given up; what is on disk is left there, as far as
+   * it is not being sent. Returns the items lost.
+   */
   async stop(deadline: number): Promise<number> {
+    this.#leaving = true
+    this.#leave([...this.#sleeping.keys(), ...this.#ready])
     this.#wakeAll()
     if (!this.idle) {
       await new Promise<void>(resolve => {
@@ -106,18 +155,43 @@ export class Sender {
     this.#stopped = true
     clearTimeout(this.#probe)
     const before = this.#parts.books.lost.total
-    const left = [...this.#inFlight.keys(), ...this.#sleeping.keys(), ...this.#ready].sort((a, b) => a.seq - b.seq)
+    const underWay = [...this.#inFlight.keys(), ...this.#burying]
+    const left = [...underWay, ...this.#sleeping.keys(), ...this.#ready].sort((a, b) => a.seq - b.seq)
     for (const [entry, abort] of this.#inFlight) {
       entry.batch.keepFromPool()
       abort.abort()
     }
     for (const timer of this.#sleeping.values()) clearTimeout(timer)
+    for (const entry of this.#burying) entry.batch.keepFromPool()
     this.#inFlight.clear()
+    this.#burying.clear()
     this.#sleeping.clear()
     this.#ready.remove(() => true)
-    const stopping = new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped before the destination had it')
-    for (const entry of left) this.#giveUp(entry, stopping, 'shutdown')
+    for (const entry of left) {
+      if (entry.claim.durable) this.#leave([entry])
+      else this.#giveUp(entry, stopping(), 'shutdown')
+    }
     return this.#parts.books.lost.total - before
+  }
+
+  /** What is on disk stays there: it is handed on to whoever opens the queue next. */
+  #leave(entries: readonly Entry[]): void {
+    const left = new Set(entries.filter(({ claim }) => claim.durable))
+    if (left.size === 0) return
+    this.#ready.remove(entry => left.has(entry))
+    for (const entry of left) {
+      clearTimeout(this.#sleeping.get(entry))
+      this.#sleeping.delete(entry)
+      endLeft(this.#parts, entry)
+    }
+  }
+
+  /** What would have to be tried again is a successor's, or stays on disk; says whether it is dealt with. */
+  #passOn(entry: Entry): boolean {
+    if (this.#successor !== undefined) this.#successor.send(entry)
+    else if (this.#leaving && entry.claim.durable) this.#leave([entry])
+    else return false
+    return true
   }
 
   #pump(): void {
@@ -135,6 +209,7 @@ export class Sender {
       const entry = this.#ready.shift()
       if (entry === undefined) break
       if (!entry.acknowledged && entry.batch.withdrawn) this.#giveBack(entry, withdrawn())
+      else if (entry.condemned !== undefined) this.#bury(entry, entry.condemned.error, entry.condemned.reason)
       else this.#attempt(entry)
     }
     if (this.#onIdle !== undefined && this.idle) this.#onIdle()
@@ -142,63 +217,25 @@ export class Sender {
 
   #attempt(entry: Entry): void {
     const { exporter, config, books } = this.#parts
-    const abort = new AbortController()
-    this.#inFlight.set(entry, abort)
     if (entry.firstTried === 0) entry.firstTried = Date.now()
     books.attempts++
-    const began = performance.now()
-    let late: DeliveryError | undefined
-    const end = (error: unknown, sent: Sent | undefined): void => {
-      clearTimeout(timer)
-      // After a timeout or a stop the entry is no longer this attempt's.
+    const abort = attempt(exporter, entry.batch, config.timeout, (failure, sent, took) => {
+      // After a stop the entry is no longer this attempt's.
       if (this.#inFlight.get(entry) !== abort) return
       this.#inFlight.delete(entry)
-      if (error === undefined) {
-        const took = performance.now() - began
+      if (failure === undefined) {
         this.latency.record(took)
         this.#succeeded(entry, sent, took)
-      } else {
-        const failure = error instanceof DeliveryError ? error : (late ?? asDeliveryError(error))
-        this.#failed(entry, failure, performance.now() - began)
-      }
+      } else this.#failed(entry, failure, took)
       this.#pump()
-    }
-    const timer =
-      config.timeout > 0
-        ? setTimeout(() => {
-            entry.batch.keepFromPool()
-            const text = `no answer within ${config.timeout} ms`
-            late = new DeliveryError('DELIVERY_TIMEOUT', 'retry', text, { maybeTaken: true })
-            abort.abort(late)
-            // The exporter knows more: whether anything was sent, and where to. It has this turn to say so.
-            setImmediate(() => end(late, undefined))
-          }, config.timeout)
-        : undefined
-    try {
-      exporter.send(entry.batch, abort.signal).then(
-        sent => end(undefined, sent),
-        error => end(error ?? new Error('failed'), undefined),
-      )
-    } catch (error) {
-      queueMicrotask(() => end(error ?? new Error('failed'), undefined))
-    }
+    })
+    this.#inFlight.set(entry, abort)
   }
 
   #succeeded(entry: Entry, sent: Sent | undefined, took: number): void {
-    const { books, journal, status, log } = this.#parts
-    const { batch, claim } = entry
-    journal.follow(books.name, 'delivered', batch, took)
-    const rejected = Math.min(sent?.rejected ?? 0, batch.items)
-    books.delivered += batch.items - rejected
+    const { status, log } = this.#parts
+    endDelivered(this.#parts, entry, sent, took)
     this.lastSuccess = Date.now()
-    claim.delivered = true
-    if (sent !== undefined && (rejected > 0 || sent.message !== '')) {
-      books.rejected.of('partial_success').value += rejected
-      if (rejected > 0) journal.note(books.name, 'rejected', batch, 'partial_success', sent.message)
-      log.warn({ rejected, of: batch.items, message: sent.message }, 'destination took the batch in part')
-    }
-    if (entry.acknowledged) batch.release()
-    else acceptInPart(batch, rejected, sent?.message)
     if (this.#circuit.succeeded()) log.info({}, 'destination takes data again')
     status.set('OK')
     this.#ended(entry)
@@ -224,6 +261,8 @@ export class Sender {
         }
         return
       case 'denied':
+        // It is the exporter's configuration that is wrong, not the data: what is kept here waits until that is mended.
+        if (entry.acknowledged) return this.#retry(entry, error)
         this.#parts.status.set('RecoverableError', error.message)
         this.#reject(entry, error, 'denied')
     }
@@ -236,7 +275,9 @@ export class Sender {
     const opened = this.#circuit.failed(now, error.retryAfter)
     status.set('RecoverableError', error.message)
     if (!entry.acknowledged && entry.batch.withdrawn) return this.#giveBack(entry, withdrawn())
+    if (this.#passOn(entry)) return
     if (!enabled) return this.#giveUp(entry, error, 'not_retried')
+    if (now >= entry.claim.expires) return this.#giveUp(entry, tooOld(), 'expired')
     const wait = entry.backoff.next(error.retryAfter)
     if (max_elapsed_time > 0 && now + wait - entry.firstTried > max_elapsed_time) {
       const text = `no success within \`max_elapsed_time\`; the last answer was: ${error.message}`
@@ -249,14 +290,16 @@ export class Sender {
     }
     if (this.#circuit.open) return this.#putBack([entry])
     if (entry.failures >= suspectAfter && this.#doubt(entry)) return
-    this.#sleeping.set(
-      entry,
-      setTimeout(() => {
-        this.#sleeping.delete(entry)
-        this.#putBack([entry])
-        this.#pump()
-      }, wait),
-    )
+    this.#sleep(entry, wait)
+  }
+
+  #sleep(entry: Entry, wait: number): void {
+    const wake = (): void => {
+      this.#sleeping.delete(entry)
+      this.#putBack([entry])
+      this.#pump()
+    }
+    this.#sleeping.set(entry, setTimeout(wake, wait))
   }
 
   /** A batch that fails while others are taken is cut down to what fails; that is then given up. Says whether it is dealt with. */
@@ -264,59 +307,62 @@ export class Sender {
     if (this.lastSuccess <= entry.firstTried) return false
     if (this.#bisect(entry, Infinity, true)) return true
     const text = `failed ${entry.failures} times while the destination took other data`
-    this.#giveUp(entry, new DeliveryError('DELIVERY_SUSPECT', 'retry', text), 'suspect')
+    const error = new DeliveryError('DELIVERY_SUSPECT', 'retry', text)
+    if (!this.#bury(entry, error, 'suspect')) this.#giveUp(entry, error, 'suspect')
     return true
   }
 
   /** Sends the halves of a batch instead of it, as long as that may cost more sends. */
   #bisect(entry: Entry, sends: number, suspect = false): boolean {
-    const { claim } = entry
-    if (!claim.bisected) {
-      claim.bisected = true
-      claim.sendsLeft = sends
+    const pieces = bisect(entry, sends, suspect, this.#parts.config.retry_on_failure)
+    if (pieces !== undefined) this.#putBack(pieces)
+    return pieces !== undefined
+  }
+
+  /** Puts aside what the destination will not take, and says whether there is a place for it. */
+  #bury(entry: Entry, error: DeliveryError, reason: string): boolean {
+    const { books, log, deadLetters } = this.#parts
+    const { batch } = entry
+    const grave = entry.acknowledged ? deadLetters?.() : undefined
+    if (grave === undefined) return false
+    const end = (then: () => void): void => {
+      // A stop may have come first.
+      if (this.#burying.delete(entry)) then()
+      this.#pump()
     }
-    if (claim.sendsLeft < 2) return false
-    const halves = halve(entry.batch)
-    if (halves === undefined) return false
-    claim.sendsLeft -= 2
-    claim.split()
-    const pieces = halves.map(batch => {
-      const piece = makeEntry(batch, entry.seq, claim, entry.acknowledged, this.#parts.config.retry_on_failure)
-      piece.suspect = suspect
-      piece.firstTried = suspect ? Date.now() : entry.firstTried
-      return piece
-    })
-    this.#putBack(pieces)
+    const buried = (): void => {
+      endBuried(this.#parts, entry, error, reason)
+      this.#ended(entry)
+    }
+    const failed = (cause: unknown): void => {
+      batch.keepFromPool()
+      entry.condemned = { error, reason }
+      log.warn({ error: messageOf(cause) }, 'dead letters take nothing: trying again')
+      if (!this.#passOn(entry)) this.#sleep(entry, entry.backoff.next())
+    }
+    this.#burying.add(entry)
+    grave.append(batch, { owner: `${books.name.id} ${books.name.signal}`, reason, message: error.message }).then(
+      () => end(buried),
+      (cause: unknown) => end(() => failed(cause)),
+    )
     return true
   }
 
   #reject(entry: Entry, error: DeliveryError, reason: string): void {
-    const { books, journal, log } = this.#parts
-    const { batch } = entry
-    books.rejected.of(reason).value += batch.items
-    journal.note(books.name, 'rejected', batch, reason, error.message)
-    log.error({ items: batch.items, code: error.code, error: error.message }, 'destination rejected data for good')
-    if (entry.acknowledged) batch.release()
-    else batch.reject(error.message)
+    if (this.#bury(entry, error, reason)) return
+    endRejected(this.#parts, entry, error, reason)
     this.#ended(entry)
   }
 
   /** Ends what will not be sent: lost if its senders think it is taken, else theirs again. */
   #giveUp(entry: Entry, error: DeliveryError, reason: string): void {
-    const { books, journal, log } = this.#parts
-    if (!entry.acknowledged) return this.#giveBack(entry, error)
-    books.lost.of(reason).value += entry.batch.items
-    journal.note(books.name, 'lost', entry.batch, reason, error.message)
-    log.error({ items: entry.batch.items, reason, error: error.message }, 'data lost: not delivered and given up')
-    entry.batch.release()
+    if (entry.acknowledged) endLost(this.#parts, entry, error, reason)
+    else endReturned(this.#parts, entry, error)
     this.#ended(entry)
   }
 
   #giveBack(entry: Entry, error: DeliveryError): void {
-    const { books, journal } = this.#parts
-    books.returned.of(error.code).value += entry.batch.items
-    journal.note(books.name, 'returned', entry.batch, error.code, error.message)
-    entry.batch.refuse(error)
+    endReturned(this.#parts, entry, error)
     this.#ended(entry)
   }
 
@@ -351,25 +397,4 @@ export class Sender {
     const [{ seq }] = entries
     this.#ready.insert(entries, other => other.seq < seq)
   }
-}
-
-function withdrawn(): DeliveryError {
-  return new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender stopped waiting')
-}
-
-/** Anything that is no DeliveryError is taken as worth a retry: nothing is lost by it. */
-function asDeliveryError(error: unknown): DeliveryError {
-  return new DeliveryError('INTERNAL', 'retry', messageOf(error), { cause: error })
-}
-
-/** One request: its sender hears how many were rejected. Several: nobody knows whose they were, all hear a warning. */
-function acceptInPart(batch: Batch, rejected: number, message: string | undefined): void {
-  if (rejected === 0 || batch.shares.length > 1) {
-    batch.accept(message === undefined || message === '' ? undefined : message)
-    return
-  }
-  const [{ delivery, items }] = batch.shares
-  delivery.reject(rejected, message ?? 'rejected by the destination')
-  if (items > rejected) delivery.accept(items - rejected)
-  batch.release()
 }

@@ -1,6 +1,6 @@
 import { Subject, type Subscription } from 'rxjs'
 import { Batch, type Context, type Share } from '../core/batch.ts'
-import type { Counter, EdgeBooks, NodeBooks } from '../core/books.ts'
+import type { Counter, NodeBooks } from '../core/books.ts'
 import type { ComponentContext, Downstream, Hold, ProcessorContext, Step } from '../core/component.ts'
 import type { Delivery } from '../core/delivery.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
@@ -9,11 +9,7 @@ import type { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Status } from '../core/status.ts'
 import type { Signal } from '../proto/signals.ts'
-
-/** What a node hands its batches to. */
-export interface Target {
-  push(batch: Batch): void
-}
+import type { Outlet, Target } from './outlet.ts'
 
 /** Shortest and longest wait before a step that ended is subscribed again, in milliseconds. */
 const restartWaits = { min: 100, max: 30_000 }
@@ -37,8 +33,9 @@ export class StepNode implements Target {
   readonly #log: Logger
   readonly #status: Status
   readonly #inside = new Map<Lease, Inside>()
-  #next: Target | undefined
-  #edge: EdgeBooks | undefined
+  #outlet: Outlet | undefined
+  /** Another instance has taken its place, or none: what it hands on goes where it went. */
+  #isLeaving = false
   #subject = new Subject<Batch>()
   #subscription: Subscription | undefined
   #running = false
@@ -67,17 +64,23 @@ export class StepNode implements Target {
     this.#status = parts.status
   }
 
-  /** Where its batches go; `edge` is undefined for a fan-out, which keeps edges of its own. */
-  connect(next: Target, edge: EdgeBooks | undefined): void {
-    this.#next = next
-    this.#edge = edge
+  /** Where its batches go from now on. */
+  connect(outlet: Outlet): void {
+    this.#outlet = outlet
+  }
+
+  /**
+   * It has no place any more: it is handed nothing, and what it holds goes where it went until now. `stop` is to follow.
+   */
+  leave(): void {
+    this.#isLeaving = true
   }
 
   /**
    * All that is behind it counts as accepted once it is queued, so senders need not wait while the step gathers: what it
    * holds is in the books like what a queue holds, and is parked, not refused, where there is no room.
    */
-  answerFirst(downstream: Downstream): void {
+  answerFirst(downstream: Downstream | undefined): void {
     this.#answersAhead = downstream
   }
 
@@ -170,6 +173,8 @@ export class StepNode implements Target {
     this.#running = false
     this.#subscription?.unsubscribe()
     this.#refuseInside(new DeliveryError('DELIVERY_STOPPING', 'retry', `${this.books.name.id} was stopped`))
+    this.#unheld?.()
+    this.#unheld = undefined
   }
 
   #enter({ delivery, lease, items }: Share, { context }: Batch): void {
@@ -196,11 +201,14 @@ export class StepNode implements Target {
   #emit(batch: Batch): void {
     this.books.created += this.#leave(batch)
     this.books.out += batch.items
-    if (this.#edge !== undefined) this.#edge.carried += batch.items
+    if (this.#isLeaving) {
+      this.books.apart += batch.items
+      this.#outlet?.owe(batch.items)
+    }
     this.#wait = restartWaits.min
     this.#journal.follow(this.books.name, 'passed', batch)
     try {
-      this.#next?.push(batch)
+      this.#outlet?.push(batch)
     } catch (error) {
       // A fault of ours: RxJS must not see it, or it would end the process outside of any handler.
       this.#log.error(

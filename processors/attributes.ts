@@ -51,6 +51,10 @@ export const attributes = defineProcessor<Config>({
     },
   ],
 
+  unfit({ include, exclude }, signal) {
+    return [...unfit(include, 'include', signal), ...unfit(exclude, 'exclude', signal)]
+  },
+
   touches({ include, exclude, actions }) {
     return [
       ...matchTouches(include, 'include'),
@@ -61,10 +65,6 @@ export const attributes = defineProcessor<Config>({
 
   create({ include, exclude, actions }, context) {
     const { signal } = context
-    for (const [key, properties] of Object.entries({ include, exclude })) {
-      const problem = unfit(properties, signal)
-      if (problem !== undefined) throw new TypeError(`\`${key}\`: ${problem}; use a processor of its own for ${signal}`)
-    }
     const edits = itemEdit(signal, tag => compileEdits(actions, tag))
     const usesContext = actions.some(action => 'source' in action && 'fromContext' in action.source)
     let lookup: Lookup | undefined

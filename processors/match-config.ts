@@ -1,5 +1,6 @@
 /** What `include` and `exclude` may say of the items a processor is for, with the Collector's keys and checks. */
 import * as z from 'zod'
+import type { Unfit } from '../core/component.ts'
 import { int, texts } from '../core/fields.ts'
 import { messageOf } from '../core/errors.ts'
 import { compilePattern } from '../proto/pattern.ts'
@@ -128,10 +129,14 @@ export const matchProperties = properties.superRefine((written, check) => {
 
 const quoted = (name: string): string => `\`${name}\``
 
-/** What of these properties does not go with a signal, in words; undefined when all of them do. */
-export function unfit(written: MatchProperties | undefined, signal: Signal): string | undefined {
-  if (written === undefined) return undefined
+/** What the properties under `key` ask that cannot be asked of a signal. */
+export function unfit(written: MatchProperties | undefined, key: string, signal: Signal): Unfit[] {
+  if (written === undefined) return []
   const wrong = used(written).filter(([, signals]) => !signals.includes(signal))
-  if (wrong.length === 0) return undefined
-  return `${wrong.map(([name]) => quoted(name)).join(', ')} cannot be asked of ${signal}`
+  const hint = `use a processor of its own for ${signal}`
+  return wrong.map(([name, signals]) => ({
+    path: [key, name],
+    problem: `it is for ${signals.join(' and ')}, and cannot be asked of ${signal}`,
+    hint,
+  }))
 }

@@ -118,6 +118,8 @@ function settle(
   members: Map<string, Standing>,
 ): void {
   if (field.type === 'message') checkWire(field, standing.tag)
+  // As for every reader of protobuf, one of another wire type is not the field: it must not replace what is.
+  else if ((standing.tag & 7) !== field.wire) return
   if (field.oneof !== undefined) {
     const held = members.get(field.oneof)
     if (held !== undefined && (held.field !== field || field.type !== 'message')) {

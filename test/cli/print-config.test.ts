@@ -1,6 +1,8 @@
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { rendered } from '../../cli/print-config.ts'
 import { effectiveOf } from '../../config/effective.ts'
+import type { Secret } from '../../core/fields.ts'
 import { around, load } from '../config/toys.ts'
 
 const root = effectiveOf(
@@ -40,4 +42,40 @@ test('in JSON the origins stand beside the configuration, by path', () => {
     'exporters::otlp_grpc::timeout': 'default',
     'service::pipelines::traces::receivers::0': '--config[0]:3:44',
   })
+})
+
+/** Texts in which `$` and braces meet in every way. */
+const dollars = fc
+  .array(fc.constantFrom('$', '$$', '{', '}', '${', 'env:A', 'x', ':-', ' ', '#', "'", '0'), { maxLength: 8 })
+  .map(parts => parts.join(''))
+
+test.each(['yaml', 'json'] as const)('what is printed as %s means the same when it is loaded again', format => {
+  fc.assert(
+    fc.property(dollars, dollars, dollars, fc.boolean(), (endpoint, header, value, origin) => {
+      // Written with every `$` doubled, a text is read as it is.
+      const config = JSON.stringify({
+        receivers: { otlp: { protocols: { grpc: {} } } },
+        processors: { any: { list: [value, { deep: value }] } },
+        exporters: { otlp_grpc: { endpoint: `e${endpoint}`, headers: { a: header } } },
+        service: { pipelines: { traces: { receivers: ['otlp'], processors: ['any'], exporters: ['otlp_grpc'] } } },
+      }).replaceAll('$', () => '$$')
+      const first = load(config)
+      expect(first.document).toMatchObject({ processors: { any: { list: [value, { deep: value }] } } })
+      const text = rendered(effectiveOf(first), { format, origin: origin && format === 'yaml', mode: 'unredacted' })
+      const second = load(text)
+      expect(second.configured).toEqual(first.configured)
+      expect(second.telemetry).toEqual(first.telemetry)
+      const exporter = second.configured.exporters.get('otlp_grpc')?.config as { headers: { a: Secret } }
+      expect(exporter.headers.a.reveal()).toBe(header)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('a `$` that can only mean itself stays as it is', () => {
+  const root = effectiveOf(load(around('processors: {any: {pattern: "^a$", price: "$5", escaped: "$${x}"}}')))
+  const text = rendered(root, { format: 'yaml', mode: 'redacted' })
+  expect(text).toContain('pattern: ^a$\n')
+  expect(text).toContain('price: $5\n')
+  expect(text).toContain('escaped: $${x}\n')
 })

@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest'
-import { errorsOf, load } from './toys.ts'
+import * as z from 'zod'
+import { defineProcessor } from '../../core/component.ts'
+import { texts } from '../../core/fields.ts'
+import { allSignals } from '../../proto/signals.ts'
+import { errorsOf, load, toys } from './toys.ts'
 
 const components = `receivers: {otlp: {protocols: {grpc: }}, syslog: }
 processors: {batch: , any: , tail_sampling: }
@@ -206,4 +210,42 @@ test('what is right comes out as the graph needs it', () => {
     { id: 'metrics', signal: 'metrics', receivers: ['span_metrics'], processors: [], exporters: ['debug'] },
   ])
   expect([...configured.connectors.keys()]).toEqual(['forward', 'forward/2', 'span_metrics'])
+})
+
+const picky = defineProcessor({
+  type: 'picky',
+  stability: 'alpha',
+  summary: 'A toy.',
+  examples: [],
+  signals: allSignals,
+  hold: 'none',
+  config: z.strictObject({ span: z.strictObject({ names: texts().prefault([]) }).prefault({}) }),
+  unfit: ({ span }, signal) =>
+    signal === 'traces' || span.names.length === 0
+      ? []
+      : [{ path: ['span', 'names'], problem: `not for ${signal}`, hint: 'take another' }],
+  create: () => source => source,
+})
+
+test.each([
+  ['not used', '{}', []],
+  ['used for what it fits', '{traces: {receivers: [otlp], processors: [picky], exporters: [debug]}}', []],
+  [
+    'used for two signals it does not fit, one of them twice',
+    '{logs: {receivers: [otlp], processors: [picky], exporters: [debug]}, ' +
+      'logs/2: {receivers: [otlp], processors: [picky], exporters: [debug]}, ' +
+      'metrics: {receivers: [otlp], processors: [picky], exporters: [debug]}}',
+    [
+      '3:20 processors::picky::span::names: not for logs (take another)',
+      '3:20 processors::picky::span::names: not for metrics (take another)',
+    ],
+  ],
+])('what a signal does not go with is told where it stands: %s', (_, pipelines, errors) => {
+  const text = `processors:
+  picky:
+    span: { names: [a] }
+receivers: {otlp: {protocols: {grpc: }}}
+exporters: {debug: }
+service: {pipelines: ${pipelines === '{}' ? '{traces: {receivers: [otlp], exporters: [debug]}}' : pipelines}}`
+  expect(errorsOf(text, { components: [...toys, picky] })).toEqual(errors)
 })

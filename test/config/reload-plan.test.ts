@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { type ComponentReload, planReload } from '../../config/reload-plan.ts'
+import { planReload } from '../../config/reload-plan.ts'
+import type { ComponentReload } from '../../core/reload.ts'
 import { load } from './toys.ts'
 
 /** A configuration with everything in use. Each row of a test changes one text of it. */
@@ -79,9 +80,9 @@ test.each<[string, [string, string][], string[], string[]]>([
     [],
   ],
   [
-    'an exporter that has no queue any more sends what waits first',
+    'an exporter that has no queue any more sends what waited in it',
     [['headers: {k: one}', 'headers: {k: one}, sending_queue: {enabled: false}']],
-    ['restart exporter otlp_grpc (config), in traces logs, queue drained'],
+    ['restart exporter otlp_grpc (config), in traces logs, queue kept'],
     [],
   ],
   [
@@ -116,7 +117,18 @@ test.each<[string, [string, string][], string[], string[]]>([
     ['restart receiver otlp (config), in traces logs'],
     [],
   ],
-  ['another order of processors restarts none of them', [['[any, batch]', '[batch, any]']], [], ['logs']],
+  [
+    'processors that change places restart, so that what is inside goes through all of them',
+    [['[any, batch]', '[batch, any]']],
+    ['restart processor any (order), in logs', 'restart processor batch (order), in logs, flushes'],
+    ['logs'],
+  ],
+  [
+    'a processor between two others lets them go on',
+    [['[tail_sampling, batch]', '[tail_sampling, any, batch]']],
+    ['start processor any (added), in traces'],
+    ['traces'],
+  ],
   [
     'a processor that leaves one pipeline goes on in the other',
     [['[any, batch]', '[any]']],

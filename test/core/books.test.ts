@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Books, type NodeBooks, Reasons } from '../../core/books.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Outcome } from '../../core/delivery.ts'
@@ -44,6 +44,7 @@ function moved() {
   const receiver = books.node(named('receiver', 'otlp'))
   const exporter = books.node(named('exporter', 'otlp/out'))
   const edge = books.edge(receiver, exporter)
+  edge.begin()
   receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 10
   return { books, receiver, exporter, edge }
 }
@@ -52,7 +53,7 @@ test.each<[string, (parts: ReturnType<typeof moved>) => void, string[]]>([
   ['an edge carries what went out', () => {}, []],
   [
     'what stands on the edge is neither here nor there',
-    ({ receiver, edge }) => ((receiver.in = receiver.out = 13), (edge.held = () => 3)),
+    ({ receiver, edge }) => ((receiver.in = receiver.out = 13), edge.holds(() => 3)),
     [],
   ],
   [
@@ -65,7 +66,10 @@ test.each<[string, (parts: ReturnType<typeof moved>) => void, string[]]>([
   ],
   [
     'a branch of a fan-out that got nothing is missed',
-    ({ books, receiver }) => void books.edge(receiver, books.node(named('exporter', 'debug'))),
+    ({ books, receiver, exporter, edge }) => {
+      books.edge(receiver, books.node(named('exporter', 'debug'))).begin()
+      receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 20
+    },
     ['edge otlp to debug: carried 0 of 10 items'],
   ],
   [
@@ -122,4 +126,54 @@ test('a reason is one counter however often it is asked for', () => {
     { reason: 'full', value: 5 },
     { reason: 'expired', value: 0 },
   ])
+})
+
+describe('when a configuration is exchanged', () => {
+  test('the same name is the same account, and the same two ends are the same edge', () => {
+    const { books, receiver, exporter, edge } = moved()
+    expect(books.node(named('receiver', 'otlp'))).toBe(receiver)
+    expect(books.edge(receiver, exporter)).toBe(edge)
+    expect(books.nodes).toHaveLength(2)
+    expect(books.edges).toHaveLength(1)
+  })
+
+  test('an edge is due what its node hands on while it is in use, and nothing before or after', () => {
+    const { books, receiver, exporter, edge } = moved()
+    const other = books.node(named('exporter', 'debug'))
+    const later = books.edge(receiver, other)
+    const end = later.begin()
+    receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 15
+    later.carried = other.in = other.delivered = 5
+    expect(books.faults()).toEqual([])
+    end()
+    receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 20
+    expect(books.faults()).toEqual([])
+    later.begin()
+    receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 21
+    expect(books.faults()).toEqual(['edge otlp to debug: carried 5 of 6 items'])
+  })
+
+  test('what a part that was replaced hands on is due where it went', () => {
+    const { books, receiver, edge } = moved()
+    const other = books.node(named('exporter', 'debug'))
+    const old = books.edge(receiver, other)
+    receiver.in = receiver.out = 14
+    receiver.apart += 4
+    expect(books.faults()).toEqual([])
+    old.owe(4)
+    expect(books.faults()).toEqual(['edge otlp to debug: carried 0 of 4 items'])
+    old.carried = other.in = other.delivered = 4
+    expect(books.faults()).toEqual([])
+    expect(edge.due).toBe(10)
+  })
+
+  test('what was turned away at a door counts on when the receiver is replaced', () => {
+    const books = new Books()
+    const end = books.door('otlp', 'grpc', { too_large: 2, memory: 1 })
+    books.door('otlp', 'grpc', { too_large: 3 })
+    expect(books.doors.map(({ refusals }) => refusals)).toEqual([{ too_large: 5, memory: 1 }])
+    end()
+    end()
+    expect(books.doors.map(({ refusals }) => refusals)).toEqual([{ too_large: 5, memory: 1 }])
+  })
 })

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { ListenError, Listeners, parseEndpoint } from '../../net/listeners.ts'
 
 let listeners = new Listeners()
@@ -38,14 +38,47 @@ test.each([
   expect(parseEndpoint(endpoint, transport)).toEqual(address)
 })
 
-test('a handler takes another one over without closing the port, and only the last one closes it', async () => {
-  const first = await listeners.listen('127.0.0.1:0', says('first'), 'otlp')
-  expect(await hears({ port: first.port })).toBe('first')
-  const second = await listeners.listen(first.address, says('second'), 'otlp')
-  await first.close()
-  expect(await hears({ port: first.port })).toBe('second')
-  await second.close()
-  await expect(hears({ port: first.port })).rejects.toThrow('ECONNREFUSED')
+describe('while a configuration is exchanged', () => {
+  test('a handler takes another one over without closing the port, and only the last one closes it', async () => {
+    const first = await listeners.listen('127.0.0.1:0', says('first'), 'otlp')
+    expect(await hears({ port: first.port })).toBe('first')
+    listeners.yield(new Set(['otlp']))
+    const second = await listeners.listen(first.address, says('second'), 'otlp')
+    expect([first.replaced, second.replaced]).toEqual([true, false])
+    await first.close()
+    expect(await hears({ port: first.port })).toBe('second')
+    await second.close()
+    await expect(hears({ port: first.port })).rejects.toThrow('ECONNREFUSED')
+  })
+
+  test('a handler that gives up hands the port back to the one before', async () => {
+    const first = await listeners.listen('127.0.0.1:0', says('first'), 'otlp')
+    listeners.yield(new Set(['otlp']))
+    const second = await listeners.listen(first.address, says('second'), 'otlp')
+    await second.close()
+    expect(await hears({ port: first.port })).toBe('first')
+    expect(first.replaced).toBe(false)
+  })
+
+  test('a port of one that leaves goes to another by a new name; two that change swap theirs', async () => {
+    const a = await listeners.listen('127.0.0.1:0', says('a'), 'otlp/a')
+    const b = await listeners.listen('127.0.0.1:0', says('b'), 'otlp/b')
+    listeners.yield(new Set(['otlp/a', 'otlp/b']))
+    await listeners.listen(b.address, says('new a'), 'otlp/a')
+    await listeners.listen(a.address, says('new c'), 'otlp/c')
+    await Promise.all([a.close(), b.close()])
+    expect([await hears({ port: a.port }), await hears({ port: b.port })]).toEqual(['new c', 'new a'])
+  })
+
+  test('what was taken over is not there for a third, nor is what nobody gave up', async () => {
+    const first = await listeners.listen('127.0.0.1:0', says('first'), 'otlp')
+    await expect(listeners.listen(first.address, says('again'), 'otlp')).rejects.toThrow('otlp listens there already')
+    listeners.yield(new Set(['otlp']))
+    await listeners.listen(first.address, says('second'), 'otlp')
+    await expect(listeners.listen(first.address, says('third'), 'otlp')).rejects.toThrow('otlp listens there already')
+    listeners.yield(new Set())
+    await expect(listeners.listen(first.address, says('fourth'), 'otlp')).rejects.toThrow('otlp listens there already')
+  })
 })
 
 test('a connection that was accepted outlives the port', async () => {

@@ -2,7 +2,6 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { attributes } from '../../processors/attributes.ts'
 import type { Signal } from '../../proto/signals.ts'
-import { toyGraph } from '../support/graph.ts'
 import { encode, flatten, type Plain, requests } from '../support/otlp.ts'
 import {
   attributesOf,
@@ -168,25 +167,6 @@ test('exclude wins over include, and metrics are chosen by name and resource', a
   expect(seen.map(({ item, resource }) => [item['name'], attributesOf(resource)['env']])).toEqual([['a.one', 'test']])
 })
 
-test('what is asked of the wrong signal keeps the step from running, and no data is lost', async () => {
-  const toy = await toyGraph({
-    exporters: { sink: {} },
-    components: {
-      attributes: {
-        definition: attributes,
-        config: {
-          include: { match_type: 'strict', services: ['shop'] },
-          actions: [{ key: 'a', action: 'delete' }],
-        },
-      },
-    },
-    pipelines: [{ id: 'logs', processors: ['attributes'], exporters: ['sink'] }],
-  })
-  expect((await toy.push(logs(plain), { signal: 'logs' }).outcome).kind).toBe('refused')
-  await toy.graph.stop(100)
-  expect(toy.books.faults()).toEqual([])
-})
-
 test('an item whose inside is no protobuf stays as it is, beside others that are changed', async () => {
   const good = encode('Span', { name: 'good' })
   // A span with an attribute that says to be longer than the span.
@@ -268,4 +248,23 @@ test.each<[string, object, string]>([
 ])('%s is an error at its place', (_name, config, path) => {
   const result = attributes.config.safeParse(config)
   expect(result.error?.issues.map(issue => issue.path.join('.'))).toEqual([path])
+})
+
+test.each<[string, Signal, object, string[]]>([
+  ['names of spans, for spans', 'traces', { include: { span_names: ['a'] } }, []],
+  ['names of spans, for metrics', 'metrics', { include: { span_names: ['a'] } }, ['include.span_names']],
+  [
+    'bodies and severities, for spans',
+    'traces',
+    { exclude: { log_bodies: ['a'], log_severity_number: { min: 1 } } },
+    ['exclude.log_bodies', 'exclude.log_severity_number'],
+  ],
+  ['attributes of items, for metrics', 'metrics', { include: { attributes: [{ key: 'a' }] } }, ['include.attributes']],
+  ['attributes of resources, for metrics', 'metrics', { include: { resources: [{ key: 'a' }] } }, []],
+])('what cannot be asked of a signal is told: %s', (_, signal, asked, unfit) => {
+  const matching = Object.entries(asked).map(([key, one]) => [key, { match_type: 'strict', ...(one as object) }])
+  const config = { ...Object.fromEntries(matching), actions: [{ key: 'a', action: 'delete' }] }
+  const found = attributes.unfit?.(attributes.config.parse(config), signal) ?? []
+  expect(found.map(({ path }) => path.join('.'))).toEqual(unfit)
+  for (const { problem } of found) expect(problem).toContain(`cannot be asked of ${signal}`)
 })

@@ -59,12 +59,14 @@ test('log, metrics and spans of batches arrive, with the resource of this proces
 test('what it causes is not told again: no spans of its own batches, no lines about their components', async () => {
   running = await runService(config())
   await expect.poll(() => metricNames().size).toBeGreaterThan(20)
+  await expect.poll(bodies).toContain('everything is ready; taking data')
   sink.answer = () => ({ code: 3, message: 'bad data' })
   const before = sink.attempts.length
   expect(await send(1)).toBe(200)
-  await new Promise(resolve => setTimeout(resolve, 200))
   // The exporter has logged what was refused; that did not become data, which would be refused, which would be logged.
-  expect(running.lines.some(({ msg }) => msg === 'destination rejected data for good')).toBe(true)
+  const { lines } = running
+  await expect.poll(() => lines.some(({ msg }) => msg === 'destination rejected data for good')).toBe(true)
+  await new Promise(resolve => setTimeout(resolve, 200))
   const logs = sink.attempts.slice(before).filter(({ signal }) => signal === 'logs')
   expect(logs).toEqual([])
   expect(spanNames()).toEqual([])
@@ -84,20 +86,28 @@ test('while nobody takes it, one batch of each signal waits and the rest is drop
     logs: {receivers: [internal], exporters: [otlp_http]}`,
     }),
   )
-  sink.answer = () => ({ code: 14, message: 'not now' })
-  for (let i = 0; i < 40; i++) {
-    expect(await send(1)).toBe(200)
-    await new Promise(resolve => setTimeout(resolve, 10))
+  const { service, report, page } = running
+  const waiting = async () => {
+    const sizes = (await page('/metrics')).matchAll(/^otelcol_exporter_queue_size\{.*"(traces|metrics|logs)"\} (\d+)$/gm)
+    return Object.fromEntries([...sizes].map(([, signal, size]) => [signal, Number(size)]))
   }
-  const { service, report } = running
+  sink.answer = () => ({ code: 14, message: 'not now' })
+  await expect.poll(waiting).toMatchObject({ metrics: 1 })
+  // Several times as long as it takes to make the next metrics.
+  const end = Date.now() + 350
+  let looks = 0
+  while (Date.now() < end || looks < 20) {
+    expect(await send(1)).toBe(200)
+    for (const [signal, size] of Object.entries(await waiting())) expect(size, signal).toBeLessThan(2)
+    looks++
+  }
   const queued = service.books.nodes.filter(({ name }) => name.kind === 'exporter' && name.id === 'otlp_http')
   for (const node of queued) expect(node.refused.total + node.lost.total, node.name.signal).toBe(0)
-  expect(await running.page('/metrics')).toMatch(/^otelcol_exporter_queue_size\{.*"metrics"\} 1$/m)
-  expect(await running.page('/metrics')).toMatch(/^otelcol_exporter_queue_size\{.*"traces"\} [01]$/m)
-  expect(service.budget.used).toBe(0)
+  expect((await waiting())['metrics']).toBe(1)
+  await expect.poll(() => service.budget.used).toBe(0)
   // Later it is as it was.
   sink.answer = () => undefined
-  await expect.poll(() => metricNames().size, { timeout: 1500 }).toBeGreaterThan(20)
+  await expect.poll(() => metricNames().size).toBeGreaterThan(20)
   expect(report.dropped.metrics).toBe(0)
 })
 

@@ -11,13 +11,15 @@ import {
   type ReceiverContext,
   type Sent,
 } from '../../core/component.ts'
-import type { Configured } from '../../core/configured.ts'
+import { planReload } from '../../config/reload-plan.ts'
+import type { Configured, ConfiguredComponent } from '../../core/configured.ts'
 import { Delivery, type Outcome } from '../../core/delivery.ts'
 import { Host } from '../../core/host.ts'
 import { Journal } from '../../core/journal.ts'
 import { Lease } from '../../core/lease.ts'
 import { silent } from '../../core/logger.ts'
 import { sending } from '../../core/sending.ts'
+import { budgetKey } from '../../net/admission.ts'
 import { Graph } from '../../pipelines/graph.ts'
 import { encodeGroups } from '../../proto/group.ts'
 import { readRequest } from '../../proto/request.ts'
@@ -59,6 +61,13 @@ export interface Pushed {
   readonly delivery: Delivery
 }
 
+/** What a toy graph is made of. */
+export interface ToyParts {
+  readonly exporters: Record<string, object>
+  readonly pipelines?: readonly ToyPipeline[]
+  readonly components?: Record<string, { definition: Definition; config?: object }>
+}
+
 export interface ToyGraph {
   readonly configured: Configured
   readonly graph: Graph
@@ -68,8 +77,12 @@ export interface ToyGraph {
   readonly sinks: Record<string, ToySink>
   /** Pushes a request through receiver `toy`. */
   push(body: Buffer, more?: { signal?: Signal; metadata?: Record<string, string> }): Pushed
+  /** Pushes a request through another receiver. */
+  pushTo(receiver: { push(batch: Batch): void }, body: Buffer): Pushed
   /** Pushes data nobody waits for. */
   pushUnattended(body: Buffer): void
+  /** Runs other parts from now on; `sinks` has the new instances. Resolves as that of the graph. */
+  reload(parts: ToyParts, deadline?: number): Promise<{ readonly over: Promise<void> }>
 }
 
 /** What a pipeline of a toy graph is made of. */
@@ -81,14 +94,13 @@ export interface ToyPipeline {
 }
 
 /** Builds and starts a graph: exporters by id with their shared keys, further components by id. */
-export async function toyGraph(parts: {
-  exporters: Record<string, object>
-  pipelines?: readonly ToyPipeline[]
-  components?: Record<string, { definition: Definition; config?: object }>
-  host?: Host
-  /** Of the context of what is pushed. */
-  transport?: string
-}): Promise<ToyGraph> {
+export async function toyGraph(
+  parts: ToyParts & {
+    host?: Host
+    /** Of the context of what is pushed. */
+    transport?: string
+  },
+): Promise<ToyGraph> {
   const sinks: Record<string, ToySink> = {}
   let receiver: ReceiverContext | undefined
   const toyReceiver = defineReceiver({
@@ -116,35 +128,13 @@ export async function toyGraph(parts: {
       return (sinks[id] = new ToySink())
     },
   })
-  const entries = Object.entries(parts.components ?? {}).map(([id, { definition, config }]) => ({
-    id,
-    definition,
-    config: definition.config.parse(config ?? {}),
-  }))
-  const of = (kind: string) =>
-    new Map(entries.filter(one => one.definition.kind === kind).map(one => [one.id, one])) as never
-  const exporters = Object.entries(parts.exporters).map(
-    ([id, config]) => [id, { id, definition: toyExporter, config: schema.parse(config) }] as const,
-  )
-  const configured: Configured = {
-    receivers: new Map([['toy', { id: 'toy', definition: toyReceiver, config: {} }]]),
-    processors: of('processor'),
-    exporters: new Map([...exporters, ...(of('exporter') as Map<string, never>)]),
-    connectors: of('connector'),
-    extensions: of('extension'),
-    started: entries.filter(one => one.definition.kind === 'extension').map(one => one.id),
-    pipelines: (parts.pipelines ?? [{ exporters: Object.keys(parts.exporters) }]).map(one => ({
-      id: one.id ?? 'traces',
-      signal: (one.id ?? 'traces').split('/')[0] as Signal,
-      receivers: one.receivers ?? ['toy'],
-      processors: one.processors ?? [],
-      exporters: one.exporters,
-    })),
-  }
+  const configure = (of: ToyParts): Configured => configuredOf(of, toyReceiver, toyExporter, schema)
+  const configured = configure(parts)
   const books = new Books()
   const journal = new Journal()
   const budget = new Budget(1 << 30)
-  const graph = new Graph(configured, { host: parts.host ?? new Host(), log: silent, books, journal })
+  const host = parts.host ?? new Host().provide(budgetKey, budget)
+  const graph = new Graph(configured, { host, log: silent, books, journal })
   await graph.start()
   const batchOf = (
     body: Buffer,
@@ -159,31 +149,72 @@ export async function toyGraph(parts: {
     const from = { ...context, metadata: map, transport: parts.transport ?? context.transport }
     return { delivery, batch: Batch.of(signal, request, from, delivery, new Lease(budget, body.length, request.items)) }
   }
+  const pushed = (
+    to: { push(batch: Batch): void } | undefined,
+    body: Buffer,
+    more: { signal?: Signal; metadata?: Record<string, string> } = {},
+  ): Pushed => {
+    let end: (outcome: Outcome) => void = () => {}
+    const outcome = new Promise<Outcome>(resolve => (end = resolve))
+    let ends = 0
+    const onEnd = (one: Outcome): void => {
+      if (++ends > 1) throw new Error('delivery ended twice')
+      end(one)
+    }
+    const { delivery, batch } = batchOf(body, more.signal ?? 'traces', onEnd, more.metadata)
+    to?.push(batch)
+    return { outcome, delivery }
+  }
   return {
     configured,
     graph,
+    reload(after, deadline = 1000) {
+      const to = configure(after)
+      return graph.reload(to, planReload(graph.configured, to), deadline)
+    },
     books,
     journal,
     budget,
     sinks,
-    push(body, more = {}) {
-      let end: (outcome: Outcome) => void = () => {}
-      const outcome = new Promise<Outcome>(resolve => (end = resolve))
-      let ends = 0
-      const { delivery, batch } = batchOf(
-        body,
-        more.signal ?? 'traces',
-        one => {
-          if (++ends > 1) throw new Error('delivery ended twice')
-          end(one)
-        },
-        more.metadata,
-      )
-      receiver?.push(batch)
-      return { outcome, delivery }
-    },
+    push: (body, more) => pushed(receiver, body, more),
+    pushTo: (to, body) => pushed(to, body),
     pushUnattended(body) {
       receiver?.push(batchOf(body, 'traces', undefined).batch)
     },
+  }
+}
+function configuredOf(
+  parts: ToyParts,
+  toyReceiver: ConfiguredComponent<'receiver'>['definition'],
+  toyExporter: ConfiguredComponent<'exporter'>['definition'],
+  schema: z.ZodType,
+): Configured {
+  const entries = Object.entries(parts.components ?? {}).map(([id, { definition, config }]) => ({
+    id,
+    definition,
+    config: definition.config.parse(config ?? {}),
+  }))
+  const of = (kind: string) =>
+    new Map(entries.filter(one => one.definition.kind === kind).map(one => [one.id, one])) as never
+  const exporters = Object.entries(parts.exporters).map(
+    ([id, config]) => [id, { id, definition: toyExporter, config: schema.parse(config) }] as const,
+  )
+  return {
+    receivers: new Map([
+      ['toy', { id: 'toy', definition: toyReceiver, config: {} }],
+      ...(of('receiver') as Map<string, never>),
+    ]),
+    processors: of('processor'),
+    exporters: new Map([...exporters, ...(of('exporter') as Map<string, never>)]),
+    connectors: of('connector'),
+    extensions: of('extension'),
+    started: entries.filter(one => one.definition.kind === 'extension').map(one => one.id),
+    pipelines: (parts.pipelines ?? [{ exporters: Object.keys(parts.exporters) }]).map(one => ({
+      id: one.id ?? 'traces',
+      signal: (one.id ?? 'traces').split('/')[0] as Signal,
+      receivers: one.receivers ?? ['toy'],
+      processors: one.processors ?? [],
+      exporters: one.exporters,
+    })),
   }
 }

@@ -5,6 +5,7 @@ import { groupByAttrs } from '../../../processors/groupbyattrs/groupbyattrs.ts'
 import { batch as batchProcessor } from '../../../processors/batch.ts'
 import { encodeGroups } from '../../../proto/group.ts'
 import { allSignals, type Signal } from '../../../proto/signals.ts'
+import { encodeField } from '../../../proto/values.ts'
 import { batchOf } from '../../support/batches.ts'
 import { toyGraph } from '../../support/graph.ts'
 import { encode, type FlatItem, flatten, type Plain, requests } from '../../support/otlp.ts'
@@ -143,6 +144,31 @@ test.each(metricKinds)('data points of a %s part, and those of one metric stay t
     [undefined, 'n', 's', ['4'], [{ x: '1' }]],
   ])
   expect(groups).toBe(3)
+})
+
+test('data that stands in pieces is one, and what other data replaces does not count', async () => {
+  const metric = (plain: object) => encode('Metric', plain)
+  const points = (...hosts: string[]) => ({
+    data_points: hosts.map(host => ({ attributes: withAttributes({ host }), as_int: 1 })),
+  })
+  const pieces = [
+    metric({ sum: points('x') }),
+    metric({ gauge: points('a', 'b') }),
+    metric({ name: 'm' }),
+    metric({ gauge: points('a') }),
+  ]
+  const scope = encodeField(0x12, encodeField(0x12, Buffer.concat(pieces)))
+  const { items } = await processOne(groupByAttrs, { keys: ['host'] }, 'metrics', encodeField(0x0a, scope))
+  const found = items.map(({ resource, item }) => [
+    attributesOf(resource),
+    item['name'],
+    Object.keys(item),
+    carriersOf('metrics', item).map(attributesOf),
+  ])
+  expect(found).toEqual([
+    [{ host: 'a' }, 'm', ['name', 'gauge'], [{}, {}]],
+    [{ host: 'b' }, 'm', ['name', 'gauge'], [{}]],
+  ])
 })
 
 test('each request of a batch is grouped for itself, and each sender hears of its own', async () => {

@@ -1,0 +1,235 @@
+/** One directory of segments, and the queues that stand in it. */
+import type { Batch } from '../../core/batch.ts'
+import { InternalError } from '../../core/errors.ts'
+import {
+  type Backlog,
+  type DurableQueue,
+  type Ending,
+  type Note,
+  type Orphan,
+  type QueueTotals,
+  StorageError,
+  type Stored,
+  type StoredRecord,
+} from '../../core/storage.ts'
+import type { Logger } from '../../core/logger.ts'
+import { type Clock, SteadyTime } from './clock.ts'
+import type { FileOperations } from './files.ts'
+import { type Owner, Owners } from './owners.ts'
+import type { Place } from './place.ts'
+import { Reader } from './reader.ts'
+import { recover } from './recovery.ts'
+import type { Segment } from './segment.ts'
+import { Shelf } from './shelf.ts'
+import { watched } from './watched.ts'
+import { Writer } from './writer.ts'
+
+export interface LogTerms {
+  readonly directory: string
+  readonly files: FileOperations
+  readonly clock: Clock
+  readonly log: Logger
+  readonly segmentSize: number
+  readonly maxSize: number
+  readonly fsync: boolean
+  /** Milliseconds after which a write or sync counts as hanging. */
+  readonly syncTimeout: number
+  /** A buffer for a payload that is read. */
+  readonly allocate?: (size: number) => Buffer
+  onTrouble?(trouble: StorageError | undefined): void
+}
+
+/** One directory of segments. */
+export class Log {
+  readonly time: SteadyTime
+  readonly #terms: LogTerms
+  readonly #shelf: Shelf
+  readonly #started: number
+  #owners = new Owners()
+  #writer: Writer | undefined
+  readonly #listeners = new Set<() => void>()
+
+  private constructor(terms: LogTerms) {
+    this.#terms = terms
+    this.time = new SteadyTime(terms.clock)
+    this.#started = this.time.now()
+    const { directory, segmentSize, maxSize, fsync } = terms
+    const files = watched(terms.files, terms.clock, terms.syncTimeout, what => this.#writer?.hangs(what))
+    this.#shelf = new Shelf({ directory, files, segmentSize, maxSize, fsync })
+  }
+
+  /** Reads what the directory, which must be there, holds. */
+  static async open(terms: LogTerms): Promise<Log> {
+    const log = new Log(terms)
+    await log.#open()
+    return log
+  }
+
+  async #open(): Promise<void> {
+    const { directory, files, segmentSize, clock, log, fsync } = this.#terms
+    const found = await recover({
+      directory,
+      files,
+      segmentSize,
+      now: this.#started,
+      readOnly: false,
+      onFinding({ kind, path, at, bytes, records }) {
+        if (kind === 'torn') log.warn({ path, at, bytes, records }, 'a record that was being written was cut off')
+        else log.error({ path, at, bytes, records }, 'records cannot be read and were passed over')
+      },
+    })
+    if (fsync) await files.syncDirectory(directory)
+    this.#owners = found.owners
+    this.#shelf.adopt(found)
+    const { segments } = this.#shelf
+    this.#writer = new Writer({
+      shelf: this.#shelf,
+      owners: this.#owners,
+      files: this.#shelf.terms.files,
+      clock,
+      time: this.time,
+      nextSeq: found.nextSeq,
+      onTrouble: trouble => this.#terms.onTrouble?.(trouble),
+      onRoom: () => {
+        for (const listener of this.#listeners) listener()
+      },
+    })
+    for (const segment of segments) if (segment.live.size === 0) this.#writer.emptied(segment)
+  }
+
+  get room(): number {
+    return this.#shelf.room
+  }
+
+  get trouble(): StorageError | undefined {
+    return this.#writer?.trouble
+  }
+
+  /** Whether any queue has a backlog. */
+  get used(): number {
+    return this.#shelf.used
+  }
+
+  onRoom(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  queue(name: string): DurableQueue {
+    const owner = this.#owners.ask(name)
+    if (owner.taken) throw new StorageError('locked', `the queue of \`${name}\` is in use`)
+    owner.taken = true
+    const { allocate = Buffer.allocUnsafeSlow } = this.#terms
+    const reader = new Reader({
+      shelf: this.#shelf,
+      owner,
+      allocate,
+      started: this.#started,
+      onCorrupt: (place, segment) => {
+        this.#terms.log.error({ path: segment.path, queue: name, items: place.items }, 'a record cannot be read and is given up')
+        this.#end(owner, place, place.items, 'corrupt')
+      },
+      onDamage: (segment, at, bytes) =>
+        this.#terms.log.error({ path: segment.path, at, bytes }, 'records cannot be read and were passed over'),
+    })
+    return new Queue(owner, reader, {
+      append: (batch, note) => this.#writing.append(owner, batch, note),
+      end: (place, items, ending) => this.#end(owner, place, items, ending),
+    })
+  }
+
+  orphans(): readonly Orphan[] {
+    const orphans: Orphan[] = []
+    for (const owner of this.#owners) {
+      if (!owner.taken && owner.records > 0) orphans.push({ owner: owner.name, ...owner.backlog })
+    }
+    return orphans
+  }
+
+  drop(name: string): void {
+    const owner = this.#owners.byName(name)
+    if (owner === undefined) return
+    owner.endAll('handed_over')
+    for (const segment of this.#shelf.segments) {
+      if (segment.live.delete(owner.number) && segment.live.size === 0) this.#writing.ended(segment)
+    }
+    this.#writing.ended(undefined)
+  }
+
+  /** Writes what waits, and what ended. */
+  async close(): Promise<void> {
+    await this.#writer?.close()
+  }
+
+  get #writing(): Writer {
+    if (this.#writer === undefined) throw new InternalError('the log is not open')
+    return this.#writer
+  }
+
+  #end(owner: Owner, place: Place, items: number, ending: Ending | 'corrupt'): void {
+    if (!owner.end(place, items, ending)) return
+    const segment = this.#segmentOf(place)
+    this.#writing.ended(segment?.discount(owner.number, place.bytes) ? segment : undefined)
+  }
+
+  #segmentOf(place: Place): Segment | undefined {
+    return this.#shelf.of(place.seq)
+  }
+}
+
+/** What a queue asks its log to do. */
+interface QueueActions {
+  append(batch: Batch, note: Note | undefined): Promise<Place>
+  end(place: Place, items: number, ending: Ending): void
+}
+
+class Queue implements DurableQueue {
+  readonly #owner: Owner
+  readonly #reader: Reader
+  readonly #actions: QueueActions
+
+  constructor(owner: Owner, reader: Reader, actions: QueueActions) {
+    this.#owner = owner
+    this.#reader = reader
+    this.#actions = actions
+  }
+
+  get owner(): string {
+    return this.#owner.name
+  }
+
+  get backlog(): Backlog {
+    return this.#owner.backlog
+  }
+
+  get totals(): QueueTotals {
+    return this.#owner.totals
+  }
+
+  get recovered(): number {
+    return this.#owner.recovered
+  }
+
+  append(batch: Batch, note?: Note): Promise<Stored> {
+    return this.#actions.append(batch, note)
+  }
+
+  next(after: Stored | undefined): Promise<StoredRecord | undefined> {
+    return this.#reader.next(after && placeOf(after))
+  }
+
+  end(record: Stored, items: number, ending: Ending): void {
+    this.#actions.end(placeOf(record), items, ending)
+  }
+
+  close(): void {
+    this.#owner.taken = false
+    this.#reader.pause().catch(() => {})
+  }
+}
+
+/** What a queue is handed back was handed out by one. */
+function placeOf(stored: Stored): Place {
+  if (!('ordinal' in stored)) throw new InternalError('a record was handed in that no queue gave out')
+  return stored as Place
+}

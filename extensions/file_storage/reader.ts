@@ -1,0 +1,154 @@
+/** Reads what one owner still has, from record to record. */
+import { crc32 } from 'node:zlib'
+import type { Context } from '../../core/batch.ts'
+import type { StoredRecord } from '../../core/storage.ts'
+import type { Owner } from './owners.ts'
+import type { Place } from './place.ts'
+import { decodeContext, decodeMeta, detailsAt, type Front } from './record.ts'
+import { firstRecord, type Segment } from './segment.ts'
+import type { Shelf } from './shelf.ts'
+import { Walk, Window } from './walk.ts'
+
+/** Small records are read many at once; large ones by themselves, with the front of the next. */
+const aheadOfSmall = 256 * 1024
+const aheadOfLarge = 16 * 1024
+const large = 64 * 1024
+
+export interface ReaderTerms {
+  readonly shelf: Shelf
+  readonly owner: Owner
+  /** A buffer for a payload. */
+  allocate(size: number): Buffer
+  /** What was appended before this process cannot be younger than its start. */
+  readonly started: number
+  /** A record cannot be read. */
+  onCorrupt(place: Place, segment: Segment): void
+  /** Bytes that are no record were passed over. */
+  onDamage(segment: Segment, at: number, bytes: number): void
+}
+
+/** A record as it is read, with its place. */
+export type ReadRecord = StoredRecord & Place
+
+/** One per queue; one call at a time. */
+export class Reader {
+  readonly #terms: ReaderTerms
+  #segment: Segment | undefined
+  #walk: Walk | undefined
+  /** The record that the position stands behind. */
+  #last: number | undefined
+  #context: { readonly text: string; readonly context: Context } | undefined
+
+  constructor(terms: ReaderTerms) {
+    this.#terms = terms
+  }
+
+  /** The first record behind `after` that has not ended. */
+  async next(after: Place | undefined): Promise<ReadRecord | undefined> {
+    const { owner, shelf } = this.#terms
+    const behind = after?.seq ?? -1
+    await this.#goTo(after)
+    for (;;) {
+      const segment = this.#segment
+      const walk = this.#walk
+      if (segment === undefined || walk === undefined) return undefined
+      const step = segment.live.has(owner.number) ? (walk.stepNow(segment.end) ?? (await walk.step(segment.end))) : undefined
+      if (step?.found === 'record') {
+        const { front, bytes } = step
+        const place = front.kind === 'batch' && front.seq > behind ? this.#placeOf(front, segment, walk.at) : undefined
+        if (place === undefined) continue
+        const record = await this.#read(step.at, front, bytes, place, walk, segment)
+        this.#last = front.seq
+        if (record !== undefined) return record
+      } else if (step?.found === 'damage') {
+        this.#terms.onDamage(segment, step.at, step.bytes)
+      } else if (shelf.segments.at(-1) === segment && !segment.sealed) {
+        // More may come here; until then it holds no memory.
+        await this.pause()
+        return undefined
+      } else {
+        await this.#enter(this.#following(segment), firstRecord)
+      }
+    }
+  }
+
+  /** Where the record stands, if it is the owner's and has not ended. */
+  #placeOf(front: Front, segment: Segment, next: number): Place | undefined {
+    const { owner, started } = this.#terms
+    const mine = front.owners.find(one => one.owner === owner.number)
+    if (mine === undefined || owner.hasEnded(mine.ordinal)) return undefined
+    const { seq, items, payloadLength: bytes } = front
+    const at = seq < this.#terms.shelf.firstOwnSeq ? Math.min(front.at, started) : front.at
+    return { seq, items, bytes, at, ordinal: mine.ordinal, segment: segment.number, next }
+  }
+
+  async #read(
+    at: number,
+    front: Front,
+    bytes: Buffer,
+    place: Place,
+    walk: Walk,
+    segment: Segment,
+  ): Promise<ReadRecord | undefined> {
+    const { context, rest } = detailsAt(bytes, 0, front)
+    const length = front.payloadLength
+    const payload = this.#terms.allocate(length)
+    const start = at + front.frontLength
+    const have = bytes.copy(payload, 0, front.frontLength, front.frontLength + length)
+    walk.ahead = length >= large ? aheadOfLarge : aheadOfSmall
+    const ahead = Math.max(0, Math.min(walk.ahead, segment.end - start - length))
+    const isWhole = have === length || (await walk.window.through(start + have, payload.subarray(have), ahead))
+    if (!isWhole || crc32(payload) !== front.payloadCrc) {
+      this.#terms.onCorrupt(place, segment)
+      return undefined
+    }
+    const { shares, note } = decodeMeta(rest)
+    if (this.#context?.text !== context) this.#context = { text: context, context: decodeContext(context) }
+    return { ...place, signal: front.signal, context: this.#context.context, shares, note, payload }
+  }
+
+  /** Takes the position behind `after`. */
+  async #goTo(after: Place | undefined): Promise<void> {
+    const { segments } = this.#terms.shelf
+    const isThere = this.#segment !== undefined && segments.includes(this.#segment)
+    if (isThere && after !== undefined && after.seq === this.#last) {
+      if (this.#walk === undefined) await this.#enter(this.#segment, after.next)
+      return
+    }
+    this.#last = after?.seq
+    if (after === undefined) return this.#enter(segments[0], firstRecord)
+    const segment = this.#terms.shelf.of(after.seq) ?? segments[0]
+    await this.#enter(segment, segment?.number === after.segment ? after.next : firstRecord)
+  }
+
+  /** The segment after `segment` that has something of the owner, or the last one. */
+  #following(segment: Segment): Segment | undefined {
+    const { shelf, owner } = this.#terms
+    const { segments } = shelf
+    for (let i = 0; i < segments.length; i++) {
+      const one = segments[i]
+      if (one.firstSeq < segment.firstSeq || one === segment) continue
+      if (i === segments.length - 1 || one.live.has(owner.number)) return one
+    }
+    return undefined
+  }
+
+  async #enter(segment: Segment | undefined, at: number): Promise<void> {
+    if (this.#segment !== segment) await this.pause()
+    this.#segment = segment
+    if (segment === undefined) return
+    const ahead = this.#walk?.ahead ?? aheadOfSmall
+    if (this.#walk === undefined) {
+      const window = new Window(this.#terms.shelf.terms.files, await segment.use())
+      this.#walk = new Walk(window, segment.mark, at, ahead)
+    } else this.#walk.at = at
+  }
+
+  /** Lets go of the file and the memory; the position stays known. */
+  async pause(): Promise<void> {
+    const segment = this.#segment
+    if (this.#walk === undefined || segment === undefined) return
+    this.#walk = undefined
+    await segment.release()
+  }
+}

@@ -1,0 +1,289 @@
+/** Finds out what a directory holds, in one sequential pass with flat memory. */
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import type { FileHandle, FileOperations } from './files.ts'
+import { Owner, Owners } from './owners.ts'
+import { blockEnd, detailsAt, type Front } from './record.ts'
+import { decodeHeader, firstRecord, type Header, Segment, segmentNumber } from './segment.ts'
+import { Walk, Window } from './walk.ts'
+
+/** Bytes read at once. */
+const chunk = 1024 * 1024
+
+/** Something that was found damaged. */
+export interface Finding {
+  readonly kind: 'torn' | 'corrupt'
+  readonly path: string
+  readonly at: number
+  /** How many bytes were passed over, where that is known. */
+  readonly bytes: number
+  /** How many records were lost, where that is known. */
+  readonly records: number
+}
+
+export interface RecoveryTerms {
+  readonly directory: string
+  readonly files: FileOperations
+  readonly segmentSize: number
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** Changes nothing. */
+  readonly readOnly: boolean
+  onFinding(finding: Finding): void
+}
+
+/** What a directory holds. */
+export interface Recovered {
+  readonly owners: Owners
+  readonly segments: Segment[]
+  readonly spare: { readonly number: number; readonly path: string; readonly size: number } | undefined
+  readonly nextNumber: number
+  readonly nextSeq: number
+}
+
+interface Found {
+  readonly segment: Segment
+  readonly header: Header
+  /** Whether `segment.end` was written down somewhere, or is just the end of the file. */
+  isEndKnown: boolean
+}
+
+/** Position of a snapshot. */
+interface Snapshot {
+  readonly index: number
+  readonly at: number
+  readonly text: string
+}
+
+/** Reads the directory. */
+export async function recover(terms: RecoveryTerms): Promise<Recovered> {
+  const { found, unused, nextNumber } = await findSegments(terms)
+  const spare = await sortOut(terms, unused)
+  const snapshot = await lastSnapshot(terms, found)
+  const owners = new Owners()
+  if (snapshot !== undefined) for (const state of Owners.read(snapshot.text)) owners.put(new Owner(state))
+  const scan = new Scan(terms, owners, snapshot)
+  for (const [i, one] of found.entries()) await scan.segment(one, i, i === found.length - 1)
+  scan.settle()
+  const segments = found.map(one => one.segment)
+  return { owners, segments, spare, nextNumber, nextSeq: scan.nextSeq }
+}
+
+/** The segments that were begun, in order, and the files that were not. */
+async function findSegments(
+  terms: RecoveryTerms,
+): Promise<{ found: Found[]; unused: { path: string; number: number; size: number }[]; nextNumber: number }> {
+  const { directory, files } = terms
+  const all: Found[] = []
+  const unused: { path: string; number: number; size: number }[] = []
+  let nextNumber = 1
+  for (const name of await files.list(directory)) {
+    const number = segmentNumber(name)
+    if (number === undefined) continue
+    nextNumber = Math.max(nextNumber, number + 1)
+    const path = join(directory, name)
+    const file = await files.open(path, 'read')
+    try {
+      const size = await files.size(file)
+      const header = await headerOf(files, file, number)
+      if (header === undefined) unused.push({ path, number, size })
+      else {
+        const { mark, firstSeq } = header
+        const segment = new Segment(files, { mark, path, firstSeq, size, end: size })
+        segment.sealed = true
+        all.push({ segment, header, isEndKnown: false })
+        for (const other of [...header.ends.map(([n]) => n), ...header.replaces]) nextNumber = Math.max(nextNumber, other + 1)
+      }
+    } finally {
+      await files.close(file)
+    }
+  }
+  all.sort((a, b) => a.segment.firstSeq - b.segment.firstSeq || a.segment.number - b.segment.number)
+  const replaced = new Set(all.flatMap(({ header }) => header.replaces))
+  const found = all.filter(({ segment }) => !replaced.has(segment.number))
+  for (const { segment } of all) {
+    if (replaced.has(segment.number)) unused.push({ path: segment.path, number: segment.number, size: -1 })
+  }
+  limitEnds(found)
+  return { found, unused, nextNumber }
+}
+
+/** Later segments know where earlier ones ended. */
+function limitEnds(found: readonly Found[]): void {
+  for (const [i, { header }] of found.entries()) {
+    for (const [number, end] of header.ends) {
+      const earlier = found.slice(0, i).find(({ segment }) => segment.number === number)
+      if (earlier === undefined) continue
+      earlier.segment.end = Math.min(earlier.segment.end, Math.max(end, firstRecord))
+      earlier.segment.synced = earlier.segment.end
+      earlier.isEndKnown = true
+    }
+  }
+}
+
+async function headerOf(files: FileOperations, file: FileHandle, number: number): Promise<Header | undefined> {
+  const block = Buffer.alloc(firstRecord)
+  const read = await files.read(file, [block], 0)
+  const header = decodeHeader(block.subarray(0, read))
+  return header?.mark.segment === number ? header : undefined
+}
+
+/** One of the unused files becomes the spare, the others go. */
+async function sortOut(
+  { files, segmentSize, readOnly }: RecoveryTerms,
+  unused: readonly { path: string; number: number; size: number }[],
+): Promise<Recovered['spare']> {
+  let spare: Recovered['spare']
+  for (const one of unused) {
+    if (spare === undefined && one.size === segmentSize) spare = one
+    else if (!readOnly) await files.unlink(one.path)
+  }
+  return spare
+}
+
+/** The last snapshot of the directory: the first one looked for is in the last segment. */
+async function lastSnapshot({ files }: RecoveryTerms, found: readonly Found[]): Promise<Snapshot | undefined> {
+  for (let index = found.length - 1; index >= 0; index--) {
+    const { segment } = found[index]
+    const file = await segment.use()
+    try {
+      let last: Snapshot | undefined
+      const walk = new Walk(new Window(files, file), segment.mark, firstRecord, chunk)
+      for (;;) {
+        const step = walk.stepNow(segment.end) ?? (await walk.step(segment.end))
+        if (step.found === 'end') break
+        if (step.found === 'record' && step.front.kind === 'snapshot') {
+          last = { index, at: step.at, text: detailsAt(step.bytes, 0, step.front).rest }
+        }
+      }
+      if (last !== undefined) return last
+    } finally {
+      await segment.release()
+    }
+  }
+  return undefined
+}
+
+/** Counts what has not ended. */
+class Scan {
+  nextSeq = 1
+  readonly #terms: RecoveryTerms
+  readonly #owners: Owners
+  readonly #snapshot: Snapshot | undefined
+  /** The last ordinal of each owner that was come upon. */
+  readonly #seen = new Map<number, number>()
+
+  constructor(terms: RecoveryTerms, owners: Owners, snapshot: Snapshot | undefined) {
+    this.#terms = terms
+    this.#owners = owners
+    this.#snapshot = snapshot
+  }
+
+  async segment({ segment, header, isEndKnown }: Found, index: number, isLast: boolean): Promise<void> {
+    const { files } = this.#terms
+    this.nextSeq = Math.max(this.nextSeq, segment.firstSeq)
+    const file = await segment.use()
+    try {
+      const walk = new Walk(new Window(files, file), segment.mark, firstRecord, chunk)
+      let lastSeq = segment.firstSeq - 1
+      let good = firstRecord
+      let damaged: { at: number; bytes: number } | undefined
+      for (;;) {
+        const step = walk.stepNow(segment.end) ?? (await walk.step(segment.end))
+        if (step.found === 'end') {
+          const bytes = isEndKnown ? segment.end - step.at : 0
+          if (step.torn || bytes > 0) this.#report(isEndKnown ? 'corrupt' : 'torn', segment, step.at, bytes, 0)
+          break
+        }
+        if (step.found === 'damage') {
+          damaged = step
+          continue
+        }
+        const { front } = step
+        if (damaged !== undefined) {
+          const gap = header.replaces.length > 0 ? 0 : front.seq - lastSeq - 1
+          this.#report('corrupt', segment, damaged.at, damaged.bytes, Math.max(0, gap))
+          damaged = undefined
+        }
+        this.nextSeq = Math.max(this.nextSeq, front.seq + (front.kind === 'batch' ? 1 : 0))
+        if (front.kind === 'batch') lastSeq = front.seq
+        const start = step.at + front.frontLength
+        const isWhole = !isLast || front.kind !== 'batch' || (await this.#isWhole(walk, file, start, front))
+        if (isWhole) good = walk.at
+        else this.#report(isEndKnown ? 'corrupt' : 'torn', segment, step.at, front.span, 1)
+        if (front.kind === 'batch') this.#count(segment, front, index, step.at, isWhole)
+      }
+      if (!isEndKnown) {
+        segment.end = blockEnd(good)
+        segment.synced = segment.end
+        segment.ragged = true
+      }
+    } finally {
+      await segment.release()
+    }
+    if (isLast && !isEndKnown && !this.#terms.readOnly && segment.end < segment.size) await this.#cut(segment)
+  }
+
+  /** Gives back what was preallocated behind the last record. */
+  async #cut(segment: Segment): Promise<void> {
+    const file = await segment.use('write')
+    try {
+      await this.#terms.files.truncate(file, segment.end)
+      segment.size = segment.end
+    } finally {
+      await segment.release()
+    }
+  }
+
+  async #isWhole(walk: Walk, file: FileHandle, start: number, front: Front): Promise<boolean> {
+    const { payloadLength, payloadCrc } = front
+    const here = walk.window.at(start)
+    if (here.length >= payloadLength) return crc32(here.subarray(0, payloadLength)) === payloadCrc
+    let crc = 0
+    const room = Buffer.allocUnsafe(Math.min(chunk, payloadLength))
+    for (let done = 0; done < payloadLength;) {
+      const part = room.subarray(0, Math.min(room.length, payloadLength - done))
+      const read = await this.#terms.files.read(file, [part], start + done)
+      if (read === 0) return false
+      crc = crc32(part.subarray(0, read), crc)
+      done += read
+    }
+    return crc === payloadCrc
+  }
+
+  #count(segment: Segment, front: Front, index: number, at: number, isWhole: boolean): void {
+    const { items, payloadLength: bytes } = front
+    const snapshot = this.#snapshot
+    const isNew = snapshot === undefined || index > snapshot.index || (index === snapshot.index && at > snapshot.at)
+    for (const { owner: number, ordinal } of front.owners) {
+      let owner = this.#owners.byNumber(number)
+      if (owner === undefined) {
+        owner = new Owner({ number, name: `unknown/${number}` })
+        this.#owners.put(owner)
+      }
+      const seen = this.#seen.get(number) ?? 0
+      if (ordinal <= seen) continue
+      owner.gone(seen + 1, isWhole ? ordinal - 1 : ordinal)
+      this.#seen.set(number, ordinal)
+      owner.last = Math.max(owner.last, ordinal)
+      if (!isWhole) continue
+      if (isNew) owner.appended(items)
+      if (owner.hasEnded(ordinal)) continue
+      owner.count({ ordinal, items, bytes, at: Math.min(front.at, this.#terms.now) })
+      segment.count(number, bytes)
+    }
+  }
+
+  /** Makes the owners' books agree with what was found. */
+  settle(): void {
+    for (const owner of this.#owners) {
+      owner.gone((this.#seen.get(owner.number) ?? 0) + 1, owner.last)
+      owner.settle()
+      owner.recovered = owner.items
+    }
+  }
+
+  #report(kind: Finding['kind'], { path }: Segment, at: number, bytes: number, records: number): void {
+    this.#terms.onFinding({ kind, path, at, bytes, records })
+  }
+}

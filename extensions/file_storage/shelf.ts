@@ -1,0 +1,215 @@
+/** The segments of one directory: which are there, which is next, what is given back. */
+import { join } from 'node:path'
+import { codeOf, type FileHandle, type FileOperations } from './files.ts'
+import type { Recovered } from './recovery.ts'
+import { firstRecord, freshMark, type HeaderFacts, Segment, segmentName } from './segment.ts'
+
+/** Zeros are written ahead in steps of this, so that what waits for its sync does not wait long. */
+const zerosPerStep = 4 * 1024 * 1024
+const zeros = 256 * 1024
+
+/** A file that is there to become a segment. */
+interface Spare {
+  readonly number: number
+  readonly path: string
+  readonly size: number
+}
+
+/** A spare that is being made. */
+interface Making extends Spare {
+  readonly file: FileHandle
+  written: number
+}
+
+/** No room for another segment. */
+export class NoRoom extends Error {
+  override name = 'NoRoom'
+}
+
+export interface ShelfTerms {
+  readonly directory: string
+  readonly files: FileOperations
+  readonly segmentSize: number
+  readonly maxSize: number
+  /** Off: nothing is synced. */
+  readonly fsync: boolean
+}
+
+/** All methods that touch the disk are called one at a time. */
+export class Shelf {
+  readonly terms: ShelfTerms
+  /** In the order of their records; the last may be the one that is written. */
+  readonly segments: Segment[] = []
+  /** Records with lower ones were written by a process before this one. */
+  firstOwnSeq = 0
+  #spare: Spare | undefined
+  #making: Making | undefined
+  #next = 1
+  #zeros: Buffer | undefined
+
+  constructor(terms: ShelfTerms) {
+    this.terms = terms
+  }
+
+  /** Bytes of files that hold records, and of the spare. */
+  get used(): number {
+    let bytes = (this.#spare?.size ?? 0) + (this.#making?.size ?? 0)
+    for (const { size } of this.segments) bytes += size
+    return bytes
+  }
+
+  /** Bytes that may still become records. */
+  get room(): number {
+    const last = this.segments.at(-1)
+    const open = last === undefined || last.sealed ? 0 : last.size - last.end
+    return Math.max(0, this.terms.maxSize - this.used + open + (this.#spare?.size ?? 0) + (this.#making?.size ?? 0))
+  }
+
+  get hasSpare(): boolean {
+    return this.#spare !== undefined
+  }
+
+  /** Takes up what was found at start. */
+  adopt(found: Pick<Recovered, 'segments' | 'spare' | 'nextNumber' | 'nextSeq'>): void {
+    this.segments.push(...found.segments)
+    this.#spare = found.spare
+    this.#next = found.nextNumber
+    this.firstOwnSeq = found.nextSeq
+  }
+
+  /** The segment that a record stands in; undefined when it is gone. */
+  of(seq: number): Segment | undefined {
+    const { segments } = this
+    let [from, to] = [0, segments.length]
+    while (from < to) {
+      const middle = (from + to) >> 1
+      if (segments[middle].firstSeq <= seq) from = middle + 1
+      else to = middle
+    }
+    return segments[from - 1]
+  }
+
+  /**
+   * Takes one step towards a spare; whether it is there now.
+   * @throws NoRoom, and what the disk throws; what was made until then is given back
+   */
+  async makeSpare(): Promise<boolean> {
+    if (this.#spare !== undefined) return true
+    const making = (this.#making ??= await this.#beginSpare())
+    try {
+      const size = Math.min(zerosPerStep, making.size - making.written)
+      const { files } = this.terms
+      await files.write(making.file, this.#zerosOf(size), making.written)
+      await this.#sync(making.file)
+      making.written += size
+      if (making.written < making.size) return false
+      await files.close(making.file)
+      await this.syncDirectory()
+    } catch (error) {
+      this.#making = undefined
+      await this.#giveBack(making)
+      throw error
+    }
+    this.#making = undefined
+    this.#zeros = undefined
+    this.#spare = { number: making.number, path: making.path, size: making.size }
+    return true
+  }
+
+  async #beginSpare(): Promise<Making> {
+    const { files, segmentSize } = this.terms
+    await this.#demandRoom(segmentSize)
+    const number = this.#next++
+    const path = this.#path(number)
+    const file = await files.open(path, 'create')
+    return { number, path, size: segmentSize, file, written: 0 }
+  }
+
+  async #demandRoom(size: number): Promise<void> {
+    const { files, directory, maxSize } = this.terms
+    if (this.used + size > maxSize) {
+      throw new NoRoom(`\`${directory}\` has reached \`max_size\` (${maxSize} bytes)`)
+    }
+    // Asked first, so that a disk that is nearly full is not filled to the last byte only to find out.
+    const free = await files.free(directory)
+    if (free < size) throw new NoRoom(`the disk of \`${directory}\` has ${free} bytes left of ${size} needed`)
+  }
+
+  async #giveBack(making: Making): Promise<void> {
+    const { files } = this.terms
+    await files.close(making.file).catch(() => {})
+    await files.unlink(making.path).catch(() => {})
+  }
+
+  /** Begins a segment, with room for `least` bytes of records: the spare, or one of its own size. Its header is not written. */
+  async begin(firstSeq: number, least: number): Promise<Segment> {
+    const { files, segmentSize } = this.terms
+    const needed = firstRecord + least
+    if (needed > segmentSize) {
+      await this.#demandRoom(needed)
+      const number = this.#next++
+      const path = this.#path(number)
+      await files.close(await files.open(path, 'create'))
+      await this.syncDirectory()
+      return this.#started(number, path, needed, firstSeq)
+    }
+    while (!(await this.makeSpare())) continue
+    const spare = this.#spare
+    if (spare === undefined) throw new NoRoom('the spare is gone')
+    this.#spare = undefined
+    return this.#started(spare.number, spare.path, spare.size, firstSeq)
+  }
+
+  #started(number: number, path: string, size: number, firstSeq: number): Segment {
+    return new Segment(this.terms.files, { mark: freshMark(number), path, firstSeq, size, end: firstRecord })
+  }
+
+  /** What the header of a segment that begins at `firstSeq` says of those before. */
+  factsFor(firstSeq: number): HeaderFacts {
+    const before = this.segments
+    const ends = before.filter((one, i) => one.ragged || i === before.length - 1)
+    return { firstSeq, ends: ends.map(({ number, end }) => [number, end]), replaces: [] }
+  }
+
+  /** Gives back the file of a segment that is in `segments` no more, or keeps it as the spare. */
+  async discard(segment: Segment, reusable: boolean): Promise<void> {
+    const { files, segmentSize } = this.terms
+    const wanted = this.#spare === undefined && this.#making === undefined
+    if (reusable && wanted && segment.size === segmentSize && !segment.inUse) {
+      const number = this.#next++
+      const path = this.#path(number)
+      await files.rename(segment.path, path)
+      await this.syncDirectory()
+      this.#spare = { number, path, size: segment.size }
+      return
+    }
+    await files.unlink(segment.path).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw error
+    })
+  }
+
+  async close(): Promise<void> {
+    const making = this.#making
+    this.#making = undefined
+    if (making !== undefined) await this.#giveBack(making)
+  }
+
+  async syncDirectory(): Promise<void> {
+    if (this.terms.fsync) await this.terms.files.syncDirectory(this.terms.directory)
+  }
+
+  async #sync(file: FileHandle): Promise<void> {
+    if (this.terms.fsync) await this.terms.files.sync(file)
+  }
+
+  #zerosOf(size: number): Buffer[] {
+    const block = (this.#zeros ??= Buffer.alloc(zeros))
+    const list: Buffer[] = []
+    for (let left = size; left > 0; left -= zeros) list.push(left < zeros ? block.subarray(0, left) : block)
+    return list
+  }
+
+  #path(number: number): string {
+    return join(this.terms.directory, segmentName(number))
+  }
+}

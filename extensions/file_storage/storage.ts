@@ -1,0 +1,154 @@
+/** A directory as the storage of queues: a log of what is to be sent, and one of what was put aside. */
+import { constants } from 'node:fs'
+import { access, mkdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf } from '../../core/errors.ts'
+import type { Logger } from '../../core/logger.ts'
+import { type DurableQueue, type Orphan, type Storage, StorageError } from '../../core/storage.ts'
+import type { Clock } from './clock.ts'
+import { codeOf, type FileOperations } from './files.ts'
+import { type DirectoryLock, lockDirectory } from './lock.ts'
+import { Log } from './log.ts'
+
+const deadLetterSegment = 4 * 1024 * 1024
+/** A log of fewer segments could not give back one while it writes another. */
+const leastSegments = 8
+
+/** Where and how to store. */
+export interface StorageTerms {
+  /** The configured one: the logs of this process stand in a part of it. */
+  readonly directory: string
+  readonly worker: number
+  readonly createDirectory: boolean
+  /** Of directories that are made. */
+  readonly mode: number
+  readonly lockTimeout: number
+  readonly fsync: boolean
+  readonly maxSize: number
+  readonly maxAge: number
+  readonly segmentSize: number
+  readonly syncTimeout: number
+  readonly deadLetters: { readonly maxSize: number; readonly maxAge: number } | undefined
+  readonly files: FileOperations
+  readonly clock: Clock
+  readonly log: Logger
+  readonly allocate?: (size: number) => Buffer
+  onTrouble?(trouble: StorageError | undefined): void
+}
+
+/** The directory of one process. */
+export const workerDirectory = (directory: string, worker: number): string => join(directory, `worker-${worker}`)
+
+/** A directory as the storage of queues. */
+export class FileStorage implements Storage {
+  readonly maxAge: number
+  readonly #lock: DirectoryLock
+  readonly #main: Log
+  readonly #deadLog: Log | undefined
+  readonly deadLetters: DurableQueue | undefined
+
+  private constructor(maxAge: number, lock: DirectoryLock, main: Log, dead: Log | undefined) {
+    this.maxAge = maxAge
+    this.#lock = lock
+    this.#main = main
+    this.#deadLog = dead
+    this.deadLetters = dead?.queue('dead-letters')
+  }
+
+  /**
+   * Opens the storage and reads what it holds.
+   * @throws StorageError when another process has it; Error with what to do when the directory cannot be used
+   */
+  static async open(terms: StorageTerms): Promise<FileStorage> {
+    const own = workerDirectory(terms.directory, terms.worker)
+    await prepare(terms, own)
+    const lock = await lockDirectory(own, terms.lockTimeout)
+    try {
+      const { files, clock, log, fsync, syncTimeout } = terms
+      const troubles = new Map<string, StorageError>()
+      const openLog = (directory: string, maxSize: number, segmentSize: number) =>
+        Log.open({
+          directory,
+          files,
+          clock,
+          log,
+          fsync,
+          syncTimeout,
+          maxSize,
+          segmentSize: Math.min(segmentSize, Math.floor(maxSize / leastSegments)),
+          ...(terms.allocate && { allocate: terms.allocate }),
+          onTrouble(trouble) {
+            if (trouble === undefined) troubles.delete(directory)
+            else troubles.set(directory, trouble)
+            terms.onTrouble?.(troubles.values().next().value)
+          },
+        })
+      const main = await openLog(own, terms.maxSize, terms.segmentSize)
+      const dead =
+        terms.deadLetters && (await openLog(deadDirectory(own), terms.deadLetters.maxSize, deadLetterSegment))
+      return new FileStorage(terms.maxAge, lock, main, dead)
+    } catch (error) {
+      await lock.close()
+      throw error
+    }
+  }
+
+  get room(): number {
+    return this.#main.room
+  }
+
+  get trouble(): StorageError | undefined {
+    return this.#main.trouble
+  }
+
+  queue(owner: string): DurableQueue {
+    return this.#main.queue(owner)
+  }
+
+  orphans(): readonly Orphan[] {
+    return this.#main.orphans()
+  }
+
+  drop(owner: string): void {
+    this.#main.drop(owner)
+  }
+
+  onRoom(listener: () => void): () => void {
+    return this.#main.onRoom(listener)
+  }
+
+  /** Writes what waits and lets go of the directory. */
+  async close(): Promise<void> {
+    try {
+      await this.#main.close()
+      await this.#deadLog?.close()
+    } finally {
+      await this.#lock.close()
+    }
+  }
+}
+
+const deadDirectory = (own: string): string => join(own, 'dead-letters')
+
+/** Makes the directories that this needs. */
+async function prepare({ directory, createDirectory, mode, files }: StorageTerms, own: string): Promise<void> {
+  const found = await stat(directory).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw new Error(`\`directory\` \`${directory}\` cannot be used: ${messageOf(error)}`, { cause: error })
+  })
+  if (found === undefined && !createDirectory) {
+    throw new Error(`\`directory\` \`${directory}\` is not there; make it, or set \`create_directory: true\``)
+  }
+  if (found !== undefined && !found.isDirectory()) {
+    throw new Error(`\`directory\` \`${directory}\` is no directory; name another`)
+  }
+  try {
+    await mkdir(deadDirectory(own), { recursive: true, mode })
+    await access(own, constants.R_OK | constants.W_OK | constants.X_OK)
+    await files.syncDirectory(own)
+    if (found !== undefined) await files.syncDirectory(directory)
+  } catch (error) {
+    const what = `\`directory\` \`${directory}\` cannot be written to: ${messageOf(error)}`
+    throw new Error(`${what}; give this user the right to, or set another`, { cause: error })
+  }
+}

@@ -1,0 +1,66 @@
+/** What is to be done when nothing else is: write down endings, give back segments. */
+import type { Clock } from './clock.ts'
+import type { Segment } from './segment.ts'
+import type { Shelf } from './shelf.ts'
+
+/** Endings are written down after so many milliseconds, when nothing else is written. */
+const patience = 200
+
+/** Remembers what there is to do. */
+export class Upkeep {
+  /** Endings wait for a snapshot, and did so long enough. */
+  isDue = false
+  readonly #shelf: Shelf
+  readonly #clock: Clock
+  readonly #wake: () => void
+  #cancel: (() => void) | undefined
+  /** Segments without a living record, and the version of the owners' state that says so. */
+  #empty: { readonly segment: Segment; readonly version: number }[] = []
+
+  constructor(shelf: Shelf, clock: Clock, wake: () => void) {
+    this.#shelf = shelf
+    this.#clock = clock
+    this.#wake = wake
+  }
+
+  /** A snapshot will be due. */
+  arm(): void {
+    if (this.isDue) return
+    this.#cancel ??= this.#clock.after(patience, () => {
+      this.#cancel = undefined
+      this.isDue = true
+      this.#wake()
+    })
+  }
+
+  /** No snapshot is due. */
+  disarm(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.isDue = false
+  }
+
+  /** `segment` has nothing left, as the state of `version` knows. */
+  emptied(segment: Segment, version: number): void {
+    if (!this.#empty.some(one => one.segment === segment)) this.#empty.push({ segment, version })
+  }
+
+  /** Segments wait for a snapshot that says that they are not needed. */
+  get isOwed(): boolean {
+    return this.#empty.length > 0
+  }
+
+  /** A segment that may go: what is on disk for sure says that nothing of it is needed. */
+  removable(durable: number, needed: (segment: Segment) => boolean): Segment | undefined {
+    return this.#empty.find(({ segment, version }) => segment.sealed && version <= durable && !needed(segment))?.segment
+  }
+
+  /** Gives it back. */
+  async remove(segment: Segment): Promise<void> {
+    this.#empty = this.#empty.filter(one => one.segment !== segment)
+    const { segments } = this.#shelf
+    const i = segments.indexOf(segment)
+    if (i >= 0) segments.splice(i, 1)
+    await this.#shelf.discard(segment, !segment.ragged)
+  }
+}

@@ -1,0 +1,369 @@
+/** Appends records: everything that waits with one write and one sync. */
+import type { Batch, Context } from '../../core/batch.ts'
+import { messageOf } from '../../core/errors.ts'
+import { type Note, StorageError } from '../../core/storage.ts'
+import type { Clock, SteadyTime } from './clock.ts'
+import { type FileOperations, isFull } from './files.ts'
+import { assemble, type Group, type Pending } from './group.ts'
+import type { Owner, Owners } from './owners.ts'
+import { payloadOf } from './payload.ts'
+import type { Place } from './place.ts'
+import { blockEnd, type Draft, encodeContext, encodeMeta, recordSize } from './record.ts'
+import { firstRecord, type HeaderFacts, type Segment } from './segment.ts'
+import { NoRoom, type Shelf } from './shelf.ts'
+import { Upkeep } from './upkeep.ts'
+
+/** Kept free in each segment for snapshots, without which nothing can be given back. */
+const reserve = 64 * 1024
+/** Milliseconds between snapshots that go with groups. */
+const snapshotInterval = 20
+const firstDelay = 1_000
+const longestDelay = 30_000
+
+export interface WriterTerms {
+  readonly shelf: Shelf
+  readonly owners: Owners
+  /** Watched, see watched.ts. */
+  readonly files: FileOperations
+  readonly clock: Clock
+  readonly time: SteadyTime
+  /** The next record's place. */
+  readonly nextSeq: number
+  /** Trouble came, or went. */
+  onTrouble(trouble: StorageError | undefined): void
+  /** Room came back. */
+  onRoom(): void
+}
+
+type Job = () => Promise<unknown>
+
+/** The one who writes to a directory. */
+export class Writer {
+  trouble: StorageError | undefined
+  readonly #terms: WriterTerms
+  readonly #upkeep: Upkeep
+  #waiting: Pending[] = []
+  /** What waits, so that queues that append the same batch share a record. */
+  readonly #shared = new Map<Batch, Pending>()
+  #flying: readonly Pending[] = []
+  #active: Segment | undefined
+  /** The header of the active segment, as long as it is not written. */
+  #header: HeaderFacts | undefined
+  #nextSeq: number
+  #snapshotAt = -Infinity
+  /** Version of the owners' state that is written, and that is on disk for sure. */
+  #written = -1
+  #durable = -1
+  /** Where the last snapshot is that is on disk for sure. */
+  #holder: Segment | undefined
+  #isHung = false
+  #isRunning = false
+  #isScheduled = false
+  #isClosing = false
+  #delay = firstDelay
+  #isRetryDue = false
+  #cancelRetry: (() => void) | undefined
+  readonly #contexts = new WeakMap<Context, string>()
+  #onIdle: (() => void) | undefined
+
+  constructor(terms: WriterTerms) {
+    this.#terms = terms
+    this.#nextSeq = terms.nextSeq
+    this.#upkeep = new Upkeep(terms.shelf, terms.clock, () => this.wake())
+  }
+
+  /** Appends a batch for an owner; see DurableQueue.append. */
+  append(owner: Owner, batch: Batch, note: Note | undefined): Promise<Place> {
+    if (this.#isClosing) return Promise.reject(new StorageError('closed', 'the storage is closed'))
+    if (this.trouble !== undefined) {
+      const { kind, message } = this.trouble
+      return Promise.reject(new StorageError(kind, message))
+    }
+    const shared = note === undefined ? this.#shared.get(batch) : undefined
+    const pending = shared ?? this.#draft(batch, note)
+    const { maxSize, directory } = this.#terms.shelf.terms
+    if (recordSize(pending.draft, 1) + firstRecord + 2 * reserve > maxSize) {
+      const message = `a batch of ${batch.byteLength} bytes has no room under the \`max_size\` of \`${directory}\` (${maxSize})`
+      return Promise.reject(new StorageError('full', message))
+    }
+    return new Promise((resolve, reject) => {
+      pending.owners.push(owner)
+      pending.waiters.push({ resolve, reject })
+      if (shared !== undefined) return
+      this.#waiting.push(pending)
+      if (note === undefined) this.#shared.set(batch, pending)
+      this.wake()
+    })
+  }
+
+  #draft(batch: Batch, note: Note | undefined): Pending {
+    const payload = payloadOf(batch.groups)
+    let context = this.#contexts.get(batch.context)
+    if (context === undefined) {
+      context = encodeContext(batch.context)
+      this.#contexts.set(batch.context, context)
+    }
+    const draft: Draft = {
+      kind: 'batch',
+      signal: batch.signal,
+      at: this.#terms.time.now(),
+      items: batch.items,
+      details: { context, rest: encodeMeta({ shares: batch.shares, note }) },
+      payloadLength: payload.length,
+      payloadCrc: payload.crc,
+    }
+    return { draft, payload, owners: [], waiters: [] }
+  }
+
+  /** An ending was counted; `emptied` has nothing left by it. */
+  ended(emptied: Segment | undefined): void {
+    const { owners } = this.#terms
+    owners.version++
+    if (emptied !== undefined) this.#upkeep.emptied(emptied, owners.version)
+    this.#upkeep.arm()
+  }
+
+  /** A segment that was found at start has nothing that anybody needs. */
+  emptied(segment: Segment): void {
+    this.#upkeep.emptied(segment, this.#terms.owners.version)
+    this.#upkeep.arm()
+  }
+
+  /** There may be something to do. */
+  wake(): void {
+    if (this.#isRunning || this.#isScheduled) return
+    this.#isScheduled = true
+    // After what this turn of the event loop brings in, so that all of it goes into one group.
+    setImmediate(() => {
+      this.#isScheduled = false
+      void this.#run()
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    for (let job = this.#nextJob(); job !== undefined; job = this.#nextJob()) {
+      try {
+        await job()
+        if (this.#isHung) throw new Error('the disk took too long')
+      } catch (error) {
+        this.#fail(error)
+      }
+    }
+    this.#isRunning = false
+    this.#onIdle?.()
+  }
+
+  /** What waits goes first, and after each group one piece of other work. */
+  #nextJob(): Job | undefined {
+    const { trouble } = this
+    if (trouble !== undefined) {
+      if (this.#isRetryDue && !this.#isClosing) return () => this.#probe(trouble)
+      return trouble.kind === 'full' ? this.#chore() : undefined
+    }
+    if (this.#waiting.length === 0) return this.#chore()
+    return async () => {
+      await this.#commit()
+      await this.#chore()?.()
+    }
+  }
+
+  /** The next piece of work that nobody waits for. */
+  #chore(): Job | undefined {
+    const { shelf, owners } = this.#terms
+    const upkeep = this.#upkeep
+    const removable = upkeep.removable(this.#durable, one => one === this.#active || one === this.#holder)
+    if (removable !== undefined) return () => this.#remove(removable)
+    if (this.#waiting.length === 0 && (upkeep.isDue || this.#isClosing)) {
+      upkeep.disarm()
+      const isSynced = upkeep.isOwed || this.#isClosing
+      if ((isSynced ? this.#durable : this.#written) < owners.version) return () => this.#snapshot(isSynced)
+    }
+    const active = this.#active
+    if (this.#isClosing || this.trouble !== undefined || active === undefined || shelf.hasSpare) return undefined
+    return active.end > active.size / 2 ? () => shelf.makeSpare() : undefined
+  }
+
+  async #remove(segment: Segment): Promise<void> {
+    await this.#upkeep.remove(segment)
+    if (this.trouble?.kind === 'full') this.#retryNow()
+    else this.#terms.onRoom()
+  }
+
+  async #commit(): Promise<void> {
+    const group = await this.#build(false)
+    if (group === undefined) return
+    this.#flying = this.#waiting.splice(0, group.records.length)
+    if (this.#waiting.length === 0) this.#shared.clear()
+    else for (const [batch, pending] of this.#shared) if (group.records.includes(pending)) this.#shared.delete(batch)
+    const segment = await this.#write(group, true)
+    this.#flying = []
+    for (const [i, { owners, waiters }] of group.records.entries()) {
+      for (const [k, place] of group.places[i].entries()) {
+        const owner = owners[k]
+        owner.appended(place.items)
+        owner.count(place)
+        segment.count(owner.number, place.bytes)
+        waiters[k].resolve(place)
+      }
+    }
+  }
+
+  /** A snapshot by itself. */
+  async #snapshot(isSynced: boolean): Promise<void> {
+    const group = await this.#build(true)
+    if (group !== undefined) await this.#write(group, isSynced)
+  }
+
+  /** What is to be written next, in a segment that is begun for it where it finds no room. */
+  async #build(isSnapshot: boolean): Promise<Group | undefined> {
+    for (;;) {
+      const waiting = isSnapshot ? [] : this.#waiting
+      if (!isSnapshot && waiting.length === 0) return undefined
+      const segment = this.#active
+      const snapshot = this.#snapshotFor(isSnapshot || segment === undefined)
+      const first = waiting.length === 0 ? 0 : recordSize(waiting[0].draft, waiting[0].owners.length)
+      const least = first + (snapshot === undefined ? 0 : recordSize(snapshot.draft, 0))
+      if (segment !== undefined) {
+        const limit = segment.size - (isSnapshot ? 0 : Math.min(reserve, segment.size >> 4))
+        if (blockEnd(segment.end + least) <= limit) {
+          return assemble({ segment, header: this.#header, seq: this.#nextSeq, snapshot, waiting, limit })
+        }
+      }
+      await this.#begin(blockEnd(least) + 2 * reserve)
+    }
+  }
+
+  #snapshotFor(isWanted: boolean): { draft: Draft; version: number } | undefined {
+    const { owners, clock, time } = this.#terms
+    const { version } = owners
+    const isNew = owners.registered > this.#written || this.#header !== undefined
+    const isDue = version > this.#written && clock.monotonic() - this.#snapshotAt >= snapshotInterval
+    if (!isWanted && !isNew && !isDue) return undefined
+    const details = { context: '', rest: owners.snapshot }
+    const common = { kind: 'snapshot', signal: 'traces', items: 0, payloadLength: 0, payloadCrc: 0 } as const
+    return { draft: { ...common, at: time.now(), details }, version }
+  }
+
+  async #begin(least: number): Promise<void> {
+    const { shelf } = this.#terms
+    const segment = await shelf.begin(this.#nextSeq, least)
+    const before = this.#active
+    if (before !== undefined) this.#seal(before, false)
+    this.#header = shelf.factsFor(this.#nextSeq)
+    shelf.segments.push(segment)
+    this.#active = segment
+    await segment.use(shelf.terms.fsync ? 'durable' : 'write')
+  }
+
+  #seal(segment: Segment, isRagged: boolean): void {
+    segment.seal(isRagged)
+    if (this.#active === segment) this.#active = undefined
+    this.#header = undefined
+    if (segment.live.size === 0) this.#upkeep.emptied(segment, this.#terms.owners.version)
+    if (segment.inUse) segment.release().catch(() => {})
+  }
+
+  async #write(group: Group, isSynced: boolean): Promise<Segment> {
+    const { files, clock, shelf, owners } = this.#terms
+    const segment = this.#active
+    if (segment === undefined) throw new Error('no segment is open')
+    const file = await segment.use()
+    try {
+      const at = this.#header === undefined ? segment.end : 0
+      if (isSynced && shelf.terms.fsync) await files.writeDurably(file, group.buffers, at)
+      else await files.write(file, group.buffers, at)
+    } finally {
+      await segment.release()
+    }
+    if (this.#isHung) throw new Error('the disk took too long')
+    this.#header = undefined
+    segment.end = group.end
+    this.#nextSeq = group.seq
+    if (group.version !== undefined) {
+      this.#written = group.version
+      this.#snapshotAt = clock.monotonic()
+      this.#upkeep.disarm()
+      if (owners.version > group.version) this.#upkeep.arm()
+    }
+    if (isSynced) {
+      segment.synced = group.end
+      this.#durable = this.#written
+      this.#holder = segment
+    }
+    return segment
+  }
+
+  /** Finds out whether the trouble has gone. */
+  async #probe(trouble: StorageError): Promise<void> {
+    this.#isRetryDue = false
+    if (trouble.kind === 'full') while (!(await this.#terms.shelf.makeSpare())) continue
+    else await this.#snapshot(true)
+    if (this.#isHung) return
+    this.trouble = undefined
+    this.#delay = firstDelay
+    this.#terms.onTrouble(undefined)
+    this.#terms.onRoom()
+  }
+
+  /** The disk failed: what was to be written is refused, and after a while another segment is tried. */
+  #fail(error: unknown): void {
+    const isRoom = error instanceof NoRoom || isFull(error)
+    // What a failed sync left behind is not known, so nothing is ever added to this segment.
+    if (this.#active !== undefined && !(error instanceof NoRoom)) this.#seal(this.#active, true)
+    const { directory } = this.#terms.shelf.terms
+    const message = isRoom ? messageOf(error) : `writing to \`${directory}\` failed: ${messageOf(error)}`
+    this.#refuseAll(new StorageError(isRoom ? 'full' : 'sick', message, { cause: error }))
+    this.#cancelRetry?.()
+    if (this.#isHung) {
+      this.#isHung = false
+      this.#retryNow()
+      return
+    }
+    this.#cancelRetry = this.#terms.clock.after(this.#delay, () => this.#retryNow())
+    this.#delay = Math.min(2 * this.#delay, longestDelay)
+  }
+
+  #refuseAll(trouble: StorageError): void {
+    this.trouble = trouble
+    this.#terms.onTrouble(trouble)
+    const { kind, message, cause } = trouble
+    const [flying, waiting] = [this.#flying, this.#waiting]
+    this.#flying = []
+    this.#waiting = []
+    this.#shared.clear()
+    const refuse = (pending: Pending, maybeStored: boolean) => {
+      for (const { reject } of pending.waiters) reject(new StorageError(kind, message, { maybeStored, cause }))
+    }
+    for (const pending of flying) refuse(pending, true)
+    for (const pending of waiting) refuse(pending, false)
+  }
+
+  #retryNow(): void {
+    this.#cancelRetry = undefined
+    this.#isRetryDue = true
+    this.wake()
+  }
+
+  /** An operation does not return: nobody is to wait for it. */
+  hangs(what: string): void {
+    this.#isHung = true
+    this.#refuseAll(new StorageError('sick', `${what} in \`${this.#terms.shelf.terms.directory}\` does not return`))
+  }
+
+  /** Writes what waits and a last snapshot, unless the disk hangs. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    this.#cancelRetry?.()
+    if (!this.#isHung) {
+      const idle = new Promise<void>(resolve => {
+        this.#onIdle = resolve
+      })
+      this.wake()
+      await idle
+    }
+    this.#upkeep.disarm()
+    if (this.#active !== undefined) this.#seal(this.#active, false)
+    if (!this.#isHung) await this.#terms.shelf.close()
+  }
+}

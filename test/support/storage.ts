@@ -1,0 +1,163 @@
+/** A storage in memory that keeps what it was given when its users come and go, for tests of those users. */
+import type { Batch } from '../../core/batch.ts'
+import {
+  type Backlog,
+  type DurableQueue,
+  type Ending,
+  type Note,
+  type Orphan,
+  type QueueTotals,
+  type Storage,
+  StorageError,
+  type Stored,
+  type StoredRecord,
+} from '../../core/storage.ts'
+import { encodeGroups } from '../../proto/group.ts'
+
+interface Kept extends StoredRecord {
+  readonly left: Map<string, number>
+}
+
+/** The queue of one owner. */
+class MemoryQueue implements DurableQueue {
+  readonly owner: string
+  readonly #storage: MemoryStorage
+  recovered = 0
+  open = false
+  readonly totals: { -readonly [K in keyof QueueTotals]: number } = {
+    appended: 0,
+    corrupt: 0,
+    delivered: 0,
+    rejected: 0,
+    dead_lettered: 0,
+    lost: 0,
+    returned: 0,
+    handed_over: 0,
+  }
+
+  constructor(owner: string, storage: MemoryStorage) {
+    this.owner = owner
+    this.#storage = storage
+  }
+
+  get backlog(): Backlog {
+    const mine = this.records()
+    return {
+      records: mine.length,
+      items: mine.reduce((sum, { items }) => sum + items, 0),
+      bytes: mine.reduce((sum, { bytes }) => sum + bytes, 0),
+      oldest: mine[0]?.at,
+    }
+  }
+
+  records(): Kept[] {
+    return this.#storage.records.filter(({ left }) => left.has(this.owner))
+  }
+
+  append(batch: Batch, note?: Note): Promise<Stored> {
+    return this.#storage.append(this, batch, note)
+  }
+
+  async next(after: Stored | undefined): Promise<StoredRecord | undefined> {
+    this.#storage.reads++
+    const found = this.records().find(({ seq }) => seq > (after?.seq ?? 0))
+    await Promise.resolve()
+    if (found === undefined || !this.#storage.corrupt.has(found.seq)) return found
+    this.totals.corrupt += found.items
+    found.left.delete(this.owner)
+    return this.next(found)
+  }
+
+  end({ seq }: Stored, items: number, ending: Ending): void {
+    const record = this.#storage.records.find(one => one.seq === seq)
+    const left = record?.left.get(this.owner)
+    if (record === undefined || left === undefined || left < items)
+      throw new Error(`record ${seq} has not ${items} items`)
+    this.totals[ending] += items
+    if (left === items) record.left.delete(this.owner)
+    else record.left.set(this.owner, left - items)
+  }
+
+  close(): void {
+    this.open = false
+  }
+}
+
+/** See above. */
+export class MemoryStorage implements Storage {
+  maxAge = 3_600_000
+  room = Infinity
+  trouble: StorageError | undefined
+  /** Appends wait until `commit` while this is set. */
+  slow = false
+  reads = 0
+  /** Records that cannot be read back. */
+  readonly corrupt = new Set<number>()
+  readonly records: Kept[] = []
+  readonly queues = new Map<string, MemoryQueue>()
+  readonly deadLetters: DurableQueue = this.queue('dead-letters')
+  readonly #waiting: (() => void)[] = []
+  readonly #listeners = new Set<() => void>()
+  readonly #shared = new WeakMap<Batch, Kept>()
+  #seq = 0
+
+  queue(owner: string): DurableQueue {
+    const queue = this.queues.get(owner) ?? new MemoryQueue(owner, this)
+    this.queues.set(owner, queue)
+    if (queue.open) throw new StorageError('locked', `${owner} is in use`)
+    queue.open = true
+    queue.recovered = queue.backlog.items
+    return queue
+  }
+
+  /** Lets what waits be on disk, or fail. */
+  commit(): void {
+    for (const end of this.#waiting.splice(0)) end()
+  }
+
+  /** There is room again, or whatever else stood in the way is gone. */
+  recover(): void {
+    this.trouble = undefined
+    for (const listener of this.#listeners) listener()
+  }
+
+  orphans(): readonly Orphan[] {
+    const left = [...this.queues.values()].filter(({ open, backlog }) => !open && backlog.records > 0)
+    return left.map(({ owner, backlog }) => ({ owner, ...backlog }))
+  }
+
+  drop(owner: string): void {
+    const queue = this.queues.get(owner)
+    for (const record of queue?.records() ?? []) queue?.end(record, record.items, 'handed_over')
+  }
+
+  onRoom(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  append(queue: MemoryQueue, batch: Batch, note: Note | undefined): Promise<Stored> {
+    const { promise, resolve, reject } = Promise.withResolvers<Stored>()
+    const end = (): void => {
+      if (this.trouble !== undefined) return reject(this.trouble)
+      let record = this.#shared.get(batch)
+      if (record === undefined) {
+        record = kept(batch, ++this.#seq, note)
+        this.#shared.set(batch, record)
+        this.records.push(record)
+      }
+      record.left.set(queue.owner, record.items)
+      queue.totals.appended += record.items
+      resolve(record)
+    }
+    if (this.slow) this.#waiting.push(end)
+    else queueMicrotask(end)
+    return promise
+  }
+}
+
+function kept(batch: Batch, seq: number, note: Note | undefined): Kept {
+  const { signal, items, context, shares } = batch
+  const payload = encodeGroups(batch.groups)
+  return { seq, items, bytes: payload.length, at: Date.now(), signal, context, shares, note, payload, left: new Map() }
+}
