@@ -1,4 +1,5 @@
 /** Asking a Kymo that runs, through its admin server. */
+import { readFileSync } from 'node:fs'
 import { messageOf } from '../core/errors.ts'
 
 /** Nobody answers, or not what was asked. The message is for the user. */
@@ -13,18 +14,45 @@ export const defaultAdmin = 'http://localhost:8888'
 const patience = 10_000
 
 /**
- * What the admin server at `admin` (a URL, or `host:port`) says to `path`.
+ * What the admin server at `admin` (a URL, or `host:port`) says to `path`; with `command` it is told to do something.
  * @throws AskError
  */
-export async function ask(admin: string, path: string): Promise<unknown> {
+export async function ask(admin: string, path: string, command?: object): Promise<unknown> {
+  const url = urlOf(admin, path)
+  const signal = AbortSignal.timeout(patience)
+  const told = { method: 'POST', body: JSON.stringify(command) }
+  const response = await reach(url, { signal, ...(command === undefined ? {} : told) }, command !== undefined)
+  const answer = parsed(await textOf(response, url))
+  if (response.ok && answer !== undefined) return answer
+  throw refusal(url, response, answer)
+}
+
+/**
+ * A long answer, piece by piece as it comes.
+ * @throws AskError
+ */
+export async function* download(admin: string, path: string): AsyncGenerator<Uint8Array, void> {
+  const url = urlOf(admin, path)
+  const response = await reach(url, {}, true)
+  if (!response.ok || response.body === null) throw refusal(url, response, parsed(await textOf(response, url)))
+  try {
+    for await (const chunk of response.body) yield chunk
+  } catch (error) {
+    throw new AskError(`the answer of ${url.origin} broke off: ${causeOf(error)}`, { cause: error })
+  }
+}
+
+function urlOf(admin: string, path: string): URL {
   const base = /^https?:\/\//.test(admin) ? admin : `http://${admin}`
   if (!URL.canParse(base)) throw new AskError(`--admin ${admin} is no address; write one such as ${defaultAdmin}`)
-  const url = new URL(base.replace(/\/+$/, '') + path)
-  let response: Response
-  let text: string
+  return new URL(base.replace(/\/+$/, '') + path)
+}
+
+async function reach(url: URL, init: RequestInit, isGuarded: boolean): Promise<Response> {
+  const type = init.body === undefined ? {} : { 'content-type': 'application/json' }
+  const headers = { ...type, ...(isGuarded ? token(process.env) : {}) }
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(patience) })
-    text = await response.text()
+    return await fetch(url, { ...init, headers })
   } catch (error) {
     throw new AskError(
       `no Kymo answers at ${url.origin}: ${causeOf(error)}\n` +
@@ -33,13 +61,32 @@ export async function ask(admin: string, path: string): Promise<unknown> {
       { cause: error },
     )
   }
-  const answer = parsed(text)
-  if (response.ok && answer !== undefined) return answer
+}
+
+/** What lets a command in where a token is asked for. */
+function token({ KYMO_ADMIN_TOKEN: given, KYMO_ADMIN_TOKEN_FILE: file }: NodeJS.ProcessEnv): Record<string, string> {
+  try {
+    const text = file ? readFileSync(file, 'utf8').trim() : given
+    return text ? { authorization: `Bearer ${text}` } : {}
+  } catch (error) {
+    throw new AskError(`the file of KYMO_ADMIN_TOKEN_FILE cannot be read: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+async function textOf(response: Response, url: URL): Promise<string> {
+  try {
+    return await response.text()
+  } catch (error) {
+    throw new AskError(`the answer of ${url.origin} broke off: ${causeOf(error)}`, { cause: error })
+  }
+}
+
+function refusal(url: URL, response: Response, answer: Record<string, unknown> | undefined): AskError {
   if (typeof answer?.['error'] !== 'string') {
-    throw new AskError(`what answers at ${url.origin} is no admin server of Kymo (HTTP status ${response.status})`)
+    return new AskError(`what answers at ${url.origin} is no admin server of Kymo (HTTP status ${response.status})`)
   }
   const { error, hint } = answer
-  throw new AskError(typeof hint === 'string' ? `${error}; ${hint}` : error)
+  return new AskError(typeof hint === 'string' ? `${error}; ${hint}` : error)
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {

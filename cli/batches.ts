@@ -120,12 +120,13 @@ const sampleText = (sample: Readonly<Record<string, string>>) =>
 
 /** One batch, event by event. */
 export function batchText(batch: BatchDocument): string {
-  const { id, at, receiver, transport, peer, signal, items, answer, events, more_events } = batch
+  const { id, at, receiver, transport, peer, signal, items, answer, events, more_events, passed_before = [] } = batch
   const from = peer === undefined ? '' : ` from ${peer}`
   const nouns: Readonly<Record<string, { noun: string }>> = signals
   const head = [
     `batch ${id}: ${items} ${nouns[signal].noun}${from}, taken in by receiver ${receiver} over ${transport}`,
     `first noted ${clock(at)}; the sender ${answer === null ? 'waits for its answer' : `was answered: ${answer}`}`,
+    ...passed_before.map(({ pipeline, processors }) => `passed before, in ${pipeline}: ${processors.join(', ')}`),
     '',
   ]
   const rows = events.map(event => [

@@ -18,6 +18,8 @@ export interface SourceOptions {
 export interface RunOptions extends SourceOptions {
   /** Milliseconds. */
   readonly shutdownTimeout: number
+  /** Take the configuration over again when its files change. */
+  readonly watch?: boolean
 }
 
 /** What the commands do. */
@@ -40,6 +42,7 @@ export function commandLine(version: string, actions: Actions): Command {
         .argParser(milliseconds)
         .default(25_000, '25s'),
     )
+    .option('--watch', 'take over the configuration when its files change, with those that `${file:...}` names')
     .addHelpText('after', afterRun)
     .action(actions.run)
   sourceOptions(program.command('validate'))
@@ -94,6 +97,10 @@ Metrics, health and status: http://localhost:8888/metrics, /health/live, /health
 Environment:
   KYMO_LOG            log levels (debug, info, warn, error) for all and by module: KYMO_LOG=warn,otlp=debug
   KYMO_CLUSTER_NAME   k8s.cluster.name of the built-in configuration
+  KYMO_ADMIN_TOKEN    who may change a running process through the admin server; or KYMO_ADMIN_TOKEN_FILE, a file with it
+
+SIGHUP reads the configuration again and takes it over while data moves: what did not change goes on as it is, a wrong
+one changes nothing. \`kymo diff\` tells what a reload would do.
 
 Exit codes:
   0  stopped, nothing was lost         1   wrong configuration, or something could not start

@@ -1,6 +1,6 @@
 /** `kymo diff`: what differs between two configurations, and what a reload from one to the other would do. */
 import { type Difference, differencesOf } from '../config/diff.ts'
-import { planReload } from '../config/reload-plan.ts'
+import { planReload, startOnly, unreloadable } from '../config/reload-plan.ts'
 import type { ComponentReload, ReloadPlan } from '../core/reload.ts'
 import { load } from './load.ts'
 
@@ -12,7 +12,9 @@ export function diff(before: string, after: string, { json }: { readonly json?: 
   const [old, now] = [before, after].map(source => load({ config: [source], set: [] }))
   if (old === undefined || now === undefined) return codes.trouble
   const differences = differencesOf(old, now)
-  const reload = planReload(old.configured, now.configured)
+  const plan = planReload(old.configured, now.configured)
+  const refused = unreloadable(plan, now.configured).map(({ message }) => message)
+  const reload = { ...plan, refused, restart_needed: startOnly(old.telemetry, now.telemetry) }
   if (json === true) {
     const same = differences.length === 0
     process.stdout.write(`${JSON.stringify({ same, differences, reload }, null, 2)}\n`)
@@ -41,7 +43,15 @@ function shown(value: unknown): string {
   return typeof value === 'string' && value !== '' ? value : JSON.stringify(value)
 }
 
-function reloadText({ components, pipelines }: ReloadPlan): string {
+interface ToldPlan extends ReloadPlan {
+  /** Why a reload changes nothing at all. */
+  readonly refused: readonly string[]
+  readonly restart_needed: readonly string[]
+}
+
+function reloadText({ components, pipelines, refused, restart_needed: later }: ToldPlan): string {
+  if (refused.length > 0) return `A reload would be refused, and change nothing: ${refused.join('; ')}.\n`
+  const needs = later.map(key => `${key} takes effect when the process starts again.\n`).join('')
   const lines = [
     ...components.map(one => `  ${one.action.padEnd(8)} ${one.kind} ${one.id}${consequence(one)}`),
     ...pipelines.map(({ id, before, after }) => {
@@ -49,8 +59,8 @@ function reloadText({ components, pipelines }: ReloadPlan): string {
       return `  ${action.padEnd(8)} pipeline ${id}`
     }),
   ]
-  if (lines.length === 0) return 'A reload would restart nothing.\n'
-  return `A reload would:\n${lines.join('\n')}\nEverything else goes on, with its queues and state.\n`
+  if (lines.length === 0) return `A reload would restart nothing.\n${needs}`
+  return `A reload would:\n${lines.join('\n')}\nEverything else goes on, with its queues and state.\n${needs}`
 }
 
 function consequence({ kind, reason, pipelines, queue, flushes }: ComponentReload): string {

@@ -184,19 +184,18 @@ function exporterText(one: ExporterExplained): string {
     ),
     line('outage', outageText(one)),
     line('give up', giveUpText(one)),
-    line(
-      'bad data',
-      `cut down to what the destination refuses for good, which is booked as ${one.reasons.rejected.join(', ')}`,
-    ),
+    line('bad data', badDataText(one)),
     line('stop', stopText(one)),
     ...(one.reasons.lost.length === 0 ? [] : [line('lost as', one.reasons.lost.join(', '))]),
   ].join('')
 }
 
-function queueText({ queue }: ExporterExplained): string {
+function queueText({ queue, when_full }: ExporterExplained): string {
   if (queue === undefined) return 'none: senders wait for the answer of the destination'
   const { size, sizer, consumers, storage, gathers } = queue
-  const where = storage === null ? 'in memory' : `on disk (${storage})`
+  const bounded = storage !== null && when_full !== 'spill'
+  const memory = storage === null ? 'in memory' : `in memory, more on disk (${storage})`
+  const where = bounded ? `on disk (${storage})` : memory
   const batches = gathers ? '; small batches are put together first (sending_queue.batch)' : ''
   return `room for ${size} ${sizer} ${where}, ${consumers} sent at the same time${batches}`
 }
@@ -235,22 +234,31 @@ function outageText({ retry, queue }: ExporterExplained): string {
   return `tried again after ${time(first)}, then ${multiplier} times as long each time, up to ${time(max)}; when nothing goes through, one attempt at a time is made${stands}`
 }
 
-function giveUpText({ retry, success }: ExporterExplained): string {
+function giveUpText({ retry, success, queue }: ExporterExplained): string {
   const end = success === 'delivered' ? 'its senders are asked to come again' : undefined
   if (retry === undefined) return end ?? 'what fails once is lost, booked as not_retried'
   const after = retry.give_up_after_seconds
   if (after === null) {
+    if (success === 'durable')
+      return `when it is older than \`max_age\` of ${queue?.storage ?? 'the storage'}: lost, booked as expired`
     const before = success === 'delivered' ? 'not before its sender stops waiting' : 'never'
     return `${before} (retry_on_failure.max_elapsed_time: 0s)`
   }
   return `after ${time(after)} (retry_on_failure.max_elapsed_time): ${end ?? 'lost, booked as expired'}`
 }
 
+function badDataText({ reasons: { rejected, dead_lettered }, queue }: ExporterExplained): string {
+  const found = 'cut down to what the destination refuses for good, which is'
+  if (dead_lettered.length === 0) return `${found} booked as ${rejected.join(', ')}`
+  const kept = `put aside in ${queue?.storage ?? 'the storage'} (${dead_lettered.join(', ')}; see \`kymo replay\`)`
+  return `${found} ${kept}; what it rejects in a partial success is booked as partial_success`
+}
+
 function stopText({ at_shutdown }: ExporterExplained): string {
-  const left = {
-    lost: 'what is left then is lost, booked as shutdown',
-    refused: 'what is left then is refused: its senders come again',
-    kept: 'what is left then waits on disk for the next start',
-  }[at_shutdown]
+  if (at_shutdown === 'kept') return 'what is being sent may end; everything else waits on disk for the next start'
+  const left =
+    at_shutdown === 'lost'
+      ? 'what is left then is lost, booked as shutdown'
+      : 'what is left then is refused: its senders come again'
   return `everything that waits is sent, for as long as --shutdown-timeout says; ${left}`
 }

@@ -1,13 +1,15 @@
 /** Reading the configuration for a command. */
 import { components } from '../components.ts'
 import { ConfigErrors, type Loaded, loadConfig, renderErrors } from '../config/load.ts'
+import type { ReadFile } from '../config/sources.ts'
 import { builtIn } from './built-in.ts'
 import type { SourceOptions } from './commands.ts'
 
 /** Reads and checks it. When anything is wrong, all of it is told on standard error, and the result is undefined. */
-export function load({ config, set, featureGates }: SourceOptions): Loaded | undefined {
+export function load({ config, set, featureGates }: SourceOptions, readFile?: ReadFile): Loaded | undefined {
   try {
-    return loadConfig({ sources: config, sets: set, components, env: process.env, builtIn, gates: featureGates })
+    const { env } = process
+    return loadConfig({ sources: config, sets: set, components, env, builtIn, gates: featureGates, readFile })
   } catch (error) {
     if (!(error instanceof ConfigErrors)) throw error
     const { errors } = error

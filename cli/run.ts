@@ -1,12 +1,19 @@
 /** `kymo run`: configuration, log, service, until a signal. */
+import { components } from '../components.ts'
+import { type Loaded, loadConfig } from '../config/load.ts'
+import { readText, splitUri } from '../config/sources.ts'
 import { messageOf } from '../core/errors.ts'
 import { Graph } from '../pipelines/graph.ts'
+import { tokenAccess } from '../service/access.ts'
+import { ConfigWatch } from '../service/config-watch.ts'
 import { exitCodes, runToEnd } from '../service/process.ts'
 import { collectGarbage, tuneForLoad } from '../service/memory.ts'
+import type { ReloadsParts } from '../service/reloads.ts'
 import { Service } from '../service/service.ts'
 import { type OwnTelemetry, ownTelemetry } from '../service/settings.ts'
-import { createLogger, openSink } from '../telemetry/logger.ts'
+import { createLogger, openSink, type RootLogger } from '../telemetry/logger.ts'
 import { SelfReport } from '../telemetry/self-report.ts'
+import { builtIn } from './built-in.ts'
 import type { RunOptions } from './commands.ts'
 import { load } from './load.ts'
 
@@ -15,7 +22,8 @@ export async function run(options: RunOptions & { readonly version: string }): P
   // What loading left behind goes before the rest is added to it: 6 MiB less at the highest.
   collectGarbage()
   const { config, shutdownTimeout, version } = options
-  const loaded = load(options)
+  const files = new Set<string>()
+  const loaded = load(options, noting(files))
   if (loaded === undefined) return exitCodes.failed
   let own: OwnTelemetry
   try {
@@ -31,20 +39,76 @@ export async function run(options: RunOptions & { readonly version: string }): P
   for (const message of own.warnings) log.warn({}, message)
   for (const message of loaded.notes) log.info({}, message)
   if (config.length === 0) log.info({}, 'no --config: running the built-in configuration; `kymo --help` tells more')
+  const { configured } = loaded
   const service = new Service({
-    graph: surroundings => new Graph(loaded.configured, surroundings),
+    graph: surroundings => new Graph(configured, surroundings),
     log,
     version,
     admin: own.admin,
     own: { ...own, report },
+    reload: reloading(options, loaded, files, log),
+    access: tokenAccess(process.env),
   })
+  const watch = options.watch === true ? watching(options, files, service) : undefined
   const runnable = {
     async start() {
       await service.start()
+      await watch?.start()
       tuneForLoad()
     },
-    stop: (deadline: number) => service.stop(deadline),
+    stop(deadline: number) {
+      watch?.stop()
+      return service.stop(deadline)
+    },
     countFault: () => service.countFault(),
+    reload: () => void service.reload({ trigger: 'SIGHUP' }),
   }
   return runToEnd(runnable, { log, flush: () => sink.flush(), shutdownTimeout })
+}
+
+/** Reads files, and notes which. */
+function noting(files: Set<string>): (path: string) => string {
+  return path => {
+    files.add(path)
+    return readText(path)
+  }
+}
+
+function reloading(
+  { config, set, featureGates, shutdownTimeout, version }: RunOptions & { readonly version: string },
+  { configured, telemetry, document }: Loaded,
+  files: Set<string>,
+  log: RootLogger,
+): Pick<ReloadsParts, 'load' | 'first' | 'deadline' | 'applyTelemetry'> {
+  const { env } = process
+  const common = { sources: config, sets: set, components, env, builtIn, gates: featureGates }
+  return {
+    first: { configured, telemetry, document, warnings: [] },
+    deadline: shutdownTimeout,
+    load(text) {
+      if (text !== undefined) return loadConfig({ ...common, text: { name: 'request body', text } })
+      // What is not referred to any more need not be watched, unless it is wrong now and was right before.
+      const before = [...files]
+      files.clear()
+      try {
+        return loadConfig({ ...common, readFile: noting(files) })
+      } catch (error) {
+        for (const file of before) files.add(file)
+        throw error
+      }
+    },
+    applyTelemetry: changed => log.setLevels(ownTelemetry(changed, env, version).logs),
+  }
+}
+
+/** Takes over the configuration when files of it change. */
+function watching({ config }: RunOptions, files: ReadonlySet<string>, service: Service): ConfigWatch {
+  const given = config.flatMap(source => {
+    const { scheme = 'file', rest } = splitUri(source)
+    return scheme === 'file' ? [rest] : []
+  })
+  return new ConfigWatch({
+    files: () => [...given, ...files],
+    onChange: () => void service.reload({ trigger: 'files' }),
+  })
 }

@@ -145,6 +145,9 @@ const inLowerCase = (message: string) => message.charAt(0).toLowerCase() + messa
 
 type Range = readonly [number, number, ...unknown[]]
 
+/** What aliases may unfold to: a few lines can stand for billions of values. */
+const mostUnfolded = 20_000
+
 /** Turns the nodes of the YAML library into ours. */
 class TreeMaker {
   readonly #document: Document.Parsed
@@ -152,6 +155,11 @@ class TreeMaker {
   readonly #place: (range: Range) => Place
   /** Anchors being followed: one that contains itself has no end. */
   readonly #following = new Set<unknown>()
+  /** What each name stands for so far, and each alias: the library would go through the whole document for every one. */
+  readonly #anchors = new Map<string, unknown>()
+  readonly #targets = new Map<Yaml.Alias, unknown>()
+  /** Values made because an alias names them. */
+  #unfolded = 0
 
   constructor(document: Document.Parsed, report: Report, place: (range: Range) => Place) {
     this.#document = document
@@ -162,44 +170,34 @@ class TreeMaker {
   make(): Node | undefined {
     const { contents } = this.#document
     if (contents === null) return undefined
-    this.#leaveOutLongKeys(contents)
-    try {
-      // The library counts what aliases unfold to; a few lines can stand for billions of values.
-      this.#document.toJS({ maxAliasCount: 100 })
-    } catch (error) {
-      if (error instanceof ReferenceError && error.message.startsWith('Excessive')) {
-        const message = 'the aliases of this document unfold to too many values'
-        this.#report.error('CONFIG_SYNTAX', this.#place(contents.range ?? [0, 0]), message)
-        return undefined
-      }
-    }
-    return this.#node(contents, contents.range)
-  }
-
-  /** Tells of keys that are sections or lists. The library would write them as text, what is inside again at each level. */
-  #leaveOutLongKeys(contents: Yaml.Node): void {
-    Yaml.visit(contents, {
-      Map: (_, map) => {
-        map.items = map.items.filter(({ key }) => {
-          if (!isMap(key) && !isSeq(key)) return true
-          this.#report.error('CONFIG_SYNTAX', this.#place(key.range ?? [0, 0]), 'a key must be a single word')
-          return false
-        })
-      },
-    })
+    const made = this.#node(contents, contents.range)
+    if (this.#unfolded <= mostUnfolded) return made
+    const message = 'the aliases of this document unfold to too many values'
+    this.#report.error('CONFIG_SYNTAX', this.#place(contents.range ?? [0, 0]), message)
+    return undefined
   }
 
   #node(node: unknown, around: Range | null | undefined): Node {
     const range = rangeOf(node) ?? around ?? [0, 0]
     const place = this.#place(range)
+    if (this.#following.size > 0) this.#unfolded++
+    if (this.#unfolded > mostUnfolded) return { kind: 'scalar', value: null, place, broken: true }
+    this.#note(node)
     if (isAlias(node)) return this.#alias(node, place)
     if (isMap(node)) return { kind: 'map', place, entries: this.#entries(node, range) }
     if (isSeq(node)) return { kind: 'list', place, items: node.items.map(item => this.#node(item, range)) }
     return { kind: 'scalar', place, value: scalarValue(node) }
   }
 
+  /** Notes an anchor, in the order of the document. */
+  #note(node: unknown): void {
+    if (this.#following.size > 0 || !(isScalar(node) || isMap(node) || isSeq(node))) return
+    if (node.anchor !== undefined) this.#anchors.set(node.anchor, node)
+  }
+
   #alias(alias: Yaml.Alias, place: Place): Node {
-    const target = alias.resolve(this.#document)
+    const target = this.#targets.get(alias) ?? this.#anchors.get(alias.source)
+    if (this.#following.size === 0) this.#targets.set(alias, target)
     if (target === undefined || this.#following.has(target)) {
       const why = target === undefined ? 'names no anchor above it' : 'stands inside what it names'
       this.#report.error('CONFIG_SYNTAX', place, `the alias \`*${alias.source}\` ${why}`)
@@ -217,7 +215,9 @@ class TreeMaker {
     for (const { key, value } of map.items) {
       const range = rangeOf(key) ?? around
       const place = this.#place(range)
+      this.#note(key)
       if (isMerge(key)) merged.push(this.#node(value, range))
+      else if (isMap(key) || isSeq(key)) this.#report.error('CONFIG_SYNTAX', place, 'a key must be a single word')
       else entries.set(keyText(key), { key: place, value: this.#node(value, range) })
     }
     for (const source of merged) this.#merge(entries, source)

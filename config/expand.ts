@@ -1,17 +1,16 @@
 /** References in values: `${env:NAME}`, `${env:NAME:-default}`, `${file:path}`, `${yaml:text}`, nested and escaped. */
-import { readFileSync } from 'node:fs'
 import { type Entry, type MapNode, type Node, readFragment, type ScalarNode } from './document.ts'
 import type { Place } from './place.ts'
 import { Report } from './report.ts'
-import { readFailure, schemeFault, splitUri, variableName } from './sources.ts'
+import { type ReadFile, readFailure, readText, schemeFault, splitUri, variableName } from './sources.ts'
 
 /** What one string may take; the Collector's bound. */
 const maxSteps = 1000
 const maxLength = 16 * 1024 * 1024
 
 /** The tree with every reference replaced by what it refers to, and `$$` by `$`. */
-export function expand(node: Node, env: NodeJS.ProcessEnv, report: Report): Node {
-  const files = new Map<string, string | Error>()
+export function expand(node: Node, env: NodeJS.ProcessEnv, report: Report, readFile: ReadFile = readText): Node {
+  const files = new Files(readFile)
   return eachScalar(node, scalar => {
     if (typeof scalar.value !== 'string') return scalar
     const expansion = new Expansion(scalar, env, files, report)
@@ -20,8 +19,8 @@ export function expand(node: Node, env: NodeJS.ProcessEnv, report: Report): Node
 }
 
 /** The same for a whole configuration, whose top is a section before and after. */
-export function expandSections(node: MapNode, env: NodeJS.ProcessEnv, report: Report): MapNode {
-  const made = expand(node, env, report)
+export function expandSections(node: MapNode, env: NodeJS.ProcessEnv, report: Report, readFile?: ReadFile): MapNode {
+  const made = expand(node, env, report, readFile)
   return made.kind === 'map' ? made : { ...node, entries: new Map() }
 }
 
@@ -65,6 +64,30 @@ function findReference(text: string): { start: number; end: number } | undefined
   return undefined
 }
 
+/** The files that are referred to, each read once. */
+class Files {
+  readonly #readFile: ReadFile
+  readonly #texts = new Map<string, string | Error>()
+
+  constructor(readFile: ReadFile) {
+    this.#readFile = readFile
+  }
+
+  /** The text, or why there is none. */
+  read(path: string): string | Error {
+    let text = this.#texts.get(path)
+    if (text === undefined) {
+      try {
+        text = this.#readFile(path)
+      } catch (error) {
+        text = new Error(readFailure(error), { cause: error })
+      }
+      this.#texts.set(path, text)
+    }
+    return text
+  }
+}
+
 /** Thrown to leave the expansion of one string; the report has the reason by then. */
 const failed = Symbol('failed')
 
@@ -72,13 +95,13 @@ const failed = Symbol('failed')
 class Expansion {
   readonly #scalar: ScalarNode
   readonly #env: NodeJS.ProcessEnv
-  readonly #files: Map<string, string | Error>
+  readonly #files: Files
   readonly #report: Report
   #steps = 0
   /** The reference being followed, as it stands in the source. */
   #place: Place
 
-  constructor(scalar: ScalarNode, env: NodeJS.ProcessEnv, files: Map<string, string | Error>, report: Report) {
+  constructor(scalar: ScalarNode, env: NodeJS.ProcessEnv, files: Files, report: Report) {
     this.#scalar = scalar
     this.#env = env
     this.#files = files
@@ -196,15 +219,7 @@ class Expansion {
   }
 
   #file(path: string): string {
-    let text = this.#files.get(path)
-    if (text === undefined) {
-      try {
-        text = readFileSync(path, 'utf8')
-      } catch (error) {
-        text = new Error(readFailure(error), { cause: error })
-      }
-      this.#files.set(path, text)
-    }
+    const text = this.#files.read(path)
     return typeof text === 'string' ? text : this.#fail(`cannot read the file \`${path}\`: ${text.message}`)
   }
 

@@ -16,7 +16,7 @@ import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, Source } from './place.ts'
 import { tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
-import { readSources } from './sources.ts'
+import { type ReadFile, readSources } from './sources.ts'
 import { warnOfTraps } from './traps.ts'
 
 export { renderErrors } from './render.ts'
@@ -31,6 +31,10 @@ export interface LoadOptions {
   /** The components of this build. */
   readonly components: readonly Definition[]
   readonly env?: NodeJS.ProcessEnv | undefined
+  /** Taken in place of the sources. */
+  readonly text?: { readonly name: string; readonly text: string } | undefined
+  /** Reads a file that the sources or references name. */
+  readonly readFile?: ReadFile | undefined
   /** Text of the built-in configuration, used when there are no sources. */
   readonly builtIn?: string | undefined
   /** `--feature-gates` values. */
@@ -70,7 +74,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   const gates = readGates(options.gates ?? [], report)
   const append = gates.on.has('confmap.enableMergeAppendOption')
   const merged = documents.reduce((earlier, later) => merge(earlier, later, report, [], { append }))
-  const root = expandSections(merged, env, report)
+  const root = expandSections(merged, env, report, options.readFile)
   const { entries } = root
   tellUnknownSections(entries, report)
 

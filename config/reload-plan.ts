@@ -2,6 +2,7 @@
 import type { Kind } from '../core/component.ts'
 import type { Configured, ConfiguredComponent } from '../core/configured.ts'
 import type { ComponentReload, PipelineReload, ReloadPlan, ReloadReason } from '../core/reload.ts'
+import type { TelemetryConfig } from '../telemetry/config.ts'
 import { kinds } from './components.ts'
 import { sameValue } from './equal.ts'
 
@@ -22,6 +23,25 @@ export function planReload(before: Configured, after: Configured): ReloadPlan {
   }
   const others = kinds.filter(kind => kind !== 'extension').flatMap(kind => planKind(kind, before, after, moved))
   return { components: [...others, ...extensions], pipelines: planPipelines(before, after) }
+}
+
+/** What keeps a plan from being carried out while the process runs. */
+export function unreloadable({ components }: ReloadPlan, after: Configured): { message: string; hint: string }[] {
+  return components
+    .filter(({ kind, action }) => kind === 'extension' && action === 'restart')
+    .filter(({ id }) => after.extensions.get(id)?.definition.exclusive === true)
+    .map(({ id }) => ({
+      message: `extension ${id} cannot change while the process runs: a second one cannot have what it has`,
+      hint: 'start the process again, or configure an extension with another id beside it',
+    }))
+}
+
+/** Keys of `service.telemetry` that differ and are only looked at when the process starts. */
+export function startOnly(before: TelemetryConfig, after: TelemetryConfig): string[] {
+  const levels = { level: undefined, levels: undefined }
+  const [old, now] = [before, after].map(one => ({ ...one, logs: { ...one.logs, ...levels } }))
+  const sections = ['logs', 'metrics', 'traces', 'resource'] as const
+  return sections.filter(name => !sameValue(old[name], now[name])).map(name => `service::telemetry::${name}`)
 }
 
 function planPipelines(before: Configured, after: Configured): PipelineReload[] {

@@ -7,6 +7,7 @@ import { kinds } from './components.ts'
 import { durationText } from './duration-text.ts'
 import { sameValue } from './equal.ts'
 import { shapeOf } from './shape.ts'
+import { eachInner, shared } from './shared-schema.ts'
 
 /** A schema as JSON. */
 export type JsonSchema = { [keyword: string]: unknown }
@@ -41,7 +42,7 @@ export function fileSchema(definitions: readonly Definition[]): JsonSchema {
   }
   defs['telemetry'] = moved(jsonSchemaOf(telemetryConfig), 'telemetry')
   const sections = kinds.map(kind => [`${kind}s`, sectionOf(kind, definitions)] as const)
-  return {
+  return shared({
     $schema: draft,
     title: 'Configuration of Kymo',
     description: "In the form of the OpenTelemetry Collector's.",
@@ -51,7 +52,7 @@ export function fileSchema(definitions: readonly Definition[]): JsonSchema {
     patternProperties: { '::': {} },
     additionalProperties: false,
     $defs: defs,
-  }
+  })
 }
 
 const nameOf = ({ kind, type }: Definition) => `${kind}.${type}`
@@ -161,25 +162,9 @@ function relaxed(schema: JsonSchema): JsonSchema {
   return { ...rest, type: [...types.add('null').add('string')], ...texts }
 }
 
-/** Where a schema has other schemas in it. */
-const mapsOfSchemas: ReadonlySet<string> = new Set(['properties', 'patternProperties', '$defs'])
-const listsOfSchemas: ReadonlySet<string> = new Set(['anyOf', 'oneOf', 'allOf', 'prefixItems'])
-const schemasThemselves: ReadonlySet<string> = new Set(['items', 'additionalProperties', 'not'])
-
-const isSchema = (value: unknown): value is JsonSchema =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** A schema in which every schema is changed, from the inside out. */
 function deeply(schema: JsonSchema, change: (schema: JsonSchema) => JsonSchema): JsonSchema {
-  const inner = (value: unknown) => (isSchema(value) ? deeply(value, change) : value)
-  const made: JsonSchema = {}
-  for (const [keyword, value] of Object.entries(schema)) {
-    if (mapsOfSchemas.has(keyword) && isSchema(value))
-      made[keyword] = Object.fromEntries(Object.entries(value).map(([key, one]) => [key, inner(one)]))
-    else if (listsOfSchemas.has(keyword) && Array.isArray(value)) made[keyword] = value.map(inner)
-    else made[keyword] = schemasThemselves.has(keyword) ? inner(value) : value
-  }
-  return change(made)
+  return change(eachInner(schema, inner => deeply(inner, change)))
 }
 
 /** A schema that was a document of its own, as one among the definitions of another. */

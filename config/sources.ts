@@ -29,6 +29,12 @@ export function schemeFault(scheme: string): { message: string; hint: string } {
 /** What the environment variables of a configuration are called. */
 export const variableName = /^[a-zA-Z_][a-zA-Z0-9_]*$/
 
+/** Reads a file that a configuration names. */
+export type ReadFile = (path: string) => string
+
+/** Reads it from disk. */
+export const readText: ReadFile = path => readFileSync(path, 'utf8')
+
 /** Why a file could not be read, without the system call's name around it. */
 export function readFailure(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
@@ -45,18 +51,22 @@ export function readSources(
     readonly sets?: readonly string[] | undefined
     readonly builtIn?: string | undefined
     readonly env: NodeJS.ProcessEnv
+    readonly text?: { readonly name: string; readonly text: string } | undefined
+    readonly readFile?: ReadFile | undefined
   },
   report: Report,
 ): Source[] {
-  const { sources, sets = [], builtIn, env } = options
+  const { sets = [], builtIn, env, text: given, readFile = readText } = options
+  const sources = given === undefined ? options.sources : []
   const texts: { name: string; text: string }[] = []
-  if (sources.length === 0) {
+  if (given !== undefined) texts.push(given)
+  else if (sources.length === 0) {
     if (builtIn === undefined)
       report.error('CONFIG_SOURCE', undefined, 'no configuration given', 'name one with `--config FILE`')
     else texts.push({ name: 'built-in configuration', text: builtIn })
   }
   for (const [index, uri] of sources.entries()) {
-    const read = readSource(uri, index, env, report)
+    const read = readSource(uri, index, { env, readFile }, report)
     if (read !== undefined) texts.push(read)
   }
   for (const set of sets) {
@@ -75,14 +85,14 @@ export function readSources(
 function readSource(
   uri: string,
   index: number,
-  env: NodeJS.ProcessEnv,
+  { env, readFile }: { readonly env: NodeJS.ProcessEnv; readonly readFile: ReadFile },
   report: Report,
 ): { name: string; text: string } | undefined {
   const { scheme = 'file', rest } = splitUri(uri)
   switch (scheme) {
     case 'file':
       try {
-        return { name: rest, text: readFileSync(rest, 'utf8').replace(/^\uFEFF/, '') }
+        return { name: rest, text: readFile(rest).replace(/^\uFEFF/, '') }
       } catch (error) {
         report.error('CONFIG_SOURCE', undefined, `cannot read the configuration \`${rest}\`: ${readFailure(error)}`)
         return undefined

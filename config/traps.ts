@@ -2,6 +2,7 @@
 import type { Kind } from '../core/component.ts'
 import { type Components, type Declared, kinds } from './components.ts'
 import type { Entry } from './document.ts'
+import { warnOfMetadata } from './metadata-traps.ts'
 import { quoted } from './nearest.ts'
 import type { Pipeline, Reference, Service } from './pipelines.ts'
 import type { Report } from './report.ts'
@@ -25,6 +26,7 @@ export function warnOfTraps(
   for (const pipeline of service.pipelines) {
     warnOfOrder(pipeline, components, report)
     warnOfFanOut(pipeline, components, report)
+    warnOfMetadata(pipeline, components, report)
   }
   warnOfUnused(components, service, report)
   warnOfAddress(telemetry, report)

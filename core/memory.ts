@@ -36,7 +36,7 @@ export interface MemoryLimits {
 export class MemoryPlan {
   readonly facts: MemoryFacts
   readonly #budget: Budget
-  #limits: MemoryLimits | undefined
+  readonly #limits = new Set<MemoryLimits>()
   /** Resident memory above which nothing new is taken. */
   hard = 0
   /** Resident memory that the process stays under by itself; taking goes on below it. */
@@ -59,10 +59,19 @@ export class MemoryPlan {
     return this.#room() < leastBudget
   }
 
-  /** Sets the limit to what a configuration says; of several the lowest holds. */
-  configure(limits: MemoryLimits): void {
-    if (this.#limits === undefined || this.#hardOf(limits) < this.#hardOf(this.#limits)) this.#limits = limits
+  /** Sets the limit to what a configuration says, until the returned function is called; of several the lowest holds. */
+  configure(limits: MemoryLimits): () => void {
+    this.#limits.add(limits)
     this.#share()
+    return () => {
+      if (this.#limits.delete(limits)) this.#share()
+    }
+  }
+
+  get #lowest(): MemoryLimits {
+    let lowest: MemoryLimits | undefined
+    for (const one of this.#limits) if (lowest === undefined || this.#hardOf(one) < this.#hardOf(lowest)) lowest = one
+    return lowest ?? {}
   }
 
   /** Takes over what was measured. */
@@ -93,7 +102,7 @@ export class MemoryPlan {
   }
 
   #share(): void {
-    const limits = this.#limits ?? {}
+    const limits = this.#lowest
     this.hard = Math.floor(this.#hardOf(limits))
     this.soft = Math.max(0, Math.floor(this.hard - this.#spikeOf(limits)))
     this.#budget.limit = Math.max(leastBudget, Math.floor(this.#room()))

@@ -112,6 +112,15 @@ export interface DurableQueue {
   close(): void
 }
 
+/** One queue, for those who only look. */
+export interface QueueView {
+  readonly owner: string
+  /** Somebody uses it. */
+  readonly taken: boolean
+  readonly backlog: Backlog
+  readonly totals: QueueTotals
+}
+
 /** A queue on disk that no destination of the configuration owns. */
 export interface Orphan extends Backlog {
   readonly owner: string
@@ -132,6 +141,8 @@ export interface Storage {
    * @throws StorageError
    */
   queue(owner: string): DurableQueue
+  /** Every queue there is, those of owners that have nothing left included. */
+  list(): readonly QueueView[]
   /** Queues with a backlog that nobody has asked for. */
   orphans(): readonly Orphan[]
   /** Ends all that an orphan has as `handed_over`. */

@@ -108,16 +108,17 @@ export class GrpcServer<C> {
     return this.#connections.size
   }
 
-  /** Takes no new calls, lets those that run finish for `deadline` milliseconds, then ends all connections. */
-  async stop(deadline: number): Promise<void> {
+  /**
+   * Takes no new calls, lets those that run finish for `deadline` milliseconds, then ends all connections. Where another
+   * server has taken over (`replaced`), handshakes that have begun may end, too, to hear where they are to go.
+   */
+  async stop(deadline: number, replaced = false): Promise<void> {
     this.#stopping = true
-    this.#tls?.stop()
-    const closed = [...this.#connections].map(connection => connection.closed)
+    const until = Date.now() + deadline
     for (const connection of this.#connections) connection.retire()
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise(resolve => (timer = setTimeout(resolve, deadline)))
-    await Promise.race([Promise.all(closed), late])
-    clearTimeout(timer)
+    const isBusy = (): boolean => this.#connections.size > 0 || (replaced && this.#sockets.size > 0)
+    while (isBusy() && Date.now() < until) await new Promise(resolve => setTimeout(resolve, 10))
+    this.#tls?.stop()
     for (const connection of this.#connections) connection.destroy()
     for (const socket of this.#sockets) socket.destroy()
     clearInterval(this.#sweep)
@@ -129,6 +130,7 @@ export class GrpcServer<C> {
     const connection = new Connection(session, options.connected(peer), peer, this.#rules)
     session.setLocalWindowSize(connectionWindow)
     this.#connections.add(connection)
+    if (this.#stopping) connection.retire()
     this.#sweep ??= setInterval(() => {
       const now = Date.now()
       for (const connection of this.#connections) connection.look(now)

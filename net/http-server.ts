@@ -219,15 +219,19 @@ export class HttpServer<C> {
     return this.#sockets.size
   }
 
-  /** Ends idle connections, lets requests that run finish for `deadline` milliseconds, then ends all connections. */
-  async stop(deadline: number): Promise<void> {
+  /**
+   * Ends idle connections, lets requests that run finish for `deadline` milliseconds, then ends all connections. Where
+   * another server has taken over (`replaced`), idle ones may send one more request until then: a request that is already
+   * on its way when its connection is closed looks like a failure to whoever sent it.
+   */
+  async stop(deadline: number, replaced = false): Promise<void> {
     this.#tls?.stop()
     this.#terms.lastAnswers = true
     const until = Date.now() + deadline
-    this.#server.closeIdleConnections()
+    if (!replaced) this.#server.closeIdleConnections()
     while (this.#sockets.size > 0 && Date.now() < until) {
       await new Promise(resolve => setTimeout(resolve, 10))
-      this.#server.closeIdleConnections()
+      if (!replaced) this.#server.closeIdleConnections()
     }
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close(() => {})

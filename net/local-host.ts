@@ -29,8 +29,8 @@ export function hostCheck(endpoint: string, transport?: string): HostCheck {
   }
 }
 
-/** Whether only this machine can connect. */
-function isLoopback(host: string): boolean {
+/** Whether only this machine can connect to the host, or has the address. */
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 

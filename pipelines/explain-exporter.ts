@@ -51,7 +51,12 @@ export interface ExporterExplained {
   /** What becomes of what is still here when the process ends: its books say `shutdown`, its senders come again, or it waits on disk. */
   readonly at_shutdown: 'lost' | 'refused' | 'kept'
   /** Reasons under which what did not arrive may be counted. */
-  readonly reasons: { readonly lost: readonly string[]; readonly rejected: readonly string[] }
+  readonly reasons: {
+    readonly lost: readonly string[]
+    readonly rejected: readonly string[]
+    /** What is not rejected but put aside. */
+    readonly dead_lettered: readonly string[]
+  }
 }
 
 /** The ways of one signal from one receiver. */
@@ -76,9 +81,9 @@ export function explainExporter(
     ...(success === 'delivered'
       ? []
       : [
-          ...(retry.enabled ? ['suspect'] : ['not_retried']),
-          ...(retry.enabled && retry.max_elapsed_time > 0 ? ['expired'] : []),
-          ...(success === 'durable' ? [] : ['shutdown']),
+          ...(retry.enabled ? (success === 'durable' ? [] : ['suspect']) : ['not_retried']),
+          ...(retry.enabled && (retry.max_elapsed_time > 0 || success === 'durable') ? ['expired'] : []),
+          ...(success === 'durable' ? ['corrupt'] : ['shutdown']),
         ]),
   ]
   return {
@@ -112,7 +117,12 @@ export function explainExporter(
         }
       : undefined,
     at_shutdown: { accepted: 'lost', durable: 'kept', delivered: 'refused' }[success] as 'lost' | 'kept' | 'refused',
-    reasons: { lost, rejected: ['rejected', 'too_large', 'denied', 'partial_success'] },
+    reasons: {
+      lost,
+      // Without a sender who waits, what is denied is kept until the exporter is mended.
+      rejected: ['rejected', 'too_large', ...(success === 'delivered' ? ['denied'] : []), 'partial_success'],
+      dead_lettered: queue.enabled && queue.storage ? ['rejected', 'too_large', 'suspect'] : [],
+    },
   }
 }
 
@@ -131,9 +141,9 @@ function fullQueue(queue: QueueConfig): { when_full: 'refuse' | 'wait' | 'drop' 
   const chosen: string | undefined = queue.when_full
   if (chosen === 'drop' || chosen === 'spill')
     return { when_full: chosen, because: `sending_queue.when_full: ${chosen}` }
-  if (queue.block_on_overflow) return { when_full: 'wait', because: 'sending_queue.block_on_overflow: true' }
   if (chosen === undefined && queue.storage)
     return { when_full: 'spill', because: `sending_queue.storage: ${queue.storage}` }
+  if (queue.block_on_overflow) return { when_full: 'wait', because: 'sending_queue.block_on_overflow: true' }
   const because = chosen === undefined ? 'sending_queue.when_full is not set' : 'sending_queue.when_full: refuse'
   return { when_full: 'refuse', because }
 }

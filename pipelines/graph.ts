@@ -145,7 +145,8 @@ export class Graph {
 
   /** Starts what is new, from the back to the front. Receivers may take data at once; it waits until all is joined. */
   async #startFresh(next: Assembly, previous: Assembly): Promise<void> {
-    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) => of(parts).filter(one => next.fresh.has(one))
+    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) =>
+      of(parts).filter(one => next.fresh.has(one))
     for (const part of fresh(next.extensions)) await startPart(part)
     for (const part of fresh(next.exporters)) await startPart(part)
     for (const part of fresh(next.exporters)) {
@@ -243,7 +244,8 @@ export class Graph {
   /** Stops what was started for a configuration that does not come to run. */
   async #abandon(next: Assembly): Promise<void> {
     const end = Date.now() + retreat
-    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) => of(parts).filter(one => next.fresh.has(one))
+    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) =>
+      of(parts).filter(one => next.fresh.has(one))
     await Promise.all(
       fresh(next.receivers).map(async part => {
         await this.#stopPart(part, end)

@@ -3,7 +3,14 @@ import type { NodeBooks } from '../core/books.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Destination, Sink } from './destination.ts'
-import { type ConnectorPart, type ExporterPart, type ExtensionPart, type Part, type ReceiverPart, stopPart } from './part.ts'
+import {
+  type ConnectorPart,
+  type ExporterPart,
+  type ExtensionPart,
+  type Part,
+  type ReceiverPart,
+  stopPart,
+} from './part.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { StepNode } from './step-node.ts'
 
@@ -85,13 +92,16 @@ export class Leaving {
 
   async #run(end: number): Promise<void> {
     const { receivers, steps, adopted, exporters, extensions } = this.#parts
-    const replaced = [...adopted].map(destination => destination.stop(end))
+    const replaced = this.destinations.filter(one => adopted.has(one)).map(one => one.stop(end))
     await Promise.all([
       ...receivers.map(part => this.#stopReceiver(part, end)),
       ...[...steps].map(([pipeline, gone]) => pipeline.retire(gone, end)),
     ])
     await this.#stopPipelines(end)
-    await Promise.all([...replaced, ...this.destinations.map(one => adopted.has(one) || this.#drain(one, end))])
+    await Promise.all([
+      ...replaced,
+      ...this.destinations.filter(one => !adopted.has(one)).map(one => this.#drain(one, end)),
+    ])
     await Promise.all(exporters.map(part => stopPart(part, end, this.#log)))
     await Promise.all(extensions.map(part => stopPart(part, end, this.#log)))
     this.#isOver = true

@@ -1,8 +1,8 @@
+import { defer, finalize } from 'rxjs'
 import * as z from 'zod'
 import { defineProcessor } from '../core/component.ts'
 import { duration, int } from '../core/fields.ts'
 import { memoryPlanKey } from '../core/memory.ts'
-import { each } from './steps.ts'
 
 const gc = (text: string) =>
   duration().optional().describe(`${text} Accepted and ignored: memory is counted in bytes, not found by collecting.`)
@@ -51,13 +51,14 @@ export const memoryLimiter = defineProcessor({
   },
 
   create(settings, context) {
-    context.host.get(memoryPlanKey).configure({
+    const plan = context.host.get(memoryPlanKey)
+    const limits = {
       limitMib: settings.limit_mib,
       limitPercentage: settings.limit_percentage,
       spikeLimitMib: settings.spike_limit_mib,
       spikeLimitPercentage: settings.spike_limit_percentage,
-    })
+    }
     // Over the limit senders are refused before their bytes are read; what is inside already was charged and goes on.
-    return each(context, batch => batch)
+    return source => defer(() => source.pipe(finalize(plan.configure(limits))))
   },
 })

@@ -53,11 +53,26 @@ ${rows.join('\n')}
 `
 }
 
+/** JSON in which what fits into one line stands in one, so that a change is as long in the diff as it is. */
+function compactJson(value: unknown, indent = '', used = 0): string {
+  const line = JSON.stringify(value)
+  if (typeof value !== 'object' || value === null || indent.length + used + line.length <= 120) return line
+  const inner = `${indent}  `
+  const parts = Array.isArray(value)
+    ? value.map(one => inner + compactJson(one, inner))
+    : Object.entries(value).map(([key, one]) => {
+        const name = `${JSON.stringify(key)}: `
+        return inner + name + compactJson(one, inner, name.length)
+      })
+  const [open, close] = Array.isArray(value) ? '[]' : '{}'
+  return `${open}\n${parts.join(',\n')}\n${indent}${close}`
+}
+
 /** The pages, by path from the root. */
 export const pages: ReadonlyMap<string, string> = new Map([
   ['docs/errors.md', errorsPage()],
   ['docs/metrics.md', metricsPage()],
-  ['docs/config.schema.json', `${JSON.stringify(fileSchema(components), null, 2)}\n`],
+  ['docs/config.schema.json', `${compactJson(fileSchema(components))}\n`],
   ['docs/components/README.md', componentsPage(components)],
   ...components.map(one => [pathOf(one), componentPage(one)] as const),
 ])

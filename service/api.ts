@@ -8,7 +8,9 @@ import {
   type JournalQuery,
   type JournalRecord,
 } from '../core/journal.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
 import { allSignals } from '../proto/signals.ts'
+import type { Stake } from './access.ts'
 import { componentDocument, componentDocuments, type ComponentSources } from './component-pages.ts'
 import { Query, QueryError, type RawQuery } from './query.ts'
 import { time } from './status.ts'
@@ -16,20 +18,59 @@ import { time } from './status.ts'
 /** What the answers come from. */
 export interface ApiSources extends ComponentSources {
   readonly journal: Journal
+  /** How the components are connected, as far as they are. */
+  pipelines?(): readonly ConfiguredPipeline[]
+}
+
+/** An answer that is written while it is made. */
+export interface Flow {
+  readonly contentType: string
+  readonly chunks: AsyncIterable<Buffer>
 }
 
 /** One page: a path, in which `*` stands for the rest, and what it answers. */
 export interface Route {
   readonly path: string
   /** `rest` is what stood for `*`. @throws QueryError */
-  answer(rest: string, query: RawQuery): object
+  answer(rest: string, query: RawQuery): object | Promise<object>
 }
+
+/** A page of which the answer may be long. */
+export interface FlowRoute {
+  readonly path: string
+  /** @throws QueryError, as long as nothing is written */
+  flow(query: RawQuery): Flow
+}
+
+/** Something that can be done: POST with a JSON object. */
+export interface ActionRoute {
+  readonly path: string
+  /** @throws QueryError */
+  act(body: Readonly<Record<string, unknown>>): object | Promise<object>
+}
+
+/** An answer with a status of its own. */
+export interface Told {
+  readonly code: number
+  readonly body: object
+}
+
+/** Something that can be done with a text: POST with YAML, or nothing. */
+export interface TextRoute {
+  readonly path: string
+  readonly stake: Stake
+  /** @throws QueryError */
+  take(text: string, query: RawQuery): Promise<Told>
+}
+
+/** Anything the admin server has at a path. */
+export type AnyRoute = Route | FlowRoute | ActionRoute | TextRoute
 
 /** The pages. */
 export function apiRoutes(sources: ApiSources): readonly Route[] {
   return [
     { path: '/v1/batches', answer: (_, query) => listBatches(sources, query) },
-    { path: '/v1/batches/*', answer: id => oneBatch(sources.journal, id) },
+    { path: '/v1/batches/*', answer: id => oneBatch(sources, id) },
     {
       path: '/v1/components',
       answer: (_, query) => {
@@ -105,16 +146,39 @@ function hintOf({ reason }: JournalQuery, journal: Journal): object {
   return hint === undefined ? {} : { hint }
 }
 
-function oneBatch(journal: Journal, id: string): object {
+function oneBatch({ journal, pipelines }: ApiSources, id: string): object {
   if (!/^\d+$/.test(id)) throw new QueryError(400, `\`${id}\` is no id of a batch`, 'ids are numbers: /v1/batches/17')
   const record = journal.get(Number(id))
-  if (record !== undefined) return batchDocument(record)
+  if (record !== undefined) {
+    const passed = passedBefore(record, pipelines?.() ?? [])
+    return { ...batchDocument(record), ...(passed.length === 0 ? {} : { passed_before: passed }) }
+  }
   const hint = 'the journal keeps the latest of each kind; /v1/batches lists what it has'
   throw new QueryError(404, `batch ${id} is not in the journal`, hint)
 }
 
-/** One batch as `/v1/batches` tells it. */
-export type BatchDocument = ReturnType<typeof batchDocument>
+/** Processors that a batch passed before anything had to be noted of it, by pipeline: what they do to all of it is not told. */
+export interface PassedBefore {
+  readonly pipeline: string
+  readonly processors: readonly string[]
+}
+
+function passedBefore(record: JournalRecord, pipelines: readonly ConfiguredPipeline[]): PassedBefore[] {
+  const { receiver, signal, events } = record
+  return pipelines.flatMap(({ id, signal: own, receivers, processors, exporters }) => {
+    if (own !== signal) return []
+    const noted = processors.findIndex(one =>
+      events.some(({ pipeline, component }) => pipeline === id && component === one),
+    )
+    // Exporters are in no pipeline of their own: only where the batch began it is sure that it came through this one.
+    const left = receivers.includes(receiver) && events.some(({ component }) => exporters.includes(component))
+    const passed = noted >= 0 ? processors.slice(0, noted) : left ? processors : []
+    return passed.length === 0 ? [] : [{ pipeline: id, processors: passed }]
+  })
+}
+
+/** One batch as `/v1/batches` tells it; what it passed before stands only where one batch is told. */
+export type BatchDocument = ReturnType<typeof batchDocument> & { readonly passed_before?: readonly PassedBefore[] }
 /** One thing that happened to it. */
 export type EventDocument = ReturnType<typeof eventDocument>
 

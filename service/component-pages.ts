@@ -46,7 +46,7 @@ export type ComponentDocument = ReturnType<typeof componentDocument>
 export function componentDocument(views: readonly ComponentView[], sources: ComponentSources) {
   const [{ kind, id, type }] = views
   const { books, rates } = sources
-  const nodes = books.nodes.filter(({ name }) => name.kind === kind && name.id === id)
+  const nodes = books.nodes.filter(({ name, retired }) => name.kind === kind && name.id === id && !retired)
   const worst = views.toSorted((a, b) => severity.indexOf(a.status.state) - severity.indexOf(b.status.state))[0]
   const doors = kind === 'receiver' ? books.doors.filter(({ receiver }) => receiver === id) : []
   return {

@@ -20,6 +20,8 @@ export interface Runnable {
   start(): Promise<void>
   stop(deadline: number): Promise<{ lost: number }>
   countFault(): void
+  /** Looks whether the configuration has changed, and takes it over. Does not throw. */
+  reload?(): void
 }
 
 /** How it is run. */
@@ -53,7 +55,7 @@ export async function runToEnd(service: Runnable, { log: root, flush, shutdownTi
     }
   }
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
-  process.on('SIGHUP', () => log.warn({}, 'this build cannot reload; restart it to use a changed configuration'))
+  process.on('SIGHUP', () => service.reload?.())
   watchFaults(service, log, flush)
 
   const started = service.start().then(

@@ -2,14 +2,25 @@
 import { quoted, suggest } from '../config/nearest.ts'
 import { parseDuration } from '../core/fields.ts'
 
+/** How a question that cannot be answered is answered, as HTTP has it. */
+export type Unanswered =
+  | 400
+  /** From here this may not be asked. */
+  | 403
+  | 404
+  /** Not now: something else is going on. */
+  | 409
+  /** What it takes does not work at present. */
+  | 503
+
 /** A question that cannot be answered; the message is for whoever asked. */
 export class QueryError extends Error {
   override name = 'QueryError'
-  readonly code: 400 | 404
+  readonly code: Unanswered
   /** What to ask instead. */
   readonly hint: string | undefined
 
-  constructor(code: 400 | 404, message: string, hint?: string) {
+  constructor(code: Unanswered, message: string, hint?: string) {
     super(message)
     this.code = code
     this.hint = hint
@@ -65,13 +76,25 @@ export class Query {
     throw new QueryError(400, `\`${name}\`: \`${value}\` is no time`, hint)
   }
 
+  /** A duration in milliseconds. */
+  duration(name: string): number | undefined {
+    const value = this.#values.get(name)
+    if (value === undefined) return undefined
+    const milliseconds = parseDuration(value)
+    if (milliseconds !== undefined && milliseconds >= 0) return milliseconds
+    throw new QueryError(400, `\`${name}\`: \`${value}\` is no duration`, 'write one such as `30s` or `5m`')
+  }
+
   /** A whole number from 1 to `most`. */
   count(name: string, most: number, otherwise: number): number {
     const value = this.#values.get(name)
     if (value === undefined) return otherwise
     const number = /^\d+$/.test(value) ? Number(value) : 0
     if (number >= 1 && number <= most) return number
-    throw new QueryError(400, `\`${name}\`: \`${value}\` is no whole number from 1 to ${most}`)
+    throw new QueryError(
+      400,
+      `\`${name}\`: \`${value}\` is no whole number from 1${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}`,
+    )
   }
 
   flag(name: string): boolean {

@@ -2,12 +2,13 @@
 import { Books } from '../core/books.ts'
 import { Budget } from '../core/budget.ts'
 import type { Kind } from '../core/component.ts'
-import type { ConfiguredPipeline } from '../core/configured.ts'
+import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
 import { type Health, healthKey } from '../core/health.ts'
 import { Host } from '../core/host.ts'
 import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
+import type { ReloadPlan } from '../core/reload.ts'
 import type { State, Status } from '../core/status.ts'
 import { budgetKey, readAhead } from '../net/admission.ts'
 import { Listeners, listenersKey } from '../net/listeners.ts'
@@ -17,13 +18,19 @@ import { createMetricsPage } from '../telemetry/metrics.ts'
 import { encodeMetric } from '../telemetry/otlp-write.ts'
 import { SelfReport, selfReportKey } from '../telemetry/self-report.ts'
 import { BatchTracer, type Sampling } from '../telemetry/tracer.ts'
+import { type Access, tokenAccess } from './access.ts'
 import { type Admin, startAdmin } from './admin.ts'
 import { apiRoutes } from './api.ts'
+import { configRoutes, reloadDocument } from './config-api.ts'
 import { ProcessMeter } from './figures.ts'
 import { leastWindows, MemoryWatch, surveyMemory } from './memory.ts'
 import { type OwnExport, OwnExports } from './own-exports.ts'
+import { type NamedStorage, storageDocument } from './queue-pages.ts'
+import { Queues } from './queues.ts'
 import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
+import type { Entrances } from './replay.ts'
+import { type Reloadable, type ReloadOutcome, type ReloadRequest, Reloads, type ReloadsParts } from './reloads.ts'
 import { type ComponentView, statusDocument } from './status.ts'
 
 /** What a graph is given by the service. */
@@ -36,12 +43,17 @@ export interface GraphSurroundings {
 }
 
 /** What the service needs of a graph. */
-export interface RunningGraph {
+export interface RunningGraph extends Partial<Entrances> {
   readonly components: readonly (ComponentView & { readonly kind: Kind })[]
   readonly pipelines?: readonly ConfiguredPipeline[]
   start(): Promise<void>
   stop(deadline: number): Promise<{ lost: number }>
   exporters(): readonly QueueFigures[]
+  /** Storages of queues that have started. */
+  storages?(): readonly NamedStorage[]
+  /** What it runs, and how to make it run something else; without these it cannot. */
+  readonly configured?: Configured
+  reload?(configured: Configured, plan: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
 }
 
 /** What one service is made of. */
@@ -62,6 +74,10 @@ export interface ServicePlan {
     readonly exports: readonly OwnExport[]
     readonly sampling: Sampling
   }
+  /** How another configuration is come by; without it there is none. */
+  readonly reload?: Pick<ReloadsParts, 'load' | 'first' | 'deadline' | 'applyTelemetry'>
+  /** Who may change anything through the admin server; nobody unless said. */
+  readonly access?: Access
 }
 
 /** Where a service is in its life. */
@@ -81,7 +97,9 @@ export class Service {
   readonly #rates: Rates
   readonly #report: SelfReport
   readonly #exports: OwnExports
+  readonly #queues: Queues
   readonly #created = Date.now()
+  readonly #reloads: Reloads | undefined
   #graph: RunningGraph | undefined
   #admin: Admin | undefined
   #phase: Phase = 'created'
@@ -98,6 +116,24 @@ export class Service {
     this.#exports = new OwnExports(exports, report, plan.log)
     if (sampling !== undefined && sampling.ratio > 0) this.journal.tracer = new BatchTracer(report, sampling)
     if (plan.admin.metrics) report.metrics = () => this.#metricItems()
+    this.#queues = new Queues({
+      books: this.books,
+      journal: this.journal,
+      budget: this.budget,
+      log: this.#log,
+      storages: () => this.#storages(),
+      pipelines: () => this.#graph?.pipelines ?? [],
+      entrance: (pipeline, from) => (this.#phase === 'running' ? this.#graph?.entrance?.(pipeline, from) : undefined),
+    })
+    this.#reloads =
+      plan.reload &&
+      new Reloads({
+        ...plan.reload,
+        log: plan.log,
+        running: () => this.#reloadable(),
+        applied: () => this.#quieten(),
+        ended: () => this.#queues.reportOrphans(),
+      })
   }
 
   get phase(): Phase {
@@ -135,7 +171,7 @@ export class Service {
         journal: this.journal,
         onStatus: (component, status, from) => this.#statusChanged(component, status, from),
       })
-      this.#report.quiet = quietComponents(this.#graph)
+      this.#quieten()
       await this.#graph.start()
     } catch (error) {
       await this.stop(1000)
@@ -145,11 +181,31 @@ export class Service {
     this.#rates.start()
     this.#phase = 'running'
     this.#announce()
+    this.#queues.reportOrphans()
+  }
+
+  /** Takes over another configuration, or says why not. */
+  async reload(request: ReloadRequest): Promise<ReloadOutcome> {
+    if (this.#reloads === undefined)
+      return { result: 'refused', errors: [{ message: 'there is nothing to reload from' }] }
+    return this.#reloads.request(request)
+  }
+
+  #reloadable(): Reloadable | undefined {
+    const graph = this.#graph
+    if (this.#phase !== 'running' || graph?.configured === undefined || graph.reload === undefined) return undefined
+    return graph as RunningGraph & Reloadable
+  }
+
+  /** Own telemetry tells nothing about what it passes itself. */
+  #quieten(): void {
+    if (this.#graph !== undefined) this.#report.quiet = quietComponents(this.#graph)
   }
 
   /** Stops from the front to the back within `deadline` milliseconds. Resolves to the number of items lost. */
   async stop(deadline: number): Promise<{ lost: number }> {
     this.#phase = 'stopping'
+    this.#queues.stopReplay()
     const { lost } = (await this.#graph?.stop(deadline)) ?? { lost: 0 }
     this.#watch.stop()
     this.#rates.stop()
@@ -184,9 +240,16 @@ export class Service {
       plan: this.memory,
       components: this.#graph?.components ?? [],
       queues: this.#graph?.exporters() ?? [],
+      storages: this.#storages().map(storageDocument),
+      orphans: this.#queues.orphans(),
       books: this.books,
       faults: this.#faults,
+      ...(this.#reloads === undefined ? {} : { config: reloadDocument(this.#reloads) }),
     })
+  }
+
+  #storages(): readonly NamedStorage[] {
+    return this.#graph?.storages?.() ?? []
   }
 
   #metricSources(): MetricSources {
@@ -202,6 +265,8 @@ export class Service {
       journal: this.journal,
       connections: () => this.#listeners.connections,
       untold: this.#report.dropped,
+      storages: () => this.#storages(),
+      config: this.#reloads,
     }
   }
 
@@ -219,17 +284,24 @@ export class Service {
   #startAdmin(): Promise<Admin> {
     const { admin } = this.#plan
     const metrics = createMetricsPage(ownFamilies, this.#metricSources())
+    const reloads = this.#reloads
     const pages = {
+      access: this.#plan.access ?? tokenAccess({}),
       metrics: admin.metrics ? metrics : undefined,
       ready: () => ({ ready: this.#phase === 'running', phase: this.#phase }),
       status: () => this.status(),
-      routes: apiRoutes({
-        journal: this.journal,
-        books: this.books,
-        rates: this.#rates,
-        components: () => this.#graph?.components ?? [],
-        exporters: () => this.#graph?.exporters() ?? [],
-      }),
+      routes: [
+        ...(reloads === undefined ? [] : configRoutes(reloads)),
+        ...apiRoutes({
+          journal: this.journal,
+          books: this.books,
+          rates: this.#rates,
+          pipelines: () => this.#graph?.pipelines ?? [],
+          components: () => this.#graph?.components ?? [],
+          exporters: () => this.#graph?.exporters() ?? [],
+        }),
+        ...this.#queues.routes,
+      ],
     }
     return startAdmin(admin.endpoint, pages, this.#listeners)
   }

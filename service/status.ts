@@ -25,13 +25,19 @@ export interface StatusSources {
   readonly plan: MemoryPlan
   readonly components: readonly ComponentView[]
   readonly queues: readonly QueueFigures[]
+  /** Storages of queues. */
+  readonly storages?: readonly object[]
+  /** Queues on disk that nobody sends. */
+  readonly orphans?: readonly object[]
   readonly books: Books
   readonly faults: number
+  /** The configuration that runs, and how the last reload went. */
+  readonly config?: object
 }
 
 /** Makes the document. Names are as in the metrics. */
 export function statusDocument(sources: StatusSources): object {
-  const { version, phase, started, figures, budget, plan, components, queues, books, faults } = sources
+  const { version, phase, started, figures, budget, plan, components, queues, books, faults, config } = sources
   return {
     process: {
       name: 'kymo',
@@ -44,6 +50,7 @@ export function statusDocument(sources: StatusSources): object {
       cpu_seconds: round(figures.cpuSeconds),
       internal_faults: faults,
     },
+    ...(config === undefined ? {} : { config }),
     memory: {
       rss_bytes: figures.rssBytes,
       limit_bytes: plan.hard,
@@ -75,7 +82,9 @@ export function statusDocument(sources: StatusSources): object {
       in_flight: inFlight,
       last_success: lastSuccess ? time(lastSuccess) : null,
     })),
-    books: books.nodes.map(account),
+    storages: sources.storages ?? [],
+    orphans: sources.orphans ?? [],
+    books: books.nodes.filter(node => !node.retired).map(account),
     books_faults: books.faults(),
   }
 }

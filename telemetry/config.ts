@@ -13,7 +13,7 @@ const logLevel = lowerCase
 
 const logs = z.strictObject({
   level: logLevel.prefault('info').describe('Least level that is logged: `debug`, `info`, `warn`, `error`.'),
-  levels: z.record(z.string(), logLevel).default({}).describe('Levels of single modules, such as `exporters: debug`.'),
+  levels: z.record(z.string(), logLevel).default({}).describe('Levels of single modules, such as `otlp: debug`.'),
   encoding: z.enum(['console', 'json']).default('console').describe('One line of text, or JSON.'),
   sampling: z
     .strictObject({

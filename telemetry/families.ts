@@ -17,6 +17,7 @@ import {
   total,
 } from './family.ts'
 import type { Row } from './metrics.ts'
+import { queueFamilies } from './queue-families.ts'
 
 /** One family per signal, as the Collector has them. */
 function perSignal(
@@ -339,6 +340,29 @@ const processFamilies: readonly OwnFamily[] = [
     s => [{ labels: {}, value: s.process().eventLoopUtilization }],
   ),
   total('kymo_internal_faults_total', 'Faults of Kymo itself that were caught and logged.', s => s.faults()),
+  counter(
+    'kymo_config_reloads_total',
+    'Attempts to take over another configuration: applied, unchanged, failed (what ran goes on), superseded (by a later one before it began).',
+    ['result'],
+    ({ config }) => Object.entries(config?.reloads ?? {}).map(([result, value]) => ({ labels: { result }, value })),
+  ),
+  one(
+    'kymo_config_last_reload_success',
+    '1 unless the last attempt to take over a configuration failed.',
+    ({ config }) => (config?.lastWorked === false ? 0 : 1),
+  ),
+  gauge(
+    'kymo_config_last_reload_success_seconds',
+    'When the configuration was last taken over, in seconds since the epoch; at first, when the process started.',
+    [],
+    ({ config }) => (config === undefined ? [] : [{ labels: {}, value: Math.floor(config.lastSuccess / 1000) }]),
+  ),
+  gauge(
+    'kymo_config_info',
+    'Always 1; the hash is of the configuration that runs, without its secrets.',
+    ['hash'],
+    ({ config }) => (config === undefined ? [] : [{ labels: { hash: config.hash }, value: 1 }]),
+  ),
   gauge('kymo_build_info', 'Always 1; the labels say what runs.', ['version', 'node'], s => [
     { labels: { version: s.version, node: process.versions.node }, value: 1 },
   ]),
@@ -349,5 +373,6 @@ export const ownFamilies: readonly OwnFamily[] = [
   ...collectorFamilies,
   ...booksFamilies,
   ...exporterFamilies,
+  ...queueFamilies,
   ...processFamilies,
 ]

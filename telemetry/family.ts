@@ -3,6 +3,7 @@ import type { Books } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Kind } from '../core/component.ts'
 import type { State } from '../core/status.ts'
+import type { DurableQueue, Storage } from '../core/storage.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Family } from './metrics.ts'
 
@@ -33,6 +34,22 @@ export interface QueueFigures {
   readonly latency?: { quantile(q: number): number | undefined }
 }
 
+/** What became of attempts to take over another configuration. */
+export interface ConfigFigures {
+  readonly reloads: Readonly<Record<string, number>>
+  /** Whether the last attempt worked. */
+  readonly lastWorked: boolean
+  /** When one last did, in milliseconds since the epoch; at first the start. */
+  readonly lastSuccess: number
+  /** Of what runs, without secrets. */
+  readonly hash: string
+}
+
+/** What a storage of queues says of itself. */
+export interface StorageFigures extends Pick<Storage, 'room' | 'trouble' | 'list'> {
+  readonly deadLetters: Pick<DurableQueue, 'backlog' | 'totals'> | undefined
+}
+
 /** What the metrics are read from. */
 export interface MetricSources {
   readonly books: Books
@@ -47,8 +64,12 @@ export interface MetricSources {
   process(): ProcessFigures
   exporters(): readonly QueueFigures[]
   components(): readonly { kind: Kind; id: string; status: { state: State } }[]
+  /** Storages of queues that run, by the id of their extension. */
+  storages?(): readonly { readonly id: string; readonly storage: StorageFigures }[]
   /** Faults of Kymo itself that were caught. */
   faults(): number
+  /** The configuration that runs, and how taking over another one went; undefined where that cannot be done. */
+  readonly config?: ConfigFigures | undefined
 }
 
 /** A metric of Kymo itself. */

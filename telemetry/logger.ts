@@ -103,8 +103,13 @@ export interface LogTap {
   line(level: LogLevel, module: string, fields: LogFields, message: string): void
 }
 
+/** The logger of the process, whose levels can be changed while it runs. */
+export interface RootLogger extends Logger {
+  setLevels(levels: Pick<LogSettings, 'level' | 'modules'>): void
+}
+
 /** A logger that writes to `sink` what `settings` ask for. */
-export function createLogger(settings: LogSettings, sink: LogSink, tap?: LogTap): Logger {
+export function createLogger(settings: LogSettings, sink: LogSink, tap?: LogTap): RootLogger {
   const { encoding, fields = {} } = settings
   const destination = encoding === 'json' ? sink : { write: (line: string) => sink.write(toConsole(line)) }
   const root = pino(
@@ -118,27 +123,44 @@ export function createLogger(settings: LogSettings, sink: LogSink, tap?: LogTap)
     destination,
   )
   const sampler = settings.sampling && new Sampler(settings.sampling)
-  return new ModuleLogger(root, '', fields, { settings, sampler, tap })
+  const shared: Shared = { levels: { ...settings }, sampler, tap }
+  return Object.assign(new ModuleLogger(root, [], fields, shared), {
+    setLevels({ level, modules }: Pick<LogSettings, 'level' | 'modules'>) {
+      // A new value: it tells loggers that theirs may be another one.
+      shared.levels = { level, modules }
+    },
+  })
 }
 
 /** What all modules share. */
 interface Shared {
-  readonly settings: LogSettings
+  levels: Pick<LogSettings, 'level' | 'modules'>
   readonly sampler: Sampler | undefined
   readonly tap: LogTap | undefined
+}
+
+/** What a module is called by itself, and with all that it is part of. */
+interface ModuleName {
+  readonly path: string
+  readonly name: string
 }
 
 /** The logger of one module. */
 class ModuleLogger implements Logger {
   readonly #pino: pino.Logger
   readonly #module: string
+  /** It, and what it is part of, from the outside in. */
+  readonly #chain: readonly ModuleName[]
   /** On every line of this module. */
   readonly #fields: LogFields
   readonly #shared: Shared
+  /** Those that its level was found in. */
+  #levels: Shared['levels'] | undefined
 
-  constructor(logger: pino.Logger, module: string, fields: LogFields, shared: Shared) {
+  constructor(logger: pino.Logger, chain: readonly ModuleName[], fields: LogFields, shared: Shared) {
     this.#pino = logger
-    this.#module = module
+    this.#chain = chain
+    this.#module = chain.at(-1)?.path ?? ''
     this.#fields = fields
     this.#shared = shared
   }
@@ -161,22 +183,36 @@ class ModuleLogger implements Logger {
 
   child(module: string, fields: LogFields = {}): Logger {
     const path = this.#module === '' ? module : `${this.#module}.${module}`
-    const { modules } = this.#shared.settings
-    // A component's logger is found by its place, its id, or its type.
-    const names = [path, module, module.split('/')[0]]
-    const name = names.find(name => Object.hasOwn(modules, name))
-    const level = name === undefined ? this.#pino.level : modules[name]
-    const logger = this.#pino.child(fields, { level }).child({ module: path })
-    return new ModuleLogger(logger, path, { ...this.#fields, ...fields }, this.#shared)
+    const logger = this.#pino.child(fields).child({ module: path })
+    const chain = [...this.#chain, { path, name: module }]
+    return new ModuleLogger(logger, chain, { ...this.#fields, ...fields }, this.#shared)
+  }
+
+  /** Finds the level again after it may have changed. */
+  #look(): void {
+    const { levels } = this.#shared
+    if (this.#levels === levels) return
+    this.#levels = levels
+    this.#pino.level = levelOf(this.#chain, levels)
   }
 
   #write(level: LogLevel, fields: LogFields, message: string): void {
+    this.#look()
     if (!this.#pino.isLevelEnabled(level)) return
     const { sampler, tap } = this.#shared
     if (sampler !== undefined && !sampler.passes(`${level} ${this.#module} ${message}`)) return
     this.#pino[level](fields, message)
     tap?.line(level, this.#module, { ...this.#fields, ...fields }, message)
   }
+}
+
+/** A component's logger is found by its place, its id, or its type; a part has the level of what it is part of. */
+function levelOf(chain: readonly ModuleName[], { level, modules }: Shared['levels']): LogLevel {
+  for (const { path, name } of chain.toReversed()) {
+    const found = [path, name, name.split('/')[0]].find(one => Object.hasOwn(modules, one))
+    if (found !== undefined) return modules[found]
+  }
+  return level
 }
 
 /** Counts equal lines per tick. */

@@ -8,6 +8,7 @@ import {
   type Note,
   type Orphan,
   type QueueTotals,
+  type QueueView,
   StorageError,
   type Stored,
   type StoredRecord,
@@ -24,6 +25,9 @@ import { Shelf } from './shelf.ts'
 import { watched } from './watched.ts'
 import { Writer } from './writer.ts'
 
+/** Milliseconds between looks for what is too old. */
+const expiryInterval = 600_000
+
 export interface LogTerms {
   readonly directory: string
   readonly files: FileOperations
@@ -34,6 +38,12 @@ export interface LogTerms {
   readonly fsync: boolean
   /** Milliseconds after which a write or sync counts as hanging. */
   readonly syncTimeout: number
+  /** Prepares a file before there is anything to write. */
+  readonly isEager: boolean
+  /** When `maxSize` is reached, the oldest is given up in place of refusing the newest. */
+  readonly isRing?: boolean
+  /** Age from which on records are given up by the log itself, in milliseconds. */
+  readonly expiry?: number
   /** A buffer for a payload that is read. */
   readonly allocate?: (size: number) => Buffer
   onTrouble?(trouble: StorageError | undefined): void
@@ -47,6 +57,7 @@ export class Log {
   readonly #started: number
   #owners = new Owners()
   #writer: Writer | undefined
+  #cancelExpiry: (() => void) | undefined
   readonly #listeners = new Set<() => void>()
 
   private constructor(terms: LogTerms) {
@@ -88,6 +99,8 @@ export class Log {
       files: this.#shelf.terms.files,
       clock,
       time: this.time,
+      isEager: this.#terms.isEager,
+      giveUpOldest: this.#terms.isRing === true ? () => this.#giveUpOldest() : undefined,
       nextSeq: found.nextSeq,
       onTrouble: trouble => this.#terms.onTrouble?.(trouble),
       onRoom: () => {
@@ -95,17 +108,19 @@ export class Log {
       },
     })
     for (const segment of segments) if (segment.live.size === 0) this.#writer.emptied(segment)
+    this.#writer.wake()
+    if (this.#terms.expiry !== undefined) this.#expire(this.#terms.expiry)
   }
 
   get room(): number {
-    return this.#shelf.room
+    return this.trouble === undefined ? this.#shelf.room : 0
   }
 
   get trouble(): StorageError | undefined {
     return this.#writer?.trouble
   }
 
-  /** Whether any queue has a backlog. */
+  /** Bytes on disk. */
   get used(): number {
     return this.#shelf.used
   }
@@ -138,12 +153,21 @@ export class Log {
     })
   }
 
+  list(): readonly QueueView[] {
+    return [...this.#owners].map(({ name: owner, taken, backlog, totals }) => ({ owner, taken, backlog, totals }))
+  }
+
   orphans(): readonly Orphan[] {
     const orphans: Orphan[] = []
     for (const owner of this.#owners) {
       if (!owner.taken && owner.records > 0) orphans.push({ owner: owner.name, ...owner.backlog })
     }
     return orphans
+  }
+
+  /** All queues that ever stood here. */
+  queues(): readonly QueueState[] {
+    return [...this.#owners].map(queueState)
   }
 
   drop(name: string): void {
@@ -158,6 +182,7 @@ export class Log {
 
   /** Writes what waits, and what ended. */
   async close(): Promise<void> {
+    this.#cancelExpiry?.()
     await this.#writer?.close()
   }
 
@@ -169,13 +194,50 @@ export class Log {
   #end(owner: Owner, place: Place, items: number, ending: Ending | 'corrupt'): void {
     if (!owner.end(place, items, ending)) return
     const segment = this.#segmentOf(place)
-    this.#writing.ended(segment?.discount(owner.number, place.bytes) ? segment : undefined)
+    this.#writing.ended(segment?.discount(owner.number, place) ? segment : undefined)
+  }
+
+  /** Ends all that the oldest segment has. */
+  #giveUpOldest(): Segment | undefined {
+    const oldest = this.#shelf.segments.find(({ sealed, live }) => sealed && live.size > 0)
+    if (oldest !== undefined) this.#giveUp(oldest, 'there is no room for them')
+    return oldest
+  }
+
+  #giveUp(segment: Segment, why: string): void {
+    let items = 0
+    for (const [number, live] of segment.live) {
+      items += live.items
+      this.#owners.byNumber(number)?.endRange(live.first, live.last, live, 'lost')
+    }
+    segment.live.clear()
+    this.#terms.log.error({ path: segment.path, items }, `the oldest records are given up: ${why}`)
+    this.#writing.ended(segment)
+  }
+
+  /** Gives up what is too old, and looks again after a while. */
+  #expire(expiry: number): void {
+    const before = this.time.now() - expiry
+    for (const segment of this.#shelf.segments) {
+      if (segment.live.size > 0 && segment.newest < before) this.#giveUp(segment, 'they are too old')
+    }
+    this.#cancelExpiry = this.#terms.clock.after(Math.min(expiry, expiryInterval), () => this.#expire(expiry))
   }
 
   #segmentOf(place: Place): Segment | undefined {
     return this.#shelf.of(place.seq)
   }
 }
+
+/** A queue as it is listed. */
+export interface QueueState {
+  readonly owner: string
+  readonly backlog: Backlog
+  readonly totals: QueueTotals
+}
+
+/** What a list says of an owner. */
+export const queueState = ({ name, backlog, totals }: Owner): QueueState => ({ owner: name, backlog, totals })
 
 /** What a queue asks its log to do. */
 interface QueueActions {

@@ -131,6 +131,24 @@ export class Owner {
     if (to >= from) this.#ended.add(from, to)
   }
 
+  /** All it has from one ordinal to another ended: `had` together, before parts of it may have. */
+  endRange(from: number, to: number, had: Pick<Backlog, 'records' | 'items' | 'bytes'>, ending: Ending): void {
+    let left = had.items
+    for (const [ordinal, { counts }] of this.#partial) {
+      if (ordinal < from || ordinal > to) continue
+      this.#partial.delete(ordinal)
+      for (const kind of endings) {
+        this.#totals[kind] += counts[kind] ?? 0
+        left -= counts[kind] ?? 0
+      }
+    }
+    this.#totals[ending] += left
+    this.#ended.add(from, to)
+    this.items -= left
+    this.records -= had.records
+    this.bytes -= had.bytes
+  }
+
   /** Everything it has ended. */
   endAll(ending: Ending): void {
     this.#totals[ending] += this.items

@@ -37,6 +37,8 @@ export class Reader {
   #walk: Walk | undefined
   /** The record that the position stands behind. */
   #last: number | undefined
+  /** The last record that was come upon. */
+  #seen = -1
   #context: { readonly text: string; readonly context: Context } | undefined
 
   constructor(terms: ReaderTerms) {
@@ -46,16 +48,22 @@ export class Reader {
   /** The first record behind `after` that has not ended. */
   async next(after: Place | undefined): Promise<ReadRecord | undefined> {
     const { owner, shelf } = this.#terms
-    const behind = after?.seq ?? -1
     await this.#goTo(after)
     for (;;) {
       const segment = this.#segment
       const walk = this.#walk
       if (segment === undefined || walk === undefined) return undefined
+      if (segment.moved) {
+        await this.#enter(shelf.of(this.#seen) ?? shelf.segments[0], firstRecord)
+        continue
+      }
       const step = segment.live.has(owner.number) ? (walk.stepNow(segment.end) ?? (await walk.step(segment.end))) : undefined
       if (step?.found === 'record') {
         const { front, bytes } = step
-        const place = front.kind === 'batch' && front.seq > behind ? this.#placeOf(front, segment, walk.at) : undefined
+        const isNew = front.kind === 'batch' && front.seq > this.#seen
+        if (!isNew) continue
+        this.#seen = front.seq
+        const place = this.#placeOf(front, segment, walk.at)
         if (place === undefined) continue
         const record = await this.#read(step.at, front, bytes, place, walk, segment)
         this.#last = front.seq
@@ -116,6 +124,7 @@ export class Reader {
       return
     }
     this.#last = after?.seq
+    this.#seen = after?.seq ?? -1
     if (after === undefined) return this.#enter(segments[0], firstRecord)
     const segment = this.#terms.shelf.of(after.seq) ?? segments[0]
     await this.#enter(segment, segment?.number === after.segment ? after.next : firstRecord)

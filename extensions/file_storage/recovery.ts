@@ -269,8 +269,9 @@ class Scan {
       if (!isWhole) continue
       if (isNew) owner.appended(items)
       if (owner.hasEnded(ordinal)) continue
-      owner.count({ ordinal, items, bytes, at: Math.min(front.at, this.#terms.now) })
-      segment.count(number, bytes)
+      const counted = { ordinal, items, bytes, at: Math.min(front.at, this.#terms.now) }
+      owner.count(counted)
+      segment.count(number, counted)
     }
   }
 

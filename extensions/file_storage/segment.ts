@@ -81,7 +81,19 @@ export function segmentNumber(name: string): number | undefined {
 /** What an owner still has in a segment. */
 interface Live {
   records: number
+  items: number
   bytes: number
+  /** Its first and last record there. */
+  readonly first: number
+  last: number
+}
+
+/** A record as it is counted. */
+interface Counted {
+  readonly ordinal: number
+  readonly items: number
+  readonly bytes: number
+  readonly at: number
 }
 
 /** A segment that has been begun. */
@@ -98,6 +110,10 @@ export class Segment {
   sealed = false
   /** It does not end by itself: something that does not count stands behind `end`, or may. */
   ragged = false
+  /** Its records stand in another segment now. */
+  moved = false
+  /** When its last record was appended, as far as it has not ended by the start. */
+  newest = -Infinity
   /** By owner. */
   readonly live = new Map<number, Live>()
   readonly #files: FileOperations
@@ -140,20 +156,25 @@ export class Segment {
     this.end = this.synced
   }
 
-  count(owner: number, bytes: number): void {
+  count(owner: number, { ordinal, items, bytes, at }: Counted): void {
+    if (at > this.newest) this.newest = at
     const live = this.live.get(owner)
-    if (live === undefined) this.live.set(owner, { records: 1, bytes })
-    else {
-      live.records++
-      live.bytes += bytes
+    if (live === undefined) {
+      this.live.set(owner, { records: 1, items, bytes, first: ordinal, last: ordinal })
+      return
     }
+    live.records++
+    live.items += items
+    live.bytes += bytes
+    live.last = ordinal
   }
 
   /** A record of `owner` ended; true when it was the last one of all. */
-  discount(owner: number, bytes: number): boolean {
+  discount(owner: number, { items, bytes }: Pick<Counted, 'items' | 'bytes'>): boolean {
     const live = this.live.get(owner)
     if (live === undefined) return false
     live.records--
+    live.items -= items
     live.bytes -= bytes
     if (live.records > 0) return false
     this.live.delete(owner)

@@ -4,7 +4,7 @@ import { codeOf, type FileHandle, type FileOperations } from './files.ts'
 import type { Recovered } from './recovery.ts'
 import { firstRecord, freshMark, type HeaderFacts, Segment, segmentName } from './segment.ts'
 
-/** Zeros are written ahead in steps of this, so that what waits for its sync does not wait long. */
+/** Zeros are written in steps of this, so that what waits for its sync does not wait long. */
 const zerosPerStep = 4 * 1024 * 1024
 const zeros = 256 * 1024
 
@@ -24,6 +24,13 @@ interface Making extends Spare {
 /** No room for another segment. */
 export class NoRoom extends Error {
   override name = 'NoRoom'
+  /** It is our own limit that was reached, not the disk's. */
+  readonly isOurs: boolean
+
+  constructor(isOurs: boolean, message: string) {
+    super(message)
+    this.isOurs = isOurs
+  }
 }
 
 export interface ShelfTerms {
@@ -89,6 +96,21 @@ export class Shelf {
     return segments[from - 1]
   }
 
+  /** Number and path of a file that is not there yet. */
+  freshFile(): { readonly number: number; readonly path: string } {
+    const number = this.#next++
+    return { number, path: join(this.terms.directory, segmentName(number)) }
+  }
+
+  /** Puts one segment in the place of several neighbours. */
+  replace(run: readonly Segment[], merged: Segment): void {
+    this.segments.splice(this.segments.indexOf(run[0]), run.length, merged)
+    for (const segment of run) {
+      segment.moved = true
+      segment.live.clear()
+    }
+  }
+
   /**
    * Takes one step towards a spare; whether it is there now.
    * @throws NoRoom, and what the disk throws; what was made until then is given back
@@ -116,11 +138,15 @@ export class Shelf {
     return true
   }
 
+  /** @throws NoRoom when there is none for another segment */
+  async findRoom(): Promise<void> {
+    if (this.#spare === undefined) await this.#demandRoom(this.terms.segmentSize)
+  }
+
   async #beginSpare(): Promise<Making> {
     const { files, segmentSize } = this.terms
     await this.#demandRoom(segmentSize)
-    const number = this.#next++
-    const path = this.#path(number)
+    const { number, path } = this.freshFile()
     const file = await files.open(path, 'create')
     return { number, path, size: segmentSize, file, written: 0 }
   }
@@ -128,11 +154,11 @@ export class Shelf {
   async #demandRoom(size: number): Promise<void> {
     const { files, directory, maxSize } = this.terms
     if (this.used + size > maxSize) {
-      throw new NoRoom(`\`${directory}\` has reached \`max_size\` (${maxSize} bytes)`)
+      throw new NoRoom(true, `\`${directory}\` has reached \`max_size\` (${maxSize} bytes)`)
     }
     // Asked first, so that a disk that is nearly full is not filled to the last byte only to find out.
     const free = await files.free(directory)
-    if (free < size) throw new NoRoom(`the disk of \`${directory}\` has ${free} bytes left of ${size} needed`)
+    if (free < size) throw new NoRoom(false, `the disk of \`${directory}\` has ${free} bytes left of ${size} needed`)
   }
 
   async #giveBack(making: Making): Promise<void> {
@@ -141,23 +167,29 @@ export class Shelf {
     await files.unlink(making.path).catch(() => {})
   }
 
-  /** Begins a segment, with room for `least` bytes of records: the spare, or one of its own size. Its header is not written. */
+  /**
+   * Begins a segment, with room for `least` bytes of records: the spare, or a file without bytes. Zeros that are there
+   * save each write the change of metadata, which counts when writes are small; when much is written they only cost.
+   * Its header is not written.
+   */
   async begin(firstSeq: number, least: number): Promise<Segment> {
     const { files, segmentSize } = this.terms
-    const needed = firstRecord + least
-    if (needed > segmentSize) {
-      await this.#demandRoom(needed)
-      const number = this.#next++
-      const path = this.#path(number)
-      await files.close(await files.open(path, 'create'))
-      await this.syncDirectory()
-      return this.#started(number, path, needed, firstSeq)
-    }
-    while (!(await this.makeSpare())) continue
     const spare = this.#spare
-    if (spare === undefined) throw new NoRoom('the spare is gone')
-    this.#spare = undefined
-    return this.#started(spare.number, spare.path, spare.size, firstSeq)
+    if (spare !== undefined && firstRecord + least <= spare.size) {
+      this.#spare = undefined
+      return this.#started(spare.number, spare.path, spare.size, firstSeq)
+    }
+    const size = Math.max(segmentSize, firstRecord + least)
+    await this.#demandRoom(size)
+    const { number, path } = this.freshFile()
+    const file = await files.open(path, 'create')
+    try {
+      await files.truncate(file, size)
+    } finally {
+      await files.close(file)
+    }
+    await this.syncDirectory()
+    return this.#started(number, path, size, firstSeq)
   }
 
   #started(number: number, path: string, size: number, firstSeq: number): Segment {
@@ -176,8 +208,7 @@ export class Shelf {
     const { files, segmentSize } = this.terms
     const wanted = this.#spare === undefined && this.#making === undefined
     if (reusable && wanted && segment.size === segmentSize && !segment.inUse) {
-      const number = this.#next++
-      const path = this.#path(number)
+      const { number, path } = this.freshFile()
       await files.rename(segment.path, path)
       await this.syncDirectory()
       this.#spare = { number, path, size: segment.size }
@@ -207,9 +238,5 @@ export class Shelf {
     const list: Buffer[] = []
     for (let left = size; left > 0; left -= zeros) list.push(left < zeros ? block.subarray(0, left) : block)
     return list
-  }
-
-  #path(number: number): string {
-    return join(this.terms.directory, segmentName(number))
   }
 }

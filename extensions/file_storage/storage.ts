@@ -4,11 +4,11 @@ import { access, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
-import { type DurableQueue, type Orphan, type Storage, StorageError } from '../../core/storage.ts'
+import { type DurableQueue, type Orphan, type QueueView, type Storage, StorageError } from '../../core/storage.ts'
 import type { Clock } from './clock.ts'
 import { codeOf, type FileOperations } from './files.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
-import { Log } from './log.ts'
+import { Log, type LogTerms, type QueueState } from './log.ts'
 
 const deadLetterSegment = 4 * 1024 * 1024
 /** A log of fewer segments could not give back one while it writes another. */
@@ -66,14 +66,16 @@ export class FileStorage implements Storage {
     try {
       const { files, clock, log, fsync, syncTimeout } = terms
       const troubles = new Map<string, StorageError>()
-      const openLog = (directory: string, maxSize: number, segmentSize: number) =>
+      const openLog = (directory: string, maxSize: number, segmentSize: number, more: Partial<LogTerms> = {}) =>
         Log.open({
+          ...more,
           directory,
           files,
           clock,
           log,
           fsync,
           syncTimeout,
+          isEager: directory === own,
           maxSize,
           segmentSize: Math.min(segmentSize, Math.floor(maxSize / leastSegments)),
           ...(terms.allocate && { allocate: terms.allocate }),
@@ -84,8 +86,13 @@ export class FileStorage implements Storage {
           },
         })
       const main = await openLog(own, terms.maxSize, terms.segmentSize)
+      const { deadLetters } = terms
       const dead =
-        terms.deadLetters && (await openLog(deadDirectory(own), terms.deadLetters.maxSize, deadLetterSegment))
+        deadLetters &&
+        (await openLog(deadDirectory(own), deadLetters.maxSize, deadLetterSegment, {
+          isRing: true,
+          expiry: deadLetters.maxAge,
+        }))
       return new FileStorage(terms.maxAge, lock, main, dead)
     } catch (error) {
       await lock.close()
@@ -105,8 +112,17 @@ export class FileStorage implements Storage {
     return this.#main.queue(owner)
   }
 
+  list(): readonly QueueView[] {
+    return this.#main.list()
+  }
+
   orphans(): readonly Orphan[] {
     return this.#main.orphans()
+  }
+
+  /** All queues that ever stood here, without the dead letters. */
+  queues(): readonly QueueState[] {
+    return this.#main.queues()
   }
 
   drop(owner: string): void {
@@ -128,7 +144,8 @@ export class FileStorage implements Storage {
   }
 }
 
-const deadDirectory = (own: string): string => join(own, 'dead-letters')
+/** Where the dead letters of a process stand. */
+export const deadDirectory = (own: string): string => join(own, 'dead-letters')
 
 /** Makes the directories that this needs. */
 async function prepare({ directory, createDirectory, mode, files }: StorageTerms, own: string): Promise<void> {

@@ -40,8 +40,10 @@ export class Upkeep {
     this.isDue = false
   }
 
-  /** `segment` has nothing left, as the state of `version` knows. */
+  /** `segment`, to which nothing is added any more, has nothing left, as the state of `version` knows. */
   emptied(segment: Segment, version: number): void {
+    // What is still written to may be filled again: it is looked at anew when it is sealed.
+    if (!segment.sealed) return
     if (!this.#empty.some(one => one.segment === segment)) this.#empty.push({ segment, version })
   }
 
@@ -52,7 +54,7 @@ export class Upkeep {
 
   /** A segment that may go: what is on disk for sure says that nothing of it is needed. */
   removable(durable: number, needed: (segment: Segment) => boolean): Segment | undefined {
-    return this.#empty.find(({ segment, version }) => segment.sealed && version <= durable && !needed(segment))?.segment
+    return this.#empty.find(one => one.version <= durable && one.segment.live.size === 0 && !needed(one.segment))?.segment
   }
 
   /** Gives it back. */

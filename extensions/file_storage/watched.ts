@@ -13,7 +13,9 @@ export function watched(files: FileOperations, clock: Clock, limit: number, hang
     }
   }
   return {
-    ...files,
+    read: (file, buffers, at) => files.read(file, buffers, at),
+    size: file => files.size(file),
+    list: path => files.list(path),
     open: (path, how) => watch('opening a file', files.open(path, how)),
     close: file => watch('closing a file', files.close(file)),
     write: (file, buffers, at) => watch('a write', files.write(file, buffers, at)),

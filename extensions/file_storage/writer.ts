@@ -10,6 +10,7 @@ import { payloadOf } from './payload.ts'
 import type { Place } from './place.ts'
 import { blockEnd, type Draft, encodeContext, encodeMeta, recordSize } from './record.ts'
 import { firstRecord, type HeaderFacts, type Segment } from './segment.ts'
+import { merge, sparseRun } from './merge.ts'
 import { NoRoom, type Shelf } from './shelf.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -17,6 +18,8 @@ import { Upkeep } from './upkeep.ts'
 const reserve = 64 * 1024
 /** Milliseconds between snapshots that go with groups. */
 const snapshotInterval = 20
+/** Milliseconds to fill half a segment from which on the next is written ahead. */
+const leisure = 10_000
 const firstDelay = 1_000
 const longestDelay = 30_000
 
@@ -27,8 +30,12 @@ export interface WriterTerms {
   readonly files: FileOperations
   readonly clock: Clock
   readonly time: SteadyTime
+  /** Prepares a segment before there is anything to write. */
+  readonly isEager: boolean
   /** The next record's place. */
   readonly nextSeq: number
+  /** Ends what the oldest segment has, to make room; undefined when there is none to give up. */
+  readonly giveUpOldest: (() => Segment | undefined) | undefined
   /** Trouble came, or went. */
   onTrouble(trouble: StorageError | undefined): void
   /** Room came back. */
@@ -51,6 +58,7 @@ export class Writer {
   #header: HeaderFacts | undefined
   #nextSeq: number
   #snapshotAt = -Infinity
+  #begunAt = 0
   /** Version of the owners' state that is written, and that is on disk for sure. */
   #written = -1
   #durable = -1
@@ -119,7 +127,8 @@ export class Writer {
   ended(emptied: Segment | undefined): void {
     const { owners } = this.#terms
     owners.version++
-    if (emptied !== undefined) this.#upkeep.emptied(emptied, owners.version)
+    // One that is still written to is empty only for now.
+    if (emptied?.sealed === true) this.#upkeep.emptied(emptied, owners.version)
     this.#upkeep.arm()
   }
 
@@ -179,9 +188,18 @@ export class Writer {
       const isSynced = upkeep.isOwed || this.#isClosing
       if ((isSynced ? this.#durable : this.#written) < owners.version) return () => this.#snapshot(isSynced)
     }
+    const run = this.#isClosing || this.trouble !== undefined ? undefined : sparseRun(shelf)
+    if (run !== undefined) return () => merge(shelf, owners, run)
+    return this.#wantsSpare() ? () => shelf.makeSpare() : undefined
+  }
+
+  /** Whether zeros are to be written ahead: not when so much is written that they would only be one more burden. */
+  #wantsSpare(): boolean {
+    const { shelf, clock, isEager } = this.#terms
     const active = this.#active
-    if (this.#isClosing || this.trouble !== undefined || active === undefined || shelf.hasSpare) return undefined
-    return active.end > active.size / 2 ? () => shelf.makeSpare() : undefined
+    if (this.#isClosing || this.trouble !== undefined || shelf.hasSpare) return false
+    if (active === undefined) return isEager
+    return active.end > active.size / 2 && clock.monotonic() - this.#begunAt > leisure
   }
 
   async #remove(segment: Segment): Promise<void> {
@@ -203,7 +221,7 @@ export class Writer {
         const owner = owners[k]
         owner.appended(place.items)
         owner.count(place)
-        segment.count(owner.number, place.bytes)
+        segment.count(owner.number, place)
         waiters[k].resolve(place)
       }
     }
@@ -247,13 +265,27 @@ export class Writer {
 
   async #begin(least: number): Promise<void> {
     const { shelf } = this.#terms
-    const segment = await shelf.begin(this.#nextSeq, least)
+    const segment = await this.#freshSegment(least)
     const before = this.#active
     if (before !== undefined) this.#seal(before, false)
     this.#header = shelf.factsFor(this.#nextSeq)
     shelf.segments.push(segment)
     this.#active = segment
+    this.#begunAt = this.#terms.clock.monotonic()
     await segment.use(shelf.terms.fsync ? 'durable' : 'write')
+  }
+
+  async #freshSegment(least: number): Promise<Segment> {
+    const { shelf, giveUpOldest } = this.#terms
+    for (;;) {
+      try {
+        return await shelf.begin(this.#nextSeq, least)
+      } catch (error) {
+        const oldest = error instanceof NoRoom && error.isOurs ? giveUpOldest?.() : undefined
+        if (oldest === undefined) throw error
+        await this.#upkeep.remove(oldest)
+      }
+    }
   }
 
   #seal(segment: Segment, isRagged: boolean): void {
@@ -297,13 +329,21 @@ export class Writer {
   /** Finds out whether the trouble has gone. */
   async #probe(trouble: StorageError): Promise<void> {
     this.#isRetryDue = false
-    if (trouble.kind === 'full') while (!(await this.#terms.shelf.makeSpare())) continue
+    if (trouble.kind === 'full') await this.#findRoom()
     else await this.#snapshot(true)
     if (this.#isHung) return
     this.trouble = undefined
     this.#delay = firstDelay
     this.#terms.onTrouble(undefined)
     this.#terms.onRoom()
+  }
+
+  async #findRoom(): Promise<void> {
+    const needed = (segment: Segment) => segment === this.#active || segment === this.#holder
+    // Without room for a snapshot first: should the process die now, its totals will count what ended here as corrupt.
+    const removable = this.#upkeep.removable(Infinity, needed)
+    if (removable !== undefined) await this.#upkeep.remove(removable)
+    await this.#terms.shelf.findRoom()
   }
 
   /** The disk failed: what was to be written is refused, and after a while another segment is tried. */
@@ -349,6 +389,7 @@ export class Writer {
   hangs(what: string): void {
     this.#isHung = true
     this.#refuseAll(new StorageError('sick', `${what} in \`${this.#terms.shelf.terms.directory}\` does not return`))
+    this.#onIdle?.()
   }
 
   /** Writes what waits and a last snapshot, unless the disk hangs. */

@@ -91,7 +91,7 @@ class OtlpReceiver {
   readonly #context: ReceiverContext
   readonly #door: Door
   readonly #bindings: Binding[] = []
-  readonly #servers: { stop(deadline: number): Promise<void> }[] = []
+  readonly #servers: { stop(deadline: number, replaced: boolean): Promise<void> }[] = []
 
   constructor(config: Config, context: ReceiverContext) {
     this.#config = config
@@ -164,7 +164,9 @@ class OtlpReceiver {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#bindings.splice(0).map(binding => binding.close()))
-    await Promise.all(this.#servers.splice(0).map(server => server.stop(stopDeadline)))
+    const bindings = this.#bindings.splice(0)
+    const replaced = bindings.some(binding => binding.replaced)
+    await Promise.all(bindings.map(binding => binding.close()))
+    await Promise.all(this.#servers.splice(0).map(server => server.stop(stopDeadline, replaced)))
   }
 }

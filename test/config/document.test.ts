@@ -72,7 +72,9 @@ test('a key that is a name of objects is a key like any other', () => {
 })
 
 test('keys that are numbers are texts as they are written', () => {
-  expect(plainOf(read('3: a\n0x10: b\ntrue: c').node)).toEqual({ 3: 'a', '0x10': 'b', true: 'c' })
+  const keys = { 3: 'a', '0x10': 'b', true: 'c', '5.0': 'd', '1e3': 'e', '1_0': 'f' }
+  const text = Object.entries(keys).map(([key, value]) => `${key}: ${value}\n`)
+  expect(plainOf(read(text.join('')).node)).toEqual(keys)
 })
 
 test.each([

@@ -55,6 +55,8 @@ test.each([
   ['a text field keeps leading zeros', 'text', '0123', '0123'],
   ['a text field keeps the form of a hexadecimal number', 'text', '0xdeadbeef', '0xdeadbeef'],
   ['a text field keeps an exponent', 'text', '1e3', '1e3'],
+  ['a text field keeps a fraction that is whole', 'text', '5.0', '5.0'],
+  ['a text field keeps digits that no number holds', 'text', '1.10000000000000000001', '1.10000000000000000001'],
   ['a text field keeps the word null', 'text', 'null', 'null'],
   ['a text field keeps the word true', 'text', 'true', 'true'],
   ['a text field keeps padding', 'text', ' x ', ' x '],
@@ -91,6 +93,7 @@ test.each([
 test.each([
   ['a variable without a scheme', '"${A}"', { A: '3' }, 3],
   ['a variable inside a text', '"x-${env:A}-y"', { A: '0123' }, 'x-0123-y'],
+  ['a variable with a fraction inside a text', '"v${env:A}"', { A: '5.0' }, 'v5.0'],
   ['two variables in a row', '"${env:A}${env:A}"', { A: '1' }, '11'],
   ['a list inside a text', '"x${env:A}"', { A: '[a]' }, 'x[a]'],
   ['an unset variable inside a text', '"x${env:A}"', {}, 'x'],

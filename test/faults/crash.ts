@@ -47,7 +47,8 @@ export async function crash({ mode, count, seed, life = 800 }: CrashOptions): Pr
   const queue = { queue_size: 100_000, batch: { flush_timeout: '20ms', min_size: 500, max_size: 2000 } }
   const exporters = exporterOf('grpc', destination, { mode, queue })
   const site = await Site.make({ exporters })
-  site.configure({ exporters, extensions: storageIn(mode, site.folder) })
+  // Small files, so that many are begun and given back.
+  site.configure({ exporters, extensions: storageIn(mode, site.folder, { segment_size: 1024 * 1024 }) })
   const figures = { ready: [] as number[], recovered: [] as number[], open: [] as number[] }
   const recovered = async (): Promise<number> => {
     const { books } = await site.status()
@@ -58,7 +59,11 @@ export async function crash({ mode, count, seed, life = 800 }: CrashOptions): Pr
     const load = senders.map(one => new LoadSender({ ...one, ledger, port: site.ports[one.transport] }).start())
     let seen = 0
     for (let i = 0; i < count; i++) {
-      await weather(destination, random.next(6))
+      if (i % 4 === 1) {
+        // Emptied first, then filled again: files whose records have all ended get new ones.
+        await emptied(site)
+        await destination.line('down')
+      } else await weather(destination, random.next(6))
       await delay(random.next(life))
       await site.kill()
       // What was on its way is in the kernel's buffers, and still read.
@@ -87,6 +92,15 @@ export async function crash({ mode, count, seed, life = 800 }: CrashOptions): Pr
   } finally {
     await site.close()
     await destination.close()
+  }
+}
+
+/** Waits until what was left from lives before is gone, as far as that happens under load. */
+async function emptied(site: Site): Promise<void> {
+  for (let i = 0; i < 100; i++) {
+    const { books } = await site.status()
+    if (books.every(({ kind, held }) => kind !== 'exporter' || held < 1000)) return
+    await delay(50)
   }
 }
 

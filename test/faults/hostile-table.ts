@@ -172,13 +172,9 @@ export const faults: readonly Hostile[] = [
     },
   },
   {
-    name: 'refuses everything for good (401)',
+    name: 'refuses everything (401) until the key is mended',
     reply: () => busy({ grpc: 16, http: 401 }),
-    gone: () => true,
-    check({ books, during, refusedForGood }) {
-      expect(refusedForGood).toEqual({ denied: items })
-      expect(books.delivered).toBe(0)
-      expect(during.state).toBe('RecoverableError')
-    },
+    lasts: 800,
+    check: once,
   },
 ]

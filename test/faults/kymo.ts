@@ -8,12 +8,8 @@ import { answers, type Child, cpuOf, freePorts, memoryOf, start } from '../../be
 
 const root = join(import.meta.dirname, '../..')
 
-/** A folder of its own that is gone when this process ends. */
-export function scratch(name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `kymo-faults-${name}-`))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
+/** A folder of its own. */
+export const scratch = (name: string): string => mkdtempSync(join(tmpdir(), `kymo-faults-${name}-`))
 
 /** Builds the bundle to `path`. */
 export function buildTo(path: string): void {
@@ -193,9 +189,10 @@ export class Site {
     return { code, took: performance.now() - from, output: child.output() }
   }
 
-  /** Ends whatever runs. */
+  /** Ends whatever runs, and leaves nothing behind. */
   async close(): Promise<void> {
-    if (this.#current !== undefined) await this.kill().catch(() => {})
+    if (this.#current !== undefined && !this.#gone) await this.kill().catch(() => {})
+    rmSync(this.folder, { recursive: true, force: true })
   }
 
   async status(): Promise<StatusDocument> {

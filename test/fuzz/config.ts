@@ -51,24 +51,120 @@ export function configCorpus(): string[] {
     }),
   )
   const kyma = [logs(output('protocol: http')), traces(output()), metrics(`input: {otlp: {}}\n${output()}`)]
-  return [
-    ...['examples', 'bench', 'test/cases/config'].flatMap(filesIn),
-    ...ofComponents,
-    ...kyma,
-    kyma.join('---\n'),
-  ]
+  return [...['examples', 'bench', 'test/cases/config'].flatMap(filesIn), ...ofComponents, ...kyma, kyma.join('---\n')]
 }
 
 const pieces = [
-  ...['${env:A}', '${B}', '${env:C:-x}', '${env:A:-${env:B}}', '${env:', '${', '}', '$$', '$${A}', '$', '${file:/dev/null}'],
-  ...['${file:nowhere}', '${yaml:{a: [1]}}', '${http://x}', '${A${B}}', '${env:1}', '${env:A:-[1, 2]}', '${yaml:${env:A}}'],
-  ...['&a ', '*a', '<<: *a', '<<: [*a, {b: 1}]', '!!binary ', '!!set ', '!!str ', '!!int ', '!x ', '%YAML 1.1\n---\n', '---\n', '...\n'],
-  ...['? ', ': ', '- ', '|', '>-', '|2\n', '# ', "'", '"', '{', '}', '[', ']', ',', '{}', '[]', '~', 'null', '"\\u', '"\\ud800"'],
-  ...['\t', '\r\n', '\r', '\n', '\n  ', '\u0000', '\ufeff', '\u2028', '🦊', 'ä', '\ud800', '::', 'a::b: 1\n', '=', '__proto__: 1\n'],
-  ...['constructor: {}\n', 'toString', '1e999', '-0', '0x1f', '0o17', '017', '1_000', '.inf', '.nan', '99999999999999999999', '-1'],
-  ...['10s', '1h5m', '-1s', '10', '1e3s', '0.5ms', '5x', 'true', 'no', '2026-11-20', '1:30', 'localhost:4317', ':0', '[::1]:1'],
-  ...['otlp', 'otlp/two', 'otlp/', '/x', 'traces/', 'batch: {timeout: 1s}\n', 'receivers', 'service:\n  pipelines: 3\n'],
-  ...['(?P<x>.)', '(', '(?i)a', '[[:alpha:]]', '(a+)+$', '\\', '^\\p{Greek}', '*', 'http://%', 'unix:///x', 'password: hunter2\n'],
+  '${env:A}',
+  '${B}',
+  '${env:C:-x}',
+  '${env:A:-${env:B}}',
+  '${env:',
+  '${',
+  '}',
+  '$$',
+  '$${A}',
+  '$',
+  '${file:/dev/null}',
+  '${file:nowhere}',
+  '${yaml:{a: [1]}}',
+  '${http://x}',
+  '${A${B}}',
+  '${env:1}',
+  '${env:A:-[1, 2]}',
+  '${yaml:${env:A}}',
+  '&a ',
+  '*a',
+  '<<: *a',
+  '<<: [*a, {b: 1}]',
+  '!!binary ',
+  '!!set ',
+  '!!str ',
+  '!!int ',
+  '!x ',
+  '%YAML 1.1\n---\n',
+  '---\n',
+  '...\n',
+  '? ',
+  ': ',
+  '- ',
+  '|',
+  '>-',
+  '|2\n',
+  '# ',
+  "'",
+  '"',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  '{}',
+  '[]',
+  '~',
+  'null',
+  '"\\u',
+  '"\\ud800"',
+  '\t',
+  '\r\n',
+  '\r',
+  '\n',
+  '\n  ',
+  '\u0000',
+  '\ufeff',
+  '\u2028',
+  '🦊',
+  'ä',
+  '\ud800',
+  '::',
+  'a::b: 1\n',
+  '=',
+  '__proto__: 1\n',
+  'constructor: {}\n',
+  'toString',
+  '1e999',
+  '-0',
+  '0x1f',
+  '0o17',
+  '017',
+  '1_000',
+  '.inf',
+  '.nan',
+  '99999999999999999999',
+  '-1',
+  '10s',
+  '1h5m',
+  '-1s',
+  '10',
+  '1e3s',
+  '0.5ms',
+  '5x',
+  'true',
+  'no',
+  '2026-11-20',
+  '1:30',
+  'localhost:4317',
+  ':0',
+  '[::1]:1',
+  'otlp',
+  'otlp/two',
+  'otlp/',
+  '/x',
+  'traces/',
+  'batch: {timeout: 1s}\n',
+  'receivers',
+  'service:\n  pipelines: 3\n',
+  '(?P<x>.)',
+  '(',
+  '(?i)a',
+  '[[:alpha:]]',
+  '(a+)+$',
+  '\\',
+  '^\\p{Greek}',
+  '*',
+  'http://%',
+  'unix:///x',
+  'password: hunter2\n',
 ]
 
 /** Makes input `index`: always the same. */
@@ -87,13 +183,28 @@ export function configInputs(seed: number): (index: number) => ConfigInput {
 }
 
 function valueOf(random: Random, lines: readonly string[]): string {
-  const parts = Array.from({ length: random.next(4) }, () => (random.chance(3) ? random.pick(lines) : random.pick(pieces)))
+  const parts = Array.from({ length: random.next(4) }, () =>
+    random.chance(3) ? random.pick(lines) : random.pick(pieces),
+  )
   return parts.join('').repeat(random.chance(30) ? 50 : 1)
 }
 
 function setOf(random: Random, lines: readonly string[]): string {
-  const words = ['service', 'telemetry', 'pipelines', 'traces', 'receivers', 'otlp', 'protocols', 'grpc', 'endpoint', 'batch']
-  const key = Array.from({ length: 1 + random.next(4) }, () => (random.chance(8) ? random.pick(pieces) : random.pick(words)))
+  const words = [
+    'service',
+    'telemetry',
+    'pipelines',
+    'traces',
+    'receivers',
+    'otlp',
+    'protocols',
+    'grpc',
+    'endpoint',
+    'batch',
+  ]
+  const key = Array.from({ length: 1 + random.next(4) }, () =>
+    random.chance(8) ? random.pick(pieces) : random.pick(words),
+  )
   return `${key.join(random.pick(['.', '.', '::']))}${random.chance(20) ? '' : '='}${valueOf(random, lines)}`
 }
 
@@ -126,9 +237,19 @@ function change(random: Random, text: string, lines: readonly string[]): string 
       return rows.with(row, rows[other]).with(other, rows[row]).join('\n')
     }
     case 7:
-      return rows.with(row, rows[row].replace(/(?<=[:-] ).*$/, () => valueOf(random, lines))).join('\n')
+      return rows
+        .with(
+          row,
+          rows[row].replace(/(?<=[:-] ).*$/, () => valueOf(random, lines)),
+        )
+        .join('\n')
     case 8:
-      return rows.with(row, rows[row].replace(/[\w.-]+(?=:)/, () => random.pick(pieces))).join('\n')
+      return rows
+        .with(
+          row,
+          rows[row].replace(/[\w.-]+(?=:)/, () => random.pick(pieces)),
+        )
+        .join('\n')
     case 9:
       return deep(random, text, at)
     case 10:
@@ -193,7 +314,7 @@ export function load({ texts, sets, env }: ConfigInput): Loaded {
 
 /** Looks at what the user is told: it has to be about something that stands there. */
 function complaints(errors: readonly ConfigError[], input: ConfigInput, fault: (what: string) => void): void {
-  const known = new Map([
+  const known = new Map<string, string>([
     ...input.texts.map((text, i) => [`--config[${i}]`, text] as const),
     ...input.sets.map(set => [`--set ${set.slice(0, set.indexOf('=')).trim()}`, set] as const),
   ])

@@ -24,7 +24,8 @@ export function blind(random: Random, bytes: Buffer, other: Buffer): Buffer {
     case 1: {
       const copy = Buffer.from(bytes)
       if (size === 0) return copy
-      for (let n = 1 + random.next(random.chance(4) ? 20 : 2); n > 0; n--) copy[random.next(size)] ^= 1 << random.next(8)
+      for (let n = 1 + random.next(random.chance(4) ? 20 : 2); n > 0; n--)
+        copy[random.next(size)] ^= 1 << random.next(8)
       return copy
     }
     case 2: {
@@ -119,7 +120,9 @@ export function varint(n: number, pad = 0): Buffer {
 }
 
 const written = ({ tag, content }: Field): Buffer =>
-  (tag & 7) === 2 ? Buffer.concat([varint(tag), varint(content.length), content]) : Buffer.concat([varint(tag), content])
+  (tag & 7) === 2
+    ? Buffer.concat([varint(tag), varint(content.length), content])
+    : Buffer.concat([varint(tag), content])
 
 /** The field's tag with another wire type. */
 const wired = ({ tag }: Field, wire: number): number => (tag >>> 3) * 8 + wire
@@ -145,13 +148,14 @@ const lengths = [2 ** 7, 2 ** 14, 2 ** 21, 2 ** 28, 2 ** 31, 2 ** 32 - 1, 2 ** 3
 /** A mutation of field `i` of a message, or of its fields together. */
 function change(random: Random, fields: readonly Field[], i: number, other: Buffer): Buffer {
   const field = fields[i]
-  const put = (part: Buffer): Buffer =>
-    Buffer.concat([joined(fields.slice(0, i)), part, joined(fields.slice(i + 1))])
+  const put = (part: Buffer): Buffer => Buffer.concat([joined(fields.slice(0, i)), part, joined(fields.slice(i + 1))])
   const withField = (changed: Partial<Field>): Buffer => joined(fields.with(i, { ...field, ...changed }))
   switch (random.next(16)) {
     case 0: {
       const times = random.chance(20) ? 500 : 1 + random.next(4)
-      return field.content.length * times > 50_000 ? joined(fields) : put(Buffer.concat(Array(times + 1).fill(written(field))))
+      return field.content.length * times > 50_000
+        ? joined(fields)
+        : put(Buffer.concat(Array(times + 1).fill(written(field))))
     }
     case 1: {
       const j = random.next(fields.length)
@@ -168,7 +172,9 @@ function change(random: Random, fields: readonly Field[], i: number, other: Buff
     case 5:
       return withField({ tag: wired(field, random.next(8)) })
     case 6:
-      return withField({ content: random.pick([Buffer.from([0xff, 0xfe]), Buffer.alloc(0), noise(random, 9), Buffer.from('\ud800x')]) })
+      return withField({
+        content: random.pick([Buffer.from([0xff, 0xfe]), Buffer.alloc(0), noise(random, 9), Buffer.from('\ud800x')]),
+      })
     case 7:
       return put(Buffer.concat([varint(wired(field, 0)), varint(2 ** 53 - 1), Buffer.alloc(random.next(3), 0xff)]))
     case 8:
@@ -176,11 +182,19 @@ function change(random: Random, fields: readonly Field[], i: number, other: Buff
     case 9:
       return withField({ tag: wired(field, 2), content: nest(random, field.content) })
     case 10: {
-      const length = random.chance(2) ? random.pick(lengths) : Math.max(0, field.content.length + random.pick([-2, -1, 1, 2, 40]))
+      const length = random.chance(2)
+        ? random.pick(lengths)
+        : Math.max(0, field.content.length + random.pick([-2, -1, 1, 2, 40]))
       return put(Buffer.concat([varint(wired(field, 2)), varint(length), field.content]))
     }
     case 11:
-      return put(Buffer.concat([varint(field.tag, random.next(11)), varint(field.content.length, random.next(11)), field.content]))
+      return put(
+        Buffer.concat([
+          varint(field.tag, random.next(11)),
+          varint(field.content.length, random.next(11)),
+          field.content,
+        ]),
+      )
     case 12: {
       const cut = random.next(field.content.length + 1)
       const halves = [field.content.subarray(0, cut), field.content.subarray(cut)]
@@ -211,6 +225,7 @@ function nest(random: Random, content: Buffer): Buffer {
   const tags = random.pick([[0x2a, 0x0a], [0x32, 0x0a, 0x12], [0x0a], [0x12], [0x0a, 0x12]])
   let inner = content.length > 2000 ? content.subarray(0, 2000) : content
   const depth = random.pick([1, 2, 10, 45, 49, 50, 51, 95, 100, 101, 400])
-  for (let i = 0; i < depth; i++) inner = Buffer.concat([Buffer.from([tags[i % tags.length]]), varint(inner.length), inner])
+  for (let i = 0; i < depth; i++)
+    inner = Buffer.concat([Buffer.from([tags[i % tags.length]]), varint(inner.length), inner])
   return inner
 }

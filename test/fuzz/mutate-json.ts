@@ -18,20 +18,130 @@ const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
 const utf8 = (text: string): string => Buffer.from(text).toString('latin1')
 
 const values = [
-  ...['1e999', '-1e999', '1e-400', '-0', '0', '01', '.5', '1.', '+1', '0x10', '1e', '--1', '1e+5', '1E3', '2.5', '-1'],
-  ...['18446744073709551615', '18446744073709551616', '9223372036854775808', '-9223372036854775809', '4294967296'],
-  ...['"18446744073709551616"', '"1e3"', '"1.0"', '"0x10"', '" 1"', '""', '"NaN"', '"Infinity"', '"-Infinity"', 'NaN'],
-  ...['true', 'false', 'null', 'nul', '[]', '{}', '[null]', '[{}]', '[[]]', '{"a":{}}', '"true"', 'undefined'],
-  ...['"\\ud800"', '"\\udc00\\ud800"', '"\\ud83e\\udd8a"', '"\\u00"', '"\\x41"', '"\\"', '"\\u0000"', '"\\/\\b\\f"'],
-  ...['"\n"', '"\t"', '"\u0000"', '"\u00ff"', '"\u00ed\u00a0\u0080"', utf8('"ä✓🦊"'), utf8('"\ufeff"')],
-  ...['"AA=="', '"AA="', '"A"', '"-_"', '"+/"', '"A A="', '"0g"', '"ABC"', `"${'ab'.repeat(16)}"`, `"${'AB'.repeat(8)}"`],
-  ...['"SPAN_KIND_CLIENT"', '"SPAN_KIND_"', '"STATUS_CODE_ERROR"', '"AGGREGATION_TEMPORALITY_DELTA"', '300', '-2147483649'],
-  ...['{"stringValue":"x","intValue":1}', '{"intValue":"9007199254740993"}', '{"bytesValue":"AAE"}', '{"doubleValue":"NaN"}'],
-  ...['{"arrayValue":{"values":[{},null,{"boolValue":true}]}}', '{"kvlistValue":{"values":[{"key":"k"}]}}', '{"value":null}'],
+  '1e999',
+  '-1e999',
+  '1e-400',
+  '-0',
+  '0',
+  '01',
+  '.5',
+  '1.',
+  '+1',
+  '0x10',
+  '1e',
+  '--1',
+  '1e+5',
+  '1E3',
+  '2.5',
+  '-1',
+  '18446744073709551615',
+  '18446744073709551616',
+  '9223372036854775808',
+  '-9223372036854775809',
+  '4294967296',
+  '"18446744073709551616"',
+  '"1e3"',
+  '"1.0"',
+  '"0x10"',
+  '" 1"',
+  '""',
+  '"NaN"',
+  '"Infinity"',
+  '"-Infinity"',
+  'NaN',
+  'true',
+  'false',
+  'null',
+  'nul',
+  '[]',
+  '{}',
+  '[null]',
+  '[{}]',
+  '[[]]',
+  '{"a":{}}',
+  '"true"',
+  'undefined',
+  '"\\ud800"',
+  '"\\udc00\\ud800"',
+  '"\\ud83e\\udd8a"',
+  '"\\u00"',
+  '"\\x41"',
+  '"\\"',
+  '"\\u0000"',
+  '"\\/\\b\\f"',
+  '"\n"',
+  '"\t"',
+  '"\u0000"',
+  '"\u00ff"',
+  '"\u00ed\u00a0\u0080"',
+  utf8('"ä✓🦊"'),
+  utf8('"\ufeff"'),
+  '"AA=="',
+  '"AA="',
+  '"A"',
+  '"-_"',
+  '"+/"',
+  '"A A="',
+  '"0g"',
+  '"ABC"',
+  `"${'ab'.repeat(16)}"`,
+  `"${'AB'.repeat(8)}"`,
+  '"SPAN_KIND_CLIENT"',
+  '"SPAN_KIND_"',
+  '"STATUS_CODE_ERROR"',
+  '"AGGREGATION_TEMPORALITY_DELTA"',
+  '300',
+  '-2147483649',
+  '{"stringValue":"x","intValue":1}',
+  '{"intValue":"9007199254740993"}',
+  '{"bytesValue":"AAE"}',
+  '{"doubleValue":"NaN"}',
+  '{"arrayValue":{"values":[{},null,{"boolValue":true}]}}',
+  '{"kvlistValue":{"values":[{"key":"k"}]}}',
+  '{"value":null}',
 ]
-const keys = ['attributes', 'value', 'key', 'stringValue', 'intValue', 'arrayValue', 'values', 'kind', 'traceId', 'spans']
-const moreKeys = ['time_unix_nano', 'timeUnixNano', 'data_points', 'dataPoints', 'gauge', 'sum', 'flags', 'x', '', 'body']
-const odd = ['//c\n', '/**/', ',', ',,', ':', '"', '\\', '{', '}', '[', ']', ' ', '\r\n\t', '\u00a0', '\u00ef\u00bb\u00bf', '\u0000']
+const keys = [
+  'attributes',
+  'value',
+  'key',
+  'stringValue',
+  'intValue',
+  'arrayValue',
+  'values',
+  'kind',
+  'traceId',
+  'spans',
+]
+const moreKeys = [
+  'time_unix_nano',
+  'timeUnixNano',
+  'data_points',
+  'dataPoints',
+  'gauge',
+  'sum',
+  'flags',
+  'x',
+  '',
+  'body',
+]
+const odd = [
+  '//c\n',
+  '/**/',
+  ',',
+  ',,',
+  ':',
+  '"',
+  '\\',
+  '{',
+  '}',
+  '[',
+  ']',
+  ' ',
+  '\r\n\t',
+  '\u00a0',
+  '\u00ef\u00bb\u00bf',
+  '\u0000',
+]
 
 /** A mutation of a member or value that stands somewhere in the text. */
 function byParts(random: Random, text: string, donor: string): string {
@@ -40,18 +150,10 @@ function byParts(random: Random, text: string, donor: string): string {
     case 0:
     case 1:
       return replaced(text, valueAt(text, at), random.pick(values))
-    case 2: {
-      const member = memberAt(text, at)
-      if (member === undefined) return text
-      const [start, end] = member
-      const copy = text.slice(start, end)
-      const changed = random.chance(2) ? copy : replaced(copy, valueAt(copy, 0), random.pick(values))
-      return `${text.slice(0, start)}${random.chance(2) ? `${changed},${copy}` : `${copy},${changed}`}${text.slice(end)}`
-    }
-    case 3: {
-      const member = memberAt(text, at)
-      return member === undefined ? text : replaced(text, member, '')
-    }
+    case 2:
+    case 3:
+    case 6:
+      return byMembers(random, text, donor, at)
     case 4: {
       const key = keyAt(text, at)
       return key === undefined ? text : replaced(text, key, `"${random.pick(random.chance(2) ? keys : moreKeys)}"`)
@@ -59,12 +161,6 @@ function byParts(random: Random, text: string, donor: string): string {
     case 5: {
       const from = valueAt(donor, random.next(donor.length + 1))
       return from === undefined ? text : replaced(text, valueAt(text, at), donor.slice(...from))
-    }
-    case 6: {
-      const from = memberAt(donor, random.next(donor.length + 1))
-      const member = memberAt(text, at)
-      if (from === undefined || member === undefined) return text
-      return `${text.slice(0, member[0])}${donor.slice(...from)},${text.slice(member[0])}`
     }
     case 7:
       return text.slice(0, at) + random.pick(odd) + text.slice(at)
@@ -76,7 +172,9 @@ function byParts(random: Random, text: string, donor: string): string {
       const key = keyAt(text, at)
       if (key === undefined) return text
       // The same key, in escapes.
-      const escaped = text.slice(key[0] + 1, key[1] - 1).replace(/^./, c => `\\u00${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+      const escaped = text
+        .slice(key[0] + 1, key[1] - 1)
+        .replace(/^./, c => `\\u00${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
       return replaced(text, key, `"${escaped}"`)
     }
     default: {
@@ -88,6 +186,26 @@ function byParts(random: Random, text: string, donor: string): string {
   }
 }
 
+/** A mutation of the member that stands next from `at` on: once more, gone, or with one of `donor` before it. */
+function byMembers(random: Random, text: string, donor: string, at: number): string {
+  const member = memberAt(text, at)
+  if (member === undefined) return text
+  const [start, end] = member
+  const copy = text.slice(start, end)
+  switch (random.next(3)) {
+    case 0: {
+      const changed = random.chance(2) ? copy : replaced(copy, valueAt(copy, 0), random.pick(values))
+      return replaced(text, member, random.chance(2) ? `${changed},${copy}` : `${copy},${changed}`)
+    }
+    case 1:
+      return replaced(text, member, '')
+    default: {
+      const from = memberAt(donor, random.next(donor.length + 1))
+      return from === undefined ? text : `${text.slice(0, start)}${donor.slice(...from)},${text.slice(start)}`
+    }
+  }
+}
+
 type Range = readonly [start: number, end: number]
 
 const replaced = (text: string, range: Range | undefined, by: string): string =>
@@ -95,7 +213,14 @@ const replaced = (text: string, range: Range | undefined, by: string): string =>
 
 function longNumber(random: Random): string {
   const digits = String(random.next(10)).repeat(random.pick([19, 20, 21, 40, 400, 5000]))
-  const number = random.pick([digits, `-${digits}`, `0.${digits}`, `${digits}e-${digits.length}`, `${digits}.${digits}`, `1e${digits}`])
+  const number = random.pick([
+    digits,
+    `-${digits}`,
+    `0.${digits}`,
+    `${digits}e-${digits.length}`,
+    `${digits}.${digits}`,
+    `1e${digits}`,
+  ])
   return random.chance(3) ? `"${number}"` : number
 }
 

@@ -39,7 +39,7 @@ export interface Verdict {
 export function judge(signal: Signal, body: Uint8Array): Verdict {
   let top: Top
   try {
-    top = typeOf(signals[signal].request).decode(body) as unknown as Top
+    top = typeOf(signals[signal].request).decode(body)
   } catch (error) {
     return { error: String(error), items: -1 }
   }

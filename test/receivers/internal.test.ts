@@ -88,7 +88,9 @@ test('while nobody takes it, one batch of each signal waits and the rest is drop
   )
   const { service, report, page } = running
   const waiting = async () => {
-    const sizes = (await page('/metrics')).matchAll(/^otelcol_exporter_queue_size\{.*"(traces|metrics|logs)"\} (\d+)$/gm)
+    const sizes = (await page('/metrics')).matchAll(
+      /^otelcol_exporter_queue_size\{.*"(traces|metrics|logs)"\} (\d+)$/gm,
+    )
     return Object.fromEntries([...sizes].map(([, signal, size]) => [signal, Number(size)]))
   }
   sink.answer = () => ({ code: 14, message: 'not now' })

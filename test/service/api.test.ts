@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DeliveryError } from '../../core/errors.ts'
 import { Listeners } from '../../net/listeners.ts'
 import { namespaceFilter } from '../../processors/namespace_filter.ts'
+import { resource } from '../../processors/resource.ts'
 import { type Admin, startAdmin } from '../../service/admin.ts'
 import { apiRoutes } from '../../service/api.ts'
 import { Rates } from '../../service/rates.ts'
@@ -14,9 +15,12 @@ let admin: Admin
 beforeEach(async () => {
   toy = await toyGraph({
     exporters: { 'sink/a': {}, failing: { retry_on_failure: { initial_interval: '1h', max_interval: '1h' } } },
-    components: { 'namespace_filter/x': { definition: namespaceFilter } },
+    components: {
+      'namespace_filter/x': { definition: namespaceFilter },
+      resource: { definition: resource, config: { attributes: [{ key: 'a', action: 'delete' }] } },
+    },
     pipelines: [
-      { processors: ['namespace_filter/x'], exporters: ['sink/a', 'failing'] },
+      { processors: ['resource', 'namespace_filter/x'], exporters: ['sink/a', 'failing'] },
       { id: 'logs', processors: ['namespace_filter/x'], exporters: ['sink/a'] },
     ],
   })
@@ -27,6 +31,7 @@ beforeEach(async () => {
     books,
     journal,
     rates: new Rates(books, Date.now() - 10_000),
+    pipelines: () => graph.pipelines,
     components: () => graph.components,
     exporters: () => graph.exporters(),
   })
@@ -135,6 +140,22 @@ test('one batch is told by its id, with every event', async () => {
   })
 })
 
+test('one batch tells what it passed before anything was noted', async () => {
+  // The first of a second is noted from its beginning, so that one tells it all itself.
+  await push('shop', 1)
+  await push('kube-system', 4)
+  await push('shop', 2)
+  const before = async (what: 'dropped' | 'attempt_failed', items: number) => {
+    const record = toy.journal.find({ what }).find(one => one.items === items)
+    return (await get(`/v1/batches/${record?.id}`)).body['passed_before']
+  }
+  expect(await before('dropped', 4)).toEqual([{ pipeline: 'traces', processors: ['resource'] }])
+  await expect
+    .poll(() => before('attempt_failed', 2))
+    .toEqual([{ pipeline: 'traces', processors: ['resource', 'namespace_filter/x'] }])
+  expect(await before('attempt_failed', 1)).toBeUndefined()
+})
+
 test('the status of an exporter: state, error, rates, time of exports, queue, last success', async () => {
   await push('shop', 30)
   await expect.poll(() => toy.sinks['sink/a'].all.length).toBe(30)
@@ -182,6 +203,7 @@ test('all components are listed in the order of the flow, and by kind', async ()
   const all = (await get('/v1/components')).body['components'] as { kind: string; id: string }[]
   expect(all.map(({ kind, id }) => `${kind} ${id}`)).toEqual([
     'receiver toy',
+    'processor resource',
     'processor namespace_filter/x',
     'exporter sink/a',
     'exporter failing',

@@ -7,6 +7,7 @@ import {
   type Note,
   type Orphan,
   type QueueTotals,
+  type QueueView,
   type Storage,
   StorageError,
   type Stored,
@@ -119,6 +120,11 @@ export class MemoryStorage implements Storage {
   recover(): void {
     this.trouble = undefined
     for (const listener of this.#listeners) listener()
+  }
+
+  list(): readonly QueueView[] {
+    const mine = [...this.queues.values()].filter(queue => queue !== this.deadLetters)
+    return mine.map(({ owner, open: taken, backlog, totals }) => ({ owner, taken, backlog, totals }))
   }
 
   orphans(): readonly Orphan[] {

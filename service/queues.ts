@@ -1,0 +1,310 @@
+/** What operators do with queues on disk and dead letters: look at them, replay, export and drop them. */
+import { quoted, suggest } from '../config/nearest.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
+import type { DurableQueue, QueueView, Storage, StoredRecord } from '../core/storage.ts'
+import type { AnyRoute, Flow } from './api.ts'
+import { exported, exportFormats, type OpenQueue } from './export-records.ts'
+import { Query, QueryError, type RawQuery } from './query.ts'
+import {
+  deadLetterDocuments,
+  isOrphan,
+  type NamedStorage,
+  ownerOf,
+  queueDocument,
+  type QueuesDocument,
+  queuesDocument,
+} from './queue-pages.ts'
+import { chosen, type Range, rangeOf, rangeParameters, RecordReader, tally } from './records.ts'
+import { Replay, type ReplayParts } from './replay.ts'
+
+/** What the queues of one process are made of. */
+export interface QueueParts extends ReplayParts {
+  /** Those that have started. */
+  storages(): readonly NamedStorage[]
+  pipelines(): readonly ConfiguredPipeline[]
+}
+
+const mostListed = 1000
+/** Milliseconds that the answer to a command to replay waits for the end of it. */
+const answerAfter = 5000
+
+const wordsOf = (body: Readonly<Record<string, unknown>>): RawQuery =>
+  Object.fromEntries(
+    Object.entries(body).map(([key, value]) => [key, typeof value === 'object' ? value : String(value)]),
+  )
+
+/** The queues on disk of one process. */
+export class Queues {
+  readonly #parts: QueueParts
+  readonly #readers = new WeakMap<DurableQueue, RecordReader>()
+  /** Owners of orphans that are only read, by storage. */
+  readonly #lent = new Map<string, Set<string>>()
+  #replay: Replay | undefined
+
+  constructor(parts: QueueParts) {
+    this.#parts = parts
+  }
+
+  /** The pages and commands. */
+  get routes(): readonly AnyRoute[] {
+    return [
+      { path: '/v1/queues', answer: (_, query) => this.list(query) },
+      { path: '/v1/queues/export', flow: query => this.export(query) },
+      { path: '/v1/queues/drop', act: body => this.drop(wordsOf(body)) },
+      { path: '/v1/dead-letters', answer: (_, query) => this.listDeadLetters(query) },
+      { path: '/v1/dead-letters/replay', act: body => this.replay(wordsOf(body)) },
+      { path: '/v1/dead-letters/replay/stop', act: () => this.stopReplay() },
+      { path: '/v1/dead-letters/replay/state', answer: () => this.#replay?.report ?? { state: 'none' } },
+    ]
+  }
+
+  /** Every queue, and how many dead letters there are. */
+  list(raw: RawQuery = {}): Promise<QueuesDocument> {
+    const storages = chosen(this.#parts.storages(), new Query(raw, ['storage']).text('storage'))
+    return queuesDocument(
+      storages,
+      id => this.#lentOf(id),
+      id => this.#deadReader(storages.find(one => one.id === id)?.storage),
+    )
+  }
+
+  /** Queues that nobody sends. */
+  orphans(): readonly ReturnType<typeof queueDocument>[] {
+    return this.#parts.storages().flatMap(({ id, storage }) =>
+      storage
+        .list()
+        .filter(view => isOrphan(view, this.#lentOf(id)))
+        .map(view => queueDocument(id, view, this.#lentOf(id))),
+    )
+  }
+
+  /** Says in the log which queues nobody sends, and what can be done. */
+  reportOrphans(): void {
+    for (const { storage, owner, exporter, records, items, bytes, oldest } of this.orphans()) {
+      const todo =
+        `configure exporter ${exporter} with \`sending_queue.storage: ${storage}\` again to have it sent, or: ` +
+        `kymo replay --queue '${owner}' --pipeline ID; kymo queue export --queue '${owner}'; kymo queue drop --queue '${owner}'`
+      const fields = { storage, queue: owner, records, items, bytes, oldest, todo }
+      this.#parts.log.warn(
+        fields,
+        'a queue on disk belongs to no exporter of the configuration; it is kept and not sent',
+      )
+    }
+  }
+
+  async listDeadLetters(raw: RawQuery): Promise<object> {
+    const query = new Query(raw, ['storage', ...rangeParameters, 'limit'])
+    const range = rangeOf(query)
+    const limit = query.count('limit', mostListed, 100)
+    const readers = this.#graves(query.text('storage'))
+    return deadLetterDocuments(readers, range, limit)
+  }
+
+  /** The records of an orphan, or dead letters, as a file. */
+  export(raw: RawQuery): Flow {
+    const query = new Query(raw, ['storage', 'queue', 'dead_letters', 'format', ...rangeParameters])
+    const format = query.word('format', exportFormats, 'format') ?? 'json'
+    const range = rangeOf(query)
+    if (query.flag('dead_letters')) {
+      const { reader } = this.#grave(query.text('storage'))
+      return exported(() => ({ reader, close: () => {} }), range, format)
+    }
+    const orphan = this.#orphan(query)
+    return exported(() => this.#borrow(orphan), range, format)
+  }
+
+  /** Gives up what an orphan has, or dead letters. */
+  async drop(raw: RawQuery): Promise<object> {
+    const query = new Query(raw, ['storage', 'queue', 'dead_letters', ...rangeParameters])
+    if (query.flag('dead_letters')) return { dropped: await this.#dropDeadLetters(query) }
+    const { id, storage, view } = this.#orphan(query)
+    const { records, items, bytes } = view.backlog
+    storage.drop(view.owner)
+    this.#parts.log.warn(
+      { storage: id, queue: view.owner, records, items, bytes },
+      'a queue on disk was dropped by command',
+    )
+    return { dropped: { records, items, bytes } }
+  }
+
+  async #dropDeadLetters(query: Query): Promise<{ records: number; items: number; bytes: number }> {
+    const range = rangeOf(query)
+    const { id, reader } = this.#grave(query.text('storage'))
+    this.#demandQuiet()
+    const dropped = { records: 0, items: 0, bytes: 0 }
+    // What comes in meanwhile was not meant.
+    for await (const record of reader.records(range, { most: reader.queue.backlog.records })) {
+      reader.queue.end(record, record.items, 'handed_over')
+      dropped.records++
+      dropped.items += record.items
+      dropped.bytes += record.bytes
+    }
+    this.#parts.log.warn({ storage: id, ...dropped }, 'dead letters were dropped by command')
+    return dropped
+  }
+
+  /** Starts to send records again; answers when that is over, or after a while how far it is. */
+  async replay(raw: RawQuery): Promise<object> {
+    const query = new Query(raw, ['storage', 'queue', 'pipeline', 'limit', 'patience', ...rangeParameters])
+    const range = rangeOf(query)
+    const pipeline = this.#pipelineNamed(query.text('pipeline'))
+    const limit = query.count('limit', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    const patience = query.duration('patience')
+    this.#demandQuiet()
+    const source = query.text('queue') === undefined ? undefined : this.#orphan(query)
+    const { id, reader, close } =
+      source === undefined ? { ...this.#grave(query.text('storage')), close: () => {} } : this.#borrow(source)
+    const pipelineOf = (record: StoredRecord): string | undefined => {
+      if (pipeline !== undefined) return pipeline.signal === record.signal ? pipeline.id : undefined
+      return this.#pipelineFor(source?.view.owner ?? record.note?.owner ?? '', record.signal)?.id
+    }
+    const meant = { ...range, signal: range.signal ?? pipeline?.signal }
+    const replay = new Replay(this.#parts, {
+      storage: id,
+      reader,
+      range: meant,
+      limit,
+      pipelineOf,
+      ...(patience === undefined ? {} : { patience }),
+    })
+    // Before anything is awaited, so that there is only one.
+    this.#replay = replay
+    try {
+      await this.#demandPipelines(reader, meant, source?.view.owner, pipeline)
+    } catch (error) {
+      this.#replay = undefined
+      close()
+      throw error
+    }
+    const over = replay.run().finally(close)
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([over, new Promise(resolve => (timer = setTimeout(resolve, answerAfter)))])
+    clearTimeout(timer)
+    return replay.report
+  }
+
+  /** Ends a replay that runs; what was not taken stays. */
+  stopReplay(): object {
+    this.#replay?.stop()
+    return this.#replay?.report ?? { state: 'none' }
+  }
+
+  #demandQuiet(): void {
+    if (this.#replay?.state !== 'running') return
+    throw new QueryError(409, 'a replay is running; one thing at a time', '`kymo replay --stop` ends it')
+  }
+
+  #pipelineNamed(id: string | undefined): ConfiguredPipeline | undefined {
+    if (id === undefined) return undefined
+    const all = this.#parts.pipelines()
+    const found = all.find(one => one.id === id)
+    if (found !== undefined) return found
+    const ids = all.map(one => one.id)
+    throw new QueryError(400, `there is no pipeline \`${id}\` here`, suggest(id, ids, `pipelines: ${quoted(ids)}`))
+  }
+
+  /** The first pipeline of that signal that ends in the exporter of `owner`. */
+  #pipelineFor(owner: string, signal: string): ConfiguredPipeline | undefined {
+    const [exporter] = ownerOf(owner)
+    return this.#parts.pipelines().find(one => one.signal === signal && one.exporters.includes(exporter))
+  }
+
+  /** @throws QueryError when it cannot be told where records are to go */
+  async #demandPipelines(
+    reader: RecordReader,
+    range: Range,
+    orphan: string | undefined,
+    named: ConfiguredPipeline | undefined,
+  ): Promise<void> {
+    if (named !== undefined) return
+    const { by } = await tally(reader, range)
+    for (const { owner, signal } of by) {
+      const from = orphan ?? owner
+      if (this.#pipelineFor(from, signal) !== undefined) continue
+      const ids = this.#parts.pipelines().filter(one => one.signal === signal)
+      const message = `no pipeline of ${signal} has exporter \`${ownerOf(from)[0]}\`, so it cannot be told where to send them`
+      const others = ids.length === 0 ? `no pipeline takes ${signal}` : `name one: ${quoted(ids.map(one => one.id))}`
+      throw new QueryError(400, message, `${others}; or leave them out with \`owner\` or \`signal\``)
+    }
+  }
+
+  /** The dead letters of one storage. */
+  #grave(id: string | undefined): { id: string; reader: RecordReader } {
+    const graves = this.#graves(id)
+    if (graves.length === 1) return graves[0]
+    if (graves.length === 0) throw new QueryError(404, 'no storage here keeps dead letters')
+    const hint = `storages: ${quoted(graves.map(one => one.id))}`
+    throw new QueryError(400, 'there is more than one storage; say which with `storage`', hint)
+  }
+
+  #graves(id: string | undefined): { id: string; reader: RecordReader }[] {
+    return chosen(this.#parts.storages(), id).flatMap(one => {
+      const reader = this.#deadReader(one.storage)
+      return reader === undefined ? [] : [{ id: one.id, reader }]
+    })
+  }
+
+  #deadReader(storage: Storage | undefined): RecordReader | undefined {
+    const queue = storage?.deadLetters
+    if (queue === undefined) return undefined
+    let reader = this.#readers.get(queue)
+    if (reader === undefined) this.#readers.set(queue, (reader = this.#readerOf(queue)))
+    return reader
+  }
+
+  #readerOf(queue: DurableQueue): RecordReader {
+    return new RecordReader(queue, payload => this.#parts.budget.pool.give(payload))
+  }
+
+  /** The queue that is asked for, which must be one that nobody uses. */
+  #orphan(query: Query): Orphan {
+    const owner = query.text('queue')
+    if (owner === undefined) {
+      throw new QueryError(400, 'say which with `queue`, such as `otlp_grpc traces`, or `dead_letters`')
+    }
+    const storages = chosen(this.#parts.storages(), query.text('storage'))
+    const all = storages.flatMap(({ id, storage }) => storage.list().map(view => ({ id, storage, view })))
+    const found = all.filter(({ view }) => view.owner === owner)
+    if (found.length > 1) {
+      const hint = `storages: ${quoted(found.map(one => one.id))}`
+      throw new QueryError(400, `queue \`${owner}\` is in more than one storage; say which with \`storage\``, hint)
+    }
+    const [one] = found
+    if (one === undefined) {
+      const owners = all.map(({ view }) => view.owner)
+      const hint = owners.length === 0 ? 'there are no queues on disk' : `queues: ${quoted(owners)}`
+      throw new QueryError(404, `there is no queue \`${owner}\` on disk`, suggest(owner, owners, hint))
+    }
+    if (!one.view.taken) return one
+    const isLent = this.#lentOf(one.id).has(owner)
+    throw new QueryError(
+      409,
+      isLent ? `queue \`${owner}\` is being exported or replayed` : `queue \`${owner}\` is sent by a running exporter`,
+      isLent ? undefined : 'take the exporter out of the pipelines first, or wait until it is sent',
+    )
+  }
+
+  /** Takes the queue, so that nobody else does while it is read. */
+  #borrow({ id, storage, view: { owner } }: Orphan): OpenQueue & { readonly id: string } {
+    const queue = storage.queue(owner)
+    const lent = this.#lentOf(id)
+    lent.add(owner)
+    const close = (): void => {
+      lent.delete(owner)
+      queue.close()
+    }
+    return { id, reader: this.#readerOf(queue), close }
+  }
+
+  #lentOf(storage: string): Set<string> {
+    let lent = this.#lent.get(storage)
+    if (lent === undefined) this.#lent.set(storage, (lent = new Set()))
+    return lent
+  }
+}
+
+interface Orphan {
+  readonly id: string
+  readonly storage: Storage
+  readonly view: QueueView
+}

@@ -1,0 +1,251 @@
+/** Taking over another configuration while data moves: one at a time, of those that wait the latest; a wrong one changes nothing. */
+import { createHash } from 'node:crypto'
+import { ConfigErrors } from '../config/report.ts'
+import { planReload, startOnly, unreloadable } from '../config/reload-plan.ts'
+import type { Configured } from '../core/configured.ts'
+import { type ConfigError, messageOf } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import type { ReloadPlan } from '../core/reload.ts'
+import type { TelemetryConfig } from '../telemetry/config.ts'
+import type { ConfigFigures } from '../telemetry/family.ts'
+
+/** A checked configuration. */
+export interface Candidate {
+  readonly configured: Configured
+  readonly telemetry: TelemetryConfig
+  readonly warnings: readonly ConfigError[]
+  /** Plain values; what is secret in it does not print. */
+  readonly document: unknown
+}
+
+/** What is asked for. */
+export interface ReloadRequest {
+  readonly trigger: 'SIGHUP' | 'files' | 'request'
+  /** A configuration to run in place of that of the sources. */
+  readonly text?: string | undefined
+  /** Only tells what would happen. */
+  readonly dryRun?: boolean
+}
+
+/** One thing that is wrong. */
+export interface Complaint {
+  readonly code?: string
+  readonly message: string
+  readonly file?: string
+  readonly line?: number
+  readonly column?: number
+  readonly hint?: string
+}
+
+/** What came of it. */
+export interface ReloadOutcome {
+  readonly result: 'applied' | 'unchanged' | 'planned' | 'failed' | 'superseded' | 'refused'
+  /** What it changed, or would. */
+  readonly plan?: ReloadPlan
+  /** Settings that differ and only take effect when the process starts again. */
+  readonly restart_needed?: readonly string[]
+  readonly warnings?: readonly Complaint[]
+  readonly errors?: readonly Complaint[]
+}
+
+/** The last time it was tried. */
+export interface LastReload extends ReloadOutcome {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly trigger: ReloadRequest['trigger']
+}
+
+/** What runs. */
+export interface Reloadable {
+  readonly configured: Configured
+  reload(configured: Configured, plan: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
+}
+
+/** What reloading needs. */
+export interface ReloadsParts {
+  /** Reads the sources again, or takes a text in place of them. @throws ConfigErrors */
+  load(text?: string): Candidate
+  /** What was loaded at start. */
+  readonly first: Candidate
+  /** Milliseconds that what leaves has to finish. */
+  readonly deadline: number
+  /** Takes over what can be of `service.telemetry`. */
+  applyTelemetry(telemetry: TelemetryConfig): void
+  /** What runs; undefined unless it does. */
+  running(): Reloadable | undefined
+  /** Told when all has ended that has no place in it. */
+  ended?(): void
+  /** Told after another configuration has been taken over. */
+  applied(): void
+  readonly log: Logger
+}
+
+interface Waiting {
+  readonly request: ReloadRequest
+  readonly answer: (outcome: ReloadOutcome) => void
+}
+
+interface Considered {
+  readonly candidate: Candidate
+  readonly graph: Reloadable
+  readonly plan: ReloadPlan
+  readonly outcome: Omit<ReloadOutcome, 'result'>
+}
+
+const unready: ReloadOutcome = { result: 'refused', errors: [{ message: 'the process is starting or stopping' }] }
+
+/** The reloads of one process. */
+export class Reloads implements ConfigFigures {
+  readonly #parts: ReloadsParts
+  readonly #log: Logger
+  readonly #telemetry: TelemetryConfig
+  #waiting: Waiting | undefined
+  #busy: Promise<void> | undefined
+  #last: LastReload | undefined
+  readonly reloads: Record<string, number> = { applied: 0, unchanged: 0, failed: 0, superseded: 0 }
+  lastWorked = true
+  lastSuccess = Date.now()
+  hash: string
+
+  constructor(parts: ReloadsParts) {
+    this.#parts = parts
+    this.#log = parts.log.child('reload')
+    this.#telemetry = parts.first.telemetry
+    this.hash = hashOf(parts.first)
+  }
+
+  /** How the last one went; undefined before the first. */
+  get last(): LastReload | undefined {
+    return this.#last
+  }
+
+  /** Takes over another configuration, or says why not. */
+  request(request: ReloadRequest): Promise<ReloadOutcome> {
+    if (request.dryRun === true) return Promise.resolve(this.#plan(request))
+    if (this.#parts.running() === undefined) return Promise.resolve(unready)
+    return new Promise(answer => {
+      if (this.#waiting !== undefined) {
+        this.reloads['superseded']++
+        this.#waiting.answer({ result: 'superseded' })
+      }
+      this.#waiting = { request, answer }
+      this.#busy ??= this.#work()
+    })
+  }
+
+  /** Resolves when none is under way. */
+  async idle(): Promise<void> {
+    await this.#busy
+  }
+
+  async #work(): Promise<void> {
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      const { request, answer } = next
+      answer(await this.#run(request))
+    }
+    this.#busy = undefined
+  }
+
+  #next(): Waiting | undefined {
+    const next = this.#waiting
+    this.#waiting = undefined
+    return next
+  }
+
+  async #run(request: ReloadRequest): Promise<ReloadOutcome> {
+    const outcome = await this.#take(request)
+    const { result } = outcome
+    if (result === 'refused') return outcome
+    this.reloads[result] = (this.reloads[result] ?? 0) + 1
+    this.#last = { at: Date.now(), trigger: request.trigger, ...outcome }
+    this.lastWorked = result !== 'failed'
+    if (this.lastWorked) this.lastSuccess = Date.now()
+    this.#tell(request, outcome)
+    return outcome
+  }
+
+  async #take(request: ReloadRequest): Promise<ReloadOutcome> {
+    const planned = this.#consider(request)
+    if (!('graph' in planned)) return planned
+    const { candidate, graph, plan, outcome } = planned
+    const isSame = plan.components.length === 0 && plan.pipelines.length === 0
+    try {
+      if (!isSame) {
+        const { over } = await graph.reload(candidate.configured, plan, this.#parts.deadline)
+        over.then(
+          () => this.#parts.ended?.(),
+          (error: unknown) => this.#log.error({ error: messageOf(error) }, 'what left did not end well'),
+        )
+      }
+      this.#parts.applyTelemetry(candidate.telemetry)
+    } catch (error) {
+      return { ...outcome, result: 'failed', errors: [{ message: messageOf(error) }] }
+    }
+    this.hash = hashOf(candidate)
+    if (!isSame) this.#parts.applied()
+    return { ...outcome, result: isSame ? 'unchanged' : 'applied' }
+  }
+
+  /** Without doing anything. */
+  #plan(request: ReloadRequest): ReloadOutcome {
+    const planned = this.#consider(request)
+    return 'graph' in planned ? { ...planned.outcome, result: 'planned' } : planned
+  }
+
+  /** What a reload would do, or why it cannot be. */
+  #consider({ text }: ReloadRequest): Considered | ReloadOutcome {
+    const graph = this.#parts.running()
+    if (graph === undefined) return unready
+    let candidate: Candidate
+    try {
+      candidate = this.#parts.load(text)
+    } catch (error) {
+      if (!(error instanceof ConfigErrors)) return { result: 'failed', errors: [{ message: messageOf(error) }] }
+      const { errors, warnings } = error
+      return { result: 'failed', errors: errors.map(complaint), warnings: warnings.map(complaint) }
+    }
+    const plan = planReload(graph.configured, candidate.configured)
+    const outcome = {
+      plan,
+      restart_needed: startOnly(this.#telemetry, candidate.telemetry),
+      warnings: candidate.warnings.map(complaint),
+    }
+    const errors = unreloadable(plan, candidate.configured)
+    if (errors.length > 0) return { ...outcome, result: 'failed', errors }
+    return { candidate, graph, plan, outcome }
+  }
+
+  #tell(
+    { trigger }: ReloadRequest,
+    { result, plan, errors = [], warnings = [], restart_needed = [] }: ReloadOutcome,
+  ): void {
+    for (const { message, ...fields } of warnings) this.#log.warn(fields, message)
+    for (const setting of restart_needed) {
+      this.#log.warn({ setting }, `\`${setting}\` differs; it takes effect when the process starts again`)
+    }
+    if (result === 'failed') {
+      for (const { message, ...fields } of errors) this.#log.error(fields, message)
+      this.#log.error({ trigger, errors: errors.length }, 'the new configuration was not taken over; what ran goes on')
+    } else if (result === 'unchanged') this.#log.info({ trigger }, 'the configuration is as it was')
+    else {
+      const done = (plan?.components ?? []).map(({ action, kind, id }) => `${action} ${kind} ${id}`)
+      const pipelines = (plan?.pipelines ?? []).map(({ id }) => id)
+      this.#log.info(
+        { trigger, changes: done, pipelines, hash: this.hash },
+        'the new configuration has been taken over',
+      )
+    }
+  }
+}
+
+/** An error as it is told in an answer and in the status. */
+function complaint({ code, message, position, hint }: ConfigError): Complaint {
+  return { code, message, ...position, ...(hint === undefined ? {} : { hint }) }
+}
+
+function hashOf({ document }: Candidate): string {
+  return createHash('sha256')
+    .update(JSON.stringify(document) ?? '')
+    .digest('hex')
+    .slice(0, 16)
+}

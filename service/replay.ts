@@ -1,0 +1,233 @@
+/** Sends records of a queue on disk into pipelines again: dead letters, or what an exporter left behind. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Batch } from '../core/batch.ts'
+import type { Books, NodeBooks } from '../core/books.ts'
+import type { Budget } from '../core/budget.ts'
+import { Delivery, type Outcome } from '../core/delivery.ts'
+import { DeliveryError, messageOf } from '../core/errors.ts'
+import type { Journal } from '../core/journal.ts'
+import { Lease } from '../core/lease.ts'
+import type { Logger } from '../core/logger.ts'
+import type { StoredRecord } from '../core/storage.ts'
+import { readRequest } from '../proto/request.ts'
+import type { Range, RecordReader } from './records.ts'
+import { time } from './status.ts'
+
+/** Receiver and transport of what is replayed, in books, journal and context. */
+export const replayName = 'replay'
+
+/** The ways into the pipelines that run. */
+export interface Entrances {
+  /** The way in for data that comes from `from`, which is no receiver of it; undefined when there is no such pipeline now. */
+  entrance(pipeline: string, from: NodeBooks): ((batch: Batch) => void) | undefined
+}
+
+/** What replaying needs of the process. */
+export interface ReplayParts extends Entrances {
+  readonly books: Books
+  readonly journal: Journal
+  readonly budget: Budget
+  readonly log: Logger
+}
+
+/** What is to be replayed, and where to. */
+export interface ReplayTerms {
+  readonly storage: string
+  readonly reader: RecordReader
+  readonly range: Range
+  /** Records at most. */
+  readonly limit: number
+  /** Where a record goes; undefined: nowhere, it is left. */
+  readonly pipelineOf: (record: StoredRecord) => string | undefined
+  /** How long nothing may be taken before it gives up, in milliseconds. */
+  readonly patience?: number
+}
+
+/** How a replay is, or was. */
+export type ReplayState = 'running' | 'done' | 'stopped' | 'gave_up'
+
+/** How many batches are on their way at a time. */
+const width = 4
+const backoff = { first: 200, factor: 2, longest: 5000 }
+const defaultPatience = 60_000
+/** Milliseconds between two looks for room in memory, and between two lines of the log. */
+const roomInterval = 50
+const tellInterval = 10_000
+
+/** One replay, from the command to its end. */
+export class Replay {
+  state: ReplayState = 'running'
+  /** Records that were meant, and their items. */
+  records = 0
+  items = 0
+  /** Items that were taken, or dropped by rules of the pipeline. */
+  replayed = 0
+  /** Items that were refused for good once more, without having been put aside anew. */
+  rejected = 0
+  /** What stood in the way last. */
+  error: string | undefined
+  readonly started = Date.now()
+  readonly #parts: ReplayParts
+  readonly #terms: ReplayTerms
+  readonly #log: Logger
+  readonly #stopping = new AbortController()
+  readonly #open = new Set<Delivery>()
+  /** When something was taken last, by the clock of the process. */
+  #lastTaken = performance.now()
+  #toldAt = performance.now()
+
+  constructor(parts: ReplayParts, terms: ReplayTerms) {
+    this.#parts = parts
+    this.#terms = terms
+    this.#log = parts.log.child(replayName)
+  }
+
+  /** What it came to, up to now. */
+  get report() {
+    const { state, started, records, items, replayed, rejected, error } = this
+    const left = items - replayed - rejected
+    const { storage } = this.#terms
+    const because = error === undefined || left === 0 ? {} : { error }
+    return { state, storage, started: time(started), records, items, replayed, rejected, left, ...because }
+  }
+
+  /** Resolves when all that was there at the beginning has been sent, or stays; never rejects. */
+  async run(): Promise<void> {
+    const { reader, range, limit } = this.#terms
+    // What is put aside meanwhile comes later in the log, so that nothing goes round and round.
+    const most = reader.queue.backlog.records
+    const underWay = new Set<Promise<void>>()
+    try {
+      for await (const record of reader.records(range, { most, keep: true })) {
+        if (this.#over || this.records === limit) break
+        this.records++
+        this.items += record.items
+        const sent: Promise<void> = this.#send(record).finally(() => underWay.delete(sent))
+        underWay.add(sent)
+        if (underWay.size >= width) await Promise.race(underWay)
+        this.#tell()
+      }
+    } catch (error) {
+      this.state = 'gave_up'
+      this.error = messageOf(error)
+    }
+    await Promise.all(underWay)
+    if (this.state === 'running') this.state = 'done'
+    const { records, items, replayed, rejected, left, error } = this.report
+    const fields = { records, items, replayed, rejected, left, ...(error === undefined ? {} : { error }) }
+    if (left + rejected > 0) this.#log.warn(fields, 'replay is over; what it could not get rid of stays where it was')
+    else this.#log.info(fields, 'replay is over')
+  }
+
+  /** Sends no more, and takes back what was not taken yet. */
+  stop(): void {
+    if (this.state === 'running') this.state = 'stopped'
+    this.#stopping.abort()
+    const error = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the replay was stopped')
+    for (const delivery of this.#open) delivery.withdraw(error)
+  }
+
+  get #over(): boolean {
+    return this.state !== 'running'
+  }
+
+  async #send(record: StoredRecord): Promise<void> {
+    const { budget } = this.#parts
+    try {
+      while (!this.#over && (budget.pressed || budget.used > budget.limit / 2)) await this.#pause(roomInterval)
+      for (let wait = backoff.first; !this.#over; wait = Math.min(wait * backoff.factor, backoff.longest)) {
+        const outcome = await this.#attempt(record)
+        if (outcome?.kind !== 'refused') {
+          this.#settle(record, outcome)
+          return
+        }
+        this.error = outcome.error.message
+        const { patience = defaultPatience } = this.#terms
+        if (performance.now() - this.#lastTaken > patience) this.#giveUp()
+        budget.charge(record.payload.length)
+        await this.#pause(Math.min(Math.max(wait, outcome.retryAfter), backoff.longest))
+        budget.release(record.payload.length)
+      }
+    } catch (error) {
+      this.error = messageOf(error)
+      this.#log.error({ seq: record.seq, error: this.error }, 'a record cannot be replayed and stays where it is')
+    }
+  }
+
+  #giveUp(): void {
+    if (this.state === 'running') this.state = 'gave_up'
+    this.#stopping.abort()
+  }
+
+  /** Pushes it once; undefined when there is nowhere to. */
+  async #attempt(record: StoredRecord): Promise<Outcome | undefined> {
+    const { books: allBooks, journal } = this.#parts
+    const pipeline = this.#terms.pipelineOf(record)
+    const books = allBooks.node({ kind: 'receiver', id: replayName, pipeline: '', signal: record.signal })
+    const push = pipeline === undefined ? undefined : this.#parts.entrance(pipeline, books)
+    if (push === undefined) {
+      this.error =
+        pipeline === undefined ? 'no pipeline has its exporter' : `pipeline \`${pipeline}\` is not there any more`
+      return undefined
+    }
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    const { batch, delivery } = replayed(record, resolve, this.#parts.budget)
+    this.#open.add(delivery)
+    delivery.reportTo(books.answersTo(replayName))
+    journal.received(books.name, batch)
+    books.in += batch.items
+    books.out += batch.items
+    push(batch)
+    return promise.finally(() => this.#open.delete(delivery))
+  }
+
+  #settle(record: StoredRecord, outcome: Exclude<Outcome, { kind: 'refused' }> | undefined): void {
+    const { queue } = this.#terms.reader
+    const { items, seq } = record
+    if (outcome === undefined) return
+    this.#lastTaken = performance.now()
+    if (outcome.kind === 'rejected') {
+      // Nobody has put it aside anew: only of what it queues a destination does that.
+      this.rejected += items
+      this.error = outcome.reason
+      this.#log.warn({ seq, items, error: outcome.reason }, 'replayed data was rejected again and stays where it was')
+      return
+    }
+    const rejected = outcome.kind === 'partial' ? Math.min(outcome.rejected, items) : 0
+    if (rejected > 0) queue.end(record, rejected, 'rejected')
+    if (items > rejected) queue.end(record, items - rejected, 'handed_over')
+    this.rejected += rejected
+    this.replayed += items - rejected
+  }
+
+  #tell(): void {
+    const now = performance.now()
+    if (now - this.#toldAt < tellInterval) return
+    this.#toldAt = now
+    const { records, items, replayed: sent, rejected } = this
+    this.#log.info({ records, items, replayed: sent, rejected }, 'replaying')
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    await sleep(milliseconds, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+  }
+}
+
+/** The batch of a record, marked as replayed. Its bytes are not used again after it: it may have to be made anew. */
+function replayed(
+  { signal, context, payload, shares }: StoredRecord,
+  onEnd: (outcome: Outcome) => void,
+  budget: Budget,
+): { batch: Batch; delivery: Delivery } {
+  const { groups, items } = readRequest(signal, payload)
+  const delivery = new Delivery(items, onEnd)
+  budget.charge(payload.length)
+  const lease = new Lease(budget, payload.length, items)
+  const fits =
+    shares.reduce((sum, one) => sum + one.groups, 0) === groups.length &&
+    shares.reduce((sum, one) => sum + one.items, 0) === items
+  const parts = fits ? shares : [{ items, groups: groups.length }]
+  const marked = { ...context, receiver: replayName, transport: replayName }
+  const origins = parts.map(part => ({ delivery, lease, items: part.items, groups: part.groups }))
+  return { batch: new Batch(signal, groups, items, marked, origins), delivery }
+}
