@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../core/fields.ts'
 import { addConfigCommands } from './config-commands.ts'
+import { addQueueCommands } from './queue-commands.ts'
 import { addRunningCommands } from './running-commands.ts'
 
 /** A command as it is built. */
@@ -51,6 +52,7 @@ export function commandLine(version: string, actions: Actions): Command {
     .action(actions.validate)
   addConfigCommands(program, version, sourceOptions)
   addRunningCommands(program)
+  addQueueCommands(program)
   return program
 }
 

@@ -43,16 +43,25 @@ function everyName(program: CommandNode): [name: string, command: CommandNode][]
   )
 }
 
+/** The same, each followed by the commands below it: `queue`, `queue ls`. */
+function everyPath(program: CommandNode): [path: string, command: CommandNode][] {
+  return everyName(program).flatMap(([name, command]): [string, CommandNode][] => [
+    [name, command],
+    ...everyPath(command).map(([path, inner]): [string, CommandNode] => [`${name} ${path}`, inner]),
+  ])
+}
+
 const helpCommand = 'help'
 
 function bash(program: CommandNode, implied: string): string {
-  const commands = everyName(program)
-  const names = [...commands.map(([name]) => name), helpCommand]
+  const commands = everyPath(program)
+  const names = [...everyName(program).map(([name]) => name), helpCommand]
   const flags = (command: CommandNode) => shownOptions(command).flatMap(namesOf)
   const start = program.commands.find(command => command.name() === implied) ?? program
   const words = commands.map(([name, command]) => {
     const choices = command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices)
-    return `    ${name}) words='${[...flags(command), ...choices].join(' ')}'${takesFiles(command) ? ' files=1' : ''} ;;`
+    const inner = everyName(command).map(([below]) => below)
+    return `    '${name}') words='${[...inner, ...flags(command), ...choices].join(' ')}'${takesFiles(command) ? ' files=1' : ''} ;;`
   })
   const values = [['', start] as const, ...commands].flatMap(([name, command]) =>
     command.options.filter(takesValue).map(
@@ -67,8 +76,9 @@ function bash(program: CommandNode, implied: string): string {
 _kymo() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}" command='' words='' files='' i
   for ((i = 1; i < COMP_CWORD; i++)); do
-    case "\${COMP_WORDS[i]}" in
-    ${names.join('|')}) command="\${COMP_WORDS[i]}"; break ;;
+    case "$command \${COMP_WORDS[i]}" in
+    ${[...commands.map(([path]) => path), helpCommand].map(path => (path.includes(' ') ? `'${path}'` : `' ${path}'`)).join('|')})
+      command="\${command:+$command }\${COMP_WORDS[i]}" ;;
     esac
   done
   case "$command $prev" in
@@ -77,7 +87,7 @@ ${values.join('\n')}
   case "$command" in
     '') words='${[...new Set([...names, ...flags(program), ...flags(start)])].join(' ')}' ;;
 ${words.join('\n')}
-    ${helpCommand}) words='${commands.map(([name]) => name).join(' ')}' ;;
+    ${helpCommand}) words='${names.slice(0, -1).join(' ')}' ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
   if [[ -n "$files" && "$cur" != -* ]]; then COMPREPLY+=($(compgen -f -- "$cur")); fi
@@ -92,16 +102,19 @@ const takesFiles = ({ registeredArguments }: CommandNode) =>
 
 const isFile = (name: string) => name === 'before' || name === 'after'
 
+/** Options that take the name of a file or folder. */
+const isPath = (long: string | null | undefined) => long === '--config' || long === '--directory' || long === '--to'
+
 function valueWords({ long, argChoices }: OptionNode): string {
   if (argChoices !== undefined) return `COMPREPLY=($(compgen -W '${argChoices.join(' ')}' -- "$cur")); return`
-  return long === '--config' ? `COMPREPLY=($(compgen -f -- "$cur")); return` : 'return'
+  return isPath(long) ? `COMPREPLY=($(compgen -f -- "$cur")); return` : 'return'
 }
 
 function zsh(program: CommandNode, implied: string): string {
   const commands = everyName(program)
   const list = [...commands.map(([name, command]) => `${name}:${command.description()}`), `${helpCommand}:display help`]
   const start = program.commands.find(command => command.name() === implied) ?? program
-  const cases = commands.map(([name, command]) => `    ${name})\n      _arguments -s ${specs(command, true)} ;;`)
+  const cases = commands.map(([name, command]) => `    ${name})\n${casesOf(command)} ;;`)
   return `#compdef kymo
 # zsh completion of kymo: put this into a folder of $fpath, as _kymo, or: source <(kymo completion zsh)
 _kymo_commands() {
@@ -125,6 +138,21 @@ if [[ $funcstack[1] == _kymo ]]; then _kymo "$@"; else compdef _kymo kymo; fi
 `
 }
 
+/** What zsh does after the name of a command: complete it, or the commands below it. */
+function casesOf(command: CommandNode): string {
+  const inner = everyName(command)
+  if (inner.length === 0) return `      _arguments -s ${specs(command, true)}`
+  const below = inner.map(([name, one]) => `        ${name}) _arguments -s ${specs(one, true)} ;;`)
+  return `      if (( CURRENT == 2 )); then
+        _values 'command' ${inner.map(([name, one]) => quote(`${name}[${one.description().replaceAll(/[[\]\\:]/g, String.raw`\$&`)}]`)).join(' ')}
+      else
+        shift words; (( CURRENT-- ))
+        case $words[1] in
+${below.join('\n')}
+        esac
+      fi`
+}
+
 /** What `_arguments` is told of a command: its options and, where asked for, its arguments. */
 function specs(command: CommandNode, withArguments: boolean): string {
   const options = shownOptions(command).flatMap(option => {
@@ -142,7 +170,7 @@ function specs(command: CommandNode, withArguments: boolean): string {
 
 function actionOf({ long, argChoices }: OptionNode): string {
   if (argChoices !== undefined) return `(${argChoices.join(' ')})`
-  return long === '--config' ? '_files' : ' '
+  return isPath(long) ? '_files' : ' '
 }
 
 const quote = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`

@@ -15,6 +15,19 @@ export function count(n: number): string {
   return `${value < 100 ? value.toFixed(1) : Math.round(value)}${units[unit]}`
 }
 
+/** Bytes in few letters: 999 B, 12.3 KiB, 4.5 MiB. */
+export function size(bytes: number): string {
+  if (!Number.isFinite(bytes)) return 'any amount'
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1023.95 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}
+
 /** Milliseconds in few letters: 0.4ms, 12ms, 3.4s, 5m, 2h, 3d. */
 export function span(milliseconds: number): string {
   if (milliseconds < 10) return `${Number(milliseconds.toFixed(1))}ms`

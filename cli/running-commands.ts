@@ -1,5 +1,5 @@
 /** The commands that ask a Kymo that runs. */
-import { defaultAdmin } from './admin-client.ts'
+import { withAdmin } from './admin-option.ts'
 import type { BatchesOptions } from './batches.ts'
 import type { CommandLine } from './commands.ts'
 import type { StatusOptions } from './status.ts'
@@ -12,16 +12,8 @@ export type Sorting = (typeof sortings)[number]
 
 /** Adds them. */
 export function addRunningCommands(program: CommandLine): void {
-  addStatus(withAdmin(program.command('status')))
-  addBatches(withAdmin(program.command('batches [id]')))
-}
-
-function withAdmin(command: CommandLine): CommandLine {
-  return command
-    .addOption(
-      command.createOption('--admin <url>', 'address of its admin server').env('KYMO_ADMIN').default(defaultAdmin),
-    )
-    .option('--json', 'as JSON')
+  addStatus(withAdmin(program.command('status')).option('--json', 'as JSON'))
+  addBatches(withAdmin(program.command('batches [id]')).option('--json', 'as JSON'))
 }
 
 function addStatus(command: CommandLine): void {

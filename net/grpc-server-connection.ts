@@ -136,11 +136,16 @@ export class Connection<C> implements ConnectionShare {
     const session = this.#session
     if (session.destroyed) return
     session.goaway(http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1)
-    // Clients on Node send no answer to a ping any more once they have been told.
-    const timer = setTimeout(() => session.close(), roundTrip)
+    // Clients on Node send no answer to a ping any more once they have been told. After a long turn of ours, calls may have
+    // come that are not read yet.
+    const timer = setTimeout(() => setImmediate(() => session.close()), roundTrip)
+    // Answers to pings overtake calls that wait to be written with them; those come before the answer to the next one.
     session.ping(() => {
-      clearTimeout(timer)
-      session.close()
+      if (session.destroyed) return
+      session.ping(() => {
+        clearTimeout(timer)
+        setImmediate(() => session.close())
+      })
     })
   }
 

@@ -3,6 +3,7 @@
  * connections can be replaced without closing the port.
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { messageOf } from '../core/errors.ts'
 import { HostKey } from '../core/host.ts'
 
 /** Takes an accepted connection. */
@@ -39,8 +40,13 @@ interface Port {
   readonly server: Server
   readonly text: string
   readonly number: number
+  readonly address: Address
   /** The last one takes what is accepted; when it closes, the one before does again. */
   readonly tenants: Tenant[]
+  /** Ports of the same number on other addresses, closed for this one; opened again if it closes before they do. */
+  readonly inPlaceOf: readonly Port[]
+  /** Closed for another one. */
+  gaveWay: boolean
 }
 
 /** Reads `host:port`, `:port`, `[::1]:port`, or with transport `unix` a path. Undefined when `endpoint` is none. */
@@ -109,11 +115,13 @@ export class Listeners {
       if (tenant === undefined) socket.destroy()
       else tenant.accept(socket)
     })
-    await open(server, address, endpoint, owner)
+    const inPlaceOf = await this.#open(server, address, endpoint, owner)
     const bound = server.address()
     const isPath = bound === null || typeof bound === 'string'
     const text = isPath ? (bound ?? endpoint) : `${host(bound.address)}:${bound.port}`
-    const port: Port = { server, text, number: isPath ? 0 : bound.port, tenants }
+    const number = isPath ? 0 : bound.port
+    const place = 'path' in address ? address : { ...address, port: number }
+    const port: Port = { server, text, number, address: place, tenants, inPlaceOf, gaveWay: false }
     // Port 0 is a new port each time.
     const name = 'port' in address && address.port === 0 ? text : key
     this.#ports.set(name, port)
@@ -126,7 +134,7 @@ export class Listeners {
       address: port.text,
       port: port.number,
       get replaced() {
-        return tenants.includes(tenant) && tenants.at(-1) !== tenant
+        return port.gaveWay || (tenants.includes(tenant) && tenants.at(-1) !== tenant)
       },
       close: async () => {
         const at = tenants.indexOf(tenant)
@@ -134,8 +142,37 @@ export class Listeners {
         tenants.splice(at, 1)
         if (tenants.length > 0) return
         if (this.#ports.get(key) === port) this.#ports.delete(key)
-        await shut(port.server)
+        if (!port.gaveWay) await shut(port.server)
+        for (const before of port.inPlaceOf) if (before.tenants.length > 0) await reopen(before)
       },
+    }
+  }
+
+  /**
+   * Opens a port. All addresses of a machine and one of them cannot be listened on together: where the ports in the way
+   * yield, they are closed first, for a moment in which nobody listens. Returns those.
+   */
+  async #open(server: Server, address: Address, endpoint: string, owner: string): Promise<Port[]> {
+    try {
+      await open(server, address)
+      return []
+    } catch (error) {
+      const inTheWay = [...this.#ports.values()].filter(
+        ({ number, tenants, gaveWay }) =>
+          'port' in address && number === address.port && !gaveWay && tenants.every(({ yields }) => yields),
+      )
+      if (!isInUse(error) || inTheWay.length === 0) throw explain(error, endpoint, owner)
+      for (const port of inTheWay) {
+        port.gaveWay = true
+        await shut(port.server)
+      }
+      try {
+        await open(server, address)
+        return inTheWay
+      } catch (again) {
+        for (const port of inTheWay) await reopen(port)
+        throw explain(again, endpoint, owner)
+      }
     }
   }
 
@@ -157,9 +194,9 @@ function host(address: string): string {
   return address.includes(':') ? `[${address}]` : address
 }
 
-function open(server: Server, address: Address, endpoint: string, owner: string): Promise<void> {
+function open(server: Server, address: Address): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, endpoint, owner)))
+    server.once('error', reject)
     server.listen('path' in address ? { path: address.path } : { host: address.host, port: address.port }, () => {
       server.removeAllListeners('error')
       // Running out of file descriptors: connections wait in the kernel until there are some again.
@@ -169,9 +206,18 @@ function open(server: Server, address: Address, endpoint: string, owner: string)
   })
 }
 
-function explain(error: NodeJS.ErrnoException, endpoint: string, owner: string): ListenError {
+/** Whoever is there now takes what is accepted again. */
+async function reopen(port: Port): Promise<void> {
+  port.gaveWay = false
+  await open(port.server, port.address)
+}
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
+const isInUse = (error: unknown): boolean => codeOf(error) === 'EADDRINUSE'
+
+function explain(error: unknown, endpoint: string, owner: string): ListenError {
   const start = `${owner}: cannot listen on ${endpoint}`
-  switch (error.code) {
+  switch (codeOf(error)) {
     case 'EADDRINUSE':
       return new ListenError(`${start}: the port is in use; stop what uses it or choose another \`endpoint\``)
     case 'EACCES':
@@ -179,9 +225,8 @@ function explain(error: NodeJS.ErrnoException, endpoint: string, owner: string):
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new ListenError(`${start}: this machine has no such address; correct \`endpoint\``)
-    case undefined:
     default:
-      return new ListenError(`${start}: ${error.message}`)
+      return new ListenError(`${start}: ${messageOf(error)}`)
   }
 }
 

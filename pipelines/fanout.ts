@@ -40,6 +40,9 @@ export class FanOut implements Downstream, Outlet {
   #inFlight = 0
   #isOpen = false
   #stopping = false
+  /** Made once: functions made where sinks are exchanged would keep those that were there before. */
+  readonly #count = (): number => this.held()
+  readonly #admit = (): void => this.#admitWaiting()
   readonly #done = (): void => {
     this.#inFlight--
     if (this.#inFlight === 0) for (const listener of this.#idleListeners) listener()
@@ -62,7 +65,7 @@ export class FanOut implements Downstream, Outlet {
     }
     this.#branches = branches.map(({ sink, edge }) => {
       edge.owe(waiting)
-      const ends = [edge.holds(() => this.held()), sink.onRoom(() => this.#admitWaiting())]
+      const ends = [edge.holds(this.#count), sink.onRoom(this.#admit)]
       return { sink, edge, ends, due: this.#isOpen ? edge.begin() : undefined }
     })
     // The new ones may have room.

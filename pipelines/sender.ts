@@ -196,7 +196,7 @@ export class Sender {
 
   #pump(): void {
     if (this.#stopped) return
-    const wait = this.#circuit.wait(Date.now())
+    const wait = this.#circuit.wait(performance.now())
     if (wait > 0) {
       this.#probe ??= setTimeout(() => {
         this.#probe = undefined
@@ -272,7 +272,7 @@ export class Sender {
     const { config, status, log } = this.#parts
     const { enabled, max_elapsed_time } = config.retry_on_failure
     const now = Date.now()
-    const opened = this.#circuit.failed(now, error.retryAfter)
+    const opened = this.#circuit.failed(performance.now(), error.retryAfter)
     status.set('RecoverableError', error.message)
     if (!entry.acknowledged && entry.batch.withdrawn) return this.#giveBack(entry, withdrawn())
     if (this.#passOn(entry)) return

@@ -28,10 +28,15 @@ const mostListed = 1000
 /** Milliseconds that the answer to a command to replay waits for the end of it. */
 const answerAfter = 5000
 
-const wordsOf = (body: Readonly<Record<string, unknown>>): RawQuery =>
-  Object.fromEntries(
-    Object.entries(body).map(([key, value]) => [key, typeof value === 'object' ? value : String(value)]),
-  )
+/** What a command is told, as parameters of a query are. @throws QueryError */
+function wordsOf(body: Readonly<Record<string, unknown>>): RawQuery {
+  const words = Object.entries(body).map(([key, value]): [string, string] => {
+    if (typeof value === 'string') return [key, value]
+    if (typeof value === 'number' || typeof value === 'boolean') return [key, String(value)]
+    throw new QueryError(400, `\`${key}\` is neither a text, a number nor a boolean`)
+  })
+  return Object.fromEntries(words)
+}
 
 /** The queues on disk of one process. */
 export class Queues {

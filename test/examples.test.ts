@@ -1,7 +1,8 @@
 /** Every file in examples/ as users start it: it runs, takes a span, and sends on what it says. */
-import { globSync } from 'node:fs'
+import { globSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { components } from '../components.ts'
 import { loadConfig } from '../config/load.ts'
 import { explain } from '../pipelines/explain.ts'
@@ -15,6 +16,7 @@ const root = join(import.meta.dirname, '..')
 /** What each adds to a resource, and what it says to its backend. */
 const expected: Readonly<Record<string, { resource: object; headers?: object; sinks: number }>> = {
   'agent.yaml': { resource: { 'k8s.node.name': 'node-1' }, sinks: 1 },
+  'durable.yaml': { resource: { 'k8s.cluster.name': 'eu-1' }, sinks: 1 },
   'gateway.yaml': {
     resource: { 'k8s.cluster.name': 'eu-1', 'deployment.environment.name': 'dev' },
     headers: { authorization: `Basic ${btoa('kymo:secret')}` },
@@ -23,7 +25,11 @@ const expected: Readonly<Record<string, { resource: object; headers?: object; si
   'namespaces.yaml': { resource: { 'k8s.cluster.name': 'eu-1' }, sinks: 2 },
   'sidecar.yaml': { resource: { 'k8s.pod.name': 'pod-1', 'k8s.node.name': 'node-1' }, sinks: 1 },
 }
+const storage = mkdtempSync(join(tmpdir(), 'kymo-examples-'))
+afterAll(() => rmSync(storage, { recursive: true }))
+
 const env = {
+  KYMO_STORAGE: storage,
   CLUSTER_NAME: 'eu-1',
   POD_NAME: 'pod-1',
   NODE_NAME: 'node-1',

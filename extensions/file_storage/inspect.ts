@@ -36,7 +36,8 @@ async function inspectLog(directory: string, files: FileOperations, findings: Fi
     try {
       const now = Date.now()
       const onFinding = (finding: Finding) => void found.push(finding)
-      const { owners } = await recover({ directory, files, segmentSize: 0, now, readOnly: true, onFinding })
+      const terms = { directory, files, segmentSize: 0, now, fsync: false, readOnly: true, onFinding }
+      const { owners } = await recover(terms)
       findings.push(...found)
       return [...owners].map(queueState)
     } catch (error) {

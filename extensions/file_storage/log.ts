@@ -83,9 +83,11 @@ export class Log {
       files,
       segmentSize,
       now: this.#started,
+      fsync,
       readOnly: false,
       onFinding({ kind, path, at, bytes, records }) {
         if (kind === 'torn') log.warn({ path, at, bytes, records }, 'a record that was being written was cut off')
+        else if (kind === 'unsynced') log.warn({ path }, 'the disk does not confirm what it holds')
         else log.error({ path, at, bytes, records }, 'records cannot be read and were passed over')
       },
     })

@@ -48,8 +48,16 @@ export function sparseRun(shelf: Shelf): readonly Segment[] | undefined {
   return undefined
 }
 
-/** Makes one segment of `run`. Called while nothing else is written. */
-export async function merge(shelf: Shelf, owners: Owners, run: readonly Segment[]): Promise<void> {
+/**
+ * Makes one segment of `run`. Called while nothing else is written. `settle` writes down what has ended: that is not
+ * copied, and once the new segment counts nothing else tells of it.
+ */
+export async function merge(
+  shelf: Shelf,
+  owners: Owners,
+  run: readonly Segment[],
+  settle: () => Promise<void>,
+): Promise<void> {
   const { files, fsync } = shelf.terms
   const { number, path } = shelf.freshFile()
   const mark = freshMark(number)
@@ -60,6 +68,7 @@ export async function merge(shelf: Shelf, owners: Owners, run: readonly Segment[
     await shelf.syncDirectory()
     for (const segment of run) end = await copyLiving(shelf, owners, segment, { file, mark, at: end, copied })
     if (fsync) await files.sync(file)
+    await settle()
     // The header makes the file count, so it comes when everything else is there.
     const { firstSeq } = run[0]
     const replaces = run.map(one => one.number)
@@ -73,11 +82,10 @@ export async function merge(shelf: Shelf, owners: Owners, run: readonly Segment[
   await files.close(file)
   const merged = new Segment(files, { mark, path, firstSeq: run[0].firstSeq, size: blockEnd(end), end })
   merged.sealed = true
-  merged.ragged = true
   // What ended meanwhile was counted where it stood before.
   for (const one of copied) if (!one.owner.hasEnded(one.ordinal)) merged.count(one.owner.number, one)
   shelf.replace(run, merged)
-  for (const segment of run) await shelf.discard(segment, false)
+  for (const segment of run) await shelf.discard(segment)
   // From here on nothing needs to know what this one replaced.
   await shelf.syncDirectory()
 }

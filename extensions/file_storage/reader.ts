@@ -1,7 +1,8 @@
 /** Reads what one owner still has, from record to record. */
 import { crc32 } from 'node:zlib'
 import type { Context } from '../../core/batch.ts'
-import type { StoredRecord } from '../../core/storage.ts'
+import { messageOf } from '../../core/errors.ts'
+import { StorageError, type StoredRecord } from '../../core/storage.ts'
 import type { Owner } from './owners.ts'
 import type { Place } from './place.ts'
 import { decodeContext, decodeMeta, detailsAt, type Front } from './record.ts'
@@ -27,6 +28,9 @@ export interface ReaderTerms {
   onDamage(segment: Segment, at: number, bytes: number): void
 }
 
+const unreadable = ({ path }: Segment, error: unknown): StorageError =>
+  new StorageError('sick', `\`${path}\` cannot be read: ${messageOf(error)}`, { cause: error })
+
 /** A record as it is read, with its place. */
 export type ReadRecord = StoredRecord & Place
 
@@ -35,6 +39,9 @@ export class Reader {
   readonly #terms: ReaderTerms
   #segment: Segment | undefined
   #walk: Walk | undefined
+  /** Where the walk stood when it was given up, and how it read. */
+  #at = firstRecord
+  #ahead = aheadOfSmall
   /** The record that the position stands behind. */
   #last: number | undefined
   /** The last record that was come upon. */
@@ -47,18 +54,37 @@ export class Reader {
 
   /** The first record behind `after` that has not ended. */
   async next(after: Place | undefined): Promise<ReadRecord | undefined> {
+    try {
+      return await this.#next(after)
+    } catch (error) {
+      // What was read in part must not be taken for what stands there.
+      const segment = this.#segment
+      await this.pause()
+      this.#segment = undefined
+      this.#last = undefined
+      throw segment === undefined || error instanceof StorageError ? error : unreadable(segment, error)
+    }
+  }
+
+  async #next(after: Place | undefined): Promise<ReadRecord | undefined> {
     const { owner, shelf } = this.#terms
     await this.#goTo(after)
     for (;;) {
       const segment = this.#segment
-      const walk = this.#walk
-      if (segment === undefined || walk === undefined) return undefined
+      if (segment === undefined) return undefined
       if (segment.moved) {
-        await this.#enter(shelf.of(this.#seen) ?? shelf.segments[0], firstRecord)
+        await this.#seek()
         continue
       }
-      const step = segment.live.has(owner.number) ? (walk.stepNow(segment.end) ?? (await walk.step(segment.end))) : undefined
-      if (step?.found === 'record') {
+      if (!segment.live.has(owner.number)) {
+        if (await this.#leave(segment)) continue
+        return undefined
+      }
+      const walk = this.#walk ?? (await this.#open(segment))
+      if (walk === undefined) continue
+      const step = walk.stepNow(segment.end) ?? (await walk.step(segment.end))
+      if (step.found === 'damage') this.#terms.onDamage(segment, step.at, step.bytes)
+      else if (step.found === 'record') {
         const { front, bytes } = step
         const isNew = front.kind === 'batch' && front.seq > this.#seen
         if (!isNew) continue
@@ -68,16 +94,21 @@ export class Reader {
         const record = await this.#read(step.at, front, bytes, place, walk, segment)
         this.#last = front.seq
         if (record !== undefined) return record
-      } else if (step?.found === 'damage') {
-        this.#terms.onDamage(segment, step.at, step.bytes)
-      } else if (shelf.segments.at(-1) === segment && !segment.sealed) {
-        // More may come here; until then it holds no memory.
-        await this.pause()
-        return undefined
-      } else {
-        await this.#enter(this.#following(segment), firstRecord)
-      }
+      } else if (!(await this.#leave(segment))) return undefined
     }
+  }
+
+  /** Goes on to the next segment; false where more may come into this one. */
+  async #leave(segment: Segment): Promise<boolean> {
+    const { shelf, owner } = this.#terms
+    if (!segment.sealed && shelf.segments.at(-1) === segment) {
+      // Until more comes it holds no memory.
+      await this.pause()
+      return false
+    }
+    const next = shelf.segments.find(one => one !== segment && one.firstSeq >= segment.firstSeq && isWanted(one, owner))
+    await this.#enter(next, firstRecord)
+    return true
   }
 
   /** Where the record stands, if it is the owner's and has not ended. */
@@ -117,47 +148,52 @@ export class Reader {
 
   /** Takes the position behind `after`. */
   async #goTo(after: Place | undefined): Promise<void> {
-    const { segments } = this.#terms.shelf
-    const isThere = this.#segment !== undefined && segments.includes(this.#segment)
-    if (isThere && after !== undefined && after.seq === this.#last) {
-      if (this.#walk === undefined) await this.#enter(this.#segment, after.next)
-      return
-    }
+    const { shelf } = this.#terms
+    const isThere = this.#segment !== undefined && shelf.segments.includes(this.#segment)
+    if (isThere && after !== undefined && after.seq === this.#last) return
     this.#last = after?.seq
     this.#seen = after?.seq ?? -1
-    if (after === undefined) return this.#enter(segments[0], firstRecord)
-    const segment = this.#terms.shelf.of(after.seq) ?? segments[0]
-    await this.#enter(segment, segment?.number === after.segment ? after.next : firstRecord)
+    const segment = after && shelf.of(after.seq)
+    if (after === undefined || segment?.number !== after.segment) await this.#seek()
+    else await this.#enter(segment, after.next)
   }
 
-  /** The segment after `segment` that has something of the owner, or the last one. */
-  #following(segment: Segment): Segment | undefined {
-    const { shelf, owner } = this.#terms
-    const { segments } = shelf
-    for (let i = 0; i < segments.length; i++) {
-      const one = segments[i]
-      if (one.firstSeq < segment.firstSeq || one === segment) continue
-      if (i === segments.length - 1 || one.live.has(owner.number)) return one
-    }
-    return undefined
+  /** Takes the position where the first record behind the last one seen stands, or before. */
+  async #seek(): Promise<void> {
+    const { shelf } = this.#terms
+    await this.#enter(shelf.of(this.#seen) ?? shelf.segments[0], firstRecord)
   }
 
   async #enter(segment: Segment | undefined, at: number): Promise<void> {
     if (this.#segment !== segment) await this.pause()
     this.#segment = segment
-    if (segment === undefined) return
-    const ahead = this.#walk?.ahead ?? aheadOfSmall
-    if (this.#walk === undefined) {
-      const window = new Window(this.#terms.shelf.terms.files, await segment.use())
-      this.#walk = new Walk(window, segment.mark, at, ahead)
-    } else this.#walk.at = at
+    this.#at = at
+    if (this.#walk !== undefined) this.#walk.at = at
+  }
+
+  async #open(segment: Segment): Promise<Walk | undefined> {
+    const { shelf, owner } = this.#terms
+    try {
+      const window = new Window(shelf.terms.files, await segment.use())
+      this.#walk = new Walk(window, segment.mark, this.#at, this.#ahead)
+      return this.#walk
+    } catch (error) {
+      if (segment.live.has(owner.number)) throw unreadable(segment, error)
+      // It was given back in this moment, so that nothing of it was needed, or stands elsewhere.
+      return undefined
+    }
   }
 
   /** Lets go of the file and the memory; the position stays known. */
   async pause(): Promise<void> {
     const segment = this.#segment
     if (this.#walk === undefined || segment === undefined) return
+    this.#at = this.#walk.at
+    this.#ahead = this.#walk.ahead
     this.#walk = undefined
     await segment.release()
   }
 }
+
+/** Whether an owner has something in a segment, or may have soon. */
+const isWanted = (segment: Segment, owner: Owner): boolean => !segment.sealed || segment.live.has(owner.number)

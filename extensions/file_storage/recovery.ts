@@ -12,7 +12,8 @@ const chunk = 1024 * 1024
 
 /** Something that was found damaged. */
 export interface Finding {
-  readonly kind: 'torn' | 'corrupt'
+  /** `unsynced`: can be read, but the disk does not say that it has it. */
+  readonly kind: 'torn' | 'corrupt' | 'unsynced'
   readonly path: string
   readonly at: number
   /** How many bytes were passed over, where that is known. */
@@ -27,6 +28,8 @@ export interface RecoveryTerms {
   readonly segmentSize: number
   /** Milliseconds since the epoch. */
   readonly now: number
+  /** Off: nothing is synced. */
+  readonly fsync: boolean
   /** Changes nothing. */
   readonly readOnly: boolean
   onFinding(finding: Finding): void
@@ -111,12 +114,12 @@ async function findSegments(
 /** Later segments know where earlier ones ended. */
 function limitEnds(found: readonly Found[]): void {
   for (const [i, { header }] of found.entries()) {
-    for (const [number, end] of header.ends) {
+    for (const [number, end, isRagged] of header.ends) {
       const earlier = found.slice(0, i).find(({ segment }) => segment.number === number)
       if (earlier === undefined) continue
       earlier.segment.end = Math.min(earlier.segment.end, Math.max(end, firstRecord))
-      earlier.segment.synced = earlier.segment.end
       earlier.isEndKnown = true
+      if (isRagged === 1) earlier.segment.ragged = true
     }
   }
 }
@@ -215,21 +218,28 @@ class Scan {
       }
       if (!isEndKnown) {
         segment.end = blockEnd(good)
-        segment.synced = segment.end
         segment.ragged = true
       }
     } finally {
       await segment.release()
     }
-    if (isLast && !isEndKnown && !this.#terms.readOnly && segment.end < segment.size) await this.#cut(segment)
+    if (segment.ragged && !this.#terms.readOnly) await this.#finish(segment)
   }
 
-  /** Gives back what was preallocated behind the last record. */
-  async #cut(segment: Segment): Promise<void> {
+  /**
+   * Cuts off what stands behind the last record that counts. What was read may be in memory only, if the process before
+   * died in the middle of a write: from here on it counts, so it is made sure.
+   */
+  async #finish(segment: Segment): Promise<void> {
+    const { files, fsync } = this.#terms
     const file = await segment.use('write')
     try {
-      await this.#terms.files.truncate(file, segment.end)
-      segment.size = segment.end
+      if (segment.end < segment.size) await files.truncate(file, segment.end)
+      segment.size = Math.min(segment.size, segment.end)
+      if (fsync) await files.sync(file)
+      segment.ragged = false
+    } catch {
+      this.#report('unsynced', segment, firstRecord, segment.end, 0)
     } finally {
       await segment.release()
     }

@@ -14,14 +14,14 @@ const TEXT = 24
 /** Where the first record stands. */
 export const firstRecord = blockSize
 /** So many ends find room in a header. */
-const mostEnds = 100
+const mostEnds = 64
 
 /** What the header of a segment says. */
 export interface HeaderFacts {
   /** No record in it has a lower one: segments are in the order of these. */
   readonly firstSeq: number
-  /** Where segments before it end, whatever stands behind: the one before, and those that ended in trouble. */
-  readonly ends: readonly (readonly [segment: number, end: number])[]
+  /** Where segments before it end: the one before, and those that are ragged. */
+  readonly ends: readonly (readonly [segment: number, end: number, isRagged: 0 | 1])[]
   /** Segments whose records are in this one. */
   readonly replaces: readonly number[]
 }
@@ -60,7 +60,7 @@ function decodeCopy(block: Buffer, at: number): Header | undefined {
   const [segment, firstSeq, ends, replaces] = JSON.parse(block.toString('utf8', at + TEXT, end)) as [
     number,
     number,
-    [number, number][],
+    [number, number, 0 | 1][],
     number[],
   ]
   const nonce = Buffer.from(block.subarray(at + 16, at + 16 + nonceSize))
@@ -103,12 +103,14 @@ export class Segment {
   readonly firstSeq: number
   /** Size of the file. */
   size: number
-  /** Where what was written ends, and what is on disk for sure. */
+  /** Where what is on disk for sure ends. */
   end: number
-  synced: number
   /** Nothing is appended any more. */
   sealed = false
-  /** It does not end by itself: something that does not count stands behind `end`, or may. */
+  /**
+   * It does not end by itself: behind `end` there are records that were refused, or may be. As long as its file can come
+   * up again, the headers of later segments have to say so.
+   */
   ragged = false
   /** Its records stand in another segment now. */
   moved = false
@@ -130,7 +132,6 @@ export class Segment {
     this.firstSeq = is.firstSeq
     this.size = is.size
     this.end = is.end
-    this.synced = is.end
   }
 
   get number(): number {
@@ -147,13 +148,6 @@ export class Segment {
     let bytes = 0
     for (const live of this.live.values()) bytes += live.bytes
     return bytes
-  }
-
-  /** Nothing is appended any more; what is not on disk for sure does not count. */
-  seal(isRagged: boolean): void {
-    this.sealed = true
-    if (isRagged || this.end > this.synced) this.ragged = true
-    this.end = this.synced
   }
 
   count(owner: number, { ordinal, items, bytes, at }: Counted): void {

@@ -129,7 +129,7 @@ export class Shelf {
       await this.syncDirectory()
     } catch (error) {
       this.#making = undefined
-      await this.#giveBack(making)
+      await this.#giveBack(making.file, making.path)
       throw error
     }
     this.#making = undefined
@@ -161,10 +161,10 @@ export class Shelf {
     if (free < size) throw new NoRoom(false, `the disk of \`${directory}\` has ${free} bytes left of ${size} needed`)
   }
 
-  async #giveBack(making: Making): Promise<void> {
+  async #giveBack(file: FileHandle, path: string): Promise<void> {
     const { files } = this.terms
-    await files.close(making.file).catch(() => {})
-    await files.unlink(making.path).catch(() => {})
+    await files.close(file).catch(() => {})
+    await files.unlink(path).catch(() => {})
   }
 
   /**
@@ -185,10 +185,12 @@ export class Shelf {
     const file = await files.open(path, 'create')
     try {
       await files.truncate(file, size)
-    } finally {
-      await files.close(file)
+      await this.syncDirectory()
+    } catch (error) {
+      await this.#giveBack(file, path)
+      throw error
     }
-    await this.syncDirectory()
+    await files.close(file)
     return this.#started(number, path, size, firstSeq)
   }
 
@@ -200,29 +202,40 @@ export class Shelf {
   factsFor(firstSeq: number): HeaderFacts {
     const before = this.segments
     const ends = before.filter((one, i) => one.ragged || i === before.length - 1)
-    return { firstSeq, ends: ends.map(({ number, end }) => [number, end]), replaces: [] }
+    return { firstSeq, ends: ends.map(({ number, end, ragged }) => [number, end, ragged ? 1 : 0]), replaces: [] }
   }
 
-  /** Gives back the file of a segment that is in `segments` no more, or keeps it as the spare. */
-  async discard(segment: Segment, reusable: boolean): Promise<void> {
+  /** Gives back the file of a segment of which nothing is needed, or keeps it as the spare. */
+  async discard(segment: Segment): Promise<void> {
     const { files, segmentSize } = this.terms
-    const wanted = this.#spare === undefined && this.#making === undefined
-    if (reusable && wanted && segment.size === segmentSize && !segment.inUse) {
+    const isWanted = this.#spare === undefined && this.#making === undefined
+    if (isWanted && segment.size === segmentSize && !segment.ragged && !segment.moved && !segment.inUse) {
+      this.#forget(segment)
       const { number, path } = this.freshFile()
       await files.rename(segment.path, path)
       await this.syncDirectory()
       this.#spare = { number, path, size: segment.size }
       return
     }
+    // A ragged one is forgotten only when it cannot come up again.
+    if (!segment.ragged) this.#forget(segment)
     await files.unlink(segment.path).catch((error: unknown) => {
       if (codeOf(error) !== 'ENOENT') throw error
     })
+    if (!segment.ragged) return
+    await this.syncDirectory()
+    this.#forget(segment)
+  }
+
+  #forget(segment: Segment): void {
+    const i = this.segments.indexOf(segment)
+    if (i >= 0) this.segments.splice(i, 1)
   }
 
   async close(): Promise<void> {
     const making = this.#making
     this.#making = undefined
-    if (making !== undefined) await this.#giveBack(making)
+    if (making !== undefined) await this.#giveBack(making.file, making.path)
   }
 
   async syncDirectory(): Promise<void> {

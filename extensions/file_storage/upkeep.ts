@@ -47,22 +47,14 @@ export class Upkeep {
     if (!this.#empty.some(one => one.segment === segment)) this.#empty.push({ segment, version })
   }
 
-  /** Segments wait for a snapshot that says that they are not needed. */
-  get isOwed(): boolean {
-    return this.#empty.length > 0
-  }
-
   /** A segment that may go: what is on disk for sure says that nothing of it is needed. */
-  removable(durable: number, needed: (segment: Segment) => boolean): Segment | undefined {
-    return this.#empty.find(one => one.version <= durable && one.segment.live.size === 0 && !needed(one.segment))?.segment
+  removable(written: number, needed: (segment: Segment) => boolean): Segment | undefined {
+    return this.#empty.find(one => one.version <= written && one.segment.live.size === 0 && !needed(one.segment))?.segment
   }
 
   /** Gives it back. */
   async remove(segment: Segment): Promise<void> {
     this.#empty = this.#empty.filter(one => one.segment !== segment)
-    const { segments } = this.#shelf
-    const i = segments.indexOf(segment)
-    if (i >= 0) segments.splice(i, 1)
-    await this.#shelf.discard(segment, !segment.ragged)
+    await this.#shelf.discard(segment)
   }
 }

@@ -14,8 +14,8 @@ import { merge, sparseRun } from './merge.ts'
 import { NoRoom, type Shelf } from './shelf.ts'
 import { Upkeep } from './upkeep.ts'
 
-/** Kept free in each segment for snapshots, without which nothing can be given back. */
-const reserve = 64 * 1024
+/** At most so much is kept free in each segment for snapshots, without which nothing can be given back. */
+const mostReserve = 64 * 1024
 /** Milliseconds between snapshots that go with groups. */
 const snapshotInterval = 20
 /** Milliseconds to fill half a segment from which on the next is written ahead. */
@@ -49,6 +49,7 @@ export class Writer {
   trouble: StorageError | undefined
   readonly #terms: WriterTerms
   readonly #upkeep: Upkeep
+  readonly #reserve: number
   #waiting: Pending[] = []
   /** What waits, so that queues that append the same batch share a record. */
   readonly #shared = new Map<Batch, Pending>()
@@ -59,10 +60,9 @@ export class Writer {
   #nextSeq: number
   #snapshotAt = -Infinity
   #begunAt = 0
-  /** Version of the owners' state that is written, and that is on disk for sure. */
+  /** Version of the owners' state that is on disk. */
   #written = -1
-  #durable = -1
-  /** Where the last snapshot is that is on disk for sure. */
+  /** Where the last snapshot is. */
   #holder: Segment | undefined
   #isHung = false
   #isRunning = false
@@ -77,6 +77,7 @@ export class Writer {
   constructor(terms: WriterTerms) {
     this.#terms = terms
     this.#nextSeq = terms.nextSeq
+    this.#reserve = Math.min(mostReserve, terms.shelf.terms.segmentSize >> 4)
     this.#upkeep = new Upkeep(terms.shelf, terms.clock, () => this.wake())
   }
 
@@ -90,7 +91,7 @@ export class Writer {
     const shared = note === undefined ? this.#shared.get(batch) : undefined
     const pending = shared ?? this.#draft(batch, note)
     const { maxSize, directory } = this.#terms.shelf.terms
-    if (recordSize(pending.draft, 1) + firstRecord + 2 * reserve > maxSize) {
+    if (recordSize(pending.draft, 1) + firstRecord + 2 * this.#reserve > maxSize) {
       const message = `a batch of ${batch.byteLength} bytes has no room under the \`max_size\` of \`${directory}\` (${maxSize})`
       return Promise.reject(new StorageError('full', message))
     }
@@ -181,15 +182,14 @@ export class Writer {
   #chore(): Job | undefined {
     const { shelf, owners } = this.#terms
     const upkeep = this.#upkeep
-    const removable = upkeep.removable(this.#durable, one => one === this.#active || one === this.#holder)
+    const removable = upkeep.removable(this.#written, one => one === this.#active || one === this.#holder)
     if (removable !== undefined) return () => this.#remove(removable)
     if (this.#waiting.length === 0 && (upkeep.isDue || this.#isClosing)) {
       upkeep.disarm()
-      const isSynced = upkeep.isOwed || this.#isClosing
-      if ((isSynced ? this.#durable : this.#written) < owners.version) return () => this.#snapshot(isSynced)
+      if (this.#written < owners.version) return () => this.#snapshot()
     }
     const run = this.#isClosing || this.trouble !== undefined ? undefined : sparseRun(shelf)
-    if (run !== undefined) return () => merge(shelf, owners, run)
+    if (run !== undefined) return () => merge(shelf, owners, run, () => this.#snapshot())
     return this.#wantsSpare() ? () => shelf.makeSpare() : undefined
   }
 
@@ -214,7 +214,7 @@ export class Writer {
     this.#flying = this.#waiting.splice(0, group.records.length)
     if (this.#waiting.length === 0) this.#shared.clear()
     else for (const [batch, pending] of this.#shared) if (group.records.includes(pending)) this.#shared.delete(batch)
-    const segment = await this.#write(group, true)
+    const segment = await this.#write(group)
     this.#flying = []
     for (const [i, { owners, waiters }] of group.records.entries()) {
       for (const [k, place] of group.places[i].entries()) {
@@ -228,9 +228,9 @@ export class Writer {
   }
 
   /** A snapshot by itself. */
-  async #snapshot(isSynced: boolean): Promise<void> {
+  async #snapshot(): Promise<void> {
     const group = await this.#build(true)
-    if (group !== undefined) await this.#write(group, isSynced)
+    if (group !== undefined) await this.#write(group)
   }
 
   /** What is to be written next, in a segment that is begun for it where it finds no room. */
@@ -243,12 +243,12 @@ export class Writer {
       const first = waiting.length === 0 ? 0 : recordSize(waiting[0].draft, waiting[0].owners.length)
       const least = first + (snapshot === undefined ? 0 : recordSize(snapshot.draft, 0))
       if (segment !== undefined) {
-        const limit = segment.size - (isSnapshot ? 0 : Math.min(reserve, segment.size >> 4))
+        const limit = segment.size - (isSnapshot ? 0 : this.#reserve)
         if (blockEnd(segment.end + least) <= limit) {
           return assemble({ segment, header: this.#header, seq: this.#nextSeq, snapshot, waiting, limit })
         }
       }
-      await this.#begin(blockEnd(least) + 2 * reserve)
+      await this.#begin(blockEnd(least) + 2 * this.#reserve)
     }
   }
 
@@ -289,21 +289,22 @@ export class Writer {
   }
 
   #seal(segment: Segment, isRagged: boolean): void {
-    segment.seal(isRagged)
+    segment.sealed = true
+    segment.ragged = isRagged
     if (this.#active === segment) this.#active = undefined
     this.#header = undefined
     if (segment.live.size === 0) this.#upkeep.emptied(segment, this.#terms.owners.version)
     if (segment.inUse) segment.release().catch(() => {})
   }
 
-  async #write(group: Group, isSynced: boolean): Promise<Segment> {
+  async #write(group: Group): Promise<Segment> {
     const { files, clock, shelf, owners } = this.#terms
     const segment = this.#active
     if (segment === undefined) throw new Error('no segment is open')
     const file = await segment.use()
     try {
       const at = this.#header === undefined ? segment.end : 0
-      if (isSynced && shelf.terms.fsync) await files.writeDurably(file, group.buffers, at)
+      if (shelf.terms.fsync) await files.writeDurably(file, group.buffers, at)
       else await files.write(file, group.buffers, at)
     } finally {
       await segment.release()
@@ -318,11 +319,7 @@ export class Writer {
       this.#upkeep.disarm()
       if (owners.version > group.version) this.#upkeep.arm()
     }
-    if (isSynced) {
-      segment.synced = group.end
-      this.#durable = this.#written
-      this.#holder = segment
-    }
+    this.#holder = segment
     return segment
   }
 
@@ -330,7 +327,7 @@ export class Writer {
   async #probe(trouble: StorageError): Promise<void> {
     this.#isRetryDue = false
     if (trouble.kind === 'full') await this.#findRoom()
-    else await this.#snapshot(true)
+    else await this.#snapshot()
     if (this.#isHung) return
     this.trouble = undefined
     this.#delay = firstDelay

@@ -39,6 +39,11 @@ test.runIf(hasBash).each<[string, string[], string[]]>([
   ['files for a source', ['validate', '--config', 'comp'], ['completion.test.ts', 'components.test.ts']],
   ['files without a command', ['-c', 'completion'], ['completion.test.ts']],
   ['files for an argument that is one', ['diff', 'completion'], ['completion.test.ts']],
+  ['commands below a command', ['queue', ''], ['ls', 'export', 'drop', '--help', '-h']],
+  ['options of such a command', ['queue', 'drop', '--y'], ['--yes']],
+  ['values of its options', ['queue', 'export', '--format', ''], ['json', 'protobuf']],
+  ['files for its options', ['queue', 'export', '--to', 'completion'], ['completion.test.ts']],
+  ['options of a command that another has below it', ['replay', '--pip'], ['--pipeline']],
   ['nothing for what only the user knows', ['run', '--set', ''], []],
   ['nothing that is not there', ['components', '--shut'], []],
 ])('bash offers %s', (_, words, expected) => {

@@ -36,7 +36,10 @@ export function confine(mib: number, folder: string): Confinement {
   for (const directory of [pretended, join(pretended, path)]) {
     mkdirSync(directory, { recursive: true })
     writeFileSync(join(directory, file), `${mib * 1024 * 1024}\n`)
-    writeFileSync(join(directory, file === 'memory.max' ? 'memory.high' : 'memory.soft_limit_in_bytes'), `${mib * 1024 * 1024}\n`)
+    writeFileSync(
+      join(directory, file === 'memory.max' ? 'memory.high' : 'memory.soft_limit_in_bytes'),
+      `${mib * 1024 * 1024}\n`,
+    )
   }
   const script = 'mount --bind "$0" "$1" && shift && exec "$@"'
   return {
@@ -81,7 +84,9 @@ export class Watch {
   /** What was seen, in words. */
   told(): string {
     const every = Math.max(1, Math.floor(this.samples.length / 40))
-    const seen = this.samples.filter((_, i) => i % every === 0).map(([at, mib]) => `${at.toFixed(0)} s ${mib.toFixed(0)}`)
+    const seen = this.samples
+      .filter((_, i) => i % every === 0)
+      .map(([at, mib]) => `${at.toFixed(0)} s ${mib.toFixed(0)}`)
     return `${this.killed ? 'killed for its memory' : 'it ended'}; MiB: ${seen.join(', ')}; at the highest ${this.peak.toFixed(1)}`
   }
 

@@ -152,7 +152,7 @@ export class Destination {
       has: (sender, counter) => counters.some((one, i) => one === counter && senders[i] === sender),
     }
     const reply = this.behave(arrival)
-    let taken = reply.does === 'take' || reply.does === 'babble' || ('taken' in reply && reply.taken === true)
+    let taken = 'taken' in reply ? (reply.taken ?? false) : reply.does === 'take' || reply.does === 'babble'
     const rejects = reply.does === 'partial' ? reply.rejects : undefined
     if (rejects !== undefined) taken = true
     if (!taken) this.turnedAway += arrival.items
@@ -213,10 +213,7 @@ export class Destination {
     response.on('error', () => {})
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      const { arrival, reply } = this.#arrive(
-        request.url?.endsWith('logs') ? 'logs' : 'traces',
-        Buffer.concat(chunks),
-      )
+      const { arrival, reply } = this.#arrive(request.url?.endsWith('logs') ? 'logs' : 'traces', Buffer.concat(chunks))
       const type = { 'content-type': 'application/x-protobuf' }
       this.#reply(reply, arrival, {
         answer: message => void response.writeHead(200, type).end(message),

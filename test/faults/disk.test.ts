@@ -31,13 +31,18 @@ describe.skipIf(!durable)('a queue on disk', () => {
       await destination.line('up')
       await site.drained()
       expect(ledger.account()).toMatchObject({ missing: 0, harmed: 0, doubledByKymo: 0 })
-      await expect.poll(() => send(1, { retry: false }).then(({ counts }) => counts.success), { timeout: 10_000 }).toBe(1)
+      await expect
+        .poll(() => send(1, { retry: false }).then(({ counts }) => counts.success), { timeout: 10_000 })
+        .toBe(1)
       await expect.poll(async () => (await storage()).state).toBe('OK')
       await site.drained()
       expect(ledger.account()).toMatchObject({ missing: 0, harmed: 0 })
       expect(await site.exporter('otlp_grpc')).toMatchObject({ rejected: {}, lost: {}, dead_lettered: {} })
       const told = [...first.said].map(([code, text]) => `${code}: ${text}`).join('; ')
-      found(what, `${first.counts.success} requests taken, ${first.counts.refused} refused (\`${told}\`), storage: \`${full.error}\`; all taken arrived, then OK again`)
+      found(
+        what,
+        `${first.counts.success} requests taken, ${first.counts.refused} refused (\`${told}\`), storage: \`${full.error}\`; all taken arrived, then OK again`,
+      )
     }, how)
   })
 
@@ -55,36 +60,44 @@ describe.skipIf(!durable)('a queue on disk', () => {
         expect(state).toBe('RecoverableError')
         rmSync(path)
         // Nobody has to do anything about it.
-        await expect.poll(() => send(1, { retry: false }).then(({ counts }) => counts.success), { timeout: 15_000 }).toBe(1)
+        await expect
+          .poll(() => send(1, { retry: false }).then(({ counts }) => counts.success), { timeout: 15_000 })
+          .toBe(1)
         await destination.line('up')
         await site.drained()
         expect(ledger.account()).toMatchObject({ missing: 0, harmed: 0, doubledByKymo: 0 })
-        found('others fill the disk', `${first.counts.success} taken, ${first.counts.refused} refused, \`${error}\`; taken again once there was room`)
+        found(
+          'others fill the disk',
+          `${first.counts.success} taken, ${first.counts.refused} refused, \`${error}\`; taken again once there was room`,
+        )
       },
       { disk: 32 },
     )
   })
 
-  test.skipIf(!mayMount)('the directory may only be read: the start fails with what to do, or says so and refuses', async () => {
-    await scene(
-      async ({ site, directory, send }) => {
-        mount('-o', 'remount,ro', directory)
-        const started = await site.start().then(
-          () => '',
-          (error: unknown) => String(error),
-        )
-        if (started === '') {
-          const { counts } = await send(1, { retry: false })
-          expect(counts).toMatchObject({ refused: 1 })
-          found('a read-only directory', 'it starts and refuses')
-        } else {
-          expect(started).toContain(directory)
-          found('a read-only directory', `\`${/error.*/.exec(started)?.[0].slice(0, 300) ?? ''}\``)
-        }
-      },
-      { disk: 16, start: false },
-    )
-  })
+  test.skipIf(!mayMount)(
+    'the directory may only be read: the start fails with what to do, or says so and refuses',
+    async () => {
+      await scene(
+        async ({ site, directory, send }) => {
+          mount('-o', 'remount,ro', directory)
+          const started = await site.start().then(
+            () => '',
+            (error: unknown) => String(error),
+          )
+          if (started === '') {
+            const { counts } = await send(1, { retry: false })
+            expect(counts).toMatchObject({ refused: 1 })
+            found('a read-only directory', 'it starts and refuses')
+          } else {
+            expect(started).toContain(directory)
+            found('a read-only directory', `\`${/error.*/.exec(started)?.[0].slice(0, 300) ?? ''}\``)
+          }
+        },
+        { disk: 16, start: false },
+      )
+    },
+  )
 
   test('a record is damaged on disk: it is counted as lost, and all others arrive', async () => {
     await scene(async ({ ledger, destination, site, send, directory }) => {
@@ -106,7 +119,10 @@ describe.skipIf(!durable)('a queue on disk', () => {
       expect(books.delivered).toBe(199 * perRequest)
       expect(books.recovered).toBe(200 * perRequest)
       expect(site.child.output()).toContain('a record cannot be read and is given up')
-      found('a damaged record', `${missing} of ${200 * perRequest} items are missing, booked as ${JSON.stringify(books.lost)}`)
+      found(
+        'a damaged record',
+        `${missing} of ${200 * perRequest} items are missing, booked as ${JSON.stringify(books.lost)}`,
+      )
     })
   })
 
@@ -118,7 +134,9 @@ describe.skipIf(!durable)('a queue on disk', () => {
       await destination.line('down')
       await send(100, { concurrency: 1 })
       await site.kill()
-      const last = segments(directory).filter(path => lastWritten(path) > 0).at(-1)
+      const last = segments(directory)
+        .filter(path => lastWritten(path) > 0)
+        .at(-1)
       tear(last ?? '', 100, short)
       await destination.line('up')
       await site.start()
@@ -129,7 +147,11 @@ describe.skipIf(!durable)('a queue on disk', () => {
       await site.drained()
       expect(second.counts.success).toBe(20)
       expect(ledger.account()).toMatchObject({ missing: perRequest, harmed: 0 })
-      const line = site.child.output().split('\n').find(one => /torn|cut|tail/.test(one)) ?? ''
+      const line =
+        site.child
+          .output()
+          .split('\n')
+          .find(one => /torn|cut|tail/.test(one)) ?? ''
       expect(line).not.toBe('')
       found(`the end of the log is ${what}`, `one record is gone; \`${line.slice(25).trim()}\``)
     })

@@ -1,6 +1,17 @@
 /** A disk that is full, may not be written, lies, or is somebody else's; and a clock that jumps. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, openSync, readdirSync, readSync, closeSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  closeSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Destination } from './destination.ts'
 import { exporterOf } from './hostile.ts'
@@ -32,7 +43,7 @@ export async function scene(
 ): Promise<void> {
   const ledger = new Ledger()
   const destination = await Destination.start(ledger)
-  const exporters = exporterOf('grpc', destination, { mode: 'durable', queue: { queue_size: 1_000_000 } })
+  const exporters = exporterOf('grpc', destination, { mode: 'durable', queue: { queue_size: 1_000_000 }, timeout: '10s' })
   const site = await Site.make({ exporters })
   const directory = join(site.folder, 'storage')
   mkdirSync(directory)

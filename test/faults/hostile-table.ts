@@ -66,7 +66,12 @@ export const faults: readonly Hostile[] = [
     },
   },
   { name: 'accepts and never answers', reply: () => ({ does: 'hang' }), lasts: 1500, check: once },
-  { name: 'takes the data and never answers', reply: () => ({ does: 'hang', taken: true }), lasts: 1500, check: maybeTwice },
+  {
+    name: 'takes the data and never answers',
+    reply: () => ({ does: 'hang', taken: true }),
+    lasts: 1500,
+    check: maybeTwice,
+  },
   { name: 'resets connections', reply: () => ({ does: 'reset' }), lasts: 800, check: once },
   { name: 'takes the data, then resets', reply: () => ({ does: 'reset', taken: true }), lasts: 800, check: maybeTwice },
   { name: 'accepts connections and reads nothing', line: 'silent', lasts: 1500, check: once },
@@ -122,7 +127,12 @@ export const faults: readonly Hostile[] = [
     lasts: 2500,
     check: patient,
   },
-  { name: 'is unavailable and does not say for how long', reply: () => busy({ grpc: 14, http: 503 }), lasts: 800, check: once },
+  {
+    name: 'is unavailable and does not say for how long',
+    reply: () => busy({ grpc: 14, http: 503 }),
+    lasts: 800,
+    check: once,
+  },
   {
     name: 'rejects the requests with one poisonous item',
     reply: arrival => (poisonous(arrival) ? rejected : { does: 'take' }),

@@ -58,7 +58,8 @@ function bother(site: Site, count: number, each: (socket: Socket, turn: number) 
   }
 }
 
-const head = 'POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100000\r\n\r\n'
+const head =
+  'POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100000\r\n\r\n'
 
 /** One byte at a time, from many connections, of a request that is never finished. */
 const trickle: Fault = async ({ site }) => {
@@ -78,8 +79,14 @@ const trickle: Fault = async ({ site }) => {
 /** Bytes that are no protocol, and requests whose bodies are none. */
 const garbage: Fault = async ({ site }) => {
   const bytes = Buffer.from(Array.from({ length: 500 }, (_, i) => (i * 7919) & 255))
-  const body = 'POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 500\r\n\r\n'
-  return bother(site, 4, (socket, turn) => socket.write(turn % 3 === 0 ? bytes : Buffer.concat([Buffer.from(body), bytes])), 20)
+  const body =
+    'POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 500\r\n\r\n'
+  return bother(
+    site,
+    4,
+    (socket, turn) => socket.write(turn % 3 === 0 ? bytes : Buffer.concat([Buffer.from(body), bytes])),
+    20,
+  )
 }
 
 /** Faults of a destination, then of senders. */
@@ -193,7 +200,13 @@ export async function compare(options: IsolationOptions): Promise<Comparison> {
     if (books_faults.length > 0) throw new Error(books_faults.join('; '))
     const dropped = books.find(one => one.id === 'otlp_grpc/bad')?.dropped['queue_full'] ?? 0
     const ratios = faulty.map((one, i) => (2 * one.p99) / (without[i].p99 + without[i + 1].p99))
-    return { without: middle(without), with: middle(faulty), ratio: median(ratios), dropped, refused: load.counts.refused }
+    return {
+      without: middle(without),
+      with: middle(faulty),
+      ratio: median(ratios),
+      dropped,
+      refused: load.counts.refused,
+    }
   } finally {
     await site.close()
     await good.close()

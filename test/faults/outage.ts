@@ -22,8 +22,9 @@ interface Memory {
 export interface OutageFigures {
   readonly queued: number
   readonly items: number
-  /** MiB before anything was queued. */
+  /** MiB before anything was queued, and at the highest under the same load without an outage. */
   readonly idle: number
+  readonly busy: number
   readonly filling: Memory & { readonly seconds: number }
   readonly draining: Memory & { readonly seconds: number }
   /** Items a second that arrive without an outage, over the same queue, and while it drains. */
@@ -41,14 +42,25 @@ export interface OutageFigures {
 export async function outage(mib: number, restart = false): Promise<OutageFigures> {
   const ledger = new Ledger()
   const destination = await Destination.start(ledger)
-  const exporters = exporterOf('grpc', destination, { mode: 'durable', queue: { queue_size: 10_000_000 }, timeout: '10s' })
+  const exporters = exporterOf('grpc', destination, {
+    mode: 'durable',
+    queue: { queue_size: 10_000_000 },
+    timeout: '10s',
+  })
   const site = await Site.make({ exporters })
   const extensions = storageIn('durable', site.folder, { max_size: 4 * mib * mebibyte })
   site.configure({ exporters, extensions, pipelines: { traces: ['otlp_grpc'] } })
   const senders = (requests?: number) =>
     Array.from({ length: 2 }, () => {
       const count = requests === undefined ? {} : { requests: Math.ceil(requests / 2) }
-      return new LoadSender({ ledger, port: site.ports.grpc, transport: 'grpc', shape, concurrency: 4, ...count }).start()
+      return new LoadSender({
+        ledger,
+        port: site.ports.grpc,
+        transport: 'grpc',
+        shape,
+        concurrency: 4,
+        ...count,
+      }).start()
     })
   try {
     await site.start()
@@ -56,6 +68,7 @@ export async function outage(mib: number, restart = false): Promise<OutageFigure
     const idle = site.memory().rss
     // As fast as it goes while all is well.
     const load = senders()
+    const usual = new Watch(site.pid)
     await delay(1500)
     const from = { at: performance.now(), seen: ledger.seen, cpu: site.cpu() }
     await delay(Math.min(8000, 500 + mib * 8))
@@ -63,6 +76,7 @@ export async function outage(mib: number, restart = false): Promise<OutageFigure
     const normal = seen / ((performance.now() - from.at) / 1000)
     const normalPerCpu = seen / (site.cpu() - from.cpu)
     await Promise.all(load.map(one => one.stop()))
+    usual.stop()
     await site.drained()
     // Away.
     await destination.line('down')
@@ -93,9 +107,10 @@ export async function outage(mib: number, restart = false): Promise<OutageFigure
     await Promise.all(fill.map(one => one.stop()))
     const { missing, doubledByKymo } = ledger.account()
     return {
-      queued: (held / shape.items) * load[0].bytesEach / mebibyte,
+      queued: ((held / shape.items) * load[0].bytesEach) / mebibyte,
       items: held,
       idle,
+      busy: Math.max(...usual.samples.map(([, rss]) => rss)),
       filling: { ...memory(filled, mib), seconds },
       draining: { ...memory(emptied, mib), seconds: took },
       normal,

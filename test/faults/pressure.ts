@@ -44,15 +44,21 @@ export async function pressure(mode: Mode, options: { seconds: number; mib: numb
       // Enough at the same time to keep the rate while most are refused.
       new LoadSender({ ledger, port: site.ports[transport], transport, shape, rate: each, concurrency: 16 }).start(),
     )
+    const alive = (): void => {
+      if (watch.killed || site.gone) throw new Error(`${watch.told()}\n${site.child.output()}`)
+    }
     for (let i = 0; i < seconds; i++) {
       await delay(1000)
-      if (watch.killed || site.gone) throw new Error(`${watch.told()}\n${site.child.output()}`)
+      alive()
     }
     const taken = ledger.seen
     const offered = load.reduce((all, { counts }) => all + counts.attempts, 0) * shape.items
     await Promise.all(load.map(one => one.stop()))
     destination.behave = () => ({ does: 'take' })
-    const { books_faults } = await site.drained(120_000)
+    const { books_faults } = await site.drained(120_000).catch((error: unknown) => {
+      alive()
+      throw error
+    })
     watch.stop()
     const account = ledger.account()
     const books = await site.exporter('otlp_grpc')

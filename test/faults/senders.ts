@@ -3,7 +3,7 @@
  * until they hear a success, as OTLP asks of them, and never without the ledger knowing.
  */
 import { Agent, request as httpRequest } from 'node:http'
-import { type ClientHttp2Session, connect } from 'node:http2'
+import { type ClientHttp2Session, connect, constants } from 'node:http2'
 import { setTimeout as delay } from 'node:timers/promises'
 import { decode, listOf, type Plain } from '../support/otlp-proto.ts'
 import { RequestMaker, type Shape } from './ids.ts'
@@ -67,11 +67,11 @@ export function httpClient(port: number): Client {
 const retryable = new Set([1, 4, 8, 10, 11, 14, 15])
 
 /** OTLP/gRPC over one connection that is made anew when it breaks; no retry of its own. */
-export function grpcClient(port: number): Client {
+export function grpcClient(port: number, tls = false): Client {
   let session: ClientHttp2Session | undefined
   const sessionNow = (): ClientHttp2Session => {
     if (session !== undefined && !session.closed && !session.destroyed) return session
-    const made = connect(`http://127.0.0.1:${port}`)
+    const made = connect(`${tls ? 'https' : 'http'}://127.0.0.1:${port}`, { rejectUnauthorized: false })
     made.on('error', () => {})
     made.on('goaway', () => {
       if (session === made) session = undefined
@@ -81,36 +81,45 @@ export function grpcClient(port: number): Client {
     })
     return (session = made)
   }
+  const attempt = (signal: Shape['signal'], body: Buffer, patience: number): Promise<Heard | 'unsent'> =>
+    new Promise(resolve => {
+      const service = signal === 'traces' ? 'trace.v1.TraceService' : 'logs.v1.LogsService'
+      const headers = {
+        ':method': 'POST',
+        ':path': `/opentelemetry.proto.collector.${service}/Export`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      }
+      const stream = sessionNow().request(headers)
+      const chunks: Buffer[] = []
+      let trailers: Record<string, unknown> = {}
+      const timer = setTimeout(() => stream.destroy(new Error('no answer in time')), patience)
+      const end = (heard: Heard | 'unsent'): void => {
+        clearTimeout(timer)
+        resolve(heard)
+      }
+      stream.on('response', fields => {
+        // An answer without a body has its status here.
+        if (fields['grpc-status'] !== undefined) trailers = fields
+      })
+      stream.on('trailers', fields => (trailers = fields))
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+      // By the rules of HTTP/2 nobody has seen it. Node's client ends calls so that it was about to send when it was told to go.
+      stream.on('error', error => end(stream.rstCode === constants.NGHTTP2_REFUSED_STREAM ? 'unsent' : failed(error)))
+      stream.on('close', () => end(heardOf(trailers, Buffer.concat(chunks))))
+      const prefix = Buffer.alloc(5)
+      prefix.writeUInt32BE(body.length, 1)
+      stream.end(Buffer.concat([prefix, body]))
+    })
   return {
-    send: (signal, body, patience) =>
-      new Promise(resolve => {
-        const service = signal === 'traces' ? 'trace.v1.TraceService' : 'logs.v1.LogsService'
-        const headers = {
-          ':method': 'POST',
-          ':path': `/opentelemetry.proto.collector.${service}/Export`,
-          'content-type': 'application/grpc',
-          te: 'trailers',
-        }
-        const stream = sessionNow().request(headers)
-        const chunks: Buffer[] = []
-        let trailers: Record<string, unknown> = {}
-        const timer = setTimeout(() => stream.destroy(new Error('no answer in time')), patience)
-        const end = (heard: Heard): void => {
-          clearTimeout(timer)
-          resolve(heard)
-        }
-        stream.on('response', fields => {
-          // An answer without a body has its status here.
-          if (fields['grpc-status'] !== undefined) trailers = fields
-        })
-        stream.on('trailers', fields => (trailers = fields))
-        stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-        stream.on('error', error => end(failed(error)))
-        stream.on('close', () => end(heardOf(trailers, Buffer.concat(chunks))))
-        const prefix = Buffer.alloc(5)
-        prefix.writeUInt32BE(body.length, 1)
-        stream.end(Buffer.concat([prefix, body]))
-      }),
+    // Clients of gRPC send such a call again without a word.
+    async send(signal, body, patience) {
+      for (let i = 0; i < 3; i++) {
+        const heard = await attempt(signal, body, patience)
+        if (heard !== 'unsent') return heard
+      }
+      return { what: 'unknown', message: 'refused by HTTP/2 again and again' }
+    },
     close: () => session?.destroy(),
   }
 }
@@ -147,6 +156,8 @@ export interface SenderOptions {
   readonly ledger: Ledger
   readonly port: number
   readonly transport: 'grpc' | 'http'
+  /** Over gRPC. */
+  readonly tls?: boolean
   readonly shape: Shape
   /** Requests at the same time. */
   readonly concurrency?: number
@@ -167,7 +178,15 @@ export interface SenderOptions {
 /** One sender under load. */
 export class LoadSender {
   readonly number: number
-  readonly counts = { attempts: 0, success: 0, refused: 0, rejected: 0, unknown: 0, unreached: 0, refusedWithoutDelay: 0 }
+  readonly counts = {
+    attempts: 0,
+    success: 0,
+    refused: 0,
+    rejected: 0,
+    unknown: 0,
+    unreached: 0,
+    refusedWithoutDelay: 0,
+  }
   /** Milliseconds each success took. */
   readonly took: number[] = []
   /** By code, what refusals and rejections said, once each. */
@@ -184,7 +203,7 @@ export class LoadSender {
     this.#options = options
     this.number = options.ledger.join()
     this.#maker = new RequestMaker(this.number, options.shape)
-    this.#client = options.transport === 'grpc' ? grpcClient(options.port) : httpClient(options.port)
+    this.#client = options.transport === 'grpc' ? grpcClient(options.port, options.tls) : httpClient(options.port)
   }
 
   get bytesEach(): number {

@@ -210,7 +210,8 @@ function setOf(random: Random, lines: readonly string[]): string {
 
 function mutate(random: Random, base: string, lines: readonly string[]): string {
   let text = base
-  for (let left = random.chance(2) ? 1 : 1 + random.next(5); left > 0; left--) text = change(random, text, lines)
+  for (let left = random.chance(5) ? 0 : random.chance(2) ? 1 : 1 + random.next(5); left > 0; left--)
+    text = change(random, text, lines)
   return text.slice(0, 100_000)
 }
 

@@ -70,6 +70,23 @@ describe('while a configuration is exchanged', () => {
     expect([await hears({ port: a.port }), await hears({ port: b.port })]).toEqual(['new c', 'new a'])
   })
 
+  test('one address gives way to all of the machine, and back when that comes to nothing', async () => {
+    const one = await listeners.listen('127.0.0.1:0', says('one'), 'otlp')
+    const { port } = one
+    await expect(listeners.listen(`0.0.0.0:${port}`, says('all'), 'otlp')).rejects.toThrow('the port is in use')
+    listeners.yield(new Set(['otlp']))
+    const all = await listeners.listen(`0.0.0.0:${port}`, says('all'), 'otlp')
+    expect(await hears({ port })).toBe('all')
+    expect(one.replaced).toBe(true)
+    await all.close()
+    expect(await hears({ port })).toBe('one')
+    const again = await listeners.listen(`0.0.0.0:${port}`, says('again'), 'otlp')
+    await one.close()
+    expect(await hears({ port })).toBe('again')
+    await again.close()
+    await expect(hears({ port })).rejects.toThrow('ECONNREFUSED')
+  })
+
   test('what was taken over is not there for a third, nor is what nobody gave up', async () => {
     const first = await listeners.listen('127.0.0.1:0', says('first'), 'otlp')
     await expect(listeners.listen(first.address, says('again'), 'otlp')).rejects.toThrow('otlp listens there already')

@@ -29,10 +29,10 @@ function watched(held: number) {
   }
 }
 
-test('over the hard limit the door closes, and opens again under the soft one', () => {
+test('shortly below the hard limit the door closes, and opens again under the soft one', () => {
   const { look, budget } = watched(500 * mib)
-  expect(look(999)).toBe(false)
-  expect(look(1001)).toBe(true)
+  expect(look(949)).toBe(false)
+  expect(look(951)).toBe(true)
   expect(budget.tryCharge(1)).toBe(false)
   expect(look(900)).toBe(true)
   expect(look(799)).toBe(false)
@@ -68,6 +68,18 @@ test('garbage is collected when memory is over, and not all the time', () => {
   for (let second = 0; second < 25; second++) look(1001, second * 1000)
   expect(state.collections).toBe(3)
   expect(state.warnings).toBe(1)
+})
+
+test('garbage that waited in queues is collected before memory is over, so that the door need not close', () => {
+  const { look, state } = watched(500 * mib)
+  state.freed = 200 * mib
+  expect(look(801)).toBe(false)
+  expect(state.collections).toBe(1)
+  // At once after that it would find nothing.
+  expect(look(810, 1000)).toBe(false)
+  expect(state.collections).toBe(1)
+  expect(look(960, 11_000)).toBe(false)
+  expect(state.collections).toBe(2)
 })
 
 test('with nothing held the door stays open, or it would stay closed for ever', () => {

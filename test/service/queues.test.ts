@@ -314,6 +314,7 @@ test.each([
   [{ storage: 'dsk' }, 404, 'no storage `dsk`', '`disk`'],
   [{ queue: 'gon traces' }, 404, 'no queue `gon traces`', 'did you mean `gone traces`?'],
   [[], 400, 'JSON object', undefined],
+  [{ owner: ['a'] }, 400, '`owner` is neither', undefined],
 ])('a replay of %j is answered %i, and nothing is sent', async (body, code, error, hint) => {
   await orphan('gone traces', ['0'])
   await bury(['1'], 'rejected', 'gone traces')
@@ -396,8 +397,21 @@ test.each([
   ['a form', { 'content-type': 'text/plain' }, 415],
 ])('%s can drop nothing', async (_, headers, code) => {
   await bury(['1'])
-  const { status } = await post('/v1/queues/drop', { dead_letters: true }, headers as Record<string, string>)
+  const { status } = await post('/v1/queues/drop', { dead_letters: true }, headers)
   expect(status).toBe(code)
+  expect(dead().records).toBe(1)
+})
+
+test('who may not act may not take the data either, but may ask how things are', async () => {
+  await admin.close()
+  const access = () => ({ code: 403, message: 'not you', hint: 'go' }) as const
+  const pages = { metrics: undefined, ready: () => ({ ready: true, phase: 'running' }), status: () => ({}), access }
+  admin = await startAdmin('127.0.0.1:0', { ...pages, routes: queues.routes }, new Listeners())
+  await bury(['1'])
+  expect(await get('/v1/queues/export?dead_letters=true')).toMatchObject({ status: 403, body: { error: 'not you' } })
+  expect(await post('/v1/queues/drop', { dead_letters: true })).toMatchObject({ status: 403 })
+  expect(await post('/v1/dead-letters/replay', {})).toMatchObject({ status: 403 })
+  expect(await get('/v1/queues')).toMatchObject({ status: 200 })
   expect(dead().records).toBe(1)
 })
 

@@ -6,7 +6,7 @@ import { type DurableQueue, endings, StorageError, type StoredRecord } from '../
 import { Log } from '../../../extensions/file_storage/log.ts'
 import { spans } from '../../support/batches.ts'
 import { SimulatedClock } from './simulated-clock.ts'
-import { type Image, randomOf, SimulatedDisk } from './simulated-disk.ts'
+import { type Image, diskError, randomOf, SimulatedDisk } from './simulated-disk.ts'
 
 /** What kind of run. */
 export interface PowerLossTerms {
@@ -17,6 +17,8 @@ export interface PowerLossTerms {
   readonly variants: number
   readonly fsync?: boolean
   readonly segmentSize?: number
+  /** How many of the writes and syncs fail. */
+  readonly faults?: number
   /** How many of the disks found are run on from, and looked at again in the same way. */
   readonly generations?: number
 }
@@ -117,8 +119,9 @@ async function live(
   const disk = new SimulatedDisk(start)
   const clock = new SimulatedClock()
   const fates = new Map(before)
-  disk.fault = async () => {
+  disk.fault = async what => {
     if (random() < 0.3) await turn()
+    if ((what === 'write' || what === 'sync') && random() < (terms.faults ?? 0)) throw diskError('EIO', what)
   }
   let log = await openLog(disk, clock, terms)
   let queues = names.map(name => log.queue(name))
@@ -163,7 +166,7 @@ async function live(
         one.queue.end(one.record, one.record.items, 'delivered')
       }
     } else if (what < 0.985) {
-      clock.pass(300)
+      clock.pass(random() < 0.5 ? 300 : 3_000)
       for (let n = 0; n < 5; n++) await turn()
     } else {
       await Promise.all(appending.splice(0))
@@ -209,6 +212,7 @@ async function lookAt(
     let ended = totals.corrupt
     for (const kind of endings) ended += totals[kind]
     if (totals.appended !== ended + backlog.items) faults.push(`the books of ${name} do not balance`)
+    if (totals.corrupt > 0) faults.push(`${totals.corrupt} items of ${name} count as corrupt`)
     let after: StoredRecord | undefined
     let items = 0
     for (;;) {

@@ -1,0 +1,9 @@
+import { defaultAdmin } from './admin-client.ts'
+import type { CommandLine } from './commands.ts'
+
+/** Adds where to ask. */
+export function withAdmin(command: CommandLine): CommandLine {
+  return command.addOption(
+    command.createOption('--admin <url>', 'address of its admin server').env('KYMO_ADMIN').default(defaultAdmin),
+  )
+}

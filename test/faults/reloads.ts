@@ -1,0 +1,375 @@
+/**
+ * Reloads under load: `node test/faults/reloads.ts --reloads 1000`. Senders over gRPC, HTTP and TLS keep account of every
+ * item while the configuration is exchanged again and again: unchanged, other certificates, other settings of receivers,
+ * processors and exporters, exporters and pipelines that come and go, wrong ones and ones that cannot start.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { answers, type Child, freePorts, start } from '../../bench/processes.ts'
+import { serverCert, serverKey } from '../net/certificates.ts'
+import { Random } from '../support/otlp.ts'
+import { Destination } from './destination.ts'
+import type { Shape } from './ids.ts'
+import { scratch } from './kymo.ts'
+import { type Account, Ledger } from './ledger.ts'
+import { LoadSender } from './senders.ts'
+
+const token = 'a token for these runs only'
+
+export interface ReloadRun {
+  readonly reloads: number
+  readonly seed?: number
+  /** Requests a second of each sender. */
+  readonly rate?: number
+  /** Milliseconds between two reloads. */
+  readonly pause?: number
+  /** Arguments of Node that run Kymo. */
+  readonly program?: readonly string[]
+  readonly tell?: (line: string) => void
+}
+
+export interface ReloadEnding {
+  readonly account: Account
+  /** By what was asked for: how often. */
+  readonly results: Readonly<Record<string, number>>
+  /** Reloads that ended otherwise than they should have. */
+  readonly unexpected: readonly string[]
+  /** Attempts of senders by what they heard. */
+  readonly heard: Readonly<Record<string, number>>
+  /** What was heard besides success, once each. */
+  readonly said: readonly string[]
+  readonly faults: readonly string[]
+  /** Lost items by reason, over all nodes. */
+  readonly lost: number
+  /** Least squares over the last two thirds, in bytes a reload. */
+  readonly slope: { readonly heap: number; readonly rss: number }
+  readonly memory: { readonly heap: number; readonly rss: number }
+  /** Milliseconds from request to answer. */
+  readonly took: { readonly median: number; readonly most: number }
+  readonly exit: number | null
+  readonly seconds: number
+}
+
+interface Ports {
+  readonly grpc: number
+  readonly http: number
+  readonly tls: number
+  readonly admin: number
+  readonly sink: number
+}
+
+/** What is switched from one configuration to the next. */
+class Settings {
+  tls = false
+  receiver = false
+  step = false
+  order = false
+  exporter = false
+  swapped = false
+  extra = false
+
+  /** The configuration, as YAML that is JSON. */
+  text({ grpc, http, tls, admin, sink }: Ports, folder: string, more: object = {}): string {
+    const end = (port: number) => ({ endpoint: `127.0.0.1:${port}` })
+    const size = this.receiver ? 8 : 4
+    const out = `otlp_grpc/${this.swapped ? 'b' : 'a'}`
+    const exporter = {
+      ...end(sink),
+      tls: { insecure: true },
+      compression: 'none',
+      timeout: this.exporter ? '4s' : '5s',
+      retry_on_failure: { initial_interval: '20ms', max_interval: '100ms' },
+      sending_queue: { queue_size: 50 },
+    }
+    const steps = this.order ? ['resource', 'batch'] : ['batch', 'resource']
+    const pipeline = { receivers: ['otlp', 'otlp/tls'], processors: steps, exporters: [out] }
+    return JSON.stringify({
+      receivers: {
+        otlp: {
+          protocols: {
+            grpc: { ...end(grpc), max_recv_msg_size_mib: size },
+            http: { ...end(http), include_metadata: this.receiver },
+          },
+        },
+        'otlp/tls': {
+          protocols: {
+            grpc: {
+              ...end(tls),
+              tls: {
+                cert_file: join(folder, 'cert.pem'),
+                key_file: join(folder, 'key.pem'),
+                min_version: this.tls ? '1.3' : '1.2',
+              },
+            },
+          },
+        },
+      },
+      processors: {
+        batch: { timeout: this.step ? '20ms' : '10ms' },
+        resource: { attributes: [{ key: 'from', value: this.step ? 'b' : 'a', action: 'upsert' }] },
+      },
+      exporters: { [out]: exporter, ...(this.extra ? { nop: {} } : {}) },
+      service: {
+        telemetry: {
+          logs: { level: 'warn' },
+          metrics: { readers: [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port: admin } } } }] },
+        },
+        pipelines: {
+          traces: pipeline,
+          logs: pipeline,
+          ...(this.extra ? { 'traces/extra': { receivers: ['otlp'], exporters: ['nop'] } } : {}),
+        },
+      },
+      ...more,
+    })
+  }
+}
+
+type Switch = Exclude<keyof Settings, 'text'>
+const switches: readonly Switch[] = ['tls', 'receiver', 'step', 'order', 'exporter', 'swapped', 'extra']
+const kinds = [...switches, 'unchanged', 'wrong', 'unstartable'] as const
+
+const senders: readonly { transport: 'grpc' | 'http'; tls?: true; shape: Shape }[] = [
+  { transport: 'grpc', shape: { signal: 'traces', items: 10, size: 100 } },
+  { transport: 'http', shape: { signal: 'logs', items: 10, size: 100 } },
+  { transport: 'grpc', tls: true, shape: { signal: 'traces', items: 5, size: 200 } },
+]
+
+/** The process, and what is asked of it. */
+class Reloaded {
+  readonly #child: Child
+  readonly #file: string
+  readonly ports: Ports
+  readonly folder: string
+  readonly took: number[] = []
+
+  private constructor(child: Child, file: string, ports: Ports, folder: string) {
+    this.#child = child
+    this.#file = file
+    this.ports = ports
+    this.folder = folder
+  }
+
+  static async start(settings: Settings, sink: number, program: readonly string[]): Promise<Reloaded> {
+    const [grpc, tls] = [await freePorts(), await freePorts()]
+    const ports = { grpc, http: grpc + 1, tls, admin: tls + 1, sink }
+    const folder = scratch('reloads')
+    const file = join(folder, 'kymo.yaml')
+    writeFileSync(join(folder, 'cert.pem'), serverCert)
+    writeFileSync(join(folder, 'key.pem'), serverKey)
+    writeFileSync(file, settings.text(ports, folder))
+    const args = [...program, 'run', '--config', file, '--shutdown-timeout', '10s']
+    const child = start(process.execPath, args, { KYMO_ADMIN_TOKEN: token })
+    await answers(ports.admin, '/health/ready', child, 'kymo')
+    return new Reloaded(child, file, ports, folder)
+  }
+
+  /** By request or by signal; what came of it. */
+  async reload(text: string, way: 'text' | 'sources' | 'signal'): Promise<string> {
+    const from = performance.now()
+    if (way !== 'text') writeFileSync(this.#file, text)
+    const result = way === 'signal' ? await this.#signal() : await this.#ask(way, text)
+    this.took.push(performance.now() - from)
+    return result
+  }
+
+  async #ask(way: 'text' | 'sources', text: string): Promise<string> {
+    const response = await fetch(`http://127.0.0.1:${this.ports.admin}/v1/${way === 'text' ? 'config' : 'reload'}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, ...(way === 'text' ? { 'content-type': 'application/yaml' } : {}) },
+      body: way === 'text' ? text : null,
+    })
+    const { result, errors } = (await response.json()) as { result?: string; errors?: unknown }
+    return result === 'failed'
+      ? `failed ${response.status} ${JSON.stringify(errors)}`
+      : (result ?? `${response.status}`)
+  }
+
+  async #signal(): Promise<string> {
+    const before = await this.#last()
+    process.kill(this.#child.pid, 'SIGHUP')
+    for (;;) {
+      await delay(5)
+      const { at, result } = await this.#last()
+      if (at !== before.at) return result
+    }
+  }
+
+  async #last(): Promise<{ at: string; result: string }> {
+    const { last_reload: last } = (await this.get('/v1/config')) as {
+      last_reload: { at: string; result: string } | null
+    }
+    return last ?? { at: '', result: '' }
+  }
+
+  async get(path: string): Promise<unknown> {
+    return (await fetch(`http://127.0.0.1:${this.ports.admin}${path}`)).json()
+  }
+
+  /** Bytes. */
+  async memory(): Promise<{ heap: number; rss: number }> {
+    const text = await (await fetch(`http://127.0.0.1:${this.ports.admin}/metrics`)).text()
+    const value = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
+    return { heap: value('otelcol_process_runtime_heap_alloc_bytes'), rss: value('otelcol_process_memory_rss') }
+  }
+
+  stop(): Promise<number | null> {
+    return this.#child.stop(30_000)
+  }
+
+  output(): string {
+    return this.#child.output()
+  }
+}
+
+interface Book {
+  readonly held: number
+  readonly lost: Readonly<Record<string, number>>
+}
+
+/** Lets it happen. */
+export async function reloads(run: ReloadRun): Promise<ReloadEnding> {
+  const { reloads: count, seed = 1, rate = 60, pause = 20, tell = () => {} } = run
+  const { program = ['--max-semi-space-size=4', join(import.meta.dirname, '../../cli/main.ts')] } = run
+  const from = performance.now()
+  const random = new Random(seed)
+  const ledger = new Ledger()
+  const destination = await Destination.start(ledger)
+  const settings = new Settings()
+  const kymo = await Reloaded.start(settings, destination.grpc, program)
+  const results: Record<string, number> = {}
+  const unexpected: string[] = []
+  const samples: { heap: number; rss: number }[] = []
+  try {
+    const load = senders.map(one => {
+      const port = one.tls === true ? kymo.ports.tls : kymo.ports[one.transport]
+      return new LoadSender({ ...one, ledger, port, rate, mostWait: 50 }).start()
+    })
+    await delay(200)
+    for (let i = 0; i < count; i++) {
+      const kind = kinds[i < kinds.length ? i : random.next(kinds.length)]
+      // The destination is away now and then, for a while.
+      if (i % 25 === 10) destination.behave = () => ({ does: 'fail', grpc: 14, http: 503 })
+      if (i % 25 === 13) destination.behave = () => ({ does: 'take', after: i % 2 === 0 ? 0 : 15 })
+      const result = await kymo.reload(
+        next(settings, kind, kymo),
+        (['sources', 'text', 'signal'] as const)[random.next(3)],
+      )
+      const key = `${kind} ${result.split(' ')[0]}`
+      results[key] = (results[key] ?? 0) + 1
+      const wanted =
+        kind === 'unchanged' ? 'unchanged' : kind === 'wrong' || kind === 'unstartable' ? 'failed' : 'applied'
+      if (!result.startsWith(wanted)) unexpected.push(`${i} ${kind}: ${result}`)
+      if (i % 10 === 0) samples.push(await kymo.memory())
+      if (i % 100 === 99) tell(`${i + 1} reloads, ${Math.round((samples.at(-1)?.rss ?? 0) / 2 ** 20)} MiB`)
+      await delay(pause)
+    }
+    destination.behave = () => ({ does: 'take' })
+    await delay(200)
+    await Promise.all(load.map(one => one.stop()))
+    const { books, books_faults: faults } = await drained(kymo)
+    const memory = await kymo.memory()
+    const exit = await kymo.stop()
+    const heard = { success: 0, refused: 0, rejected: 0, unknown: 0, unreached: 0 }
+    for (const { counts } of load) {
+      for (const what of Object.keys(heard) as (keyof typeof heard)[]) heard[what] += counts[what]
+    }
+    const took = kymo.took.toSorted((a, b) => a - b)
+    return {
+      account: ledger.account(),
+      results,
+      unexpected,
+      heard,
+      said: load.flatMap(({ said }) => [...said].map(([what, text]) => `${what}: ${text}`)),
+      faults,
+      lost: books.reduce((sum, { lost }) => sum + Object.values(lost).reduce((a, b) => a + b, 0), 0),
+      slope: { heap: slopeOf(samples.map(one => one.heap)), rss: slopeOf(samples.map(one => one.rss)) },
+      memory,
+      took: { median: took[took.length >> 1], most: took.at(-1) ?? 0 },
+      exit,
+      seconds: (performance.now() - from) / 1000,
+    }
+  } catch (error) {
+    throw new Error(`kymo wrote:\n${kymo.output()}`, { cause: error })
+  } finally {
+    await kymo.stop()
+    await destination.close()
+  }
+}
+
+/** The next configuration of this kind. */
+function next(settings: Settings, kind: (typeof kinds)[number], { ports, folder }: Reloaded): string {
+  if (kind === 'wrong') return settings.text(ports, folder, { exporters: { 'otlp_grpc/a': { endpiont: 'nowhere' } } })
+  if (kind === 'unstartable') {
+    const changed = Object.assign(new Settings(), settings, { exporter: !settings.exporter })
+    // The admin server has that port.
+    return changed.text({ ...ports, tls: ports.admin }, folder)
+  }
+  if (kind !== 'unchanged') settings[kind] = !settings[kind]
+  return settings.text(ports, folder)
+}
+
+async function drained(kymo: Reloaded): Promise<{ books: readonly Book[]; books_faults: readonly string[] }> {
+  for (let i = 0; ; i++) {
+    const status = (await kymo.get('/status')) as { books: readonly Book[]; books_faults: readonly string[] }
+    if (i > 1000 || status.books.every(({ held }) => held === 0)) return status
+    await delay(20)
+  }
+}
+
+/** How much a value grows with each reload, over the last two thirds of samples that are ten reloads apart. */
+function slopeOf(samples: readonly number[]): number {
+  const last = samples.slice(Math.floor(samples.length / 3))
+  const n = last.length
+  const meanX = (n - 1) / 2
+  const meanY = last.reduce((sum, y) => sum + y, 0) / n
+  let above = 0
+  let below = 0
+  for (const [x, y] of last.entries()) {
+    above += (x - meanX) * (y - meanY)
+    below += (x - meanX) ** 2
+  }
+  return below === 0 ? 0 : above / below / 10
+}
+
+/** What was found, in lines. */
+export function reloadLines(ending: ReloadEnding): string[] {
+  const { account, heard, results, slope, memory, took, seconds, faults, unexpected, said, exit, lost } = ending
+  const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
+  return [
+    `${seconds.toFixed(0)} s; ${account.items} items sent, ${account.acknowledged} acknowledged, of which **${account.missing}** are missing.`,
+    `Connections refused: **${heard['unreached']}**, requests without an answer: **${heard['unknown']}**, rejected: ${heard['rejected']},`,
+    `refused with "come again": ${heard['refused']}, success: ${heard['success']}. Items that arrived twice: ${account.doubled}, of which`,
+    `${account.doubledByKymo} more often than their sender sent them. Items booked as lost: ${lost}; books that do not balance: ${faults.length}.`,
+    `From request to answer: median ${took.median.toFixed(0)} ms, longest ${took.most.toFixed(0)} ms. Memory: ${mebibytes(memory.rss)} resident,`,
+    `${mebibytes(memory.heap)} heap; growth a reload: ${(slope.rss / 1024).toFixed(1)} KiB resident, ${(slope.heap / 1024).toFixed(1)} KiB heap. Exit code ${exit}.`,
+    ...Object.entries(results).map(([what, times]) => `- ${what}: ${times}`),
+    ...unexpected.map(text => `- unexpected: ${text}`),
+    ...faults.map(text => `- books: ${text}`),
+    ...said.map(text => `- heard: ${text}`),
+  ]
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      reloads: { type: 'string', default: '1000' },
+      seed: { type: 'string', default: '1' },
+      rate: { type: 'string', default: '60' },
+      pause: { type: 'string', default: '20' },
+    },
+  })
+  const ending = await reloads({
+    reloads: Number(values.reloads),
+    seed: Number(values.seed),
+    rate: Number(values.rate),
+    pause: Number(values.pause),
+    tell: line => console.log(line),
+  })
+  console.log(reloadLines(ending).join('\n'))
+  const { account, heard, faults, unexpected } = ending
+  const bad = account.missing + account.doubledByKymo + (heard['unreached'] ?? 0) + (heard['unknown'] ?? 0)
+  process.exit(bad + faults.length + unexpected.length === 0 ? 0 : 1)
+}
