@@ -52,8 +52,9 @@ export async function run(options: RunOptions & { readonly version: string }): P
   const watch = options.watch === true ? watching(options, files, service) : undefined
   const runnable = {
     async start() {
-      await service.start()
+      // First, so that nothing changes unseen.
       await watch?.start()
+      await service.start()
       tuneForLoad()
     },
     stop(deadline: number) {
@@ -109,6 +110,6 @@ function watching({ config }: RunOptions, files: ReadonlySet<string>, service: S
   })
   return new ConfigWatch({
     files: () => [...given, ...files],
-    onChange: () => void service.reload({ trigger: 'files' }),
+    onChange: async () => (await service.reload({ trigger: 'files' })).result !== 'refused',
   })
 }

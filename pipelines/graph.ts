@@ -1,4 +1,6 @@
 /** From a checked configuration to a running graph: how its parts are joined, started, exchanged and stopped. */
+import type { Batch } from '../core/batch.ts'
+import type { NodeBooks } from '../core/books.ts'
 import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
 import type { ReloadPlan } from '../core/reload.ts'
 import type { Storage } from '../core/storage.ts'
@@ -7,7 +9,7 @@ import type { Signal } from '../proto/signals.ts'
 import { Assembly, type GraphProcess } from './assembly.ts'
 import type { Destination } from './destination.ts'
 import { join, successorOf } from './join.ts'
-import { Leaving } from './leaving.ts'
+import { Leaving, roomFor } from './leaving.ts'
 import { type ComponentInfo, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Source } from './source.ts'
@@ -23,6 +25,8 @@ export class Graph {
   readonly #leaving = new Set<Leaving>()
   /** Pipelines that are none any more and in which something still waits for room. */
   readonly #lingering = new Set<Pipeline>()
+  /** Accounts of those that come in besides. */
+  readonly #guests = new Set<NodeBooks>()
   #assembly: Assembly
   #reloading: Promise<unknown> | undefined
   #isStopping = false
@@ -52,6 +56,15 @@ export class Graph {
     return this.configured.pipelines
   }
 
+  /** Storages of queues that have started, by the id of their extension. */
+  storages(): readonly { readonly id: string; readonly storage: Storage }[] {
+    return of(this.#assembly.extensions).flatMap(({ id, status: { state }, lifecycle }) => {
+      // Before it has started it has none to give.
+      const storage = state === 'OK' || state === 'RecoverableError' ? lifecycle.storage : undefined
+      return storage === undefined ? [] : [{ id, storage }]
+    })
+  }
+
   /** The queue of each exporter and signal. */
   exporters() {
     const all = new Map<object, Destination>()
@@ -67,6 +80,22 @@ export class Graph {
       oldest: destination.oldest,
       latency: destination.latency,
     }))
+  }
+
+  /**
+   * The way into a pipeline for data that comes from `from`, which is none of its receivers; undefined when there is no
+   * such pipeline now. To be asked for each batch, which is to be counted as handed on before it is pushed.
+   */
+  entrance(pipeline: string, from: NodeBooks): ((batch: Batch) => void) | undefined {
+    const way = this.#assembly.pipelines.get(pipeline)?.pipeline.entrance(from)
+    if (way === undefined) return undefined
+    this.#guests.add(from)
+    return batch => {
+      // It goes here or there, as each batch says, not everywhere at once as what a receiver hands on.
+      from.apart += batch.items
+      way.owe(batch.items)
+      way.push(batch)
+    }
   }
 
   /** Starts from the back to the front, so that nothing is taken before it can be passed on. */
@@ -99,6 +128,7 @@ export class Graph {
       }
       await pipeline?.stop(end)
     }
+    await roomFor([...of(pipelines).map(({ pipeline }) => pipeline), ...this.#lingering], end)
     await until(Promise.all(leaving), end)
     await Promise.all([...this.#leaving].map(one => one.giveUp()))
     await Promise.all(destinations.map(destination => destination.stop(end)))
@@ -236,7 +266,7 @@ export class Graph {
 
   /** Marks the accounts of nodes that are not there any more. */
   #retire(): void {
-    const standing = new Set(this.#assembly.nodes)
+    const standing = new Set([...this.#assembly.nodes, ...this.#guests])
     for (const one of this.#leaving) for (const node of one.nodes) standing.add(node)
     for (const node of this.#process.books.nodes) node.retired = !standing.has(node)
   }

@@ -31,6 +31,14 @@ export interface LeavingParts {
 /** How often a look is taken at what waits for room, in milliseconds. */
 const lookEvery = 20
 
+/** Resolves when nothing waits at the end of these pipelines for room, or a little before `end`: sending takes time, too. */
+export async function roomFor(pipelines: readonly Pipeline[], end: number): Promise<void> {
+  const until = end - (end - Date.now()) / 10
+  while (Date.now() < until && pipelines.some(pipeline => pipeline.waiting > 0)) {
+    await new Promise(resolve => setTimeout(resolve, lookEvery))
+  }
+}
+
 /** One configuration's parts on their way out. */
 export class Leaving {
   readonly #parts: LeavingParts
@@ -141,9 +149,7 @@ export class Leaving {
       open.delete(pipeline)
     }
     await stopConnectors()
-    while (Date.now() < end && this.pipelines.some(pipeline => pipeline.waiting > 0)) {
-      await new Promise(resolve => setTimeout(resolve, lookEvery))
-    }
+    await roomFor(this.pipelines, end)
     const mine = new Set<Sink>([...this.destinations, ...connectors.map(({ sink }) => sink)])
     for (const pipeline of this.pipelines) {
       // What waits for others besides may wait on.

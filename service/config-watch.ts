@@ -7,8 +7,8 @@ import { dirname } from 'node:path'
 export interface ConfigWatchOptions {
   /** The files, asked for each time. */
   files(): Iterable<string>
-  /** They have changed, and stand still again. */
-  onChange(): void
+  /** They have changed, and stand still again. Says whether that was taken up; if not, it is told again later. */
+  onChange(): Promise<boolean>
   /** Milliseconds in which nothing changes before it is told. */
   readonly settle?: number
   /** Milliseconds between two looks where nobody says that something has changed. */
@@ -57,14 +57,13 @@ export class ConfigWatch {
     if (this.#isLooking) return
     this.#isLooking = true
     const now = await this.#read()
-    this.#isLooking = false
-    if (this.#isStopped) return
     const isMoving = now !== this.#seen
     this.#seen = now
-    if (!isMoving && now !== this.#told) {
-      this.#told = now
-      this.#options.onChange()
+    if (!this.#isStopped && !isMoving && now !== this.#told) {
+      if (await this.#options.onChange()) this.#told = now
     }
+    this.#isLooking = false
+    if (this.#isStopped) return
     this.#attend()
     this.#lookIn(isMoving ? this.#settle : this.#interval)
   }

@@ -10,7 +10,8 @@ import { FileStorage } from './storage.ts'
 export const fileStorage = defineExtension<FileStorageConfig>({
   type: 'file_storage',
   stability: 'beta',
-  summary: 'Keeps the queues of exporters on disk, so that what was accepted survives a crash, power loss and long outages.',
+  summary:
+    'Keeps the queues of exporters on disk, so that what was accepted survives a crash, power loss and long outages.',
   signals: [],
   exclusive: true,
   config: keys,
@@ -18,7 +19,12 @@ export const fileStorage = defineExtension<FileStorageConfig>({
     { title: 'In a directory of its own', config: { directory: '/var/lib/kymo/queues', create_directory: true } },
     {
       title: 'On a small disk, with dead letters kept for a day',
-      config: { directory: '/data', max_size: '2GiB', max_age: '12h', dead_letters: { max_size: '100MiB', max_age: '24h' } },
+      config: {
+        directory: '/data',
+        max_size: '2GiB',
+        max_age: '12h',
+        dead_letters: { max_size: '100MiB', max_age: '24h' },
+      },
     },
   ],
   create: (config, context) => new FileStorageExtension(config, context),
@@ -47,7 +53,8 @@ class FileStorageExtension implements Extension {
     if (config.compaction !== undefined && config.compaction !== null) {
       log.info({}, '`compaction` is needless: space is given back without it')
     }
-    if (!config.fsync) log.warn({}, '`fsync` is off: what is accepted survives the end of the process, not of the machine')
+    if (!config.fsync)
+      log.warn({}, '`fsync` is off: what is accepted survives the end of the process, not of the machine')
     const { dead_letters: dead } = config
     this.#storage = await FileStorage.open({
       directory: config.directory,

@@ -19,7 +19,8 @@ const size = (least: number) =>
     const found = /^(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?$/i.exec(String(given).trim())
     const bytes = found === null ? NaN : Math.trunc(Number(found[1]) * (units[found[2]?.toLowerCase()] ?? 1))
     if (bytes >= least) return bytes
-    const message = found === null ? `\`${given}\` is no size; write one such as \`10GiB\`` : `must be at least ${least}`
+    const message =
+      found === null ? `\`${given}\` is no size; write one such as \`10GiB\`` : `must be at least ${least}`
     context.addIssue({ code: 'custom', message })
     return z.NEVER
   })
@@ -47,7 +48,9 @@ export const keys = z.strictObject({
     .default('0750')
     .refine(text => /^0?[0-7]{3}$/.test(text), { error: 'expected octal permissions such as `0750`' })
     .describe('Permissions of directories that are made, in octal.'),
-  timeout: duration().prefault('1s').describe('How long to wait at start for another process to let go of the directory.'),
+  timeout: duration()
+    .prefault('1s')
+    .describe('How long to wait at start for another process to let go of the directory.'),
   fsync: z
     .boolean()
     .default(true)
@@ -60,7 +63,9 @@ export const keys = z.strictObject({
     .describe('Bytes on disk from which on nothing more is taken, without dead letters.'),
   max_age: duration({ exclusive: true })
     .prefault('48h')
-    .describe('How long data is kept for a destination that does not take it; then it is given up and counted as lost.'),
+    .describe(
+      'How long data is kept for a destination that does not take it; then it is given up and counted as lost.',
+    ),
   segment_size: size(mebibyte)
     .prefault('32MiB')
     .describe('Size of the files. Space is given back file by file; an eighth of `max_size` at most.'),

@@ -143,7 +143,10 @@ export class Log {
       allocate,
       started: this.#started,
       onCorrupt: (place, segment) => {
-        this.#terms.log.error({ path: segment.path, queue: name, items: place.items }, 'a record cannot be read and is given up')
+        this.#terms.log.error(
+          { path: segment.path, queue: name, items: place.items },
+          'a record cannot be read and is given up',
+        )
         this.#end(owner, place, place.items, 'corrupt')
       },
       onDamage: (segment, at, bytes) =>

@@ -5,7 +5,16 @@
 import { crc32 } from 'node:zlib'
 import type { FileHandle } from './files.ts'
 import type { Owner, Owners } from './owners.ts'
-import { blockEnd, detailsAt, type Draft, encodeFront, type Front, type Mark, type Ownership, recordSize } from './record.ts'
+import {
+  blockEnd,
+  detailsAt,
+  type Draft,
+  encodeFront,
+  type Front,
+  type Mark,
+  type Ownership,
+  recordSize,
+} from './record.ts'
 import { encodeHeader, firstRecord, freshMark, Segment } from './segment.ts'
 import type { Shelf } from './shelf.ts'
 import { Walk, Window } from './walk.ts'

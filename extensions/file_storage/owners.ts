@@ -152,8 +152,7 @@ export class Owner {
   /** Everything it has ended. */
   endAll(ending: Ending): void {
     this.#totals[ending] += this.items
-    for (const { counts } of this.#partial.values())
-      for (const kind of endings) this.#totals[kind] += counts[kind] ?? 0
+    for (const { counts } of this.#partial.values()) for (const kind of endings) this.#totals[kind] += counts[kind] ?? 0
     this.#partial.clear()
     this.#ended.add(1, this.last)
     this.items = 0

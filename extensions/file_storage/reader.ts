@@ -67,7 +67,7 @@ export class Reader {
   }
 
   async #next(after: Place | undefined): Promise<ReadRecord | undefined> {
-    const { owner, shelf } = this.#terms
+    const { owner } = this.#terms
     await this.#goTo(after)
     for (;;) {
       const segment = this.#segment

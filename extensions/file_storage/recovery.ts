@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { FileHandle, FileOperations } from './files.ts'
 import { Owner, Owners } from './owners.ts'
-import { blockEnd, detailsAt, type Front } from './record.ts'
+import { blockEnd, blockSize, detailsAt, type Front } from './record.ts'
 import { decodeHeader, firstRecord, type Header, Segment, segmentNumber } from './segment.ts'
 import { Walk, Window } from './walk.ts'
 
@@ -51,6 +51,15 @@ interface Found {
   isEndKnown: boolean
 }
 
+/** Something that cannot be read, and is either damaged or was never written to the end. */
+interface Suspect {
+  readonly at: number
+  readonly bytes: number
+  readonly records: number
+  /** What is known of it. */
+  readonly front?: Front
+}
+
 /** Position of a snapshot. */
 interface Snapshot {
   readonly index: number
@@ -95,7 +104,8 @@ async function findSegments(
         const segment = new Segment(files, { mark, path, firstSeq, size, end: size })
         segment.sealed = true
         all.push({ segment, header, isEndKnown: false })
-        for (const other of [...header.ends.map(([n]) => n), ...header.replaces]) nextNumber = Math.max(nextNumber, other + 1)
+        for (const other of [...header.ends.map(([n]) => n), ...header.replaces])
+          nextNumber = Math.max(nextNumber, other + 1)
       }
     } finally {
       await files.close(file)
@@ -190,32 +200,45 @@ class Scan {
       const walk = new Walk(new Window(files, file), segment.mark, firstRecord, chunk)
       let lastSeq = segment.firstSeq - 1
       let good = firstRecord
-      let damaged: { at: number; bytes: number } | undefined
+      let suspects: Suspect[] = []
+      const tell = (kind: 'torn' | 'corrupt') => {
+        for (const { at, bytes, records, front } of suspects) {
+          this.#report(kind, segment, at, bytes, records)
+          // What was appended for sure is in the books, though it is lost.
+          if (kind === 'corrupt' && front !== undefined) this.#mourn(front, index, at)
+        }
+        suspects = []
+      }
       for (;;) {
         const step = walk.stepNow(segment.end) ?? (await walk.step(segment.end))
         if (step.found === 'end') {
           const bytes = isEndKnown ? segment.end - step.at : 0
-          if (step.torn || bytes > 0) this.#report(isEndKnown ? 'corrupt' : 'torn', segment, step.at, bytes, 0)
+          if (step.torn || bytes > 0) suspects.push({ at: step.at, bytes, records: 0 })
           break
         }
         if (step.found === 'damage') {
-          damaged = step
+          suspects.push({ at: step.at, bytes: step.bytes, records: 0 })
           continue
         }
-        const { front } = step
-        if (damaged !== undefined) {
-          const gap = header.replaces.length > 0 ? 0 : front.seq - lastSeq - 1
-          this.#report('corrupt', segment, damaged.at, damaged.bytes, Math.max(0, gap))
-          damaged = undefined
-        }
+        const { at, front } = step
+        const gap = header.replaces.length > 0 ? 0 : Math.max(0, front.seq - lastSeq - 1)
+        const suspect = suspects.at(-1)
+        if (suspect !== undefined && suspect.front === undefined)
+          suspects[suspects.length - 1] = { ...suspect, records: gap }
+        // Only the last group that was written may be torn, and groups begin at blocks.
+        if (suspects.length > 0 && at % blockSize === 0) tell('corrupt')
         this.nextSeq = Math.max(this.nextSeq, front.seq + (front.kind === 'batch' ? 1 : 0))
-        if (front.kind === 'batch') lastSeq = front.seq
-        const start = step.at + front.frontLength
-        const isWhole = !isLast || front.kind !== 'batch' || (await this.#isWhole(walk, file, start, front))
+        if (front.kind === 'snapshot') {
+          good = walk.at
+          continue
+        }
+        lastSeq = front.seq
+        const isWhole = !isLast || (await this.#isWhole(walk, file, at + front.frontLength, front))
         if (isWhole) good = walk.at
-        else this.#report(isEndKnown ? 'corrupt' : 'torn', segment, step.at, front.span, 1)
-        if (front.kind === 'batch') this.#count(segment, front, index, step.at, isWhole)
+        else suspects.push({ at, bytes: front.span, records: 1, front })
+        this.#count(segment, front, index, at, isWhole)
       }
+      tell(isEndKnown ? 'corrupt' : 'torn')
       if (!isEndKnown) {
         segment.end = blockEnd(good)
         segment.ragged = true
@@ -261,10 +284,20 @@ class Scan {
     return crc === payloadCrc
   }
 
+  /** Whether the last snapshot does not know of what stands there. */
+  #isNew(index: number, at: number): boolean {
+    const snapshot = this.#snapshot
+    return snapshot === undefined || index > snapshot.index || (index === snapshot.index && at > snapshot.at)
+  }
+
+  #mourn(front: Front, index: number, at: number): void {
+    if (!this.#isNew(index, at)) return
+    for (const { owner } of front.owners) this.#owners.byNumber(owner)?.appended(front.items)
+  }
+
   #count(segment: Segment, front: Front, index: number, at: number, isWhole: boolean): void {
     const { items, payloadLength: bytes } = front
-    const snapshot = this.#snapshot
-    const isNew = snapshot === undefined || index > snapshot.index || (index === snapshot.index && at > snapshot.at)
+    const isNew = this.#isNew(index, at)
     for (const { owner: number, ordinal } of front.owners) {
       let owner = this.#owners.byNumber(number)
       if (owner === undefined) {

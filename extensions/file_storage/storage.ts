@@ -160,10 +160,15 @@ async function prepare({ directory, createDirectory, mode, files }: StorageTerms
     throw new Error(`\`directory\` \`${directory}\` is no directory; name another`)
   }
   try {
-    await mkdir(deadDirectory(own), { recursive: true, mode })
+    if (found === undefined) await mkdir(directory, { recursive: true, mode })
+    for (const part of [own, deadDirectory(own)]) {
+      await mkdir(part, { mode }).catch((error: unknown) => {
+        if (codeOf(error) !== 'EEXIST') throw error
+      })
+    }
     await access(own, constants.R_OK | constants.W_OK | constants.X_OK)
     await files.syncDirectory(own)
-    if (found !== undefined) await files.syncDirectory(directory)
+    await files.syncDirectory(directory)
   } catch (error) {
     const what = `\`directory\` \`${directory}\` cannot be written to: ${messageOf(error)}`
     throw new Error(`${what}; give this user the right to, or set another`, { cause: error })

@@ -49,7 +49,8 @@ export class Upkeep {
 
   /** A segment that may go: what is on disk for sure says that nothing of it is needed. */
   removable(written: number, needed: (segment: Segment) => boolean): Segment | undefined {
-    return this.#empty.find(one => one.version <= written && one.segment.live.size === 0 && !needed(one.segment))?.segment
+    return this.#empty.find(one => one.version <= written && one.segment.live.size === 0 && !needed(one.segment))
+      ?.segment
   }
 
   /** Gives it back. */

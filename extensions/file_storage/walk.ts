@@ -131,7 +131,8 @@ export class Walk {
         continue
       }
       const place = from + found
-      if (place % alignment === 0 && this.#frontIn(await this.#askFront(place, end), place, end) !== undefined) return place
+      if (place % alignment === 0 && this.#frontIn(await this.#askFront(place, end), place, end) !== undefined)
+        return place
       from = place + 1
     }
     return undefined

@@ -3,7 +3,12 @@ import type { Clock } from './clock.ts'
 import type { FileOperations } from './files.ts'
 
 /** `files`, with `hangs` told of each write, sync and change of names that takes longer than `limit` ms; reads are not watched. */
-export function watched(files: FileOperations, clock: Clock, limit: number, hangs: (what: string) => void): FileOperations {
+export function watched(
+  files: FileOperations,
+  clock: Clock,
+  limit: number,
+  hangs: (what: string) => void,
+): FileOperations {
   const watch = async <T>(what: string, work: Promise<T>): Promise<T> => {
     const cancel = clock.after(limit, () => hangs(what))
     try {

@@ -1,14 +1,14 @@
 /** Appends records: everything that waits with one write and one sync. */
-import type { Batch, Context } from '../../core/batch.ts'
+import type { Batch } from '../../core/batch.ts'
 import { messageOf } from '../../core/errors.ts'
 import { type Note, StorageError } from '../../core/storage.ts'
 import type { Clock, SteadyTime } from './clock.ts'
 import { type FileOperations, isFull } from './files.ts'
+import { Drafter } from './drafter.ts'
 import { assemble, type Group, type Pending } from './group.ts'
 import type { Owner, Owners } from './owners.ts'
-import { payloadOf } from './payload.ts'
 import type { Place } from './place.ts'
-import { blockEnd, type Draft, encodeContext, encodeMeta, recordSize } from './record.ts'
+import { blockEnd, type Draft, recordSize } from './record.ts'
 import { firstRecord, type HeaderFacts, type Segment } from './segment.ts'
 import { merge, sparseRun } from './merge.ts'
 import { NoRoom, type Shelf } from './shelf.ts'
@@ -49,6 +49,7 @@ export class Writer {
   trouble: StorageError | undefined
   readonly #terms: WriterTerms
   readonly #upkeep: Upkeep
+  readonly #drafter: Drafter
   readonly #reserve: number
   #waiting: Pending[] = []
   /** What waits, so that queues that append the same batch share a record. */
@@ -62,6 +63,8 @@ export class Writer {
   #begunAt = 0
   /** Version of the owners' state that is on disk. */
   #written = -1
+  /** Something was appended since the last snapshot. */
+  #hasAppended = false
   /** Where the last snapshot is. */
   #holder: Segment | undefined
   #isHung = false
@@ -71,12 +74,12 @@ export class Writer {
   #delay = firstDelay
   #isRetryDue = false
   #cancelRetry: (() => void) | undefined
-  readonly #contexts = new WeakMap<Context, string>()
   #onIdle: (() => void) | undefined
 
   constructor(terms: WriterTerms) {
     this.#terms = terms
     this.#nextSeq = terms.nextSeq
+    this.#drafter = new Drafter(terms.time)
     this.#reserve = Math.min(mostReserve, terms.shelf.terms.segmentSize >> 4)
     this.#upkeep = new Upkeep(terms.shelf, terms.clock, () => this.wake())
   }
@@ -89,7 +92,7 @@ export class Writer {
       return Promise.reject(new StorageError(kind, message))
     }
     const shared = note === undefined ? this.#shared.get(batch) : undefined
-    const pending = shared ?? this.#draft(batch, note)
+    const pending = shared ?? this.#drafter.batch(batch, note)
     const { maxSize, directory } = this.#terms.shelf.terms
     if (recordSize(pending.draft, 1) + firstRecord + 2 * this.#reserve > maxSize) {
       const message = `a batch of ${batch.byteLength} bytes has no room under the \`max_size\` of \`${directory}\` (${maxSize})`
@@ -103,25 +106,6 @@ export class Writer {
       if (note === undefined) this.#shared.set(batch, pending)
       this.wake()
     })
-  }
-
-  #draft(batch: Batch, note: Note | undefined): Pending {
-    const payload = payloadOf(batch.groups)
-    let context = this.#contexts.get(batch.context)
-    if (context === undefined) {
-      context = encodeContext(batch.context)
-      this.#contexts.set(batch.context, context)
-    }
-    const draft: Draft = {
-      kind: 'batch',
-      signal: batch.signal,
-      at: this.#terms.time.now(),
-      items: batch.items,
-      details: { context, rest: encodeMeta({ shares: batch.shares, note }) },
-      payloadLength: payload.length,
-      payloadCrc: payload.crc,
-    }
-    return { draft, payload, owners: [], waiters: [] }
   }
 
   /** An ending was counted; `emptied` has nothing left by it. */
@@ -186,7 +170,8 @@ export class Writer {
     if (removable !== undefined) return () => this.#remove(removable)
     if (this.#waiting.length === 0 && (upkeep.isDue || this.#isClosing)) {
       upkeep.disarm()
-      if (this.#written < owners.version) return () => this.#snapshot()
+      const isBehind = this.#isClosing && this.#hasAppended
+      if (isBehind || this.#written < owners.version) return () => this.#snapshot()
     }
     const run = this.#isClosing || this.trouble !== undefined ? undefined : sparseRun(shelf)
     if (run !== undefined) return () => merge(shelf, owners, run, () => this.#snapshot())
@@ -253,14 +238,12 @@ export class Writer {
   }
 
   #snapshotFor(isWanted: boolean): { draft: Draft; version: number } | undefined {
-    const { owners, clock, time } = this.#terms
+    const { owners, clock } = this.#terms
     const { version } = owners
     const isNew = owners.registered > this.#written || this.#header !== undefined
     const isDue = version > this.#written && clock.monotonic() - this.#snapshotAt >= snapshotInterval
     if (!isWanted && !isNew && !isDue) return undefined
-    const details = { context: '', rest: owners.snapshot }
-    const common = { kind: 'snapshot', signal: 'traces', items: 0, payloadLength: 0, payloadCrc: 0 } as const
-    return { draft: { ...common, at: time.now(), details }, version }
+    return { draft: this.#drafter.snapshot(owners), version }
   }
 
   async #begin(least: number): Promise<void> {
@@ -313,8 +296,10 @@ export class Writer {
     this.#header = undefined
     segment.end = group.end
     this.#nextSeq = group.seq
+    if (group.records.length > 0) this.#hasAppended = true
     if (group.version !== undefined) {
       this.#written = group.version
+      this.#hasAppended = group.records.length > 0
       this.#snapshotAt = clock.monotonic()
       this.#upkeep.disarm()
       if (owners.version > group.version) this.#upkeep.arm()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { alignRight, clock, count, cut, printable, since, span } from '../../cli/format.ts'
+import { alignRight, clock, count, cut, printable, since, size, span } from '../../cli/format.ts'
 
 test.each([
   [0, '0'],
@@ -27,6 +27,18 @@ test.each([
   [300_000_000, '3d'],
 ])('%d ms are %s', (milliseconds, text) => {
   expect(span(milliseconds)).toBe(text)
+})
+
+test.each([
+  [0, '0 B'],
+  [1023, '1023 B'],
+  [1024, '1.0 KiB'],
+  [3_400_000, '3.2 MiB'],
+  [1024 ** 3 - 1, '1.0 GiB'],
+  [500 * 1024 ** 3, '500 GiB'],
+  [Infinity, 'any amount'],
+])('%d bytes are %s', (bytes, text) => {
+  expect(size(bytes)).toBe(text)
 })
 
 test('a time of today has no day, another one has', () => {

@@ -76,7 +76,8 @@ export async function losePower(terms: PowerLossTerms): Promise<PowerLossReport>
   let fates = new Map<string, Fate>()
   for (let generation = 0; generation < (terms.generations ?? 2); generation++) {
     const outcome = await live(terms, start, fates, random, generation)
-    for (const kind of ['begun', 'recycled', 'merged', 'removed'] as const) total.happened[kind] += outcome.happened[kind]
+    for (const kind of ['begun', 'recycled', 'merged', 'removed'] as const)
+      total.happened[kind] += outcome.happened[kind]
     const { disk } = outcome
     const next = Math.floor(random() * disk.operations.length)
     const remains = disk.remains
@@ -121,9 +122,13 @@ async function live(
   const fates = new Map(before)
   disk.fault = async what => {
     if (random() < 0.3) await turn()
-    if ((what === 'write' || what === 'sync') && random() < (terms.faults ?? 0)) throw diskError('EIO', what)
+    if (!isOpening && (what === 'write' || what === 'sync') && random() < (terms.faults ?? 0))
+      throw diskError('EIO', what)
   }
+  // What is found unsynced at the start and cannot be synced then either is counted in spite of that.
+  let isOpening = true
   let log = await openLog(disk, clock, terms)
+  isOpening = false
   let queues = names.map(name => log.queue(name))
   let held: { readonly queue: DurableQueue; readonly record: StoredRecord; readonly isStuck: boolean }[] = []
   let appending: Promise<void>[] = []
@@ -171,7 +176,9 @@ async function live(
     } else {
       await Promise.all(appending.splice(0))
       await log.close()
+      isOpening = true
       log = await openLog(disk, clock, terms)
+      isOpening = false
       queues = names.map(name => log.queue(name))
       held = []
       last.clear()
@@ -234,4 +241,8 @@ async function lookAt(
   return { count: found.size, faults }
 }
 
-const show = (payload: Buffer): string => payload.toString('latin1').replace(/[^\w/]/g, '').slice(0, 20)
+const show = (payload: Buffer): string =>
+  payload
+    .toString('latin1')
+    .replace(/[^\w/]/g, '')
+    .slice(0, 20)

@@ -261,7 +261,9 @@ export class Remains {
     // All or nothing of what no sync covers is as likely as something between.
     const mood = random()
     const chance = mood < 0.15 ? 0 : mood > 0.85 ? 1 : 0.5
-    return new Map([...names].map(([path, file]) => [path, this.#files.get(file)?.image(random, chance) ?? Buffer.alloc(0)]))
+    return new Map(
+      [...names].map(([path, file]) => [path, this.#files.get(file)?.image(random, chance) ?? Buffer.alloc(0)]),
+    )
   }
 }
 
