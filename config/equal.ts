@@ -11,15 +11,19 @@ export function sameValue(a: unknown, b: unknown): boolean {
   if (a instanceof Set && b instanceof Set) return sameValue([...a], [...b])
   if (a instanceof RegExp && b instanceof RegExp) return a.toString() === b.toString()
   if (a instanceof URL && b instanceof URL) return a.href === b.href
-  // What shows nothing of itself may be anything: taken as different, it is made anew, which is never wrong.
-  const proto: unknown = Object.getPrototypeOf(a)
-  const isPlain = proto === Object.prototype || proto === Array.prototype || proto === null
-  if (!isPlain && Object.keys(a).length === 0) return false
+  if (isOpaque(a)) return false
   const left = shown(a)
   const right = shown(b)
   return (
     left.size === right.size && [...left].every(([key, value]) => right.has(key) && sameValue(value, right.get(key)))
   )
+}
+
+/** What shows nothing of itself may be anything: taken as different, it is made anew, which is never wrong. */
+function isOpaque(value: object): boolean {
+  const made: unknown = Object.getPrototypeOf(value)
+  const isPlain = made === Object.prototype || made === Array.prototype || made === null
+  return !isPlain && Object.keys(value).length === 0
 }
 
 /** The keys of a section; one that is undefined is as if it was not there. */

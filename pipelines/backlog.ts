@@ -292,10 +292,10 @@ export class Backlog {
   }
 }
 
+/** What senders hear: which disk it is and what is wrong with it is told by the log and the status of the extension. */
 function refusal(error: unknown): DeliveryError {
-  const maybeTaken = error instanceof StorageError && error.maybeStored
-  return new DeliveryError('DELIVERY_STORAGE', 'retry', `the storage of the queue takes nothing: ${messageOf(error)}`, {
-    maybeTaken,
-    cause: error,
-  })
+  const known = error instanceof StorageError ? error : undefined
+  const text =
+    known?.kind === 'full' ? 'the storage of the queue is full' : 'the storage of the queue takes no data now'
+  return new DeliveryError('DELIVERY_STORAGE', 'retry', text, { maybeTaken: known?.maybeStored ?? false, cause: error })
 }

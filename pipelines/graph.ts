@@ -2,6 +2,7 @@
 import type { Batch } from '../core/batch.ts'
 import type { NodeBooks } from '../core/books.ts'
 import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
+import { messageOf } from '../core/errors.ts'
 import type { ReloadPlan } from '../core/reload.ts'
 import type { Storage } from '../core/storage.ts'
 import { listenersKey } from '../net/listeners.ts'
@@ -9,7 +10,7 @@ import type { Signal } from '../proto/signals.ts'
 import { Assembly, type GraphProcess } from './assembly.ts'
 import type { Destination } from './destination.ts'
 import { join, successorOf } from './join.ts'
-import { Leaving, roomFor } from './leaving.ts'
+import { Leaving, roomFor, until } from './leaving.ts'
 import { type ComponentInfo, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Source } from './source.ts'
@@ -128,7 +129,8 @@ export class Graph {
       }
       await pipeline?.stop(end)
     }
-    await roomFor([...of(pipelines).map(({ pipeline }) => pipeline), ...this.#lingering], end)
+    const all = [...of(pipelines).map(({ pipeline }) => pipeline), ...this.#lingering]
+    await roomFor(() => all, end)
     await until(Promise.all(leaving), end)
     await Promise.all([...this.#leaving].map(one => one.giveUp()))
     await Promise.all(destinations.map(destination => destination.stop(end)))
@@ -168,9 +170,10 @@ export class Graph {
       listeners?.yield(new Set())
     }
     const leaving = this.#exchange(previous, next)
+    const earlier = [...this.#leaving].map(one => one.front)
     this.#leaving.add(leaving)
     this.#retire()
-    return { over: leaving.run(Date.now() + deadline).finally(() => this.#settle(leaving)) }
+    return { over: leaving.run(Date.now() + deadline, earlier).finally(() => this.#settle(leaving)) }
   }
 
   /** Starts what is new, from the back to the front. Receivers may take data at once; it waits until all is joined. */
@@ -207,8 +210,17 @@ export class Graph {
       for (const [signal, destination] of part.destinations) {
         const old = this.#predecessor(previous, part.id, signal)
         if (old === undefined) continue
-        destination.adopt(old, storageOf(next))
         adopted.add(old)
+        try {
+          destination.adopt(old, storageOf(next))
+        } catch (error) {
+          // Its new storage does not give it a queue. The rest goes on, and this goes on in memory, as its status says.
+          part.status.set('RecoverableError', messageOf(error))
+          this.#process.log.error(
+            { exporter: part.id, signal, error: messageOf(error) },
+            'the queue on disk cannot be had',
+          )
+        }
       }
     }
     const connectors = without(previous.connectors, next.connectors)
@@ -222,7 +234,9 @@ export class Graph {
     }
     this.#assembly = next
     const steps = join(next)
-    for (const pipeline of pipelines) pipeline.exchange(pipeline.sinks.map(sink => successorOf(sink, next)))
+    // Those of earlier configurations that still have something, too.
+    for (const pipeline of [...pipelines, ...this.#ending()])
+      pipeline.exchange(pipeline.sinks.map(sink => successorOf(sink, next)))
     const parts = {
       receivers: without(previous.receivers, next.receivers),
       steps,
@@ -232,7 +246,16 @@ export class Graph {
       adopted,
       extensions: without(previous.extensions, next.extensions),
     }
-    return new Leaving(parts, this.#process.log, receiver => this.#stopped(receiver))
+    return new Leaving(parts, {
+      log: this.#process.log,
+      ending: () => this.#ending(),
+      stopped: receiver => this.#stopped(receiver),
+    })
+  }
+
+  /** Pipelines that are none any more and may still have something. */
+  #ending(): readonly Pipeline[] {
+    return [...[...this.#leaving].flatMap(one => one.pipelines), ...this.#lingering]
   }
 
   /** A receiver has stopped: nothing comes from it any more, unless another instance has taken its place. */
@@ -311,12 +334,4 @@ const of = <T>(map: ReadonlyMap<unknown, T>): T[] => [...map.values()]
 /** What is in the one and not, as it is, in the other. */
 function without<T>(one: ReadonlyMap<string, T>, other: ReadonlyMap<string, T>): T[] {
   return [...one].flatMap(([key, part]) => (other.get(key) === part ? [] : [part]))
-}
-
-/** Resolves with `promise`, or at `end`. */
-async function until(promise: Promise<unknown> | undefined, end: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise(resolve => (timer = setTimeout(resolve, Math.max(0, end - Date.now()))))
-  await Promise.race([promise, late])
-  clearTimeout(timer)
 }

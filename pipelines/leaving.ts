@@ -28,13 +28,30 @@ export interface LeavingParts {
   readonly extensions: readonly ExtensionPart[]
 }
 
+/** What it is to know of the graph. */
+export interface AroundLeaving {
+  readonly log: Logger
+  /** All pipelines that are none any more and may still have something. */
+  ending(): readonly Pipeline[]
+  /** Handed a receiver that has stopped. */
+  stopped(receiver: ReceiverPart): void
+}
+
 /** How often a look is taken at what waits for room, in milliseconds. */
 const lookEvery = 20
 
+/** Resolves with `promise`, or at `end`. */
+export async function until(promise: Promise<unknown> | undefined, end: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise(resolve => (timer = setTimeout(resolve, Math.max(0, end - Date.now()))))
+  await Promise.race([promise, late])
+  clearTimeout(timer)
+}
+
 /** Resolves when nothing waits at the end of these pipelines for room, or a little before `end`: sending takes time, too. */
-export async function roomFor(pipelines: readonly Pipeline[], end: number): Promise<void> {
-  const until = end - (end - Date.now()) / 10
-  while (Date.now() < until && pipelines.some(pipeline => pipeline.waiting > 0)) {
+export async function roomFor(pipelines: () => readonly Pipeline[], end: number): Promise<void> {
+  const last = end - (end - Date.now()) / 10
+  while (Date.now() < last && pipelines().some(pipeline => pipeline.waiting > 0)) {
     await new Promise(resolve => setTimeout(resolve, lookEvery))
   }
 }
@@ -42,18 +59,17 @@ export async function roomFor(pipelines: readonly Pipeline[], end: number): Prom
 /** One configuration's parts on their way out. */
 export class Leaving {
   readonly #parts: LeavingParts
-  readonly #log: Logger
-  /** Handed a receiver that has stopped. */
-  readonly #stopped: (receiver: ReceiverPart) => void
+  readonly #around: AroundLeaving
   readonly #running: Set<ReceiverPart>
   #isOver = false
   /** Resolves when all has ended. */
   over: Promise<void> = Promise.resolve()
+  /** Resolves when nothing of it hands anything on any more. */
+  front: Promise<void> = Promise.resolve()
 
-  constructor(parts: LeavingParts, log: Logger, stopped: (receiver: ReceiverPart) => void) {
+  constructor(parts: LeavingParts, around: AroundLeaving) {
     this.#parts = parts
-    this.#log = log
-    this.#stopped = stopped
+    this.#around = around
     this.#running = new Set(parts.receivers)
   }
 
@@ -92,26 +108,37 @@ export class Leaving {
     ]
   }
 
-  /** Ends all of it, from the front to the back, at `end` at the latest (milliseconds since the epoch). */
-  run(end: number): Promise<void> {
+  /**
+   * Ends all of it, from the front to the back, at `end` at the latest (milliseconds since the epoch). `earlier` are the
+   * fronts of what left before and still does: it may end in what leaves now.
+   */
+  run(end: number, earlier: readonly Promise<void>[]): Promise<void> {
+    this.front = this.#runFront(end, earlier)
     this.over = this.#run(end)
     return this.over
   }
 
-  async #run(end: number): Promise<void> {
-    const { receivers, steps, adopted, exporters, extensions } = this.#parts
-    const replaced = this.destinations.filter(one => adopted.has(one)).map(one => one.stop(end))
+  async #runFront(end: number, earlier: readonly Promise<void>[]): Promise<void> {
+    const { receivers, steps } = this.#parts
     await Promise.all([
       ...receivers.map(part => this.#stopReceiver(part, end)),
       ...[...steps].map(([pipeline, gone]) => pipeline.retire(gone, end)),
+      until(Promise.all(earlier), end),
     ])
     await this.#stopPipelines(end)
+  }
+
+  async #run(end: number): Promise<void> {
+    const { adopted, exporters, extensions } = this.#parts
+    const { log } = this.#around
+    const replaced = this.destinations.filter(one => adopted.has(one)).map(one => one.stop(end))
+    await this.front
     await Promise.all([
       ...replaced,
       ...this.destinations.filter(one => !adopted.has(one)).map(one => this.#drain(one, end)),
     ])
-    await Promise.all(exporters.map(part => stopPart(part, end, this.#log)))
-    await Promise.all(extensions.map(part => stopPart(part, end, this.#log)))
+    await Promise.all(exporters.map(part => stopPart(part, end, log)))
+    await Promise.all(extensions.map(part => stopPart(part, end, log)))
     this.#isOver = true
   }
 
@@ -127,9 +154,9 @@ export class Leaving {
   }
 
   async #stopReceiver(part: ReceiverPart, end: number): Promise<void> {
-    await stopPart(part, end, this.#log)
+    await stopPart(part, end, this.#around.log)
     this.#running.delete(part)
-    this.#stopped(part)
+    this.#around.stopped(part)
   }
 
   async #stopPipelines(end: number): Promise<void> {
@@ -149,9 +176,10 @@ export class Leaving {
       open.delete(pipeline)
     }
     await stopConnectors()
-    await roomFor(this.pipelines, end)
     const mine = new Set<Sink>([...this.destinations, ...connectors.map(({ sink }) => sink)])
-    for (const pipeline of this.pipelines) {
+    const ending = () => this.#around.ending().filter(pipeline => pipeline.sinks.some(sink => mine.has(sink)))
+    await roomFor(ending, end)
+    for (const pipeline of ending()) {
       // What waits for others besides may wait on.
       const staying = pipeline.sinks.filter(sink => !mine.has(sink))
       if (staying.length > 0 && pipeline.waiting > 0) pipeline.exchange(staying)

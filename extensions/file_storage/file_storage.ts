@@ -50,7 +50,7 @@ class FileStorageExtension implements Extension {
     const { log, status, host } = this.#context
     const config = this.#config
     const { pool } = host.get(budgetKey)
-    if (config.compaction !== undefined && config.compaction !== null) {
+    if (config.compaction !== undefined) {
       log.info({}, '`compaction` is needless: space is given back without it')
     }
     if (!config.fsync)

@@ -62,7 +62,7 @@ export function assemble({ segment, header, seq: firstSeq, snapshot, waiting, li
   const put = (draft: Draft, owners: readonly Ownership[], slices: readonly Buffer[], isLast: boolean) => {
     const size = recordSize(draft, owners.length)
     const padding = isLast ? blockEnd(at + size) - at - size : 0
-    buffers.push(encodeFront(draft, { seq, owners, mark }, padding))
+    buffers.push(encodeFront(draft, { seq, owners, mark, isFirst: at === segment.end }, padding))
     for (const slice of slices) buffers.push(slice)
     if (padding > 0) buffers.push(zeros.subarray(0, padding))
     at += size + padding

@@ -1,6 +1,6 @@
 /** The keys of the extension. */
 import * as z from 'zod'
-import { duration } from '../../core/fields.ts'
+import { duration, int } from '../../core/fields.ts'
 
 const units: Readonly<Record<string, number>> = {
   k: 1000,
@@ -27,7 +27,19 @@ const size = (least: number) =>
 
 const mebibyte = 1024 * 1024
 
-const compaction = z.looseObject({}).nullish()
+const ignored = (what: string) => what.concat(' Accepted and without effect.')
+
+/** The Collector's keys. Its store never gives space back by itself; this one does. */
+const compaction = z.strictObject({
+  directory: z.string().optional().describe(ignored('Where to compact.')),
+  on_start: z.boolean().optional().describe(ignored('Compact at the start.')),
+  on_rebound: z.boolean().optional().describe(ignored('Compact when the store has become small again.')),
+  rebound_needed_threshold_mib: int(0).optional().describe(ignored('Size from which on compaction may be needed.')),
+  rebound_trigger_threshold_mib: int(0).optional().describe(ignored('Size below which it is done.')),
+  max_transaction_size: int(0).optional().describe(ignored('Largest transaction while compacting.')),
+  check_interval: duration().optional().describe(ignored('How often to look.')),
+  cleanup_on_start: z.boolean().optional().describe(ignored('Remove what an interrupted compaction left.')),
+})
 
 /** The Collector's directory, so that its configuration means the same here. */
 const defaultDirectory =
@@ -82,7 +94,10 @@ export const keys = z.strictObject({
     })
     .prefault({})
     .describe('What destinations rejected.'),
-  compaction: compaction.describe('Accepted and needless: space is given back without it.'),
+  compaction: compaction
+    .nullish()
+    .transform(given => given ?? undefined)
+    .describe('Accepted and needless: space is given back without it.'),
 })
 
 /** The configuration of file_storage. */

@@ -12,7 +12,8 @@
  *   28  u32  CRC-32 of the payload
  *   32  u32  bytes to the next record
  *
- * The front is all of this; its checksum is of what follows it. The payload comes directly after.
+ * The highest bit of the kind is set in the first record of a group, of what was written at once. The front is all of
+ * this; its checksum is of what follows it. The payload comes directly after.
  */
 import { crc32 } from 'node:zlib'
 import type { Context } from '../../core/batch.ts'
@@ -22,6 +23,8 @@ import { allSignals, type Signal } from '../../proto/signals.ts'
 const MAGIC = 0x314d594b
 const FIXED = 64
 const PER_OWNER = 12
+/** Of the kind: the record is the first of its group. */
+const FIRST = 0x80
 /** Where the checksum of the front stands, and from where on it counts. */
 const CRC = 12
 const CHECKED = 16
@@ -49,6 +52,8 @@ export interface Ownership {
 /** What says in a record whose it is and where it stands. */
 export interface Front {
   readonly kind: RecordKind
+  /** It is the first of what was written at once. */
+  readonly isFirst: boolean
   readonly signal: Signal
   readonly seq: number
   readonly at: number
@@ -102,11 +107,16 @@ export function recordSize(draft: Draft, owners: number): number {
 /** The front of a record. It is as long as it takes for the payload's end to be aligned; `padding` bytes follow that. */
 export function encodeFront(
   draft: Draft,
-  place: { readonly seq: number; readonly owners: readonly Ownership[]; readonly mark: Mark },
+  place: {
+    readonly seq: number
+    readonly owners: readonly Ownership[]
+    readonly mark: Mark
+    readonly isFirst?: boolean
+  },
   padding = 0,
 ): Buffer {
   const { details, payloadLength } = draft
-  const { seq, owners, mark } = place
+  const { seq, owners, mark, isFirst = false } = place
   const contextLength = Buffer.byteLength(details.context)
   const text = FIXED + PER_OWNER * owners.length
   const used = text + contextLength + Buffer.byteLength(details.rest)
@@ -114,7 +124,7 @@ export function encodeFront(
   const out = Buffer.allocUnsafe(length)
   out.writeUInt32LE(MAGIC, 0)
   mark.nonce.copy(out, 4)
-  out[16] = kinds.indexOf(draft.kind) + 1
+  out[16] = (kinds.indexOf(draft.kind) + 1) | (isFirst ? FIRST : 0)
   out[17] = allSignals.indexOf(draft.signal)
   out.writeUInt16LE(owners.length, 18)
   out.writeUInt32LE(length, 20)
@@ -155,7 +165,7 @@ export function decodeFront(bytes: Buffer, at: number, mark: Mark): Front | unde
   const frontLength = frontLengthAt(bytes, at, mark)
   if (frontLength === undefined || at + frontLength > bytes.length) return undefined
   if (crc32(bytes.subarray(at + CHECKED, at + frontLength)) !== bytes.readUInt32LE(at + CRC)) return undefined
-  const kind = kinds[bytes[at + 16] - 1]
+  const kind = kinds[(bytes[at + 16] & ~FIRST) - 1]
   const signal = allSignals[bytes[at + 17]]
   if (kind === undefined || signal === undefined) return undefined
   const payloadLength = bytes.readUInt32LE(at + 24)
@@ -168,6 +178,7 @@ export function decodeFront(bytes: Buffer, at: number, mark: Mark): Front | unde
   }
   return {
     kind,
+    isFirst: (bytes[at + 16] & FIRST) !== 0,
     signal,
     seq: bytes.readDoubleLE(at + 40),
     at: bytes.readDoubleLE(at + 48),

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { FileHandle, FileOperations } from './files.ts'
 import { Owner, Owners } from './owners.ts'
-import { blockEnd, blockSize, detailsAt, type Front } from './record.ts'
+import { blockEnd, detailsAt, type Front } from './record.ts'
 import { decodeHeader, firstRecord, type Header, Segment, segmentNumber } from './segment.ts'
 import { Walk, Window } from './walk.ts'
 
@@ -60,6 +60,30 @@ interface Suspect {
   readonly front?: Front
 }
 
+/** What cannot be read, until it is known what that means. */
+class Suspects {
+  #list: Suspect[] = []
+  readonly #onVerdict: (kind: 'torn' | 'corrupt', suspect: Suspect) => void
+
+  constructor(onVerdict: (kind: 'torn' | 'corrupt', suspect: Suspect) => void) {
+    this.#onVerdict = onVerdict
+  }
+
+  add(suspect: Suspect): void {
+    this.#list.push(suspect)
+  }
+
+  /** So many records are missing in front of the one that comes now. */
+  gap(records: number): void {
+    const last = this.#list.at(-1)
+    if (last !== undefined && last.front === undefined) this.#list[this.#list.length - 1] = { ...last, records }
+  }
+
+  tell(kind: 'torn' | 'corrupt'): void {
+    for (const suspect of this.#list.splice(0)) this.#onVerdict(kind, suspect)
+  }
+}
+
 /** Position of a snapshot. */
 interface Snapshot {
   readonly index: number
@@ -103,7 +127,8 @@ async function findSegments(
         const { mark, firstSeq } = header
         const segment = new Segment(files, { mark, path, firstSeq, size, end: size })
         segment.sealed = true
-        all.push({ segment, header, isEndKnown: false })
+        // A merged one was complete before it counted.
+        all.push({ segment, header, isEndKnown: header.replaces.length > 0 })
         for (const other of [...header.ends.map(([n]) => n), ...header.replaces])
           nextNumber = Math.max(nextNumber, other + 1)
       }
@@ -192,53 +217,13 @@ class Scan {
     this.#snapshot = snapshot
   }
 
-  async segment({ segment, header, isEndKnown }: Found, index: number, isLast: boolean): Promise<void> {
-    const { files } = this.#terms
+  async segment(found: Found, index: number, isLast: boolean): Promise<void> {
+    const { segment, isEndKnown } = found
     this.nextSeq = Math.max(this.nextSeq, segment.firstSeq)
     const file = await segment.use()
     try {
-      const walk = new Walk(new Window(files, file), segment.mark, firstRecord, chunk)
-      let lastSeq = segment.firstSeq - 1
-      let good = firstRecord
-      let suspects: Suspect[] = []
-      const tell = (kind: 'torn' | 'corrupt') => {
-        for (const { at, bytes, records, front } of suspects) {
-          this.#report(kind, segment, at, bytes, records)
-          // What was appended for sure is in the books, though it is lost.
-          if (kind === 'corrupt' && front !== undefined) this.#mourn(front, index, at)
-        }
-        suspects = []
-      }
-      for (;;) {
-        const step = walk.stepNow(segment.end) ?? (await walk.step(segment.end))
-        if (step.found === 'end') {
-          const bytes = isEndKnown ? segment.end - step.at : 0
-          if (step.torn || bytes > 0) suspects.push({ at: step.at, bytes, records: 0 })
-          break
-        }
-        if (step.found === 'damage') {
-          suspects.push({ at: step.at, bytes: step.bytes, records: 0 })
-          continue
-        }
-        const { at, front } = step
-        const gap = header.replaces.length > 0 ? 0 : Math.max(0, front.seq - lastSeq - 1)
-        const suspect = suspects.at(-1)
-        if (suspect !== undefined && suspect.front === undefined)
-          suspects[suspects.length - 1] = { ...suspect, records: gap }
-        // Only the last group that was written may be torn, and groups begin at blocks.
-        if (suspects.length > 0 && at % blockSize === 0) tell('corrupt')
-        this.nextSeq = Math.max(this.nextSeq, front.seq + (front.kind === 'batch' ? 1 : 0))
-        if (front.kind === 'snapshot') {
-          good = walk.at
-          continue
-        }
-        lastSeq = front.seq
-        const isWhole = !isLast || (await this.#isWhole(walk, file, at + front.frontLength, front))
-        if (isWhole) good = walk.at
-        else suspects.push({ at, bytes: front.span, records: 1, front })
-        this.#count(segment, front, index, at, isWhole)
-      }
-      tell(isEndKnown ? 'corrupt' : 'torn')
+      const walk = new Walk(new Window(this.#terms.files, file), segment.mark, firstRecord, chunk)
+      const good = await this.#walkThrough(found, index, isLast ? file : undefined, walk)
       if (!isEndKnown) {
         segment.end = blockEnd(good)
         segment.ragged = true
@@ -247,6 +232,44 @@ class Scan {
       await segment.release()
     }
     if (segment.ragged && !this.#terms.readOnly) await this.#finish(segment)
+  }
+
+  /** Counts the records of a segment, with their checksums if `whole` is its file; where the last good one ends. */
+  async #walkThrough(found: Found, index: number, whole: FileHandle | undefined, walk: Walk): Promise<number> {
+    const { segment, header, isEndKnown } = found
+    const suspects = new Suspects((kind, { at, bytes, records, front }) => {
+      this.#terms.onFinding({ kind, path: segment.path, at, bytes, records })
+      // What was appended for sure is in the books, though it is lost.
+      if (kind === 'corrupt' && front !== undefined) this.#mourn(front, index, at)
+    })
+    let lastSeq = segment.firstSeq - 1
+    let good = firstRecord
+    for (;;) {
+      const step = walk.stepNow(segment.end) ?? (await walk.step(segment.end))
+      if (step.found === 'end') {
+        const bytes = isEndKnown ? segment.end - step.at : 0
+        if (step.torn || bytes > 0) suspects.add({ at: step.at, bytes, records: 0 })
+        suspects.tell(isEndKnown ? 'corrupt' : 'torn')
+        return good
+      }
+      if (step.found === 'damage') {
+        suspects.add({ at: step.at, bytes: step.bytes, records: 0 })
+        continue
+      }
+      const { at, front } = step
+      if (header.replaces.length === 0) suspects.gap(Math.max(0, front.seq - lastSeq - 1))
+      // Only the last group that was written may be torn.
+      if (front.isFirst) suspects.tell('corrupt')
+      const isBatch = front.kind === 'batch'
+      this.nextSeq = Math.max(this.nextSeq, front.seq + (isBatch ? 1 : 0))
+      const isWhole =
+        !isBatch || whole === undefined || (await this.#isWhole(walk, whole, at + front.frontLength, front))
+      if (isWhole) good = walk.at
+      else suspects.add({ at, bytes: front.span, records: 1, front })
+      if (!isBatch) continue
+      lastSeq = front.seq
+      this.#count(segment, front, index, at, isWhole)
+    }
   }
 
   /**
@@ -262,7 +285,7 @@ class Scan {
       if (fsync) await files.sync(file)
       segment.ragged = false
     } catch {
-      this.#report('unsynced', segment, firstRecord, segment.end, 0)
+      this.#terms.onFinding({ kind: 'unsynced', path: segment.path, at: firstRecord, bytes: segment.end, records: 0 })
     } finally {
       await segment.release()
     }
@@ -325,9 +348,5 @@ class Scan {
       owner.settle()
       owner.recovered = owner.items
     }
-  }
-
-  #report(kind: Finding['kind'], { path }: Segment, at: number, bytes: number, records: number): void {
-    this.#terms.onFinding({ kind, path, at, bytes, records })
   }
 }

@@ -73,7 +73,10 @@ export class Rules {
     if (kept !== undefined && sameBytes(bytes, start, length, kept)) return asVerdict(this.#verdicts[place])
     const verdict = this.ofName(text(bytes, start, end))
     if (kept === undefined) {
-      this.#keys[place] = Buffer.from(bytes.subarray(start, end))
+      // In memory of its own: what `Buffer.from` makes is a slice of 64 KiB that it would keep alive for good.
+      const own = Buffer.allocUnsafeSlow(length)
+      own.set(bytes.subarray(start, end))
+      this.#keys[place] = own
       this.#verdicts[place] = verdict
     }
     return verdict

@@ -36,6 +36,7 @@ test.each<[string, unknown, unknown]>([
   ['addresses of other hosts', new URL('http://a'), new URL('http://b')],
   ['maps with other values', new Map([['a', 1]]), new Map([['a', 2]])],
   ['objects of two classes', new Toy(1), { size: 1 }],
+  ['objects that show nothing of themselves', new WeakSet(), new WeakSet()],
   ['functions, of which nobody knows what they do', () => 1, () => 1],
 ])('%s are not the same', (_, a, b) => {
   expect(sameValue(a, b)).toBe(false)

@@ -25,6 +25,8 @@ export interface ReloadRun {
   readonly rate?: number
   /** Milliseconds between two reloads. */
   readonly pause?: number
+  /** Queues are on disk. */
+  readonly durable?: boolean
   /** Arguments of Node that run Kymo. */
   readonly program?: readonly string[]
   readonly tell?: (line: string) => void
@@ -43,7 +45,7 @@ export interface ReloadEnding {
   readonly faults: readonly string[]
   /** Lost items by reason, over all nodes. */
   readonly lost: number
-  /** Least squares over the last two thirds, in bytes a reload. */
+  /** Least squares over the last third, in bytes a reload. */
   readonly slope: { readonly heap: number; readonly rss: number }
   readonly memory: { readonly heap: number; readonly rss: number }
   /** Milliseconds from request to answer. */
@@ -69,6 +71,11 @@ class Settings {
   exporter = false
   swapped = false
   extra = false
+  readonly durable: boolean
+
+  constructor(durable: boolean) {
+    this.durable = durable
+  }
 
   /** The configuration, as YAML that is JSON. */
   text({ grpc, http, tls, admin, sink }: Ports, folder: string, more: object = {}): string {
@@ -81,7 +88,7 @@ class Settings {
       compression: 'none',
       timeout: this.exporter ? '4s' : '5s',
       retry_on_failure: { initial_interval: '20ms', max_interval: '100ms' },
-      sending_queue: { queue_size: 50 },
+      sending_queue: { queue_size: 50, ...(this.durable ? { storage: 'file_storage' } : {}) },
     }
     const steps = this.order ? ['resource', 'batch'] : ['batch', 'resource']
     const pipeline = { receivers: ['otlp', 'otlp/tls'], processors: steps, exporters: [out] }
@@ -111,7 +118,9 @@ class Settings {
         resource: { attributes: [{ key: 'from', value: this.step ? 'b' : 'a', action: 'upsert' }] },
       },
       exporters: { [out]: exporter, ...(this.extra ? { nop: {} } : {}) },
+      extensions: this.durable ? { file_storage: { directory: join(folder, 'queues'), create_directory: true } } : {},
       service: {
+        extensions: this.durable ? ['file_storage'] : [],
         telemetry: {
           logs: { level: 'warn' },
           metrics: { readers: [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port: admin } } } }] },
@@ -127,7 +136,7 @@ class Settings {
   }
 }
 
-type Switch = Exclude<keyof Settings, 'text'>
+type Switch = Exclude<keyof Settings, 'text' | 'durable'>
 const switches: readonly Switch[] = ['tls', 'receiver', 'step', 'order', 'exporter', 'swapped', 'extra']
 const kinds = [...switches, 'unchanged', 'wrong', 'unstartable'] as const
 
@@ -231,41 +240,20 @@ interface Book {
 
 /** Lets it happen. */
 export async function reloads(run: ReloadRun): Promise<ReloadEnding> {
-  const { reloads: count, seed = 1, rate = 60, pause = 20, tell = () => {} } = run
+  const { reloads: count, seed = 1, rate = 60, pause = 20, durable = false, tell = () => {} } = run
   const { program = ['--max-semi-space-size=4', join(import.meta.dirname, '../../cli/main.ts')] } = run
   const from = performance.now()
-  const random = new Random(seed)
   const ledger = new Ledger()
   const destination = await Destination.start(ledger)
-  const settings = new Settings()
+  const settings = new Settings(durable)
   const kymo = await Reloaded.start(settings, destination.grpc, program)
-  const results: Record<string, number> = {}
-  const unexpected: string[] = []
-  const samples: { heap: number; rss: number }[] = []
   try {
     const load = senders.map(one => {
       const port = one.tls === true ? kymo.ports.tls : kymo.ports[one.transport]
       return new LoadSender({ ...one, ledger, port, rate, mostWait: 50 }).start()
     })
     await delay(200)
-    for (let i = 0; i < count; i++) {
-      const kind = kinds[i < kinds.length ? i : random.next(kinds.length)]
-      // The destination is away now and then, for a while.
-      if (i % 25 === 10) destination.behave = () => ({ does: 'fail', grpc: 14, http: 503 })
-      if (i % 25 === 13) destination.behave = () => ({ does: 'take', after: i % 2 === 0 ? 0 : 15 })
-      const result = await kymo.reload(
-        next(settings, kind, kymo),
-        (['sources', 'text', 'signal'] as const)[random.next(3)],
-      )
-      const key = `${kind} ${result.split(' ')[0]}`
-      results[key] = (results[key] ?? 0) + 1
-      const wanted =
-        kind === 'unchanged' ? 'unchanged' : kind === 'wrong' || kind === 'unstartable' ? 'failed' : 'applied'
-      if (!result.startsWith(wanted)) unexpected.push(`${i} ${kind}: ${result}`)
-      if (i % 10 === 0) samples.push(await kymo.memory())
-      if (i % 100 === 99) tell(`${i + 1} reloads, ${Math.round((samples.at(-1)?.rss ?? 0) / 2 ** 20)} MiB`)
-      await delay(pause)
-    }
+    const { results, unexpected, samples } = await exchange(kymo, settings, destination, { count, seed, pause, tell })
     destination.behave = () => ({ does: 'take' })
     await delay(200)
     await Promise.all(load.map(one => one.stop()))
@@ -299,11 +287,44 @@ export async function reloads(run: ReloadRun): Promise<ReloadEnding> {
   }
 }
 
+/** The reloads, one after the other. */
+async function exchange(
+  kymo: Reloaded,
+  settings: Settings,
+  destination: Destination,
+  { count, seed, pause, tell }: { count: number; seed: number; pause: number; tell: (line: string) => void },
+) {
+  const random = new Random(seed)
+  const results: Record<string, number> = {}
+  const unexpected: string[] = []
+  const samples: { heap: number; rss: number }[] = []
+  for (let i = 0; i < count; i++) {
+    const kind = kinds[i < kinds.length ? i : random.next(kinds.length)]
+    // The destination takes nothing now and then, for a while.
+    if (i % 25 === 10) destination.behave = () => ({ does: 'fail', grpc: 14, http: 503 })
+    if (i % 25 === 13) destination.behave = () => ({ does: 'take', after: i % 2 === 0 ? 0 : 15 })
+    const way = (['sources', 'text', 'signal'] as const)[random.next(3)]
+    const result = await kymo.reload(next(settings, kind, kymo), way)
+    const key = `${kind} ${result.split(' ')[0]}`
+    results[key] = (results[key] ?? 0) + 1
+    if (!result.startsWith(wanted(kind))) unexpected.push(`${i} ${kind}: ${result}`)
+    if (i % 10 === 0) samples.push(await kymo.memory())
+    if (i % 100 === 99) tell(`${i + 1} reloads, ${Math.round((samples.at(-1)?.rss ?? 0) / 2 ** 20)} MiB`)
+    await delay(pause)
+  }
+  return { results, unexpected, samples }
+}
+
+function wanted(kind: (typeof kinds)[number]): string {
+  if (kind === 'unchanged') return 'unchanged'
+  return kind === 'wrong' || kind === 'unstartable' ? 'failed' : 'applied'
+}
+
 /** The next configuration of this kind. */
 function next(settings: Settings, kind: (typeof kinds)[number], { ports, folder }: Reloaded): string {
   if (kind === 'wrong') return settings.text(ports, folder, { exporters: { 'otlp_grpc/a': { endpiont: 'nowhere' } } })
   if (kind === 'unstartable') {
-    const changed = Object.assign(new Settings(), settings, { exporter: !settings.exporter })
+    const changed = Object.assign(new Settings(settings.durable), settings, { exporter: !settings.exporter })
     // The admin server has that port.
     return changed.text({ ...ports, tls: ports.admin }, folder)
   }
@@ -319,9 +340,9 @@ async function drained(kymo: Reloaded): Promise<{ books: readonly Book[]; books_
   }
 }
 
-/** How much a value grows with each reload, over the last two thirds of samples that are ten reloads apart. */
+/** How much a value grows with each reload, over the last third of samples that are ten reloads apart. */
 function slopeOf(samples: readonly number[]): number {
-  const last = samples.slice(Math.floor(samples.length / 3))
+  const last = samples.slice(Math.floor((samples.length * 2) / 3))
   const n = last.length
   const meanX = (n - 1) / 2
   const meanY = last.reduce((sum, y) => sum + y, 0) / n
@@ -359,6 +380,7 @@ if (import.meta.main) {
       seed: { type: 'string', default: '1' },
       rate: { type: 'string', default: '60' },
       pause: { type: 'string', default: '20' },
+      durable: { type: 'boolean', default: false },
     },
   })
   const ending = await reloads({
@@ -366,6 +388,7 @@ if (import.meta.main) {
     seed: Number(values.seed),
     rate: Number(values.rate),
     pause: Number(values.pause),
+    durable: values.durable,
     tell: line => console.log(line),
   })
   console.log(reloadLines(ending).join('\n'))

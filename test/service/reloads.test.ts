@@ -139,7 +139,7 @@ test('one at a time: of those that wait, the latest', async () => {
   const seen: unknown[] = []
   let release: (() => void) | undefined
   const { reloads } = setUp(to => {
-    seen.push((to.processors.get('batch')?.config as { timeout: number }).timeout)
+    seen.push(to.processors.get('batch')?.config)
     return new Promise(resolve => (release = resolve))
   })
   const asked = ['2s', '3s', '4s'].map(timeout => reloads.request({ trigger: 'request', text: yaml({ timeout }) }))
@@ -149,7 +149,7 @@ test('one at a time: of those that wait, the latest', async () => {
   await expect.poll(() => seen.length).toBe(2)
   release?.()
   expect((await Promise.all(asked)).map(({ result }) => result)).toEqual(['applied', 'superseded', 'applied'])
-  expect(seen).toEqual([2000, 4000])
+  expect(seen).toMatchObject([{ timeout: 2000 }, { timeout: 4000 }])
 })
 
 test('while it starts or stops nothing is reloaded', async () => {

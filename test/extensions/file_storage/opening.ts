@@ -5,7 +5,7 @@ import type { DurableQueue, StoredRecord } from '../../../core/storage.ts'
 import { Log, type LogTerms } from '../../../extensions/file_storage/log.ts'
 import { batchOf, namesOf } from '../../support/batches.ts'
 import { SimulatedClock } from './simulated-clock.ts'
-import { SimulatedDisk } from './simulated-disk.ts'
+import type { SimulatedDisk } from './simulated-disk.ts'
 
 /** Where the log stands on the simulated disk. */
 export const directory = '/disk'

@@ -45,11 +45,12 @@ test('a front that was written is read back, wherever it stands', () => {
   fc.assert(
     fc.property(drafts, ({ draft, seq, owners, offset, padding }) => {
       const mark = freshMark(7)
-      const front = encodeFront(draft, { seq, owners, mark }, padding)
+      const isFirst = offset % 2 === 0
+      const front = encodeFront(draft, { seq, owners, mark, isFirst }, padding)
       const bytes = Buffer.concat([randomBytes(offset), front, randomBytes(9)])
       const read = decodeFront(bytes, offset, mark)
       const { kind, signal, at, items, payloadLength, payloadCrc } = draft
-      expect(read).toMatchObject({ kind, signal, at, items, payloadLength, payloadCrc, seq, owners })
+      expect(read).toMatchObject({ kind, signal, at, items, payloadLength, payloadCrc, seq, owners, isFirst })
       expect(read?.frontLength).toBe(front.length)
       expect(read?.span).toBe(recordSize(draft, owners.length) + padding)
       expect((read?.span ?? 1) % 8).toBe(0)

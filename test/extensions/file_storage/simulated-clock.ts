@@ -5,7 +5,7 @@ export class SimulatedClock implements Clock {
   #now = 0
   /** What somebody set the machine's clock to. */
   wallOffset = 1_700_000_000_000
-  readonly #timers = new Set<{ readonly at: number; readonly then: () => void }>()
+  readonly #timers = new Set<{ readonly at: number; readonly call: () => void }>()
 
   wall(): number {
     return this.wallOffset + this.#now
@@ -15,8 +15,8 @@ export class SimulatedClock implements Clock {
     return this.#now
   }
 
-  after(ms: number, then: () => void): () => void {
-    const timer = { at: this.#now + ms, then }
+  after(ms: number, call: () => void): () => void {
+    const timer = { at: this.#now + ms, call }
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)
   }
@@ -27,7 +27,7 @@ export class SimulatedClock implements Clock {
     for (const timer of this.#timers) {
       if (timer.at > this.#now) continue
       this.#timers.delete(timer)
-      timer.then()
+      timer.call()
     }
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { CHECK, IGNORE, MASK, REMOVE, Rules, type RuleSettings } from '../../../processors/redaction/rules.ts'
+import { collectGarbage } from '../../../service/memory.ts'
 
 const settings: RuleSettings = {
   allow_all_keys: false,
@@ -36,4 +37,19 @@ test('more keys than are remembered have the same verdicts', () => {
       expect(rules.ofKey(key, 0, key.length)).toBe(i % 10 === 7 ? MASK : CHECK)
     }
   }
+})
+
+test('remembered keys keep nothing else alive', () => {
+  const rules = new Rules(settings, [])
+  collectGarbage()
+  const before = process.memoryUsage().arrayBuffers
+  for (let i = 0; i < 500; i++) {
+    const key = Buffer.from(`key-${i}`)
+    rules.ofKey(key, 0, key.length)
+    // What else goes through a process meanwhile: the memory that small buffers share is used up by it.
+    for (let left = 40; left > 0; left--) Buffer.from('x'.repeat(2000))
+  }
+  collectGarbage()
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20)
+  expect(rules.ofName('key-1')).toBe(REMOVE)
 })

@@ -132,13 +132,10 @@ test('at `max_size` appends are refused as full, and taken again when segments a
   const { log, troubles } = await openWatched(disk, clock, 4 * 64 * 1024)
   const queue = log.queue('q')
   const places: Stored[] = []
-  let refused: StorageError | undefined
-  while (refused === undefined) {
-    await queue.append(big('a')).then(
-      place => places.push(place),
-      (error: unknown) => (refused = error instanceof StorageError ? error : undefined),
-    )
+  const fill = async () => {
+    for (;;) places.push(await queue.append(big('a')))
   }
+  const refused = await refusal(fill())
   expect(places.length).toBeGreaterThanOrEqual(8)
   expect(refused).toMatchObject({ kind: 'full', maybeStored: false })
   expect(refused.message).toContain('`max_size`')
