@@ -7,7 +7,7 @@ import { Graph } from '../pipelines/graph.ts'
 import { tokenAccess } from '../service/access.ts'
 import { ConfigWatch } from '../service/config-watch.ts'
 import { exitCodes, runToEnd } from '../service/process.ts'
-import { collectGarbage, tuneForLoad } from '../service/memory.ts'
+import { collectGarbage, garbageAfter, tuneForLoad } from '../service/memory.ts'
 import type { ReloadsParts } from '../service/reloads.ts'
 import { Service } from '../service/service.ts'
 import { type OwnTelemetry, ownTelemetry } from '../service/settings.ts'
@@ -16,6 +16,9 @@ import { SelfReport } from '../telemetry/self-report.ts'
 import { builtIn } from './built-in.ts'
 import type { RunOptions } from './commands.ts'
 import { load } from './load.ts'
+
+/** Milliseconds after a reload in which it may be followed by others. */
+const tidyAfter = 5000
 
 /** Runs until it is told to stop; resolves to the exit code. */
 export async function run(options: RunOptions & { readonly version: string }): Promise<number> {
@@ -82,11 +85,14 @@ function reloading(
   log: RootLogger,
 ): Pick<ReloadsParts, 'load' | 'first' | 'deadline' | 'applyTelemetry'> {
   const { env } = process
+  const tidy = garbageAfter(tidyAfter)
   const common = { sources: config, sets: set, components, env, builtIn, gates: featureGates }
   return {
     first: { configured, telemetry, document, warnings: [] },
     deadline: shutdownTimeout,
     load(text) {
+      // Left to itself, V8 lets it grow to three times of what is needed.
+      tidy()
       if (text !== undefined) return loadConfig({ ...common, text: { name: 'request body', text } })
       // What is not referred to any more need not be watched, unless it is wrong now and was right before.
       const before = [...files]

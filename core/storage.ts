@@ -130,6 +130,8 @@ export interface Orphan extends Backlog {
 export interface Storage {
   /** How long records are kept for a destination that does not take them, in milliseconds. */
   readonly maxAge: number
+  /** Now, in milliseconds since the epoch, on the clock that `at` of records is of: it runs evenly whatever is done to the system's. */
+  readonly now: number
   /** Room left for payloads, in bytes, before appends are refused as full. */
   readonly room: number
   /** Why appends are refused now; undefined while it is well. */

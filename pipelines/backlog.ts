@@ -201,7 +201,8 @@ export class Backlog {
       this.read()
       this.#idle?.()
     }
-    return new Claim(end, { record, expires: record.at + this.#storage.maxAge })
+    const { maxAge, now } = this.#storage
+    return new Claim(end, { record, expires: performance.now() + record.at + maxAge - now })
   }
 
   #notCommitted(batch: Batch, error: unknown): void {

@@ -6,7 +6,7 @@ export type Endings = Map<Ending, number>
 /** The record on disk that a claim stands for. */
 export interface OnDisk {
   readonly record: Stored
-  /** When it is too old to be sent, in milliseconds since the epoch. */
+  /** When it is too old to be sent, in milliseconds on the clock of `performance.now()`. */
   readonly expires: number
 }
 
@@ -21,7 +21,7 @@ export class Claim {
   delivered = false
   /** When the first of it came in, in milliseconds since the epoch. */
   readonly since: number
-  /** When it is too old to be sent, in milliseconds since the epoch. */
+  /** When it is too old to be sent, in milliseconds on the clock of `performance.now()`: nobody sets that. */
   readonly expires: number
   /** It is on disk and comes back after a restart: it need not end before this process does. */
   readonly durable: boolean

@@ -1,6 +1,6 @@
 /** What an exporter does with what it is given: when it counts as taken, and what comes of it when things go wrong. */
 import type { ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
-import type { QueueConfig, SendingConfig } from '../core/sending.ts'
+import type { QueueConfig, RetryConfig, SendingConfig } from '../core/sending.ts'
 import type { Signal } from '../proto/signals.ts'
 import { type Success, successOf } from './success.ts'
 import type { Way } from './ways.ts'
@@ -78,13 +78,7 @@ export function explainExporter(
   const full = queue.enabled ? fullQueue(queue) : undefined
   const lost = [
     ...(full?.when_full === 'drop' ? ['queue_full'] : full === undefined ? [] : unattendedLosses(id, mine, fed)),
-    ...(success === 'delivered'
-      ? []
-      : [
-          ...(retry.enabled ? (success === 'durable' ? [] : ['suspect']) : ['not_retried']),
-          ...(retry.enabled && (retry.max_elapsed_time > 0 || success === 'durable') ? ['expired'] : []),
-          ...(success === 'durable' ? ['corrupt'] : ['shutdown']),
-        ]),
+    ...lossesOf(success, retry),
   ]
   return {
     id,
@@ -124,6 +118,15 @@ export function explainExporter(
       dead_lettered: queue.enabled && queue.storage ? ['rejected', 'too_large', 'suspect'] : [],
     },
   }
+}
+
+/** Reasons for which what was accepted is given up. */
+function lossesOf(success: Success, { enabled, max_elapsed_time }: RetryConfig): string[] {
+  const durable = success === 'durable'
+  if (success === 'delivered') return []
+  if (!enabled) return ['not_retried', durable ? 'corrupt' : 'shutdown']
+  if (durable) return ['expired', 'corrupt']
+  return ['suspect', ...(max_elapsed_time > 0 ? ['expired'] : []), 'shutdown']
 }
 
 /** What connectors made of other data has no sender that could be asked again: without room it is lost. */

@@ -123,7 +123,7 @@ export class Sender {
 
   /** Gives up what waits and is too old by now. */
   expire(): void {
-    const now = Date.now()
+    const now = performance.now()
     const old = (entry: Entry): boolean => entry.claim.expires <= now
     const expired = this.#ready.remove(old)
     for (const [entry, timer] of this.#sleeping) {
@@ -277,7 +277,7 @@ export class Sender {
     if (!entry.acknowledged && entry.batch.withdrawn) return this.#giveBack(entry, withdrawn())
     if (this.#passOn(entry)) return
     if (!enabled) return this.#giveUp(entry, error, 'not_retried')
-    if (now >= entry.claim.expires) return this.#giveUp(entry, tooOld(), 'expired')
+    if (performance.now() >= entry.claim.expires) return this.#giveUp(entry, tooOld(), 'expired')
     const wait = entry.backoff.next(error.retryAfter)
     if (max_elapsed_time > 0 && now + wait - entry.firstTried > max_elapsed_time) {
       const text = `no success within \`max_elapsed_time\`; the last answer was: ${error.message}`

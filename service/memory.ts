@@ -57,6 +57,20 @@ export function collectGarbage(): void {
   collect({ type: 'major', flavor: 'last-resort' })
 }
 
+/**
+ * Makes a function after whose calls garbage is collected, for what leaves a lot of it and is rare: `pause` milliseconds
+ * later, once for all calls until then.
+ */
+export function garbageAfter(pause: number): () => void {
+  let timer: NodeJS.Timeout | undefined
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      collectGarbage()
+    }, pause).unref()
+  }
+}
+
 /** What is set aside for what peers send unasked, however few they are. */
 export const leastWindows = 16 * mebibyte
 

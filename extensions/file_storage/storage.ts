@@ -100,6 +100,10 @@ export class FileStorage implements Storage {
     }
   }
 
+  get now(): number {
+    return this.#main.time.now()
+  }
+
   get room(): number {
     return this.#main.room
   }

@@ -22,6 +22,8 @@ function kymo(args: readonly string[]): Promise<{ code: number; out: string; err
 const gateway = 'examples/gateway.yaml'
 const config = (exporter: string) =>
   `yaml:{receivers: {otlp: {protocols: {grpc: }}}, exporters: {nop: ${exporter}}, service: {pipelines: {logs: {receivers: [otlp], exporters: [nop]}}}}`
+const storage = (directory: string) =>
+  `yaml:{receivers: {otlp: {protocols: {grpc: }}}, exporters: {nop: {}}, extensions: {file_storage: {directory: /${directory}}}, service: {extensions: [file_storage], pipelines: {logs: {receivers: [otlp], exporters: [nop]}}}}`
 const withToken =
   "yaml:{receivers: {otlp: {protocols: {grpc: }}}, exporters: {otlp_grpc: {endpoint: 'a:1', headers: {x: '${env:TOKEN}'}}}, service: {pipelines: {logs: {receivers: [otlp], exporters: [otlp_grpc]}}}}"
 
@@ -32,6 +34,18 @@ test.concurrent.each<[string, string[], number, string | RegExp]>([
     ['diff', gateway, 'examples/agent.yaml'],
     1,
     /^~ receivers::otlp\n[^]*A reload would:\n[^]*restart/,
+  ],
+  [
+    'what only a restart takes up is told',
+    ['diff', config('{}'), `${config('{}').slice(0, -2)}, telemetry: {metrics: {level: none}}}}`],
+    1,
+    /A reload would restart nothing\.\nservice::telemetry::metrics takes effect when the process starts again/,
+  ],
+  [
+    'what a reload would refuse is told',
+    ['diff', storage('a'), storage('b')],
+    1,
+    /A reload would be refused, and change nothing: extension file_storage cannot change/,
   ],
   ['wrong ones end with 2', ['diff', gateway, config('{x: 1}')], 2, /^$/],
   ['differences come as JSON', ['diff', '--json', gateway, gateway], 0, /"same": true/],

@@ -90,3 +90,18 @@ test('whatever is configured, soft is not above hard, hard not above what there 
     ),
   )
 })
+
+test('a limit that is taken back holds no longer; of those that are left the lowest does', () => {
+  const budget = new Budget(0)
+  const facts = { physical: 4000 * 2 ** 20, container: undefined, baseline: 0, young: 0, windows: 0 }
+  const plan = new MemoryPlan(budget, facts)
+  const usual = plan.hard
+  const end = plan.configure({ limitMib: 200 })
+  const other = plan.configure({ limitMib: 300 })
+  expect(plan.hard).toBe(200 * 2 ** 20)
+  end()
+  end()
+  expect(plan.hard).toBe(300 * 2 ** 20)
+  other()
+  expect(plan.hard).toBe(usual)
+})

@@ -87,6 +87,8 @@ class MemoryQueue implements DurableQueue {
 /** See above. */
 export class MemoryStorage implements Storage {
   maxAge = 3_600_000
+  /** How far its clock is ahead of the system's. */
+  ahead = 0
   room = Infinity
   trouble: StorageError | undefined
   /** Appends wait until `commit` while this is set. */
@@ -101,6 +103,10 @@ export class MemoryStorage implements Storage {
   readonly #listeners = new Set<() => void>()
   readonly #shared = new WeakMap<Batch, Kept>()
   #seq = 0
+
+  get now(): number {
+    return Date.now() + this.ahead
+  }
 
   queue(owner: string): DurableQueue {
     const queue = this.queues.get(owner) ?? new MemoryQueue(owner, this)

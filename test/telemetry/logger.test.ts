@@ -78,3 +78,22 @@ test.each([
 test.each(['loud', 'otlp=', '=debug=x'])('`%s` is no level, and the error says which there are', text => {
   expect(() => parseLogLevels(text)).toThrow(/debug, info, warn, error/)
 })
+
+test('levels that change while it runs change for loggers that are there, and for those to come', () => {
+  const { log, lines } = logging({ modules: { 'otlp/a.b': 'debug' } })
+  const otlp = log.child('otlp/a.b')
+  const part = otlp.child('tls')
+  const service = log.child('service')
+  const count = () => {
+    lines.length = 0
+    for (const one of [otlp, part, service, log.child('late')]) one.debug({}, 'x')
+    return lines.length
+  }
+  expect(count()).toBe(2)
+  log.setLevels({ level: 'debug', modules: {} })
+  expect(count()).toBe(4)
+  log.setLevels({ level: 'debug', modules: { otlp: 'error' } })
+  expect(count()).toBe(2)
+  log.setLevels({ level: 'info', modules: {} })
+  expect(count()).toBe(0)
+})
