@@ -146,15 +146,19 @@ export class Destination implements Sink {
     this.#sweep = setInterval(() => this.#sender.expire(), sweepEvery).unref()
   }
 
+  /** Whether the queue of `previous`, in memory or on disk, is to be this one's: then this one is not to `open` its own. */
+  inherits(previous: Destination): boolean {
+    return this.#queue !== undefined && (previous.#queue?.storage ?? '') === (this.#queue.storage ?? '')
+  }
+
   /**
-   * Takes over what waits in `previous`, an instance of the same exporter and signal that is handed nothing more; in place of
-   * `open`. What is being sent ends there, and comes over if it has to be sent again.
+   * Takes over what waits in `previous`, an instance of the same exporter and signal that is handed nothing more. What is
+   * being sent ends there, and comes over if it has to be sent again.
    */
-  adopt(previous: Destination, storageOf: (id: string) => Storage | undefined): void {
+  adopt(previous: Destination): void {
     previous.#gatherer?.flush()
     this.#seq = previous.#seq
-    if (previous.#queue?.storage !== this.#queue?.storage || this.#queue === undefined) {
-      this.open(storageOf)
+    if (!this.inherits(previous) || this.#queue === undefined) {
       // What is on disk stays with the one that has it.
       if (previous.#backlog === undefined) previous.#sender.handOver(this.#sender)
       return

@@ -2,7 +2,6 @@
 import type { Batch } from '../core/batch.ts'
 import type { NodeBooks } from '../core/books.ts'
 import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
-import { messageOf } from '../core/errors.ts'
 import type { ReloadPlan } from '../core/reload.ts'
 import type { Storage } from '../core/storage.ts'
 import { listenersKey } from '../net/listeners.ts'
@@ -184,7 +183,8 @@ export class Graph {
     for (const part of fresh(next.exporters)) await startPart(part)
     for (const part of fresh(next.exporters)) {
       for (const [signal, destination] of part.destinations) {
-        if (this.#predecessor(previous, part.id, signal) === undefined) destination.open(storageOf(next))
+        const old = this.#predecessor(previous, part.id, signal)
+        if (old === undefined || !destination.inherits(old)) destination.open(storageOf(next))
       }
     }
     for (const part of fresh(next.receivers)) await startPart(part)
@@ -211,16 +211,7 @@ export class Graph {
         const old = this.#predecessor(previous, part.id, signal)
         if (old === undefined) continue
         adopted.add(old)
-        try {
-          destination.adopt(old, storageOf(next))
-        } catch (error) {
-          // Its new storage does not give it a queue. The rest goes on, and this goes on in memory, as its status says.
-          part.status.set('RecoverableError', messageOf(error))
-          this.#process.log.error(
-            { exporter: part.id, signal, error: messageOf(error) },
-            'the queue on disk cannot be had',
-          )
-        }
+        destination.adopt(old)
       }
     }
     const connectors = without(previous.connectors, next.connectors)
