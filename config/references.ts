@@ -1,5 +1,6 @@
 /** Components that use extensions by their ids, such as `auth::authenticator`: those must exist and be started. */
 import type * as z from 'zod'
+import type { Definition } from '../core/component.ts'
 import { type Components, kinds, tellReference } from './components.ts'
 import type { Entry, Node, ScalarNode } from './document.ts'
 import { parseId } from './ids.ts'
@@ -14,6 +15,8 @@ interface Use {
   readonly kind: string
   readonly node: ScalarNode
   readonly path: string
+  /** What it has to offer. */
+  readonly offering: string | undefined
 }
 
 /** Tells of extensions that are named and are not there, or not in `service.extensions`. */
@@ -37,7 +40,7 @@ export function tellExtensionsInUse(
 }
 
 function tellExtension(
-  { node, path }: Use,
+  { node, path, offering }: Use,
   components: Components,
   started: readonly Reference[],
   report: Report,
@@ -47,19 +50,26 @@ function tellExtension(
   if (typeof id === 'string') report.error('CONFIG_ID', place, `${path}: ${id}`)
   else if (!components.extension.has(id.text))
     tellReference('extension', id.text, { path, place }, [...components.extension.keys()], report)
-  else if (!started.some(one => one.id === id.text)) {
+  else if (offering !== undefined && !offers(components.extension.get(id.text)?.definition, offering)) {
+    const able = [...components.extension].filter(([, one]) => offers(one.definition, offering)).map(([other]) => other)
+    const hint = able.length > 0 ? `write \`${able.join('` or `')}\`` : `configure one, such as \`file_storage\``
+    report.error('CONFIG_REFERENCE', place, `${path}: the extension \`${id.text}\` is no ${offering}`, hint)
+  } else if (!started.some(one => one.id === id.text)) {
     const message = `${path}: the extension \`${id.text}\` is configured but not started`
     report.error('CONFIG_REFERENCE', place, message, 'name it in `service::extensions`')
   }
 }
 
+const offers = (definition: Definition | undefined, what: string): boolean =>
+  definition?.kind === 'extension' && definition.offers?.some(one => one === what) === true
+
 /** Every value in a section that its schema says is the id of a component. */
 function* usesIn(schema: Schema, node: Node, path: string): Generator<Use> {
-  const { schema: bare, reference } = shapeOf(schema)
+  const { schema: bare, reference, offering } = shapeOf(schema)
   const { def } = bare._zod
   if (node.kind === 'scalar') {
     if (reference !== undefined && node.value !== null && node.value !== '' && !node.broken)
-      yield { kind: reference, node, path }
+      yield { kind: reference, node, path, offering }
     return
   }
   if (def.type === 'union') {

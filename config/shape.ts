@@ -14,6 +14,8 @@ export interface Shape {
   readonly duration: boolean
   /** Kind of the component whose id it is. */
   readonly reference: string | undefined
+  /** What that component has to offer. */
+  readonly offering: string | undefined
 }
 
 /** Takes off defaults, optionals, transforms. */
@@ -23,11 +25,13 @@ export function shapeOf(schema: Schema): Shape {
   let secret = false
   let duration = false
   let reference: string | undefined
+  let offering: string | undefined
   for (;;) {
     const meta = z.globalRegistry.get(at)
     secret ||= meta?.['secret'] === true
     duration ||= meta?.['format'] === 'duration'
     if (typeof meta?.['reference'] === 'string') reference ??= meta['reference']
+    if (typeof meta?.['offering'] === 'string') offering ??= meta['offering']
     const { def } = at._zod
     let inner: Schema
     if (def.type === 'nullable') {
@@ -36,7 +40,7 @@ export function shapeOf(schema: Schema): Shape {
     } else if (at._zod.def.type === 'lazy') inner = (at as z.core.$ZodLazy)._zod.innerType
     else if (def.type === 'pipe') inner = def.in._zod.def.type === 'transform' ? def.out : def.in
     else if ('innerType' in def) inner = def.innerType
-    else return { schema: at, nullable, secret, duration, reference }
+    else return { schema: at, nullable, secret, duration, reference, offering }
     at = inner as z.core.$ZodTypes
   }
 }

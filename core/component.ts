@@ -193,6 +193,8 @@ export interface ConnectorDefinition<Config = never> extends Declared<Config>, T
 /** What an extension does with data, it does for the components that name it. */
 export interface ExtensionDefinition<Config = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'extension'
+  /** What others can name it for, where that has to be known before it runs. */
+  readonly offers?: readonly 'storage'[]
   /** It has something that two cannot have (a directory): a reload that changes its configuration is refused. */
   readonly exclusive?: boolean
   create(config: Config, context: ComponentContext): Extension

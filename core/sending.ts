@@ -50,7 +50,8 @@ const queue = (enabled: boolean) =>
         .nullish()
         .describe(
           'Id of a storage extension: every batch is on disk before its sender hears success, and survives a restart.',
-        ),
+        )
+        .meta({ reference: 'extension', offering: 'storage' }),
       batch: batch
         .nullish()
         .transform(b => b ?? undefined)

@@ -10,7 +10,7 @@ import { Claim, type Endings } from './claim.ts'
 import { batchOf } from './stored-batch.ts'
 
 /** Bytes of payload that wait in memory, ready to be sent; the rest is on disk only. */
-const windowBytes = 32 * 1024 * 1024
+const windowBytes = 16 * 1024 * 1024
 /** Milliseconds after a failed read until the next. */
 const readAgain = 1000
 

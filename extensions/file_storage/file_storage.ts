@@ -14,6 +14,7 @@ export const fileStorage = defineExtension<FileStorageConfig>({
     'Keeps the queues of exporters on disk, so that what was accepted survives a crash, power loss and long outages.',
   signals: [],
   exclusive: true,
+  offers: ['storage'],
   config: keys,
   examples: [
     { title: 'In a directory of its own', config: { directory: '/var/lib/kymo/queues', create_directory: true } },

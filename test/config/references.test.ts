@@ -16,6 +16,7 @@ const using = defineProcessor({
   config: z.strictObject({
     auth: z.strictObject({ authenticator: id }).nullish(),
     storage: id.nullish(),
+    disk: z.string().meta({ reference: 'extension', offering: 'storage' }).optional(),
     middlewares: z.array(z.strictObject({ id })).default([]),
     either: z.union([z.array(z.strictObject({ id })), z.record(z.string(), id)]).optional(),
   }),
@@ -30,11 +31,21 @@ const other = defineExtension({
   config: z.strictObject({ next: id.optional() }),
   create: () => ({}),
 })
+const disk = defineExtension({
+  type: 'disk',
+  stability: 'alpha',
+  summary: 'A toy.',
+  signals: [],
+  examples: [],
+  offers: ['storage'],
+  config: z.strictObject({}),
+  create: () => ({}),
+})
 
 const errors = (config: string, more = '') =>
   errorsOf(
-    `${around(`processors: {using: ${config}}\nextensions: {health_check: , other: ${more}}`)}\nservice::extensions: [health_check]`,
-    { components: [...toys, using, other], env: { A: 'health_check' } },
+    `${around(`processors: {using: ${config}}\nextensions: {health_check: , disk: , other: ${more}}`)}\nservice::extensions: [health_check, disk]`,
+    { components: [...toys, using, other, disk], env: { A: 'health_check' } },
   )
 
 test.each([
@@ -43,6 +54,7 @@ test.each([
   ['by a variable', '{storage: "${env:A}"}'],
   ['with blanks around it', '{storage: " health_check "}'],
   ['nothing', '{auth: , storage: }'],
+  ['what offers what is asked for', '{disk: disk}'],
 ])('%s may be named', (_, config) => {
   expect(errors(config)).toEqual([])
 })
@@ -61,12 +73,17 @@ test.each([
   [
     'one in a list',
     '{middlewares: [{id: health_check}, {id: nope}]}',
-    '4:61 processors::using::middlewares[1]::id: references extension `nope` which is not configured (configured: `health_check`, `other`)',
+    '4:61 processors::using::middlewares[1]::id: references extension `nope` which is not configured (configured: `health_check`, `disk`, `other`)',
   ],
   [
     'one of several forms',
     '{either: [{id: nope}]}',
-    '4:36 processors::using::either[0]::id: references extension `nope` which is not configured (configured: `health_check`, `other`)',
+    '4:36 processors::using::either[0]::id: references extension `nope` which is not configured (configured: `health_check`, `disk`, `other`)',
+  ],
+  [
+    'one that does not offer what is asked for',
+    '{disk: health_check}',
+    '4:28 processors::using::disk: the extension `health_check` is no storage (write `disk`)',
   ],
   ['what is no id', '{storage: a/}', '4:31 processors::using::storage: in the id `a/` the part after `/` is empty'],
 ])('%s is an error', (_, config, message) => {
