@@ -21,7 +21,7 @@ export class BufferPool {
   #timer: NodeJS.Timeout | undefined
 
   /** `limit`: bytes that may lie idle. */
-  constructor(limit = 24 * kibibyte * kibibyte) {
+  constructor(limit = 20 * kibibyte * kibibyte) {
     this.#limit = limit
   }
 
