@@ -140,6 +140,7 @@ function complete(schema: z.core.$ZodTypes, made: z.core.JSONSchema.BaseSchema):
   }
   delete made['secret']
   delete made['reference']
+  delete made['offering']
   if (secret && made.type === 'string') made.writeOnly = true
 }
 

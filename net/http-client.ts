@@ -145,6 +145,10 @@ export class HttpClient {
       ...shared,
       connect: ({ hostname, port, protocol }, callback) => {
         const overTls = protocol === 'https:'
+        const host = hostname.replace(/^\[(.*)\]$/, '$1')
+        const to = { host, port: Number(port) || (overTls ? 443 : 80) }
+        // Throws, with no timer left behind, where TLS cannot be had: a certificate that cannot be read.
+        const socket = connectSocket(to, overTls ? (secure?.() ?? {}) : undefined, 'http/1.1', host)
         let done = false
         const finish = (error: Error | undefined): void => {
           if (done) return
@@ -157,9 +161,6 @@ export class HttpClient {
           () => socket.destroy(new Error(`no connection within ${connectTimeout}ms`)),
           connectTimeout,
         )
-        const host = hostname.replace(/^\[(.*)\]$/, '$1')
-        const to = { host, port: Number(port) || (overTls ? 443 : 80) }
-        const socket = connectSocket(to, overTls ? (secure?.() ?? {}) : undefined, 'http/1.1', host)
         socket.once(overTls ? 'secureConnect' : 'connect', () => finish(undefined))
         socket.once('error', finish)
       },

@@ -180,6 +180,22 @@ test('a connection that cannot be made in time is given up', async () => {
   expect(error.message).toContain('no connection within 30ms')
 })
 
+test('TLS that cannot be had fails the request, and nothing goes off when the time to connect is over', async () => {
+  const uncaught: unknown[] = []
+  const hear = (error: unknown) => uncaught.push(error)
+  process.on('uncaughtException', hear)
+  const broken = () => {
+    throw new Error('ca.pem cannot be read')
+  }
+  const sent = client({ tls: broken, connectTimeout: 10 }).post(new URL('https://127.0.0.1:1/'), {}, body, {
+    timeout: 5000,
+  })
+  await expect(sent).rejects.toThrow(/ca\.pem cannot be read/)
+  await new Promise(resolve => setTimeout(resolve, 30))
+  process.off('uncaughtException', hear)
+  expect(uncaught).toEqual([])
+})
+
 test('a plain server behind https:// is told of', async () => {
   const { url } = await server((_request, response) => response.end())
   const error = await failed(client().post(new URL(`https://${url.host}/`), {}, body, { timeout: 5000 }))
