@@ -331,7 +331,11 @@ const processFamilies: readonly OwnFamily[] = [
   one('kymo_memory_pressed', '1 while resident memory is over the limit and nothing new is taken.', s =>
     s.budget.pressed ? 1 : 0,
   ),
-  one('kymo_memory_limit_bytes', 'Limit of resident memory; nothing new is taken a little below it.', s => s.memory.hard),
+  one(
+    'kymo_memory_limit_bytes',
+    'Limit of resident memory; nothing new is taken a little below it.',
+    s => s.memory.hard,
+  ),
   one('kymo_memory_soft_limit_bytes', 'Resident memory below which taking goes on.', s => s.memory.soft),
   fractional(
     'kymo_event_loop_utilization',

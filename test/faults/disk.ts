@@ -43,7 +43,11 @@ export async function scene(
 ): Promise<void> {
   const ledger = new Ledger()
   const destination = await Destination.start(ledger)
-  const exporters = exporterOf('grpc', destination, { mode: 'durable', queue: { queue_size: 1_000_000 }, timeout: '10s' })
+  const exporters = exporterOf('grpc', destination, {
+    mode: 'durable',
+    queue: { queue_size: 1_000_000 },
+    timeout: '10s',
+  })
   const site = await Site.make({ exporters })
   const directory = join(site.folder, 'storage')
   mkdirSync(directory)
