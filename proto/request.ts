@@ -8,6 +8,12 @@ import { normalise, WrittenTwice } from './normalise.ts'
 import { type Signal, signals } from './signals.ts'
 import { Cursor, FIXED64, LENGTH, maxDepth, VARINT, WireError } from './wire.ts'
 
+/**
+ * Attributes that one resource or scope may have: rules are applied to them one by one. SDKs stop at 128 (specification:
+ * common, attribute limits).
+ */
+export const maxAttributes = 10_000
+
 /** The groups of a request and how many items they hold together. */
 export interface Request {
   readonly groups: Group[]
@@ -144,14 +150,20 @@ export function metricPoints(cursor: Cursor): number {
   return points
 }
 
+function tooManyAttributes(of: string, cursor: Cursor): WireError {
+  return new WireError(`a ${of} has more than ${maxAttributes} attributes (byte ${cursor.at})`)
+}
+
 /** Checks a Resource message (cursor to its end) fully. */
 function checkResource(cursor: Cursor): void {
   const end = cursor.end
+  let attributes = 0
   while (cursor.at < end) {
     cursor.end = end
     const tag = cursor.tag()
     if (tag === 0x0a) {
       cursor.end = cursor.length() + cursor.at
+      if (++attributes > maxAttributes) throw tooManyAttributes('resource', cursor)
       checkKeyValue(cursor, 4)
     } else if (tag === 0x1a) {
       cursor.end = cursor.length() + cursor.at
@@ -181,11 +193,13 @@ function checkEntityRef(cursor: Cursor): void {
 /** Checks an InstrumentationScope message (cursor to its end) fully. */
 function checkScope(cursor: Cursor): void {
   const end = cursor.end
+  let attributes = 0
   while (cursor.at < end) {
     cursor.end = end
     const tag = cursor.tag()
     if (tag === 0x1a) {
       cursor.end = cursor.length() + cursor.at
+      if (++attributes > maxAttributes) throw tooManyAttributes('scope', cursor)
       checkKeyValue(cursor, 5)
     } else if (tag === 0x0a || tag === 0x12) checkText(cursor, 'name or version of a scope')
     else {

@@ -239,10 +239,14 @@ function converted(value: Plain, to: 'int' | 'double' | 'string'): Plain {
     const fits = Number.isFinite(whole) && Math.abs(whole) < 2 ** 63
     return to === 'int' && fits ? { int_value: String(BigInt(whole)) } : value
   }
-  // Of the texts that the samples hold, these two are numbers.
-  if (value['string_value'] === '12') return to === 'int' ? { int_value: '12' } : { double_value: 12 }
-  return value['string_value'] === '-3.5' && to === 'double' ? { double_value: -3.5 } : value
+  // Texts of the samples, or what an earlier action made of a number.
+  const text = value['string_value']
+  if (typeof text !== 'string') return value
+  if (to === 'int') return /^-?\d+$/.test(text) && fits64(text) ? { int_value: text } : value
+  return /^-?\d+(\.\d+)?(e[+-]?\d+)?$/.test(text) ? { double_value: Number(text) } : value
 }
+
+const fits64 = (text: string): boolean => BigInt.asIntN(64, BigInt(text)) === BigInt(text)
 
 function scalarText(value: Plain): string {
   if ('bool_value' in value) return value['bool_value'] === true ? 'true' : 'false'
