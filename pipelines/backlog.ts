@@ -94,7 +94,11 @@ export class Backlog {
     const used = this.size
     const bounded = when_full === 'refuse' || when_full === 'drop'
     if (!bounded || used + size <= queue_size || used === 0) return undefined
-    return new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', 'the queue has reached `queue_size`')
+    return new DeliveryError(
+      'DELIVERY_QUEUE_FULL',
+      'retry',
+      `the queue of exporter ${this.#parts.books.name.id} is full`,
+    )
   }
 
   reserve(batch: Batch, size: number): void {

@@ -255,7 +255,9 @@ export class Destination implements Sink {
     clearInterval(this.#sweep)
     this.#gatherer?.flush()
     const lost = this.books.lost.total
-    await Promise.all([this.#backlog?.stop(deadline), this.#sender.stop(deadline)])
+    // First what is being written, which may still be something to send or to give back.
+    await this.#backlog?.stop(deadline)
+    await this.#sender.stop(deadline)
     this.#backlog?.close()
     this.#backlog = undefined
     this.#unheld()

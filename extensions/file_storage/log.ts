@@ -170,11 +170,6 @@ export class Log {
     return orphans
   }
 
-  /** All queues that ever stood here. */
-  queues(): readonly QueueState[] {
-    return [...this.#owners].map(queueState)
-  }
-
   drop(name: string): void {
     const owner = this.#owners.byName(name)
     if (owner === undefined) return

@@ -8,7 +8,7 @@ import { type DurableQueue, type Orphan, type QueueView, type Storage, type Stor
 import type { Clock } from './clock.ts'
 import { codeOf, type FileOperations } from './files.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
-import { Log, type LogTerms, type QueueState } from './log.ts'
+import { Log, type LogTerms } from './log.ts'
 
 const deadLetterSegment = 4 * 1024 * 1024
 /** A log of fewer segments could not give back one while it writes another. */
@@ -122,11 +122,6 @@ export class FileStorage implements Storage {
 
   orphans(): readonly Orphan[] {
     return this.#main.orphans()
-  }
-
-  /** All queues that ever stood here, without the dead letters. */
-  queues(): readonly QueueState[] {
-    return this.#main.queues()
   }
 
   drop(owner: string): void {

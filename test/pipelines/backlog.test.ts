@@ -128,6 +128,20 @@ describe('what is accepted', () => {
     storage.commit()
     await Promise.resolve()
   })
+
+  test('what gets on disk while all stops is answered, also where the destination was to say what comes of it', async () => {
+    toy = await durable({ sink: { wait_for_result: true } })
+    storage.slow = true
+    const { outcome } = toy.push(request('a'))
+    const stopped = toy.graph.stop(200)
+    await new Promise(resolve => setTimeout(resolve, 5))
+    storage.commit()
+    await stopped
+    expect(await Promise.race([outcome, Promise.resolve({ kind: 'unanswered' })])).toHaveProperty(
+      'kind',
+      expect.stringMatching(/refused|success/),
+    )
+  })
 })
 
 describe('how much is in memory', () => {

@@ -155,7 +155,7 @@ test('what an orphan has can be dropped, and its space comes back', async () => 
   expect(log.orphans()).toHaveLength(1)
   log.drop('gone')
   expect(log.orphans()).toEqual([])
-  expect(log.queues()).toMatchObject([{ owner: 'gone', totals: { appended: 1, handed_over: 1 } }])
+  expect(log.list()).toMatchObject([{ owner: 'gone', totals: { appended: 1, handed_over: 1 } }])
   clock.pass(300)
   await settled()
   expect(log.used).toBe(64 * 1024)
