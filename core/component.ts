@@ -130,9 +130,16 @@ export interface Sent {
   /** Items it rejected of it, and why (OTLP: partial success). 0 with a message is a warning. */
   readonly rejected: number
   readonly message: string
+  /** The rejected by reason, where more is known than that the destination took only a part (`partial_success`). */
+  readonly reasons?: Readonly<Record<string, number>>
 }
 
 export interface Exporter extends Lifecycle {
+  /**
+   * Whether one send can carry the batch, as far as its counts and sizes tell. What does not fit is halved before it is
+   * sent; a single item always is.
+   */
+  fits?(batch: Batch): boolean
   /**
    * Sends one batch, once. Resolves when the destination has it.
    * @throws DeliveryError saying what it means for the data; anything else thrown is taken as a fault worth a retry
@@ -163,7 +170,10 @@ export interface ProcessorDefinition<Config = never> extends Declared<Config>, T
 }
 export interface ExporterDefinition<Config extends SendingConfig = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'exporter'
-  /** What must leave in order across retries. */
+  /**
+   * What must leave in order, across retries, too. Other than `none`: batches leave one after the other; an exporter that
+   * wants more at the same time parts each batch by the key and sends the parts side by side.
+   */
   readonly ordering: 'none' | 'series' | 'stream' | 'partition'
   create(config: Config, context: ExporterContext): Exporter
 }

@@ -3,11 +3,12 @@ import type { Batch } from '../core/batch.ts'
 import type { Sent } from '../core/component.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
 import type { GrpcError } from '../net/grpc-client.ts'
-import type { HttpAnswer, HttpClientError } from '../net/http-client.ts'
-import { followedDelay, parseRetryAfter } from '../net/retry-after.ts'
+import type { HttpAnswer } from '../net/http-client.ts'
+import { followedDelay } from '../net/retry-after.ts'
 import { decodeResponseJson, decodeStatusJson } from '../proto/json-answer.ts'
 import { decodeResponse, type PartialSuccess } from '../proto/response.ts'
 import { decodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
+import { deliveryErrorOfStatus, isTimeout, mediaType } from './http-answer.ts'
 
 /** Media types of OTLP. */
 export const protobufType = 'application/x-protobuf'
@@ -65,11 +66,6 @@ export function deliveryErrorOfGrpc(error: GrpcError, endpoint: string): Deliver
   return new DeliveryError('DELIVERY_REJECTED', 'rejected', message, more)
 }
 
-/** Whether a request was given up because time was up. */
-function isTimeout(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === 'TimeoutError'
-}
-
 /**
  * What an ExportXServiceResponse says of `batch`; undefined when all was taken.
  * @throws WireError where the bytes are none
@@ -90,37 +86,6 @@ export function unreadable(error: unknown, endpoint: string): Sent {
 
 /** HTTP statuses that the OTLP specification calls retryable. */
 const retryableHttp = new Set([429, 502, 503, 504])
-const deniedHttp = new Set([401, 403, 404, 405, 407])
-
-const header = (answer: HttpAnswer, name: string): string | undefined => {
-  const value = answer.headers[name]
-  return Array.isArray(value) ? value[0] : value
-}
-
-/** Media type of an answer without its parameters. */
-function mediaType(answer: HttpAnswer): string {
-  return (header(answer, 'content-type') ?? '').split(';', 1)[0].trim().toLowerCase()
-}
-
-/** What the server says, in short: the message of a Status, or the beginning of a text. */
-function explanation(answer: HttpAnswer, status: RpcStatus | undefined): string {
-  if (status !== undefined && status.message !== '') return status.message
-  const { body } = answer
-  if (mediaType(answer) === jsonType) {
-    try {
-      const parsed: unknown = JSON.parse(body.toString())
-      if (typeof parsed === 'object' && parsed !== null && 'message' in parsed && typeof parsed.message === 'string') {
-        return parsed.message
-      }
-    } catch {
-      // Then it is shown as what it is.
-    }
-  }
-  return body
-    .toString('utf8', 0, 300)
-    .replace(/[\p{C}\s]+/gu, ' ')
-    .trim()
-}
 
 /**
  * What an answer over HTTP means for `batch`, which was sent as `sent`. Of what was taken it is read only where it is in
@@ -142,7 +107,7 @@ export function sentOfHttp(answer: HttpAnswer, batch: Batch, url: string, sent: 
       return unreadable(error, url)
     }
   }
-  throw deliveryErrorOfStatus(answer, url)
+  throw deliveryErrorOfAnswer(answer, url)
 }
 
 /** The Status that an answer is, if it is one. */
@@ -157,35 +122,9 @@ function statusOf(answer: HttpAnswer): RpcStatus | undefined {
   }
 }
 
-function deliveryErrorOfStatus(answer: HttpAnswer, url: string): DeliveryError {
-  const { status: code } = answer
+function deliveryErrorOfAnswer(answer: HttpAnswer, url: string): DeliveryError {
   const status = statusOf(answer)
-  const text = explanation(answer, status)
-  const message = `${url}: HTTP ${code}${text === '' ? '' : `: ${text}`}`
-  if (retryableHttp.has(code)) {
-    const retryAfter = parseRetryAfter(header(answer, 'retry-after')) ?? followedDelay(status?.retryDelay)
-    // A gateway that waited in vain does not know what became of the request.
-    return new DeliveryError('DELIVERY_BUSY', 'retry', message, {
-      retryAfter,
-      maybeTaken: code === 502 || code === 504,
-    })
-  }
-  if (code === 413) return new DeliveryError('DELIVERY_TOO_LARGE', 'too_large', message)
-  if (deniedHttp.has(code)) return new DeliveryError('DELIVERY_DENIED', 'denied', message)
-  if (code >= 300 && code < 400) {
-    const target = header(answer, 'location')
-    return new DeliveryError(
-      'DELIVERY_DENIED',
-      'denied',
-      `${url}: HTTP ${code}: redirects are not followed${target ? `; set the endpoint to where it points: ${target}` : ''}`,
-    )
-  }
-  return new DeliveryError('DELIVERY_REJECTED', 'rejected', message)
-}
-
-/** A request without an answer as a failed delivery. */
-export function deliveryErrorOfHttp(error: HttpClientError, url: string): DeliveryError {
-  const timedOut = error.reason === 'timeout' || isTimeout(error.cause)
-  const code = timedOut ? 'DELIVERY_TIMEOUT' : 'DELIVERY_UNREACHABLE'
-  return new DeliveryError(code, 'retry', `${url}: ${error.message}`, { maybeTaken: error.sent, cause: error })
+  const text = status?.message === '' ? undefined : status?.message
+  const retryAfter = followedDelay(status?.retryDelay)
+  return deliveryErrorOfStatus(answer, url, { retries: code => retryableHttp.has(code), text, retryAfter })
 }

@@ -1,21 +1,13 @@
 import * as z from 'zod'
-import type { ClientAuthenticator } from '../core/auth.ts'
-import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Batch } from '../core/batch.ts'
-import { sendBody } from '../core/body.ts'
-import type { Budget } from '../core/budget.ts'
 import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
 import { ConfigError } from '../core/errors.ts'
 import { sending } from '../core/sending.ts'
-import { changedHeaders } from '../net/auth.ts'
-import { revealed } from '../net/client-keys.ts'
-import type { Encoding } from '../net/compression.ts'
-import { HttpClient, HttpClientError } from '../net/http-client.ts'
-import { checkLevel, encodingOfConfig, httpClient, httpClientOptions } from '../net/http-client-keys.ts'
-import { userAgent } from '../net/user-agent.ts'
+import { checkLevel, httpClient } from '../net/http-client-keys.ts'
 import { allSignals, type Signal, signals } from '../proto/signals.ts'
-import { deliveryErrorOfHttp, jsonType, protobufType, sentOfHttp } from './otlp-answer.ts'
-import { budgetOf, compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
+import { HttpPush, type Target } from './http-push.ts'
+import { jsonType, protobufType, sentOfHttp } from './otlp-answer.ts'
+import { jsonBody, protobufBody } from './otlp-body.ts'
 
 const url = (what: string) =>
   z
@@ -81,37 +73,17 @@ export const otlpHttpExporter = defineExporter<Config>({
   },
 })
 
-/** Where the requests of one signal go. */
-interface Target {
-  readonly url: URL
-  /** The URL without what might be secret in it. */
-  readonly name: string
-  readonly headers: Record<string, string>
-}
-
 class OtlpHttp implements Exporter {
-  readonly #timeout: number
   readonly #json: boolean
-  readonly #level: number | undefined
-  readonly #encoding: Encoding | undefined
   readonly #targets = new Map<Signal, Target>()
-  readonly #client: HttpClient
-  readonly #budget: Budget | undefined
-  readonly #context: ExporterContext
-  readonly #auth: string | undefined
-  #authenticator: ClientAuthenticator | undefined
+  readonly #push: HttpPush
 
   constructor(config: Config, context: ExporterContext) {
-    this.#context = context
-    this.#auth = config.auth?.authenticator
-    this.#timeout = config.timeout
     this.#json = config.encoding === 'json'
-    this.#level = config.compression_params.level || undefined
-    const compression = encodingOfConfig(config.compression)
-    this.#encoding = compression?.encoding
+    this.#push = new HttpPush(config, context)
     for (const signal of allSignals) {
-      const target = targetOf(config, signal, compression?.header)
-      if (target) this.#targets.set(signal, target)
+      const url = urlOf(config, signal)
+      if (url) this.#targets.set(signal, this.#push.target(url, { 'content-type': this.#type }))
       else if (context.signals.has(signal)) {
         const key = `${signal}_endpoint`
         throw new ConfigError(
@@ -120,66 +92,34 @@ class OtlpHttp implements Exporter {
         )
       }
     }
-    this.#client = new HttpClient(httpClientOptions(config))
-    this.#budget = budgetOf(context.host)
+  }
+
+  get #type(): string {
+    return this.#json ? jsonType : protobufType
   }
 
   start(): void {
-    if (this.#auth !== undefined) this.#authenticator = clientAuthenticator(this.#context, this.#auth)
+    this.#push.start()
   }
 
   async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
     const target = this.#targets.get(batch.signal)
     if (target === undefined) throw new Error(`no URL for ${batch.signal}`)
-    const key = `http ${this.#json ? 'json' : ''} ${this.#encoding ?? ''} ${this.#level ?? ''}`
-    return sendBody(
-      batch,
-      key,
-      this.#budget,
-      () => this.#body(batch),
-      body => this.#post(target, batch, body, abort),
-    )
-  }
-
-  async #post(target: Target, batch: Batch, body: Buffer, abort: AbortSignal): Promise<Sent | undefined> {
-    const changes = this.#authenticator?.headers(batch.context, target.headers)
-    const headers = changes === undefined ? target.headers : changedHeaders(target.headers, changes)
-    try {
-      const answer = await this.#client.post(target.url, headers, body, { timeout: this.#timeout, abort })
-      return sentOfHttp(answer, batch, target.name, this.#json ? jsonType : protobufType)
-    } catch (error) {
-      throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error
-    }
+    const { budget } = this.#push
+    const body = () => (this.#json ? jsonBody(batch, budget) : protobufBody(batch, budget))
+    const answer = await this.#push.send(target, batch, this.#json ? 'http json' : 'http', body, abort)
+    return sentOfHttp(answer, batch, target.name, this.#type)
   }
 
   stop(): Promise<void> {
-    return this.#client.close()
-  }
-
-  #body(batch: Batch): Buffer | Promise<Buffer> {
-    const plain = this.#json ? jsonBody(batch, this.#budget) : protobufBody(batch, this.#budget)
-    return this.#encoding === undefined ? plain : this.#compressed(this.#encoding, plain)
-  }
-
-  async #compressed(encoding: Encoding, plain: Buffer): Promise<Buffer> {
-    const body = await compressCharged(this.#budget, encoding, this.#level, plain)
-    this.#budget?.pool.give(plain)
-    return body
+    return this.#push.stop()
   }
 }
 
-function targetOf(config: Config, signal: Signal, contentEncoding: string | undefined): Target | undefined {
+function urlOf(config: Config, signal: Signal): URL | undefined {
   const whole = config[`${signal}_endpoint`]
   if (!whole && !config.endpoint) return undefined
   const url = new URL(whole || config.endpoint)
   if (!whole) url.pathname = url.pathname.replace(/\/$/, '') + signals[signal].path
-  const type = config.encoding === 'json' ? jsonType : protobufType
-  const headers: Record<string, string> = { 'content-type': type, 'user-agent': userAgent }
-  if (contentEncoding) headers['content-encoding'] = contentEncoding
-  // A name and a password in the URL are what Go's client makes of them.
-  if (url.username) {
-    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-    headers['authorization'] = `Basic ${Buffer.from(credentials).toString('base64')}`
-  }
-  return { url, name: url.origin + url.pathname, headers: { ...headers, ...revealed(config.headers) } }
+  return url
 }

@@ -198,6 +198,7 @@ export class Assembly {
     for (const signal of signals) {
       const parts = {
         exporter,
+        ordered: definition.ordering !== 'none',
         // The schema of every exporter has the shared keys; see defineExporter.
         config: config as SendingConfig,
         books: books.node({ kind: 'exporter', id, pipeline: '', signal }),

@@ -10,7 +10,8 @@ import { Claim } from './claim.ts'
 import { makeEntry } from './entry.ts'
 import { Gatherer } from './gather.ts'
 import { halve } from './halve.ts'
-import { Sender, type SenderParts } from './sender.ts'
+import { Sender } from './sender.ts'
+import type { SenderParts } from './sender-parts.ts'
 
 /** Milliseconds between two looks for what is too old. */
 const sweepEvery = 30_000

@@ -24,8 +24,12 @@ export function endDelivered({ books, journal, log }: EndParts, entry: Entry, se
   claim.settle(rejected, 'rejected')
   claim.delivered = true
   if (sent !== undefined && (rejected > 0 || sent.message !== '')) {
-    books.rejected.of('partial_success').value += rejected
-    if (rejected > 0) journal.note(books.name, 'rejected', batch, 'partial_success', sent.message)
+    const reasons = sent.reasons ?? { partial_success: rejected }
+    for (const [reason, count] of Object.entries(reasons)) {
+      if (count === 0) continue
+      books.rejected.of(reason).value += count
+      journal.note(books.name, 'rejected', batch, reason, sent.message)
+    }
     log.warn({ rejected, of: batch.items, message: sent.message }, 'destination took the batch in part')
   }
   if (entry.acknowledged) batch.release()

@@ -1,13 +1,7 @@
 /** Attempts of one destination: how many at once, what a failure means, when to try again, when to give up. */
-import type { Exporter, Sent } from '../core/component.ts'
-import type { NodeBooks } from '../core/books.ts'
+import type { Sent } from '../core/component.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
-import type { Journal } from '../core/journal.ts'
 import { Latency } from '../core/latency.ts'
-import type { Logger } from '../core/logger.ts'
-import type { SendingConfig } from '../core/sending.ts'
-import type { Status } from '../core/status.ts'
-import type { DurableQueue } from '../core/storage.ts'
 import { attempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
 import {
@@ -23,24 +17,12 @@ import {
 } from './ends.ts'
 import { bisect, type Entry } from './entry.ts'
 import { Fifo } from './fifo.ts'
+import type { SenderParts } from './sender-parts.ts'
 
 /** Failures of one batch after which it is suspected, if others were taken meanwhile. */
 const suspectAfter = 10
 /** What looking for the bad part of one batch may cost in sends, besides two per request in it. */
 const bisectSends = 64
-
-export interface SenderParts {
-  readonly exporter: Exporter
-  readonly config: SendingConfig
-  readonly books: NodeBooks
-  readonly journal: Journal
-  readonly log: Logger
-  readonly status: Status
-  /** Attempts at the same time. */
-  readonly consumers: number
-  /** Where to put aside what the destination will never take; undefined where there is no such place. */
-  readonly deadLetters?: () => DurableQueue | undefined
-}
 
 export class Sender {
   readonly #parts: SenderParts
@@ -204,15 +186,23 @@ export class Sender {
       }, wait)
       return
     }
-    const limit = this.#circuit.open ? 1 : this.#parts.consumers
-    while (this.#inFlight.size < limit) {
+    const { consumers, ordered, exporter } = this.#parts
+    const limit = this.#circuit.open || ordered ? 1 : consumers
+    while (this.#inFlight.size < limit && !this.#awaitsRetry()) {
       const entry = this.#ready.shift()
       if (entry === undefined) break
       if (!entry.acknowledged && entry.batch.withdrawn) this.#giveBack(entry, withdrawn())
       else if (entry.condemned !== undefined) this.#bury(entry, entry.condemned.error, entry.condemned.reason)
-      else this.#attempt(entry)
+      else if (exporter.fits?.(entry.batch) !== false || !this.#bisect(entry, Infinity)) this.#attempt(entry)
     }
     if (this.#onIdle !== undefined && this.idle) this.#onIdle()
+  }
+
+  /** Whether something waits for a retry that nothing may pass; what is suspected does not, or it would stop the rest for good. */
+  #awaitsRetry(): boolean {
+    if (!this.#parts.ordered) return false
+    for (const entry of this.#sleeping.keys()) if (entry.failures < suspectAfter && !entry.suspect) return true
+    return false
   }
 
   #attempt(entry: Entry): void {
@@ -288,9 +278,14 @@ export class Sender {
       log.warn({ error: error.message }, 'destination takes nothing: probing, the queue stands')
       this.#wakeAll()
     }
-    if (this.#circuit.open) return this.#putBack([entry])
+    if (this.#circuit.open && !this.#blocks(entry, error)) return this.#putBack([entry])
     if (entry.failures >= suspectAfter && this.#doubt(entry)) return
     this.#sleep(entry, wait)
+  }
+
+  /** In order, the first is all that is ever tried: when answers to it are all there is to go by, others have to be tried as well. */
+  #blocks(entry: Entry, error: DeliveryError): boolean {
+    return this.#parts.ordered && error.code === 'DELIVERY_BUSY' && entry.failures >= 2 * suspectAfter
   }
 
   #sleep(entry: Entry, wait: number): void {

@@ -4,9 +4,9 @@ import { setPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { median } from '../../bench/processes.ts'
 import { Destination, type Line, type Reply } from './destination.ts'
-import { exporterOf } from './hostile.ts'
+import { exporterOf, storageIn } from './hostile.ts'
 import type { Shape } from './ids.ts'
-import { Site } from './kymo.ts'
+import { Site, scratch } from './kymo.ts'
 import { Ledger } from './ledger.ts'
 import { LoadSender, quantile } from './senders.ts'
 
@@ -129,6 +129,8 @@ export interface IsolationOptions {
   readonly fault: Fault
   /** Of the queue in front of the faulty destination. */
   readonly queue: object
+  /** Whether that queue is on disk. */
+  readonly durable?: boolean
   readonly pairs: number
   /** Milliseconds of each phase, and of the time before it that is not looked at. */
   readonly length: number
@@ -149,14 +151,17 @@ function hasten(): string[] {
 
 /** Runs the phases by turns. */
 export async function compare(options: IsolationOptions): Promise<Comparison> {
-  const { fault, queue, pairs, length, settle = 400, rate } = options
+  const { fault, queue, durable = false, pairs, length, settle = 400, rate } = options
   const ledger = new Ledger()
   const good = await Destination.start(ledger)
   const bad = await Destination.start(new Ledger())
   const [goodExporter] = Object.values(exporterOf('grpc', good, { timeout: '5s' }))
-  const [badExporter] = Object.values(exporterOf('grpc', bad, { timeout: '2s', queue }))
+  const mode = durable ? 'durable' : 'memory'
+  const [badExporter] = Object.values(exporterOf('grpc', bad, { mode, timeout: '2s', queue }))
   const exporters = { 'otlp_grpc/good': goodExporter, 'otlp_grpc/bad': badExporter }
-  const site = await Site.make({ exporters, pipelines: { traces: Object.keys(exporters) } })
+  const folder = scratch('isolation')
+  const extensions = storageIn(mode, folder)
+  const site = await Site.make({ exporters, extensions, pipelines: { traces: Object.keys(exporters) } }, folder)
   const sentAt = new Map<number, number>()
   let waits: number[] = []
   good.behave = ({ counters }) => {

@@ -64,6 +64,8 @@ export interface Pushed {
 /** What a toy graph is made of. */
 export interface ToyParts {
   readonly exporters: Record<string, object>
+  /** What must leave the exporters in order. */
+  readonly ordering?: 'none' | 'series'
   readonly pipelines?: readonly ToyPipeline[]
   readonly components?: Record<string, { definition: Definition; config?: object }>
 }
@@ -121,7 +123,7 @@ export async function toyGraph(
     stability: 'stable',
     summary: 'Does what a test says.',
     signals: ['traces', 'metrics', 'logs'],
-    ordering: 'none',
+    ordering: parts.ordering ?? 'none',
     config: schema,
     examples: [],
     create(_config, { id }) {

@@ -1,0 +1,117 @@
+/** What exporters over HTTP share: client, authenticator, bodies that are made once, compressed and charged. */
+import type { ClientAuthenticator } from '../core/auth.ts'
+import { clientAuthenticator } from '../core/authenticators.ts'
+import type { Batch } from '../core/batch.ts'
+import { sendBody } from '../core/body.ts'
+import type { Budget } from '../core/budget.ts'
+import type { ExporterContext } from '../core/component.ts'
+import type { SendingConfig } from '../core/sending.ts'
+import { changedHeaders } from '../net/auth.ts'
+import { revealed } from '../net/client-keys.ts'
+import type { Encoding } from '../net/compression.ts'
+import { type HttpAnswer, HttpClient, HttpClientError } from '../net/http-client.ts'
+import { encodingOfConfig, type HttpClientConfig, httpClientOptions } from '../net/http-client-keys.ts'
+import { userAgent } from '../net/user-agent.ts'
+import { deliveryErrorOfHttp } from './http-answer.ts'
+import { budgetOf, compressCharged } from './otlp-body.ts'
+
+/** Where requests go. */
+export interface Target {
+  readonly url: URL
+  /** The URL without what might be secret in it. */
+  readonly name: string
+  readonly headers: Record<string, string>
+}
+
+/** What of an exporter's configuration this reads. */
+export type PushConfig = HttpClientConfig & Pick<SendingConfig, 'timeout'>
+
+/** Posts batches to a backend. */
+export class HttpPush {
+  readonly budget: Budget | undefined
+  readonly #config: PushConfig
+  readonly #context: ExporterContext
+  readonly #client: HttpClient
+  readonly #encoding: Encoding | undefined
+  readonly #level: number | undefined
+  /** Names what compressing makes of a body. */
+  readonly #suffix: string
+  readonly #contentEncoding: string | undefined
+  #authenticator: ClientAuthenticator | undefined
+
+  constructor(config: PushConfig, context: ExporterContext) {
+    this.#config = config
+    this.#context = context
+    this.#client = new HttpClient(httpClientOptions(config))
+    this.budget = budgetOf(context.host)
+    const compression = encodingOfConfig(config.compression)
+    this.#encoding = compression?.encoding
+    this.#contentEncoding = compression?.header
+    this.#level = config.compression_params.level || undefined
+    this.#suffix = ` ${this.#encoding ?? ''} ${this.#level ?? ''}`
+  }
+
+  /** Where requests to `url` go, with the configured headers and `headers` below them. */
+  target(url: URL, headers: Readonly<Record<string, string>>): Target {
+    const own: Record<string, string> = { 'user-agent': userAgent, ...headers }
+    if (this.#contentEncoding) own['content-encoding'] = this.#contentEncoding
+    // A name and a password in the URL are what Go's client makes of them.
+    if (url.username) {
+      const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+      own['authorization'] = `Basic ${Buffer.from(credentials).toString('base64')}`
+    }
+    return { url, name: url.origin + url.pathname, headers: { ...own, ...revealed(this.#config.headers) } }
+  }
+
+  /** Finds the authenticator, once extensions run. */
+  start(): void {
+    const id = this.#config.auth?.authenticator
+    if (id !== undefined) this.#authenticator = clientAuthenticator(this.#context, id)
+  }
+
+  /**
+   * Posts the body that `make` makes of the batch, compressed as configured.
+   * @param encoding names everything that the plain bytes depend on, besides the batch
+   * @throws DeliveryError when there is no answer
+   */
+  send(
+    target: Target,
+    batch: Batch,
+    encoding: string,
+    make: () => Buffer | Promise<Buffer>,
+    abort: AbortSignal,
+  ): Promise<HttpAnswer> {
+    return sendBody(
+      batch,
+      encoding + this.#suffix,
+      this.budget,
+      () => (this.#encoding === undefined ? make() : this.#compressed(this.#encoding, make())),
+      body => this.post(target, batch, body, abort),
+    )
+  }
+
+  /**
+   * Posts bytes as they are; they have to be compressed already where the target says so.
+   * @throws DeliveryError when there is no answer
+   */
+  async post(target: Target, { context }: Batch, body: Buffer, abort: AbortSignal): Promise<HttpAnswer> {
+    const changes = this.#authenticator?.headers(context, target.headers)
+    const headers = changes === undefined ? target.headers : changedHeaders(target.headers, changes)
+    try {
+      return await this.#client.post(target.url, headers, body, { timeout: this.#config.timeout, abort })
+    } catch (error) {
+      throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#client.close()
+  }
+
+  async #compressed(encoding: Encoding, making: Buffer | Promise<Buffer>): Promise<Buffer> {
+    const plain = making instanceof Promise ? await making : making
+    const body = await compressCharged(this.budget, encoding, this.#level, plain)
+    this.budget?.pool.give(plain)
+    return body
+  }
+}
