@@ -3,6 +3,7 @@ import { durationText } from '../config/duration-text.ts'
 import type { ExporterExplained } from '../pipelines/explain-exporter.ts'
 import type { Answer, Explanation, PipelineExplained, ReceiverExplained, StepExplained } from '../pipelines/explain.ts'
 import type { Touch } from '../core/touch.ts'
+import type { Signal } from '../proto/signals.ts'
 import { table } from './table.ts'
 
 const width = 118
@@ -190,14 +191,20 @@ function exporterText(one: ExporterExplained): string {
   ].join('')
 }
 
-function queueText({ queue, when_full }: ExporterExplained): string {
+function queueText({ queue, when_full, signals }: ExporterExplained): string {
   if (queue === undefined) return 'none: senders wait for the answer of the destination'
-  const { size, sizer, consumers, storage, gathers } = queue
+  const { size, sizer, storage, gathers } = queue
   const bounded = storage !== null && when_full !== 'spill'
   const memory = storage === null ? 'in memory' : `in memory, more on disk (${storage})`
   const where = bounded ? `on disk (${storage})` : memory
   const batches = gathers ? '; small batches are put together first (sending_queue.batch)' : ''
-  return `room for ${size} ${sizer} ${where}, ${consumers} sent at the same time${batches}`
+  return `room for ${size} ${sizer} ${where}, ${pace(queue, signals)}${batches}`
+}
+
+function pace({ consumers, in_order }: NonNullable<ExporterExplained['queue']>, signals: readonly Signal[]): string {
+  if (in_order.length === signals.length) return 'sent one after the other, in order'
+  const except = in_order.length === 0 ? '' : `, but ${in_order.join(' and ')} one after the other, in order`
+  return `${consumers} sent at the same time${except}`
 }
 
 function fullText({ when_full, when_full_because }: ExporterExplained): string {

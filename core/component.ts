@@ -168,15 +168,23 @@ export interface ProcessorDefinition<Config = never> extends Declared<Config>, T
   readonly hold: Hold
   create(config: Config, context: ProcessorContext): Step
 }
+/** What must leave in order, across retries, too. */
+export type Ordering = 'none' | 'series' | 'stream' | 'partition'
+
 export interface ExporterDefinition<Config extends SendingConfig = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'exporter'
   /**
-   * What must leave in order, across retries, too. Other than `none`: batches leave one after the other; an exporter that
+   * What must leave in order, where signals differ of each. Other than `none`: batches leave one after the other; an exporter that
    * wants more at the same time parts each batch by the key and sends the parts side by side.
    */
-  readonly ordering: 'none' | 'series' | 'stream' | 'partition'
+  readonly ordering: Ordering | Readonly<Record<Signal, Ordering>>
   create(config: Config, context: ExporterContext): Exporter
 }
+/** What must leave such an exporter in order of one signal. */
+export function orderingOf({ ordering }: Pick<ExporterDefinition, 'ordering'>, signal: Signal): Ordering {
+  return typeof ordering === 'string' ? ordering : ordering[signal]
+}
+
 /** One connector is made per pair of signals it joins. */
 export interface ConnectorContext extends ProcessorContext {
   /** The signal of what it emits. */

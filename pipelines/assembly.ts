@@ -1,6 +1,6 @@
 /** All parts of one configuration: made anew, or taken from the configuration before where nothing about them changes. */
 import type { Books, NodeBooks } from '../core/books.ts'
-import type { ComponentContext, Extension, Kind } from '../core/component.ts'
+import { type ComponentContext, type Extension, type Kind, orderingOf } from '../core/component.ts'
 import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
 import { InternalError } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
@@ -198,7 +198,7 @@ export class Assembly {
     for (const signal of signals) {
       const parts = {
         exporter,
-        ordered: definition.ordering !== 'none',
+        ordered: orderingOf(definition, signal) !== 'none',
         // The schema of every exporter has the shared keys; see defineExporter.
         config: config as SendingConfig,
         books: books.node({ kind: 'exporter', id, pipeline: '', signal }),

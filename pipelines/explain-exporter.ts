@@ -1,4 +1,5 @@
 /** What an exporter does with what it is given: when it counts as taken, and what comes of it when things go wrong. */
+import { orderingOf } from '../core/component.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
 import type { QueueConfig, RetryConfig, SendingConfig } from '../core/sending.ts'
 import type { Signal } from '../proto/signals.ts'
@@ -29,6 +30,8 @@ export interface ExporterExplained {
         readonly size: number
         readonly sizer: string
         readonly consumers: number
+        /** Signals of which batches leave one after the other, whatever `consumers` says. */
+        readonly in_order: readonly Signal[]
         readonly storage: string | null
         readonly gathers: boolean
       }
@@ -80,10 +83,11 @@ export function explainExporter(
     ...(full?.when_full === 'drop' ? ['queue_full'] : full === undefined ? [] : unattendedLosses(id, mine, fed)),
     ...lossesOf(success, retry),
   ]
+  const signals = [...new Set(mine.map(({ signal }) => signal))]
   return {
     id,
     type: definition.type,
-    signals: [...new Set(mine.map(({ signal }) => signal))],
+    signals,
     success,
     because,
     queue: queue.enabled
@@ -91,6 +95,7 @@ export function explainExporter(
           size: queue.queue_size,
           sizer: queue.sizer,
           consumers: queue.num_consumers,
+          in_order: signals.filter(signal => orderingOf(definition, signal) !== 'none'),
           storage: queue.storage || null,
           gathers: queue.batch !== undefined,
         }

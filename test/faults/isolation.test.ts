@@ -8,8 +8,8 @@ const rows: string[][] = []
 afterAll(() => {
   const columns = ['fault', 'queue', 'items/s', 'p50, ms', 'p99, ms', 'p99 ratio', 'CPU', 'dropped', 'refused', 'runs']
   tell('Isolation', [
-    `Medians of ${pairs} phases without and with the fault, by turns: what the healthy destination gets of 10,000 items a second,`,
-    'and how long after they were sent. The ratio is the middle one of those of neighbouring phases, of the quietest of at most three runs.',
+    `${pairs} phases of a second without and with the fault, by turns: what the healthy destination gets of 10,000 items a second`,
+    '(the middle phase), and how long after they were sent (all phases together). Of at most three runs the quietest.',
     '',
     ...table(columns, rows),
   ])

@@ -102,8 +102,8 @@ export const faults: readonly { readonly name: string; readonly fault: Fault }[]
   { name: 'senders of garbage', fault: garbage },
 ]
 
-/** How the healthy ones fared in one phase. */
-interface Phase {
+/** How the healthy ones fared. */
+interface Fared {
   readonly rate: number
   readonly p50: number
   readonly p99: number
@@ -112,11 +112,19 @@ interface Phase {
   readonly cpu: number
 }
 
-/** Medians of the phases without the fault and with it. */
+/** One phase: milliseconds until items arrived, and until their senders were answered. */
+interface Phase {
+  readonly rate: number
+  readonly waits: readonly number[]
+  readonly answers: readonly number[]
+  readonly cpu: number
+}
+
+/** All phases without the fault, and all with it. */
 export interface Comparison {
-  readonly without: Phase
-  readonly with: Phase
-  /** Of neighbouring phases the p99 with the fault, as a multiple of that without: the middle one. */
+  readonly without: Fared
+  readonly with: Fared
+  /** The p99 of all waits with the fault, as a multiple of that of all without. */
   readonly ratio: number
   /** Drops of the faulty destination, and refusals. */
   readonly dropped: number
@@ -184,9 +192,8 @@ export async function compare(options: IsolationOptions): Promise<Comparison> {
       const seconds = (performance.now() - from.at) / 1000
       return {
         rate: (ledger.seen - from.seen) / seconds,
-        p50: quantile(waits, 0.5),
-        p99: quantile(waits, 0.99),
-        answer99: quantile(load.took, 0.99),
+        waits,
+        answers: [...load.took],
         cpu: (site.cpu() - from.cpu) / seconds,
       }
     }
@@ -204,14 +211,8 @@ export async function compare(options: IsolationOptions): Promise<Comparison> {
     const { books, books_faults } = await site.status()
     if (books_faults.length > 0) throw new Error(books_faults.join('; '))
     const dropped = books.find(one => one.id === 'otlp_grpc/bad')?.dropped['queue_full'] ?? 0
-    const ratios = faulty.map((one, i) => (2 * one.p99) / (without[i].p99 + without[i + 1].p99))
-    return {
-      without: middle(without),
-      with: middle(faulty),
-      ratio: median(ratios),
-      dropped,
-      refused: load.counts.refused,
-    }
+    const all = { without: faredIn(without), with: faredIn(faulty) }
+    return { ...all, ratio: all.with.p99 / all.without.p99, dropped, refused: load.counts.refused }
   } finally {
     await site.close()
     await good.close()
@@ -219,13 +220,17 @@ export async function compare(options: IsolationOptions): Promise<Comparison> {
   }
 }
 
-function middle(phases: readonly Phase[]): Phase {
-  const of = (pick: (phase: Phase) => number) => median(phases.map(pick))
+/** Rate and CPU of the middle phase; waits of all of them. */
+function faredIn(phases: readonly Phase[]): Fared {
+  const waits = phases.flatMap(one => one.waits)
   return {
-    rate: of(one => one.rate),
-    p50: of(one => one.p50),
-    p99: of(one => one.p99),
-    answer99: of(one => one.answer99),
-    cpu: of(one => one.cpu),
+    rate: median(phases.map(one => one.rate)),
+    p50: quantile(waits, 0.5),
+    p99: quantile(waits, 0.99),
+    answer99: quantile(
+      phases.flatMap(one => one.answers),
+      0.99,
+    ),
+    cpu: median(phases.map(one => one.cpu)),
   }
 }

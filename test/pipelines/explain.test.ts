@@ -325,6 +325,16 @@ test('answers come from behind a connector that hands on, not from behind one th
   expect(behind.exporters[0].reasons.lost).toContain('pipeline_closed')
 })
 
+test.each([
+  ['in order', 'series', ['traces']],
+  ['all at once', 'none', []],
+] as const)('it says whether batches leave one after the other: %s', async (_, ordering, inOrder) => {
+  const toy = await toyGraph({ exporters: { sink: {} }, ordering })
+  const [sink] = explain(toy.configured).exporters
+  expect(sink.queue?.in_order).toEqual(inOrder)
+  await toy.graph.stop(50)
+})
+
 const never = () => new Promise<undefined>(() => {})
 const body = tracesRequest([{ spans: ['a'] }])
 
