@@ -89,9 +89,10 @@ export function withdrawn(): DeliveryError {
   return new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender stopped waiting')
 }
 
-/** It waited longer than its storage keeps data. */
-export function tooOld(): DeliveryError {
-  return new DeliveryError('DELIVERY_EXPIRED', 'retry', 'older than the storage keeps data (`max_age`)')
+/** It waited as long as it may: in what limit, and what the destination answered last. */
+export function tooOld(limit: string, last: DeliveryError | undefined): DeliveryError {
+  const answer = last === undefined ? '' : `; the last answer was: ${last.message}`
+  return new DeliveryError('DELIVERY_EXPIRED', 'retry', `${limit}${answer}`)
 }
 
 /** There was no time left. */

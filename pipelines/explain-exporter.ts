@@ -129,9 +129,9 @@ export function explainExporter(
 function lossesOf(success: Success, { enabled, max_elapsed_time }: RetryConfig): string[] {
   const durable = success === 'durable'
   if (success === 'delivered') return []
-  if (!enabled) return ['not_retried', durable ? 'corrupt' : 'shutdown']
-  if (durable) return ['expired', 'corrupt']
-  return ['suspect', ...(max_elapsed_time > 0 ? ['expired'] : []), 'shutdown']
+  if (!enabled) return ['not_retried', 'denied', durable ? 'corrupt' : 'shutdown']
+  if (durable) return ['expired', 'denied', 'corrupt']
+  return ['suspect', ...(max_elapsed_time > 0 ? ['expired', 'denied'] : []), 'shutdown']
 }
 
 /** What connectors made of other data has no sender that could be asked again: without room it is lost. */

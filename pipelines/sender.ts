@@ -18,9 +18,12 @@ import {
 import { bisect, type Entry } from './entry.ts'
 import { Fifo } from './fifo.ts'
 import type { SenderParts } from './sender-parts.ts'
+import { Sleepers } from './sleepers.ts'
 
 /** Failures of one batch after which it is suspected, if others were taken meanwhile. */
 const suspectAfter = 10
+/** What is said of data on disk. */
+const keptTooLong = 'older than the storage keeps data (`max_age`)'
 /** What looking for the bad part of one batch may cost in sends, besides two per request in it. */
 const bisectSends = 64
 
@@ -29,7 +32,7 @@ export class Sender {
   readonly #circuit: Circuit
   readonly #ready = new Fifo<Entry>()
   readonly #inFlight = new Map<Entry, AbortController>()
-  readonly #sleeping = new Map<Entry, NodeJS.Timeout>()
+  readonly #sleeping = new Sleepers()
   /** On its way to the dead letters. */
   readonly #burying = new Set<Entry>()
   #probe: NodeJS.Timeout | undefined
@@ -42,6 +45,8 @@ export class Sender {
   #onIdle: (() => void) | undefined
   /** Time of the last success, in milliseconds since the epoch. */
   lastSuccess = 0
+  /** Since the last success. */
+  #lastFailure: DeliveryError | undefined
   readonly latency = new Latency()
 
   constructor(parts: SenderParts) {
@@ -62,7 +67,7 @@ export class Sender {
     let items = 0
     for (const entry of this.#ready) items += entry.batch.items
     for (const entry of this.#inFlight.keys()) items += entry.batch.items
-    for (const entry of this.#sleeping.keys()) items += entry.batch.items
+    for (const entry of this.#sleeping) items += entry.batch.items
     for (const entry of this.#burying) items += entry.batch.items
     return items
   }
@@ -71,7 +76,7 @@ export class Sender {
   oldest(): number | undefined {
     let oldest = this.#ready.peek()?.since ?? Infinity
     for (const entry of this.#inFlight.keys()) oldest = Math.min(oldest, entry.since)
-    for (const entry of this.#sleeping.keys()) oldest = Math.min(oldest, entry.since)
+    for (const entry of this.#sleeping) oldest = Math.min(oldest, entry.since)
     return oldest === Infinity ? undefined : oldest
   }
 
@@ -84,10 +89,8 @@ export class Sender {
   /** Another one sends what waits here, and what fails here from now on. */
   handOver(successor: Sender): void {
     this.#successor = successor
-    const entries = [...this.#sleeping.keys(), ...this.#ready].sort((a, b) => a.seq - b.seq)
-    for (const timer of this.#sleeping.values()) clearTimeout(timer)
-    this.#sleeping.clear()
-    this.#ready.remove(() => true)
+    const entries = [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)]
+    entries.sort((a, b) => a.seq - b.seq)
     for (const entry of entries) successor.send(entry)
   }
 
@@ -95,26 +98,14 @@ export class Sender {
   purge(): void {
     const unwanted = (entry: Entry): boolean => !entry.acknowledged && entry.batch.withdrawn
     for (const entry of this.#ready.remove(unwanted)) this.#giveBack(entry, withdrawn())
-    for (const [entry, timer] of this.#sleeping) {
-      if (!unwanted(entry)) continue
-      clearTimeout(timer)
-      this.#sleeping.delete(entry)
-      this.#giveBack(entry, withdrawn())
-    }
+    for (const entry of this.#sleeping.take(unwanted)) this.#giveBack(entry, withdrawn())
   }
 
   /** Gives up what waits and is too old by now. */
   expire(): void {
     const now = performance.now()
     const old = (entry: Entry): boolean => entry.claim.expires <= now
-    const expired = this.#ready.remove(old)
-    for (const [entry, timer] of this.#sleeping) {
-      if (!old(entry)) continue
-      clearTimeout(timer)
-      this.#sleeping.delete(entry)
-      expired.push(entry)
-    }
-    for (const entry of expired) this.#giveUp(entry, tooOld(), 'expired')
+    for (const entry of [...this.#ready.remove(old), ...this.#sleeping.take(old)]) this.#expire(entry, keptTooLong)
   }
 
   /**
@@ -123,7 +114,7 @@ export class Sender {
    */
   async stop(deadline: number): Promise<number> {
     this.#leaving = true
-    this.#leave([...this.#sleeping.keys(), ...this.#ready])
+    this.#leave([...this.#sleeping, ...this.#ready])
     this.#wakeAll()
     if (!this.idle) {
       await new Promise<void>(resolve => {
@@ -138,17 +129,15 @@ export class Sender {
     clearTimeout(this.#probe)
     const before = this.#parts.books.lost.total
     const underWay = [...this.#inFlight.keys(), ...this.#burying]
-    const left = [...underWay, ...this.#sleeping.keys(), ...this.#ready].sort((a, b) => a.seq - b.seq)
+    const waiting = [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)]
+    const left = [...underWay, ...waiting].sort((a, b) => a.seq - b.seq)
     for (const [entry, abort] of this.#inFlight) {
       entry.batch.keepFromPool()
       abort.abort()
     }
-    for (const timer of this.#sleeping.values()) clearTimeout(timer)
     for (const entry of this.#burying) entry.batch.keepFromPool()
     this.#inFlight.clear()
     this.#burying.clear()
-    this.#sleeping.clear()
-    this.#ready.remove(() => true)
     for (const entry of left) {
       if (entry.claim.durable) this.#leave([entry])
       else this.#giveUp(entry, stopping(), 'shutdown')
@@ -161,11 +150,8 @@ export class Sender {
     const left = new Set(entries.filter(({ claim }) => claim.durable))
     if (left.size === 0) return
     this.#ready.remove(entry => left.has(entry))
-    for (const entry of left) {
-      clearTimeout(this.#sleeping.get(entry))
-      this.#sleeping.delete(entry)
-      endLeft(this.#parts, entry)
-    }
+    this.#sleeping.take(entry => left.has(entry))
+    for (const entry of left) endLeft(this.#parts, entry)
   }
 
   /** What would have to be tried again is a successor's, or stays on disk; says whether it is dealt with. */
@@ -200,9 +186,8 @@ export class Sender {
 
   /** Whether something waits for a retry that nothing may pass; what is suspected does not, or it would stop the rest for good. */
   #awaitsRetry(): boolean {
-    if (!this.#parts.ordered) return false
-    for (const entry of this.#sleeping.keys()) if (entry.failures < suspectAfter && !entry.suspect) return true
-    return false
+    const { ordered } = this.#parts
+    return ordered && this.#sleeping.some(entry => entry.failures < suspectAfter && !entry.suspect)
   }
 
   #attempt(entry: Entry): void {
@@ -226,6 +211,7 @@ export class Sender {
     const { status, log } = this.#parts
     endDelivered(this.#parts, entry, sent, took)
     this.lastSuccess = Date.now()
+    this.#lastFailure = undefined
     if (this.#circuit.succeeded()) log.info({}, 'destination takes data again')
     status.set('OK')
     this.#ended(entry)
@@ -236,6 +222,7 @@ export class Sender {
     const { books, journal } = this.#parts
     books.failedAttempts++
     journal.note(books.name, 'attempt_failed', entry.batch, error.code, error.message, took)
+    this.#lastFailure = error
     if (error.maybeTaken) books.maybeTwice += entry.batch.items
     switch (error.kind) {
       case 'retry':
@@ -266,12 +253,11 @@ export class Sender {
     status.set('RecoverableError', error.message)
     if (!entry.acknowledged && entry.batch.withdrawn) return this.#giveBack(entry, withdrawn())
     if (this.#passOn(entry)) return
-    if (!enabled) return this.#giveUp(entry, error, 'not_retried')
-    if (performance.now() >= entry.claim.expires) return this.#giveUp(entry, tooOld(), 'expired')
+    if (!enabled) return this.#giveUp(entry, error, error.kind === 'denied' ? 'denied' : 'not_retried')
+    if (performance.now() >= entry.claim.expires) return this.#expire(entry, keptTooLong)
     const wait = entry.backoff.next(error.retryAfter)
     if (max_elapsed_time > 0 && now + wait - entry.firstTried > max_elapsed_time) {
-      const text = `no success within \`max_elapsed_time\`; the last answer was: ${error.message}`
-      return this.#giveUp(entry, new DeliveryError('DELIVERY_EXPIRED', 'retry', text), 'expired')
+      return this.#expire(entry, 'no success within `max_elapsed_time`')
     }
     entry.failures++
     if (opened) {
@@ -289,12 +275,10 @@ export class Sender {
   }
 
   #sleep(entry: Entry, wait: number): void {
-    const wake = (): void => {
-      this.#sleeping.delete(entry)
+    this.#sleeping.add(entry, wait, () => {
       this.#putBack([entry])
       this.#pump()
-    }
-    this.#sleeping.set(entry, setTimeout(wake, wait))
+    })
   }
 
   /** A batch that fails while others are taken is cut down to what fails; that is then given up. Says whether it is dealt with. */
@@ -356,6 +340,12 @@ export class Sender {
     this.#ended(entry)
   }
 
+  /** Gives up what waited as long as it may. Where the destination denies all, that is the reason. */
+  #expire(entry: Entry, limit: string): void {
+    const last = this.#lastFailure
+    this.#giveUp(entry, tooOld(limit, last), last?.kind === 'denied' ? 'denied' : 'expired')
+  }
+
   #giveBack(entry: Entry, error: DeliveryError): void {
     endReturned(this.#parts, entry, error)
     this.#ended(entry)
@@ -379,12 +369,7 @@ export class Sender {
   }
 
   #wake(which: (entry: Entry) => boolean): void {
-    const woken = [...this.#sleeping.keys()].filter(which).sort((a, b) => a.seq - b.seq)
-    for (const entry of woken) {
-      clearTimeout(this.#sleeping.get(entry))
-      this.#sleeping.delete(entry)
-      this.#putBack([entry])
-    }
+    for (const entry of this.#sleeping.take(which).sort((a, b) => a.seq - b.seq)) this.#putBack([entry])
   }
 
   /** Into the queue again, at the place in the order of arrival. */

@@ -114,7 +114,7 @@ test.each([
 
 test.each([
   ['no end of retries', '', null, ['suspect', 'shutdown']],
-  ['an end of retries', 'retry_on_failure: {max_elapsed_time: 5m}', 300, ['suspect', 'expired', 'shutdown']],
+  ['an end of retries', 'retry_on_failure: {max_elapsed_time: 5m}', 300, ['suspect', 'expired', 'denied', 'shutdown']],
 ])('%s: reasons of loss', (_, keys, seconds, lost) => {
   const { retry, reasons } = exporterWith(keys)
   expect(retry?.give_up_after_seconds).toBe(seconds)
@@ -122,7 +122,7 @@ test.each([
 })
 
 test('without retries, what fails once is lost, or its sender hears it', () => {
-  expect(exporterWith('retry_on_failure: {enabled: false}').reasons.lost).toEqual(['not_retried', 'shutdown'])
+  expect(exporterWith('retry_on_failure: {enabled: false}').reasons.lost).toEqual(['not_retried', 'denied', 'shutdown'])
   expect(exporterWith('retry_on_failure: {enabled: false}, sending_queue: {enabled: false}').reasons.lost).toEqual([])
 })
 

@@ -118,6 +118,19 @@ describe('a destination that fails for a while', () => {
     await expect.poll(() => exporterBooks().lost.of('expired').value).toBe(1)
   })
 
+  test.each([
+    ['until `max_elapsed_time`, when that is why it is lost', { ...fast, max_elapsed_time: '20ms' }],
+    ['or not at all without retries', { enabled: false }],
+  ])('what was accepted and is denied is kept %s', async (_, retry_on_failure) => {
+    toy = await toyGraph({ exporters: { sink: { retry_on_failure } } })
+    toy.sinks['sink'].behave = () =>
+      Promise.reject(new DeliveryError('DELIVERY_DENIED', 'denied', 'HTTP 401: no such key'))
+    await toy.push(tracesRequest([{ spans: ['a'] }])).outcome
+    await expect.poll(() => exporterBooks().lost.of('denied').value).toBe(1)
+    expect(exporterBooks().lost.total).toBe(1)
+    expect(toy.graph.components.find(one => one.kind === 'exporter')?.status.lastError).toContain('no such key')
+  })
+
   test('an attempt that hangs ends at the timeout, is aborted, and may have arrived', async () => {
     toy = await toyGraph({ exporters: { sink: { timeout: '10ms', retry_on_failure: fast } } })
     let aborted = 0
