@@ -101,8 +101,8 @@ Environment:
   KYMO_CLUSTER_NAME   k8s.cluster.name of the built-in configuration
   KYMO_ADMIN_TOKEN    who may change a running process through the admin server; or KYMO_ADMIN_TOKEN_FILE, a file with it
 
-SIGHUP reads the configuration again and takes it over while data moves: what did not change goes on as it is, a wrong
-one changes nothing. \`kymo diff\` tells what a reload would do.
+SIGHUP, or \`kymo reload\`, reads the configuration again and takes it over while data moves: what did not change goes on as
+it is, a wrong one changes nothing. \`kymo diff\` tells what a reload would do.
 
 Exit codes:
   0  stopped, nothing was lost         1   wrong configuration, or something could not start

@@ -1,8 +1,9 @@
 /** `kymo diff`: what differs between two configurations, and what a reload from one to the other would do. */
 import { type Difference, differencesOf } from '../config/diff.ts'
 import { planReload, startOnly, unreloadable } from '../config/reload-plan.ts'
-import type { ComponentReload, ReloadPlan } from '../core/reload.ts'
+import type { ReloadPlan } from '../core/reload.ts'
 import { load } from './load.ts'
+import { planText, restartText } from './reload-text.ts'
 
 /** Exit codes, as those of diff(1). */
 const codes = { same: 0, different: 1, trouble: 2 } as const
@@ -51,27 +52,7 @@ interface ToldPlan extends ReloadPlan {
 
 function reloadText({ components, pipelines, refused, restart_needed: later }: ToldPlan): string {
   if (refused.length > 0) return `A reload would be refused, and change nothing: ${refused.join('; ')}.\n`
-  const needs = later.map(key => `${key} takes effect when the process starts again.\n`).join('')
-  const lines = [
-    ...components.map(one => `  ${one.action.padEnd(8)} ${one.kind} ${one.id}${consequence(one)}`),
-    ...pipelines.map(({ id, before, after }) => {
-      const action = before === undefined ? 'start' : after === undefined ? 'stop' : 'rewire'
-      return `  ${action.padEnd(8)} pipeline ${id}`
-    }),
-  ]
-  if (lines.length === 0) return `A reload would restart nothing.\n${needs}`
-  return `A reload would:\n${lines.join('\n')}\nEverything else goes on, with its queues and state.\n${needs}`
-}
-
-function consequence({ kind, reason, pipelines, queue, flushes }: ComponentReload): string {
-  const where = kind === 'processor' ? ` in ${pipelines.join(', ')}` : ''
-  let why = ''
-  if (reason === 'extension') why = ', because an extension it uses does'
-  if (reason === 'signals') why = ', because its pipelines are of other signals'
-  if (reason === 'order') why = ', because processors change places'
-  let held = ''
-  if (flushes) held = '; what it holds goes on to the next step'
-  if (queue === 'kept') held = '; its queue is kept'
-  if (queue === 'drained') held = '; its queue is sent first, up to the deadline'
-  return `${where}${why}${held}`
+  const needs = restartText(later)
+  const changes = planText({ components, pipelines })
+  return changes === '' ? `A reload would restart nothing.\n${needs}` : `A reload would:\n${changes}${needs}`
 }

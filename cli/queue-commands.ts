@@ -89,10 +89,16 @@ function addDrop(command: CommandLine): void {
 
 function addReplay(command: CommandLine): void {
   ranged(command)
-    .description('send dead letters, or a queue that nobody sends, into a pipeline of a running Kymo again')
+    .description(
+      'have a running Kymo send dead letters, or a queue that nobody sends, again: into a pipeline, or to one exporter',
+    )
     .option('--storage <id>', 'id of the storage extension, where there are several')
     .option('--queue <owner>', 'instead of dead letters, what an exporter that is in no pipeline any more left behind')
     .option('--pipeline <id>', 'where it goes; without it, the first pipeline that has the exporter')
+    .option(
+      '--exporter <id>',
+      'only to this exporter, past pipelines and processors; without --owner, only what it put aside',
+    )
     .option('--limit <n>', 'at most so many batches, oldest first')
     .option('--patience <duration>', 'give up when nothing is taken for so long: 60s')
     .option('--stop', 'end a replay that runs; what was not taken stays')
@@ -137,13 +143,15 @@ Examples:
 
 const afterReplay = `
 Each batch goes in at the beginning of the pipeline, through its processors, to all of its exporters: where it has several,
-those that took the batch the first time get it again. What a destination refuses for good once more is put aside anew, after
-the range of this replay. What finds no room is tried again until nothing was taken for --patience.
+those that took the batch the first time get it again. With --exporter it goes to that one alone, as it was when it was put
+aside. What a destination refuses for good once more is put aside anew, after the range of this replay. What finds no room is
+tried again until nothing was taken for --patience.
 
 Exit code 1 when something was left or rejected. Ctrl-C leaves the replay running.
 
 Examples:
   kymo replay                                     all dead letters, when the destination is mended
   kymo replay --reason rejected --since 2h --pipeline traces
+  kymo replay --exporter otlp_grpc/backend        its own dead letters; the exporters beside it get nothing
   kymo replay --seq 17                            only this one, to see whether it is taken now
-  kymo replay --queue 'otlp_grpc/old traces' --pipeline traces`
+  kymo replay --queue 'otlp_grpc/old traces' --exporter otlp_grpc/new`

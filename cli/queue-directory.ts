@@ -78,6 +78,7 @@ export async function openDirectory(directory: string): Promise<{ queues: Queues
     storages: () => opened,
     pipelines: () => [],
     entrance: () => undefined,
+    exporterEntrance: () => undefined,
   })
   return { queues, close }
 }

@@ -22,7 +22,7 @@ export function queuesText(
     ),
     shown.length === 0 ? '' : `\n${queueTable(shown, isOffline)}`,
     ...deadTable(dead_letters, isOffline),
-    ...(isOffline ? [] : shown.filter(({ orphan }) => orphan).map(orphanText)),
+    ...(isOffline ? [] : shown.filter(({ orphan }) => orphan).map(one => orphanText(one, storages))),
     ...damaged.map(where => `not readable: ${where}\n`),
   ]
   return parts.join('').replace(/^\n/, '')
@@ -76,11 +76,13 @@ function deadTable(documents: QueuesDocument['dead_letters'], isOffline: boolean
   return [`\n${table(aligned.headings, aligned.rows)}${hint}`]
 }
 
-function orphanText({ owner, exporter, storage }: QueueDocument): string {
+function orphanText({ owner, exporter, storage }: QueueDocument, storages: QueuesDocument['storages']): string {
+  const most = storages.find(({ id }) => id === storage)?.max_age_seconds
+  const end = most === undefined ? '' : `What is older than ${span(most * 1000)} is given up (\`max_age\`). `
   return (
-    `\nNobody sends '${owner}': exporter ${exporter} is in no pipeline any more. Put it back with ` +
+    `\nNobody sends '${owner}': exporter ${exporter} is in no pipeline any more. ${end}Put it back with ` +
     `\`sending_queue.storage: ${storage}\`, or:\n` +
-    `  kymo replay --queue '${owner}' --pipeline ID\n` +
+    `  kymo replay --queue '${owner}' --exporter ID\n` +
     `  kymo queue export --queue '${owner}' --to FILE\n` +
     `  kymo queue drop --queue '${owner}' --yes\n`
   )

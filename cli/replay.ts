@@ -11,6 +11,7 @@ export interface ReplayOptions extends RangeOptions {
   readonly admin: string
   readonly queue?: string | undefined
   readonly pipeline?: string | undefined
+  readonly exporter?: string | undefined
   readonly limit?: string | undefined
   readonly patience?: string | undefined
   readonly stop?: boolean | undefined
@@ -26,10 +27,12 @@ const lookInterval = 1000
 /** Starts it and waits for its end; resolves to the exit code. */
 export function replay(options: ReplayOptions): Promise<number> {
   return told(async () => {
-    const { admin, queue, pipeline, limit, patience, stop, json } = options
+    const { admin, queue, pipeline, exporter, limit, patience, stop, json } = options
     if (stop) await ask(admin, `${page}/stop`, {})
     else {
-      const given = Object.entries({ queue, pipeline, limit, patience }).filter(([, value]) => value !== undefined)
+      const given = Object.entries({ queue, pipeline, exporter, limit, patience }).filter(
+        ([, value]) => value !== undefined,
+      )
       await ask(admin, page, { ...rangeWords(options), ...Object.fromEntries(given) })
     }
     const report = await ended(admin)

@@ -2,6 +2,7 @@
 import { withAdmin } from './admin-option.ts'
 import type { BatchesOptions } from './batches.ts'
 import type { CommandLine } from './commands.ts'
+import type { ReloadOptions } from './reload.ts'
 import type { StatusOptions } from './status.ts'
 
 /** What the table of components can be sorted by. */
@@ -14,6 +15,34 @@ export type Sorting = (typeof sortings)[number]
 export function addRunningCommands(program: CommandLine): void {
   addStatus(withAdmin(program.command('status')).option('--json', 'as JSON'))
   addBatches(withAdmin(program.command('batches [id]')).option('--json', 'as JSON'))
+  addReload(withAdmin(program.command('reload')).option('--json', 'as JSON'))
+}
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value]
+
+function addReload(command: CommandLine): void {
+  command
+    .description(
+      'have a running Kymo read its configuration again and take it over; tell what that changed, or why not',
+    )
+    .option('--dry-run', 'only tell what it would change')
+    .addOption(
+      command
+        .createOption('-c, --config <source>', 'a configuration that says where its admin server is; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(
+      command
+        .createOption('-s, --set <key=value>', 'sets one value over all files of --config; repeatable')
+        .argParser(collect)
+        .default([], 'nothing'),
+    )
+    .addHelpText('after', afterReload)
+    .action(async (options: ReloadOptions) => {
+      const { reload } = await import('./reload.ts')
+      process.exitCode = await reload(options, command.getOptionValueSource('admin') === 'cli')
+    })
 }
 
 function addStatus(command: CommandLine): void {
@@ -50,6 +79,22 @@ function addBatches(command: CommandLine): void {
       process.exitCode = await batches(id, options)
     })
 }
+
+const afterReload = `
+The process reads again what it was started with: --config and --set of \`kymo run\`. Those of this command only say where the
+process is, since the address of its admin server stands in its configuration; it is not handed another one. --admin wins;
+without both it is localhost:8888, or KYMO_ADMIN. A token is taken from KYMO_ADMIN_TOKEN, or from the file that
+KYMO_ADMIN_TOKEN_FILE names.
+
+Exit codes:
+  0  it runs the configuration that is in its files now (with --dry-run: it could)
+  1  it does not: all errors are told, and what ran goes on; or it could not be asked
+
+Examples:
+  kymo reload
+  kymo reload --dry-run
+  kymo reload --config /etc/kymo/kymo.yaml
+  kymo reload --json | jq .plan.components`
 
 const afterStatus = `
 IN/S and OUT/S are items (spans, log records, data points) per second over the last minute; OUT/S of an exporter is what

@@ -73,11 +73,15 @@ export interface QueueTotals extends Readonly<Record<Ending, number>> {
   readonly corrupt: number
 }
 
-/** How much a queue has that has not ended, and since when (milliseconds since the epoch). */
-export interface Backlog {
+/** An amount of records. */
+export interface Amount {
   readonly records: number
   readonly items: number
   readonly bytes: number
+}
+
+/** How much a queue has that has not ended, and since when (milliseconds since the epoch). */
+export interface Backlog extends Amount {
   readonly oldest: number | undefined
 }
 
@@ -149,6 +153,12 @@ export interface Storage {
   orphans(): readonly Orphan[]
   /** Ends all that an orphan has as `handed_over`. */
   drop(owner: string): void
+  /**
+   * Ends as `lost` what an orphan has that was appended at `until` or before, as long as nobody asks for its queue.
+   * Resolves to how much that was.
+   * @throws StorageError when it cannot be read
+   */
+  expire(owner: string, until: number): Promise<Amount>
   /** Calls `listener` when room came back or trouble went, until the returned function is called. */
   onRoom(listener: () => void): () => void
 }

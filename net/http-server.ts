@@ -2,8 +2,7 @@
  * HTTP requests with a body of bytes, on fastify over our own ports. Fastify routes; the body is read by admission, and
  * answers are written to Node's response directly.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import type { ServerAuthenticator } from '../core/auth.ts'
@@ -13,8 +12,8 @@ import { Admission, type AdmissionLimits } from './admission.ts'
 import { Cors } from './cors.ts'
 import { type Format, type HttpConnection, HttpExchange, type HttpTerms } from './http-exchange.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
-import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
-import { handshakeTimeout, ServerTls } from './tls.ts'
+import { maxHeaders } from './header-limits.ts'
+import { PortlessServer } from './portless-server.ts'
 
 /** Serves one path. The charge of the body is the handler's from now on. Answers once, with `reply` or `fail`. */
 export type HttpHandler<C> = (exchange: HttpExchange<C>) => void
@@ -40,12 +39,10 @@ export interface HttpServerOptions<C> {
 export class HttpServer<C> {
   readonly admission: Admission
   readonly #options: HttpServerOptions<C>
-  readonly #server: Server | SecureServer
-  readonly #tls: ServerTls | undefined
+  readonly #server: PortlessServer
   readonly #terms: HttpTerms
   readonly #fastify: FastifyInstance
   readonly #paths = new Map<string, readonly Format[]>()
-  readonly #sockets = new Set<Socket>()
 
   constructor(options: HttpServerOptions<C>) {
     const { config, budget } = options
@@ -66,33 +63,21 @@ export class HttpServer<C> {
       answerTimeout: config.write_timeout || Infinity,
       lastAnswers: !config.keep_alives_enabled,
     }
-    const settings = {
+    const limits = {
       headersTimeout: config.read_header_timeout,
       requestTimeout: 0,
-      maxHeaderSize: maxHeaderBytes,
-      keepAliveTimeout: config.idle_timeout,
       connectionsCheckingInterval: Math.min(5000, Math.max(50, config.read_header_timeout / 4)),
     }
-    if (config.tls) {
-      const mutual = config.tls.client_ca_file !== undefined
-      const server = createSecureServer({
-        ...settings,
-        handshakeTimeout: options.handshakeTimeout ?? handshakeTimeout,
-        requestCert: mutual,
-        rejectUnauthorized: mutual,
-      })
-      this.#tls = new ServerTls(config.tls, error => options.onTls?.(error))
-      this.#tls.start(tls => server.setSecureContext(tls))
-      this.#server = server
-    } else this.#server = createServer(settings)
+    const { handshakeTimeout } = options
+    this.#server = new PortlessServer({ config, limits, handshakeTimeout, onTls: error => options.onTls?.(error) })
     // One more than allowed, to see that there are too many: Node leaves out what is beyond.
-    this.#server.maxHeadersCount = maxHeaders + 1
+    this.#server.node.maxHeadersCount = maxHeaders + 1
     this.#fastify = this.#create()
   }
 
   #create(): FastifyInstance {
     const app = fastify({
-      serverFactory: handler => this.#server.on('request', handler),
+      serverFactory: handler => this.#server.node.on('request', handler),
       logger: false,
       genReqId: () => '',
       return503OnClosing: false,
@@ -200,41 +185,20 @@ export class HttpServer<C> {
   /** Must have resolved before connections are handed over. */
   async ready(): Promise<void> {
     await this.#fastify.ready()
-    // Node looks after slow and idle connections from here on, as it does when it has opened the port itself.
-    this.#server.emit('listening')
+    this.#server.open()
   }
 
   /** Takes a connection over. */
-  readonly accept = (socket: Socket): void => {
-    if (this.#tls?.ready === false) {
-      socket.destroy()
-      return
-    }
-    this.#sockets.add(socket)
-    socket.on('close', () => this.#sockets.delete(socket))
-    this.#server.emit('connection', socket)
-  }
+  readonly accept = (socket: Socket): void => this.#server.accept(socket)
 
   get connections(): number {
-    return this.#sockets.size
+    return this.#server.connections
   }
 
-  /**
-   * Ends idle connections, lets requests that run finish for `deadline` milliseconds, then ends all connections. Where
-   * another server has taken over (`replaced`), idle ones may send one more request until then: a request that is already
-   * on its way when its connection is closed looks like a failure to whoever sent it.
-   */
+  /** Lets requests that run finish; see PortlessServer.stop. */
   async stop(deadline: number, replaced = false): Promise<void> {
-    this.#tls?.stop()
     this.#terms.lastAnswers = true
-    const until = Date.now() + deadline
-    if (!replaced) this.#server.closeIdleConnections()
-    while (this.#sockets.size > 0 && Date.now() < until) {
-      await new Promise(resolve => setTimeout(resolve, 10))
-      if (!replaced) this.#server.closeIdleConnections()
-    }
-    for (const socket of this.#sockets) socket.destroy()
-    this.#server.close(() => {})
+    await this.#server.stop(deadline, replaced)
     await this.#fastify.close()
   }
 }

@@ -1,24 +1,29 @@
 /** Small pages for probes, people and scripts: health, status. GET only, over our own ports. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ServerAuthenticator } from '../core/auth.ts'
 import { askAuthenticator, isRefusal } from './auth.ts'
 import { Cors } from './cors.ts'
-import { maxHeaderBytes } from './header-limits.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
 import { hostCheck } from './local-host.ts'
-import { handshakeTimeout, ServerTls } from './tls.ts'
+import { PortlessServer } from './portless-server.ts'
 
 /** What is answered. */
 export interface Page {
   readonly status: number
   readonly type: string
   readonly text: string
+  /** In place of the text. */
+  readonly body?: Uint8Array
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Finds the page of a path; undefined where there is none. */
-export type PageSource = (path: string, query: URLSearchParams) => Page | undefined
+/** Finds the page of a path; undefined where there is none. A page that takes a while to make is promised. */
+export type PageSource = (
+  path: string,
+  query: URLSearchParams,
+  headers: IncomingHttpHeaders,
+) => Page | Promise<Page> | undefined
 
 export interface PageServerOptions {
   readonly config: HttpServerConfig
@@ -46,12 +51,13 @@ const always = {
   'cache-control': 'no-store',
 }
 
+/** Milliseconds after which a connection ends on which nothing moves. */
+const stalledAfter = 60_000
+
 /** A server without a port: connections are handed to it. */
 export class PageServer {
   readonly #options: PageServerOptions
-  readonly #server: Server | SecureServer
-  readonly #tls: ServerTls | undefined
-  readonly #sockets = new Set<Socket>()
+  readonly #server: PortlessServer
   readonly #cors: Cors | undefined
   readonly #refuse: ReturnType<typeof hostCheck>
 
@@ -60,43 +66,21 @@ export class PageServer {
     this.#options = options
     this.#cors = config.cors && config.cors.allowed_origins.length > 0 ? new Cors(config.cors) : undefined
     this.#refuse = hostCheck(config.endpoint, config.transport)
-    const settings = {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: Math.min(config.read_header_timeout || 10_000, 10_000),
-      requestTimeout: 10_000,
-      keepAliveTimeout: config.idle_timeout,
-    }
-    const serve = (request: IncomingMessage, response: ServerResponse): void => this.#serve(request, response)
-    if (config.tls) {
-      const mutual = config.tls.client_ca_file !== undefined
-      const server = createSecureServer(
-        { ...settings, handshakeTimeout, requestCert: mutual, rejectUnauthorized: mutual },
-        serve,
-      )
-      this.#tls = new ServerTls(config.tls, error => options.onTls?.(error))
-      this.#tls.start(tls => server.setSecureContext(tls))
-      this.#server = server
-    } else this.#server = createServer(settings, serve)
-    // Node looks after slow and idle connections from here on, as it does when it has opened the port itself.
-    this.#server.emit('listening')
+    const headersTimeout = Math.min(config.read_header_timeout || 10_000, 10_000)
+    const limits = { headersTimeout, requestTimeout: 10_000 }
+    this.#server = new PortlessServer({ config, limits, onTls: error => options.onTls?.(error) })
+    this.#server.node.on('request', (request, response) => this.#serve(request, response))
+    // Who does not read what was asked for keeps it in memory.
+    this.#server.node.timeout = config.write_timeout || stalledAfter
+    this.#server.open()
   }
 
   /** Takes a connection over. */
-  readonly accept = (socket: Socket): void => {
-    if (this.#tls?.ready === false) {
-      socket.destroy()
-      return
-    }
-    this.#sockets.add(socket)
-    socket.on('close', () => this.#sockets.delete(socket))
-    this.#server.emit('connection', socket)
-  }
+  readonly accept = (socket: Socket): void => this.#server.accept(socket)
 
   /** Ends all connections. */
   stop(): void {
-    this.#tls?.stop()
-    for (const socket of this.#sockets) socket.destroy()
-    this.#server.close(() => {})
+    void this.#server.stop()
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -111,16 +95,22 @@ export class PageServer {
     const allowed = this.#cors?.answer(origin) ?? []
     for (let i = 0; i < allowed.length; i += 2) response.setHeader(allowed[i], allowed[i + 1])
     for (const [name, value] of Object.entries(config.response_headers)) response.setHeader(name, value.reveal())
-    response.writeHead(page.status, {
-      ...always,
-      ...headers,
-      'content-type': page.type,
-      'content-length': Buffer.byteLength(page.text),
-    })
-    response.end(page.text)
+    const write = (made: Page): void => {
+      const body = made.body ?? made.text
+      response.writeHead(made.status, {
+        ...always,
+        ...headers,
+        ...made.headers,
+        'content-type': made.type,
+        'content-length': Buffer.byteLength(body),
+      })
+      response.end(body)
+    }
+    if (page instanceof Promise) page.then(write, () => write(textPage(500, 'internal error')))
+    else write(page)
   }
 
-  #answer({ headers, url = '/' }: IncomingMessage): { page: Page; headers?: Record<string, string> } {
+  #answer({ headers, url = '/' }: IncomingMessage): { page: Page | Promise<Page>; headers?: Record<string, string> } {
     const [path, query = ''] = url.split('?', 2)
     // Origins that the configuration allows are welcome.
     const { origin, ...rest } = headers
@@ -139,6 +129,6 @@ export class PageServer {
         return challenge === undefined ? { page } : { page, headers: { 'www-authenticate': challenge } }
       }
     }
-    return { page: this.#options.page(path, new URLSearchParams(query)) ?? textPage(404, `no page ${path}`) }
+    return { page: this.#options.page(path, new URLSearchParams(query), headers) ?? textPage(404, `no page ${path}`) }
   }
 }

@@ -226,7 +226,7 @@ export class FanOut implements Downstream, Outlet {
   }
 }
 
-/** As the books call it. */
-function reasonOf({ code }: DeliveryError): string {
+/** Why a sink took nothing, as the books call it. */
+export function reasonOf({ code }: DeliveryError): string {
   return code === 'DELIVERY_STORAGE' ? 'storage' : code === 'DELIVERY_STOPPING' ? 'shutdown' : 'queue_full'
 }

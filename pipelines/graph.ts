@@ -8,6 +8,7 @@ import { listenersKey } from '../net/listeners.ts'
 import type { Signal } from '../proto/signals.ts'
 import { Assembly, type GraphProcess } from './assembly.ts'
 import type { Destination } from './destination.ts'
+import { reasonOf } from './fanout.ts'
 import { join, successorOf } from './join.ts'
 import { Leaving, roomFor, until } from './leaving.ts'
 import { type ComponentInfo, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
@@ -95,6 +96,29 @@ export class Graph {
       from.apart += batch.items
       way.owe(batch.items)
       way.push(batch)
+    }
+  }
+
+  /**
+   * The way to one exporter alone, past all pipelines; as `entrance`. What finds no room is refused, also where the
+   * exporter's queue would drop it.
+   */
+  exporterEntrance(exporter: string, from: NodeBooks): ((batch: Batch) => void) | undefined {
+    const sink = this.#assembly.exporters.get(exporter)?.destinations.get(from.name.signal)
+    if (sink === undefined) return undefined
+    this.#guests.add(from)
+    const { books, journal } = this.#process
+    return batch => {
+      from.apart += batch.items
+      const edge = books.edge(from, sink.books)
+      edge.owe(batch.items)
+      edge.carried += batch.items
+      const full = sink.reserve(batch)
+      if (full === undefined) return sink.take(batch, () => {})
+      const reason = reasonOf(full)
+      sink.books.refused.of(reason).value += batch.items
+      journal.note(sink.books.name, 'refused', batch, reason, undefined)
+      batch.refuse(full)
     }
   }
 

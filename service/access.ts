@@ -42,7 +42,7 @@ export function tokenAccess(env: NodeJS.ProcessEnv): Access {
     let token: string
     try {
       const file = env[fileVariable]
-      token = file ? readFileSync(file, 'utf8').trim() : (env[variable] ?? '')
+      token = file ? readFileSync(file, 'utf8').trim() : (env[variable] ?? '').trim()
     } catch (error) {
       return { code: 503, message: `the token cannot be read: ${messageOf(error)}`, hint: `see ${fileVariable}` }
     }
@@ -57,7 +57,7 @@ export function tokenAccess(env: NodeJS.ProcessEnv): Access {
       return { code: 403, message: 'a configuration is only taken with a token, and this process has none', hint }
     }
     if (peer === undefined || isLoopback(peer.replace(/^::ffff:/, ''))) return undefined
-    const hint = `run the command there, in a pod with \`kubectl exec\`, or start Kymo with a token in ${variable}`
+    const hint = `run the command there, in a pod with \`kubectl exec\`, or start Kymo with a token in ${variable} and give the command the same`
     return { code: 403, message: 'only the machine that this process runs on may change anything', hint }
   }
 }

@@ -2,7 +2,7 @@
 import type { Backlog, DurableQueue, QueueTotals, QueueView, Storage, StoredRecord } from '../core/storage.ts'
 import { readRequest } from '../proto/request.ts'
 import { sampleResource } from '../proto/sample.ts'
-import { type Range, type RecordReader, tally, type Tally } from './records.ts'
+import { ownerOf, type Range, type RecordReader, tally, type Tally } from './records.ts'
 import { time } from './status.ts'
 
 /** What is told of a storage. */
@@ -61,12 +61,6 @@ export function queueDocument(storage: string, view: QueueView, lent: ReadonlySe
     ...backlogDocument(backlog),
     totals: { ...totals },
   }
-}
-
-/** Exporter id and signal of an owner. */
-export function ownerOf(owner: string): [exporter: string, signal: string] {
-  const at = owner.lastIndexOf(' ')
-  return at < 0 ? [owner, ''] : [owner.slice(0, at), owner.slice(at + 1)]
 }
 
 function backlogDocument({ records, items, bytes, oldest }: Backlog) {

@@ -9,13 +9,13 @@ import {
   deadLetterDocuments,
   isOrphan,
   type NamedStorage,
-  ownerOf,
   queueDocument,
   type QueuesDocument,
   queuesDocument,
 } from './queue-pages.ts'
-import { chosen, type Range, rangeOf, rangeParameters, RecordReader, tally } from './records.ts'
-import { Replay, type ReplayParts } from './replay.ts'
+import { chosen, ownerOf, type Range, rangeOf, rangeParameters, RecordReader, tally } from './records.ts'
+import { Replay, type ReplayParts, type Target } from './replay.ts'
+import { time } from './status.ts'
 
 /** What the queues of one process are made of. */
 export interface QueueParts extends ReplayParts {
@@ -25,6 +25,8 @@ export interface QueueParts extends ReplayParts {
 }
 
 const mostListed = 1000
+/** No date is later, in milliseconds since the epoch. */
+const latest = 8.64e15
 /** Milliseconds that the answer to a command to replay waits for the end of it. */
 const answerAfter = 5000
 
@@ -85,14 +87,17 @@ export class Queues {
 
   /** Says in the log which queues nobody sends, and what can be done. */
   reportOrphans(): void {
+    const ages = new Map(this.#parts.storages().map(({ id, storage: { maxAge } }) => [id, maxAge]))
     for (const { storage, owner, exporter, records, items, bytes, oldest } of this.orphans()) {
       const todo =
         `configure exporter ${exporter} with \`sending_queue.storage: ${storage}\` again to have it sent, or: ` +
-        `kymo replay --queue '${owner}' --pipeline ID; kymo queue export --queue '${owner}'; kymo queue drop --queue '${owner}'`
-      const fields = { storage, queue: owner, records, items, bytes, oldest, todo }
+        `kymo replay --queue '${owner}' --exporter ID; kymo queue export --queue '${owner}'; kymo queue drop --queue '${owner}'`
+      const until = oldest === null ? Infinity : Date.parse(oldest) + (ages.get(storage) ?? Infinity)
+      const ends = until < latest ? { kept_until: time(until) } : {}
+      const fields = { storage, queue: owner, records, items, bytes, oldest, ...ends, todo }
       this.#parts.log.warn(
         fields,
-        'a queue on disk belongs to no exporter of the configuration; it is kept and not sent',
+        'a queue on disk belongs to no exporter of the configuration; it is not sent, and kept up to `max_age`',
       )
     }
   }
@@ -150,32 +155,48 @@ export class Queues {
 
   /** Starts to send records again; answers when that is over, or after a while how far it is. */
   async replay(raw: RawQuery): Promise<object> {
-    const query = new Query(raw, ['storage', 'queue', 'pipeline', 'limit', 'patience', ...rangeParameters])
+    const query = new Query(raw, ['storage', 'queue', 'pipeline', 'exporter', 'limit', 'patience', ...rangeParameters])
     const range = rangeOf(query)
     const pipeline = this.#pipelineNamed(query.text('pipeline'))
+    const exporter = this.#exporterNamed(query.text('exporter'))
+    if (pipeline !== undefined && exporter !== undefined) {
+      throw new QueryError(
+        400,
+        'name `pipeline` or `exporter`, not both',
+        'an exporter gets the data past all pipelines',
+      )
+    }
     const limit = query.count('limit', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     const patience = query.duration('patience')
     this.#demandQuiet()
     const source = query.text('queue') === undefined ? undefined : this.#orphan(query)
     const { id, reader, close } =
       source === undefined ? { ...this.#grave(query.text('storage')), close: () => {} } : this.#borrow(source)
-    const pipelineOf = (record: StoredRecord): string | undefined => {
-      if (pipeline !== undefined) return pipeline.signal === record.signal ? pipeline.id : undefined
-      return this.#pipelineFor(source?.view.owner ?? record.note?.owner ?? '', record.signal)?.id
+    const targetOf = ({ signal, note }: StoredRecord): Target | undefined => {
+      if (exporter !== undefined) return { kind: 'exporter', id: exporter }
+      if (pipeline !== undefined && pipeline.signal !== signal) return undefined
+      const to = pipeline ?? this.#pipelineFor(source?.view.owner ?? note?.owner ?? '', signal)
+      return to && { kind: 'pipeline', id: to.id }
     }
-    const meant = { ...range, signal: range.signal ?? pipeline?.signal }
+    const meant = {
+      ...range,
+      signal: range.signal ?? pipeline?.signal,
+      // What another one put aside, this one has had, unless somebody says otherwise.
+      exporter: source === undefined && range.owner === undefined ? exporter : undefined,
+    }
     const replay = new Replay(this.#parts, {
       storage: id,
       reader,
       range: meant,
       limit,
-      pipelineOf,
+      targetOf,
       ...(patience === undefined ? {} : { patience }),
     })
     // Before anything is awaited, so that there is only one.
     this.#replay = replay
     try {
-      await this.#demandPipelines(reader, meant, source?.view.owner, pipeline)
+      if (exporter !== undefined) await this.#demandSignals(reader, meant, exporter)
+      else if (pipeline === undefined) await this.#demandPipelines(reader, meant, source?.view.owner)
     } catch (error) {
       this.#replay = undefined
       close()
@@ -208,6 +229,27 @@ export class Queues {
     throw new QueryError(400, `there is no pipeline \`${id}\` here`, suggest(id, ids, `pipelines: ${quoted(ids)}`))
   }
 
+  #exporterNamed(id: string | undefined): string | undefined {
+    if (id === undefined) return undefined
+    const all = this.#parts.pipelines()
+    // Connectors stand at both ends.
+    const ids = [...new Set(all.flatMap(one => one.exporters))].filter(
+      end => !all.some(one => one.receivers.includes(end)),
+    )
+    if (ids.includes(id)) return id
+    throw new QueryError(400, `no pipeline here has exporter \`${id}\``, suggest(id, ids, `exporters: ${quoted(ids)}`))
+  }
+
+  /** @throws QueryError when `exporter` takes nothing of a signal that is to be sent */
+  async #demandSignals(reader: RecordReader, range: Range, exporter: string): Promise<void> {
+    const { by } = await tally(reader, range)
+    for (const { signal } of by) {
+      if (this.#pipelineFor(`${exporter} ${signal}`, signal) !== undefined) continue
+      const hint = 'choose with `signal`, or add it to such a pipeline'
+      throw new QueryError(400, `exporter \`${exporter}\` is in no pipeline of ${signal}, so it takes none`, hint)
+    }
+  }
+
   /** The first pipeline of that signal that ends in the exporter of `owner`. */
   #pipelineFor(owner: string, signal: string): ConfiguredPipeline | undefined {
     const [exporter] = ownerOf(owner)
@@ -215,13 +257,7 @@ export class Queues {
   }
 
   /** @throws QueryError when it cannot be told where records are to go */
-  async #demandPipelines(
-    reader: RecordReader,
-    range: Range,
-    orphan: string | undefined,
-    named: ConfiguredPipeline | undefined,
-  ): Promise<void> {
-    if (named !== undefined) return
+  async #demandPipelines(reader: RecordReader, range: Range, orphan: string | undefined): Promise<void> {
     const { by } = await tally(reader, range)
     for (const { owner, signal } of by) {
       const from = orphan ?? owner

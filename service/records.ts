@@ -8,6 +8,8 @@ import { type Query, QueryError } from './query.ts'
 export interface Range {
   /** Exporter id and signal, of what was put aside. */
   readonly owner?: string | undefined
+  /** Exporter id, whatever the signal. */
+  readonly exporter?: string | undefined
   readonly reason?: string | undefined
   readonly signal?: Signal | undefined
   /** Milliseconds since the epoch. */
@@ -43,12 +45,20 @@ function placesOf(text: string | undefined): [first: number | undefined, last: n
   return [Number(found[1]), Number(found[2] ?? found[1])]
 }
 
+/** Exporter id and signal of an owner. */
+export function ownerOf(owner: string): [exporter: string, signal: string] {
+  const at = owner.lastIndexOf(' ')
+  return at < 0 ? [owner, ''] : [owner.slice(0, at), owner.slice(at + 1)]
+}
+
 /** Whether it leaves nothing out. */
 export const isEverything = (range: Range): boolean => Object.values(range).every(value => value === undefined)
 
 /** Whether a record is among those meant. */
-export function isIn({ owner, reason, signal, since, until, first, last }: Range, record: StoredRecord): boolean {
+export function isIn(range: Range, record: StoredRecord): boolean {
+  const { owner, exporter, reason, signal, since, until, first, last } = range
   const { note, at, seq } = record
+  if (exporter !== undefined && ownerOf(note?.owner ?? '')[0] !== exporter) return false
   if (owner !== undefined && note?.owner !== owner) return false
   if (reason !== undefined && note?.reason !== reason) return false
   if (signal !== undefined && record.signal !== signal) return false

@@ -1,4 +1,4 @@
-/** Sends records of a queue on disk into pipelines again: dead letters, or what an exporter left behind. */
+/** Sends records of a queue on disk into pipelines, or to one exporter, again: dead letters, or what an exporter left behind. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Batch } from '../core/batch.ts'
 import type { Books, NodeBooks } from '../core/books.ts'
@@ -16,10 +16,18 @@ import { time } from './status.ts'
 /** Receiver and transport of what is replayed, in books, journal and context. */
 export const replayName = 'replay'
 
-/** The ways into the pipelines that run. */
+/** Where records go: into a pipeline, or past all of them to one exporter. */
+export interface Target {
+  readonly kind: 'pipeline' | 'exporter'
+  readonly id: string
+}
+
+/** The ways into what runs. */
 export interface Entrances {
   /** The way in for data that comes from `from`, which is no receiver of it; undefined when there is no such pipeline now. */
   entrance(pipeline: string, from: NodeBooks): ((batch: Batch) => void) | undefined
+  /** The way to one exporter alone; undefined when it takes nothing of that signal now. */
+  exporterEntrance(exporter: string, from: NodeBooks): ((batch: Batch) => void) | undefined
 }
 
 /** What replaying needs of the process. */
@@ -38,7 +46,7 @@ export interface ReplayTerms {
   /** Records at most. */
   readonly limit: number
   /** Where a record goes; undefined: nowhere, it is left. */
-  readonly pipelineOf: (record: StoredRecord) => string | undefined
+  readonly targetOf: (record: StoredRecord) => Target | undefined
   /** How long nothing may be taken before it gives up, in milliseconds. */
   readonly patience?: number
 }
@@ -162,12 +170,12 @@ export class Replay {
   /** Pushes it once; undefined when there is nowhere to. */
   async #attempt(record: StoredRecord): Promise<Outcome | undefined> {
     const { books: allBooks, journal } = this.#parts
-    const pipeline = this.#terms.pipelineOf(record)
+    const target = this.#terms.targetOf(record)
     const books = allBooks.node({ kind: 'receiver', id: replayName, pipeline: '', signal: record.signal })
-    const push = pipeline === undefined ? undefined : this.#parts.entrance(pipeline, books)
+    const push = target && this.#wayTo(target, books)
     if (push === undefined) {
       this.error =
-        pipeline === undefined ? 'no pipeline has its exporter' : `pipeline \`${pipeline}\` is not there any more`
+        target === undefined ? 'no pipeline has its exporter' : `${target.kind} \`${target.id}\` is not there any more`
       return undefined
     }
     const { promise, resolve } = Promise.withResolvers<Outcome>()
@@ -179,6 +187,10 @@ export class Replay {
     books.out += batch.items
     push(batch)
     return promise.finally(() => this.#open.delete(delivery))
+  }
+
+  #wayTo({ kind, id }: Target, from: NodeBooks): ((batch: Batch) => void) | undefined {
+    return kind === 'pipeline' ? this.#parts.entrance(id, from) : this.#parts.exporterEntrance(id, from)
   }
 
   #settle(record: StoredRecord, outcome: Exclude<Outcome, { kind: 'refused' }> | undefined): void {

@@ -26,6 +26,7 @@ import { ProcessMeter } from './figures.ts'
 import { leastWindows, MemoryWatch, surveyMemory } from './memory.ts'
 import { type OwnExport, OwnExports } from './own-exports.ts'
 import { type NamedStorage, storageDocument } from './queue-pages.ts'
+import { OrphanExpiry } from './orphans.ts'
 import { Queues } from './queues.ts'
 import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
@@ -98,6 +99,7 @@ export class Service {
   readonly #report: SelfReport
   readonly #exports: OwnExports
   readonly #queues: Queues
+  readonly #expiry: OrphanExpiry
   readonly #created = Date.now()
   readonly #reloads: Reloads | undefined
   #graph: RunningGraph | undefined
@@ -123,8 +125,10 @@ export class Service {
       log: this.#log,
       storages: () => this.#storages(),
       pipelines: () => this.#graph?.pipelines ?? [],
-      entrance: (pipeline, from) => (this.#phase === 'running' ? this.#graph?.entrance?.(pipeline, from) : undefined),
+      entrance: (pipeline, from) => this.#taking?.entrance?.(pipeline, from),
+      exporterEntrance: (exporter, from) => this.#taking?.exporterEntrance?.(exporter, from),
     })
+    this.#expiry = new OrphanExpiry({ books: this.books, log: this.#log, storages: () => this.#storages() })
     this.#reloads =
       plan.reload &&
       new Reloads({
@@ -182,6 +186,7 @@ export class Service {
     this.#phase = 'running'
     this.#announce()
     this.#queues.reportOrphans()
+    this.#expiry.start()
   }
 
   /** Takes over another configuration, or says why not. */
@@ -189,6 +194,11 @@ export class Service {
     if (this.#reloads === undefined)
       return { result: 'refused', errors: [{ message: 'there is nothing to reload from' }] }
     return this.#reloads.request(request)
+  }
+
+  /** The graph, while it takes data. */
+  get #taking(): RunningGraph | undefined {
+    return this.#phase === 'running' ? this.#graph : undefined
   }
 
   #reloadable(): Reloadable | undefined {
@@ -206,6 +216,7 @@ export class Service {
   async stop(deadline: number): Promise<{ lost: number }> {
     this.#phase = 'stopping'
     this.#queues.stopReplay()
+    this.#expiry.stop()
     const { lost } = (await this.#graph?.stop(deadline)) ?? { lost: 0 }
     this.#watch.stop()
     this.#rates.stop()

@@ -76,7 +76,7 @@ export const keys = z.strictObject({
   max_age: duration({ exclusive: true })
     .prefault('48h')
     .describe(
-      'How long data is kept for a destination that does not take it; then it is given up and counted as lost.',
+      'How long data is kept for a destination that does not take it, or that is not configured any more; then it is given up and counted as lost.',
     ),
   segment_size: size(mebibyte)
     .prefault('32MiB')

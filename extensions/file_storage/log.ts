@@ -2,6 +2,7 @@
 import type { Batch } from '../../core/batch.ts'
 import { InternalError } from '../../core/errors.ts'
 import {
+  type Amount,
   type Backlog,
   type DurableQueue,
   type Ending,
@@ -18,7 +19,7 @@ import { type Clock, SteadyTime } from './clock.ts'
 import type { FileOperations } from './files.ts'
 import { type Owner, Owners } from './owners.ts'
 import type { Place } from './place.ts'
-import { Reader } from './reader.ts'
+import { Reader, type ReadRecord } from './reader.ts'
 import { recover } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { Shelf } from './shelf.ts'
@@ -58,6 +59,7 @@ export class Log {
   #owners = new Owners()
   #writer: Writer | undefined
   #cancelExpiry: (() => void) | undefined
+  #isClosing = false
   readonly #listeners = new Set<() => void>()
 
   private constructor(terms: LogTerms) {
@@ -136,25 +138,26 @@ export class Log {
     const owner = this.#owners.ask(name)
     if (owner.taken) throw new StorageError('locked', `the queue of \`${name}\` is in use`)
     owner.taken = true
-    const { allocate = Buffer.allocUnsafeSlow } = this.#terms
-    const reader = new Reader({
+    return new Queue(owner, this.#readerOf(owner, this.#terms.allocate ?? Buffer.allocUnsafeSlow), {
+      append: (batch, note) => this.#writing.append(owner, batch, note),
+      end: (place, items, ending) => this.#end(owner, place, items, ending),
+    })
+  }
+
+  #readerOf(owner: Owner, allocate: (size: number) => Buffer): Reader {
+    const { log } = this.#terms
+    return new Reader({
       shelf: this.#shelf,
       owner,
       allocate,
       started: this.#started,
       onCorrupt: (place, segment) => {
-        this.#terms.log.error(
-          { path: segment.path, queue: name, items: place.items },
-          'a record cannot be read and is given up',
-        )
-        this.#end(owner, place, place.items, 'corrupt')
+        const { items } = place
+        log.error({ path: segment.path, queue: owner.name, items }, 'a record cannot be read and is given up')
+        this.#end(owner, place, items, 'corrupt')
       },
       onDamage: (segment, at, bytes) =>
-        this.#terms.log.error({ path: segment.path, at, bytes }, 'records cannot be read and were passed over'),
-    })
-    return new Queue(owner, reader, {
-      append: (batch, note) => this.#writing.append(owner, batch, note),
-      end: (place, items, ending) => this.#end(owner, place, items, ending),
+        log.error({ path: segment.path, at, bytes }, 'records cannot be read and were passed over'),
     })
   }
 
@@ -180,8 +183,60 @@ export class Log {
     this.#writing.ended(undefined)
   }
 
+  /** See Storage. */
+  async expire(name: string, until: number): Promise<Amount> {
+    const gone = { records: 0, items: 0, bytes: 0 }
+    const owner = this.#owners.byName(name)
+    if (owner === undefined) return gone
+    const giveUp = (end: () => void): void => {
+      const { records, items, bytes } = owner
+      end()
+      gone.records += records - owner.records
+      gone.items += items - owner.items
+      gone.bytes += bytes - owner.bytes
+    }
+    const isOrphan = (): boolean => !owner.taken && !this.#isClosing && owner.records > 0
+    // Of most files nothing has to be read.
+    if (isOrphan()) {
+      for (const segment of this.#shelf.segments) {
+        if (segment.newest <= until) giveUp(() => this.#endAllIn(segment, owner))
+      }
+    }
+    // What is in them is not looked at, so that one buffer does.
+    let room = Buffer.alloc(0)
+    const reader = this.#readerOf(owner, size => {
+      if (room.length < size) room = Buffer.allocUnsafeSlow(size)
+      return room.subarray(0, size)
+    })
+    try {
+      for (let last: ReadRecord | undefined; isOrphan();) {
+        const record = await reader.next(last)
+        // Somebody may have come while it was read.
+        if (record === undefined || !isOrphan()) break
+        if (record.at > until) {
+          owner.since = record.at
+          break
+        }
+        giveUp(() => this.#end(owner, record, record.items, 'lost'))
+        last = record
+      }
+    } finally {
+      await reader.pause()
+    }
+    return gone
+  }
+
+  #endAllIn(segment: Segment, owner: Owner): void {
+    const live = segment.live.get(owner.number)
+    if (live === undefined) return
+    owner.endRange(live.first, live.last, live, 'lost')
+    segment.live.delete(owner.number)
+    this.#writing.ended(segment.live.size === 0 ? segment : undefined)
+  }
+
   /** Writes what waits, and what ended. */
   async close(): Promise<void> {
+    this.#isClosing = true
     this.#cancelExpiry?.()
     await this.#writer?.close()
   }

@@ -4,7 +4,7 @@ import { access, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
-import { type DurableQueue, type Orphan, type QueueView, type Storage, type StorageError } from '../../core/storage.ts'
+import type { Amount, DurableQueue, Orphan, QueueView, Storage, StorageError } from '../../core/storage.ts'
 import type { Clock } from './clock.ts'
 import { codeOf, type FileOperations } from './files.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
@@ -126,6 +126,10 @@ export class FileStorage implements Storage {
 
   drop(owner: string): void {
     this.#main.drop(owner)
+  }
+
+  expire(owner: string, until: number): Promise<Amount> {
+    return this.#main.expire(owner, until)
   }
 
   onRoom(listener: () => void): () => void {

@@ -103,7 +103,7 @@ test('what a backend rejects is put aside, listed, and sent again when the backe
   expect(delivered()).toEqual([])
 
   sink.answer = () => undefined
-  expect(await kymo('replay', '--owner', 'otlp_http/backend traces')).toMatchObject({
+  expect(await kymo('replay', '--exporter', 'otlp_http/backend')).toMatchObject({
     code: 0,
     out: expect.stringMatching(/^replayed 3 of 3 items/),
   })

@@ -15,7 +15,7 @@ test('queues in memory lose what they hold when they are killed: losses do not e
 
 test.skipIf(!durable)(`killed ${count} times, queues on disk lose nothing`, async () => {
   const ending = await crash({ mode: 'durable', count, seed })
-  const { account, ready, recovered, open, refused, unknown, seconds } = ending
+  const { account, ready, recovered, open, refused, unknown, seconds, compared } = ending
   const sum = (all: readonly number[]) => all.reduce((a, b) => a + b, 0)
   tell(`Killed ${count} times`, [
     `Four senders (traces and logs, gRPC and HTTP), seed ${seed}, ${seconds.toFixed(0)} s: ${account.items} items sent,`,
@@ -24,6 +24,8 @@ test.skipIf(!durable)(`killed ${count} times, queues on disk lose nothing`, asyn
     `Arrived more than once: ${account.doubled} items, ${account.doubledByKymo} of them more often than their sender sent them.`,
     `Requests refused: ${refused}, without an answer: ${unknown}. From start to ready: median ${quantile(ready, 0.5).toFixed(0)} ms,`,
     `longest ${Math.max(...ready).toFixed(0)} ms.`,
+    '',
+    ...compared,
   ])
   expect(account).toMatchObject({ missing: 0 })
   for (const [i, items] of open.entries()) expect(recovered[i]).toBeGreaterThanOrEqual(items)

@@ -60,6 +60,7 @@ export interface Account {
 export interface StatusDocument {
   readonly memory: { readonly rss_bytes: number; readonly limit_bytes: number; readonly pressed: boolean }
   readonly components: readonly { kind: string; id: string; state: string; last_error?: string }[]
+  readonly queues: readonly { readonly exporter: string; readonly in_flight: number }[]
   readonly books: readonly Account[]
   readonly books_faults: readonly string[]
 }
@@ -85,6 +86,11 @@ export interface Plan {
   readonly extensions?: Readonly<Record<string, object>>
   /** Exporters of each pipeline; all without it. */
   readonly pipelines?: Readonly<Record<string, readonly string[]>>
+  readonly connectors?: Readonly<Record<string, object>>
+  /** Receivers of a pipeline, where they are others than `otlp`. */
+  readonly receivers?: Readonly<Record<string, readonly string[]>>
+  /** Processors of a pipeline, where they are not all. */
+  readonly steps?: Readonly<Record<string, readonly string[]>>
 }
 
 /** How a process is started. */
@@ -118,7 +124,8 @@ export class Site {
   }
 
   /** Writes the configuration that the next start uses. */
-  configure({ exporters, processors = {}, extensions = {}, pipelines }: Plan): void {
+  configure(plan: Plan): void {
+    const { exporters, processors = {}, extensions = {}, connectors = {}, receivers = {}, steps = {}, pipelines } = plan
     const { grpc, http, admin } = this.ports
     const endpoint = (port: number) => ({ endpoint: `127.0.0.1:${port}` })
     const names = pipelines ?? { traces: Object.keys(exporters), logs: Object.keys(exporters) }
@@ -127,6 +134,7 @@ export class Site {
       processors,
       exporters,
       extensions,
+      connectors,
       service: {
         extensions: Object.keys(extensions),
         telemetry: {
@@ -135,7 +143,7 @@ export class Site {
         pipelines: Object.fromEntries(
           Object.entries(names).map(([name, exporters]) => [
             name,
-            { receivers: ['otlp'], processors: Object.keys(processors), exporters },
+            { receivers: receivers[name] ?? ['otlp'], processors: steps[name] ?? Object.keys(processors), exporters },
           ]),
         ),
       },

@@ -22,7 +22,8 @@ export type Heard =
   | { readonly what: 'unreached'; readonly message: string }
 
 function failed(error: Error): Heard {
-  const nobody = 'code' in error && error.code === 'ECONNREFUSED'
+  // Node's HTTP/2 has it as the cause of what it tells a stream.
+  const nobody = [error, error.cause].some(one => one instanceof Error && 'code' in one && one.code === 'ECONNREFUSED')
   return { what: nobody ? 'unreached' : 'unknown', message: error.message }
 }
 
@@ -204,6 +205,10 @@ export class LoadSender {
     this.number = options.ledger.join()
     this.#maker = new RequestMaker(this.number, options.shape)
     this.#client = options.transport === 'grpc' ? grpcClient(options.port, options.tls) : httpClient(options.port)
+  }
+
+  get itemsEach(): number {
+    return this.#options.shape.items
   }
 
   get bytesEach(): number {

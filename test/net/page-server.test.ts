@@ -1,4 +1,4 @@
-import { request } from 'node:http'
+import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { AuthError, type ServerAuthenticator } from '../../core/auth.ts'
@@ -15,8 +15,13 @@ afterEach(async () => {
 async function serve(settings: object = {}, authenticator?: ServerAuthenticator) {
   const listeners = new Listeners()
   const config = httpServer({ endpoint: '127.0.0.1:0' }).parse(settings)
-  const page = (path: string, query: URLSearchParams) =>
-    path === '/page' ? textPage(200, `page ${query.get('q') ?? ''}`) : undefined
+  const page = (path: string, query: URLSearchParams, headers: IncomingHttpHeaders) => {
+    if (path === '/page') return textPage(200, `page ${query.get('q') ?? ''}`)
+    if (path === '/bytes') return { ...textPage(200, ''), body: Buffer.from([0, 255]), headers: { vary: 'accept' } }
+    if (path === '/later') return Promise.resolve(textPage(200, `for ${headers['user-agent'] ?? ''}`))
+    if (path === '/large') return { ...textPage(200, ''), body: Buffer.alloc(64 << 20) }
+    return path === '/broken' ? Promise.reject(new Error('broken')) : undefined
+  }
   const server = new PageServer({ config, authenticator, page })
   const { port } = await listeners.listen('127.0.0.1:0', server.accept, 'test')
   open.push(
@@ -26,10 +31,10 @@ async function serve(settings: object = {}, authenticator?: ServerAuthenticator)
   return port
 }
 
-function get(port: number, headers: Record<string, string> = {}, method = 'GET') {
+function get(port: number, headers: Record<string, string> = {}, method = 'GET', path = '/page?q=1') {
   return new Promise<{ status: number | undefined; text: string; headers: NodeJS.Dict<string | string[]> }>(
     (resolve, reject) => {
-      const asking = request({ port, path: '/page?q=1', method, headers }, response => {
+      const asking = request({ port, path, method, headers }, response => {
         let text = ''
         response.on('data', chunk => (text += String(chunk)))
         response.on('end', () => resolve({ status: response.statusCode, text, headers: response.headers }))
@@ -42,6 +47,25 @@ function get(port: number, headers: Record<string, string> = {}, method = 'GET')
 test('a page is served, to be read and not to be kept', async () => {
   const answer = await get(await serve())
   expect(answer).toMatchObject({ status: 200, text: 'page 1', headers: { 'cache-control': 'no-store' } })
+})
+
+test.each([
+  ['/bytes', { status: 200, text: '\u0000\ufffd', headers: { vary: 'accept', 'content-length': '2' } }],
+  ['/later', { status: 200, text: 'for test', headers: { 'content-length': '8' } }],
+  ['/broken', { status: 500, text: 'internal error' }],
+])('%s is answered', async (path, expected) => {
+  expect(await get(await serve(), { 'user-agent': 'test' }, 'GET', path)).toMatchObject(expected)
+})
+
+test('who does not read a page does not keep it', async () => {
+  const socket = connect({ port: await serve({ write_timeout: '100ms' }) })
+  const closed = new Promise(resolve => socket.once('close', resolve))
+  socket.on('error', () => {})
+  socket.write('GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  socket.pause()
+  setTimeout(() => socket.resume(), 1000)
+  await closed
+  expect(socket.bytesRead).toBeLessThan(64 << 20)
 })
 
 test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is not answered', async method => {

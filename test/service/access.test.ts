@@ -34,6 +34,14 @@ test.each<[string, NodeJS.ProcessEnv, Record<string, string>, string | undefined
     undefined,
   ],
   [
+    'a line end is no part of a token in the variable, as in a file',
+    { KYMO_ADMIN_TOKEN: 's\n' },
+    bearer('s'),
+    '127.0.0.1',
+    'action',
+    undefined,
+  ],
+  [
     'a file that is not there lets nobody in',
     { KYMO_ADMIN_TOKEN_FILE: '/none' },
     bearer('s'),

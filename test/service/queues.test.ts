@@ -48,10 +48,8 @@ beforeEach(async () => {
     log: keepingLogger(lines),
     storages: () => [{ id: 'disk', storage }],
     pipelines: () => pipelines,
-    entrance: id => batch => {
-      came.set(id, [...(came.get(id) ?? []), batch])
-      behave(batch)
-    },
+    entrance: id => arrive(id),
+    exporterEntrance: id => arrive(`exporter ${id}`),
   })
   const pages = { metrics: undefined, ready: () => ({ ready: true, phase: 'running' }), status: () => ({}) }
   admin = await startAdmin('127.0.0.1:0', { ...pages, routes: queues.routes }, new Listeners())
@@ -100,6 +98,10 @@ async function post(path: string, body: unknown, headers: Record<string, string>
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }
 
+const arrive = (where: string) => (batch: Batch) => {
+  came.set(where, [...(came.get(where) ?? []), batch])
+  behave(batch)
+}
 const arrived = (pipeline: string) => (came.get(pipeline) ?? []).flatMap(one => spanNames(encodeGroups(one.groups)))
 const dead = () => storage.deadLetters.backlog
 
@@ -217,6 +219,7 @@ test.each([
   [{ seq: '2-3' }, 'traces/b', ['2', '3']],
   [{ limit: 1 }, 'traces/b', ['1']],
   [{ since: '10m', until: '5m' }, 'traces/b', []],
+  [{ exporter: 'sink', reason: 'too_large' }, 'exporter sink', ['3']],
 ])('a replay of %j takes these and leaves the others', async (body, pipeline, expected) => {
   await bury(['1'])
   await bury(['2'])

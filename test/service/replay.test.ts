@@ -38,6 +38,7 @@ beforeEach(async () => {
     storages: () => [{ id: 'disk', storage }],
     pipelines: () => graph.pipelines,
     entrance: (id, from) => graph.entrance(id, from),
+    exporterEntrance: (id, from) => graph.exporterEntrance(id, from),
   })
 })
 afterEach(async () => {

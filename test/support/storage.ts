@@ -1,6 +1,7 @@
 /** A storage in memory that keeps what it was given when its users come and go, for tests of those users. */
 import type { Batch } from '../../core/batch.ts'
 import {
+  type Amount,
   type Backlog,
   type DurableQueue,
   type Ending,
@@ -143,6 +144,21 @@ export class MemoryStorage implements Storage {
     for (const record of queue?.records() ?? []) queue?.end(record, record.items, 'handed_over')
   }
 
+  async expire(owner: string, until: number): Promise<Amount> {
+    await Promise.resolve()
+    const queue = this.queues.get(owner)
+    const gone = { records: 0, items: 0, bytes: 0 }
+    for (const record of queue?.records() ?? []) {
+      if (queue?.open !== false || record.at > until) break
+      const items = record.left.get(owner) ?? 0
+      queue.end(record, items, 'lost')
+      gone.records++
+      gone.items += items
+      gone.bytes += record.bytes
+    }
+    return gone
+  }
+
   onRoom(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -152,10 +168,11 @@ export class MemoryStorage implements Storage {
     const { promise, resolve, reject } = Promise.withResolvers<Stored>()
     const end = (): void => {
       if (this.trouble !== undefined) return reject(this.trouble)
-      let record = this.#shared.get(batch)
+      // What is put aside has a record of its own.
+      let record = note === undefined ? this.#shared.get(batch) : undefined
       if (record === undefined) {
         record = kept(batch, ++this.#seq, note)
-        this.#shared.set(batch, record)
+        if (note === undefined) this.#shared.set(batch, record)
         this.records.push(record)
       }
       record.left.set(queue.owner, record.items)

@@ -270,3 +270,81 @@ test('a tail that is torn is cut off and reported, and what comes then is safe',
   expect((await allOf(last)).map(namesIn)).toEqual([['a'], ['b']])
   expect(balance(last)).toBe(0)
 })
+
+test('of what nobody sends only what is old enough is given up, file by file and record by record', async () => {
+  const clock = new SimulatedClock()
+  const disk = new SimulatedDisk()
+  const log = await openLog(disk, { clock })
+  const [old, other] = [log.queue('old traces'), log.queue('other traces')]
+  // The first four fill files of their own; the other queue has a part of them.
+  for (const name of ['a', 'b', 'c', 'd']) {
+    const batch = big(name)
+    await Promise.all([old.append(batch), ...(name === 'a' ? [other.append(batch)] : [])])
+    clock.pass(1000)
+  }
+  for (const name of ['e', 'f', 'g']) {
+    await old.append(spans([name, name]))
+    await other.append(spans([name]))
+    clock.pass(1000)
+  }
+  old.close()
+  const until = (seconds: number) => clock.wallOffset + seconds * 1000
+  expect(await log.expire('nobody', until(9))).toEqual({ records: 0, items: 0, bytes: 0 })
+  expect(await log.expire('old traces', until(-1))).toMatchObject({ records: 0 })
+  // What is from that moment is as old as may be.
+  expect(await log.expire('old traces', until(4))).toMatchObject({ records: 5, items: 6 })
+  expect(log.list()).toMatchObject([
+    { owner: 'old traces', backlog: { records: 2, items: 4, oldest: until(5) }, totals: { lost: 6 } },
+    { owner: 'other traces', backlog: { records: 4 }, totals: { lost: 0 } },
+  ])
+  expect(short((await allOf(other)).map(namesIn))).toEqual([['a'], ['e'], ['f'], ['g']])
+  // What was sent in part is lost for the rest.
+  const again = log.queue('old traces')
+  const first = await again.next(undefined)
+  if (first !== undefined) again.end(first, 1, 'delivered')
+  again.close()
+  expect(await log.expire('old traces', until(5))).toMatchObject({ records: 1, items: 1 })
+  await log.close()
+
+  const after = await openLog(new SimulatedDisk(disk.image), { clock })
+  const left = after.queue('old traces')
+  expect((await allOf(left)).map(namesIn)).toEqual([['g', 'g']])
+  expect(left.totals).toMatchObject({ appended: 10, delivered: 1, lost: 7, corrupt: 0 })
+  expect(balance(left)).toBe(0)
+  await after.close()
+})
+
+test('a queue that somebody uses is not given up, nor what is left when somebody comes', async () => {
+  const clock = new SimulatedClock()
+  const log = await openLog(new SimulatedDisk(), { clock })
+  const queue = log.queue('otlp traces')
+  for (const name of ['a', 'b', 'c']) {
+    await queue.append(spans([name]))
+    clock.pass(1000)
+  }
+  const until = clock.wallOffset + 1000
+  expect(await log.expire('otlp traces', until)).toMatchObject({ records: 0 })
+  queue.close()
+  // Nothing is old enough as a whole file, so that all is read, which takes time.
+  const expiring = log.expire('otlp traces', until)
+  const back = log.queue('otlp traces')
+  expect(await expiring).toMatchObject({ records: 0 })
+  expect((await allOf(back)).map(namesIn)).toEqual([['a'], ['b'], ['c']])
+  expect(balance(back)).toBe(0)
+  await log.close()
+})
+
+test('files of which all is given up are given back', async () => {
+  const clock = new SimulatedClock()
+  const disk = new SimulatedDisk()
+  const log = await openLog(disk, { clock })
+  const queue = log.queue('old traces')
+  for (let i = 0; i < 20; i++) await queue.append(big(`${i}`))
+  queue.close()
+  const { used } = log
+  expect(await log.expire('old traces', log.time.now())).toMatchObject({ records: 20 })
+  clock.pass(1000)
+  await settled()
+  expect(log.used).toBeLessThan(used / 2)
+  await log.close()
+})
