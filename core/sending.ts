@@ -72,37 +72,42 @@ const queue = (enabled: boolean) =>
       },
     )
 
-const retry = z
-  .strictObject({
-    enabled: z
-      .boolean()
-      .default(true)
-      .describe('Off: what fails once is lost, or refused where the sender waits for the answer.'),
-    initial_interval: duration().prefault('5s').describe('Wait before the first retry.'),
-    randomization_factor: z.number().min(0).max(1).default(0.5).describe('Spread of each wait, as a share of it.'),
-    multiplier: z.number().min(0).default(1.5).describe('Growth of the wait from one retry to the next.'),
-    max_interval: duration().prefault('30s').describe('Longest wait between two retries.'),
-    max_elapsed_time: duration()
-      .prefault('0s')
-      .describe('When to give a batch up and count it as lost; 0 never does. (The Collector gives up after 5m.)'),
-  })
-  .refine(
-    r => !r.enabled || r.max_elapsed_time === 0 || r.max_elapsed_time >= Math.max(r.initial_interval, r.max_interval),
-    {
-      error: '`max_elapsed_time` must not be below `initial_interval` or `max_interval`',
-      path: ['max_elapsed_time'],
-    },
-  )
+const retry = (initial: string, longest: string) =>
+  z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('Off: what fails once is lost, or refused where the sender waits for the answer.'),
+      initial_interval: duration().prefault(initial).describe('Wait before the first retry.'),
+      randomization_factor: z.number().min(0).max(1).default(0.5).describe('Spread of each wait, as a share of it.'),
+      multiplier: z.number().min(0).default(1.5).describe('Growth of the wait from one retry to the next.'),
+      max_interval: duration().prefault(longest).describe('Longest wait between two retries.'),
+      max_elapsed_time: duration()
+        .prefault('0s')
+        .describe('When to give a batch up and count it as lost; 0 never does. (The Collector gives up after 5m.)'),
+    })
+    .refine(
+      r => !r.enabled || r.max_elapsed_time === 0 || r.max_elapsed_time >= Math.max(r.initial_interval, r.max_interval),
+      {
+        error: '`max_elapsed_time` must not be below `initial_interval` or `max_interval`',
+        path: ['max_elapsed_time'],
+      },
+    )
 
 /** The shared keys, to be spread into an exporter's schema; `defaults` are what differs between exporters. */
-export const sending = (defaults: { timeout?: string; queue?: boolean } = {}) => ({
+export const sending = (
+  defaults: { timeout?: string; queue?: boolean; retry?: { initial: string; longest: string } } = {},
+) => ({
   timeout: duration()
     .prefault(defaults.timeout ?? '5s')
     .describe('How long one attempt may take; 0 sets no limit.'),
   sending_queue: queue(defaults.queue ?? true)
     .prefault({})
     .describe('The queue in front of the destination.'),
-  retry_on_failure: retry.prefault({}).describe('Waits between attempts.'),
+  retry_on_failure: retry(defaults.retry?.initial ?? '5s', defaults.retry?.longest ?? '30s')
+    .prefault({})
+    .describe('Waits between attempts.'),
 })
 
 /** What `sending` parses to. */

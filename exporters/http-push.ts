@@ -104,6 +104,20 @@ export class HttpPush {
     }
   }
 
+  /**
+   * Asks for something that is no data.
+   * @throws DeliveryError when there is no answer
+   */
+  async get(target: Target, abort: AbortSignal): Promise<HttpAnswer> {
+    // There is no body that these would describe.
+    const { 'content-type': _type, 'content-encoding': _encoding, ...headers } = target.headers
+    try {
+      return await this.#client.get(target.url, headers, { timeout: this.#config.timeout, abort })
+    } catch (error) {
+      throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error
+    }
+  }
+
   stop(): Promise<void> {
     return this.#client.close()
   }

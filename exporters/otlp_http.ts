@@ -1,13 +1,10 @@
 import * as z from 'zod'
-import type { Batch } from '../core/batch.ts'
-import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
+import { defineExporter, type ExporterContext } from '../core/component.ts'
 import { ConfigError } from '../core/errors.ts'
 import { sending } from '../core/sending.ts'
 import { checkLevel, httpClient } from '../net/http-client-keys.ts'
 import { allSignals, type Signal, signals } from '../proto/signals.ts'
-import { HttpPush, type Target } from './http-push.ts'
-import { jsonType, protobufType, sentOfHttp } from './otlp-answer.ts'
-import { jsonBody, protobufBody } from './otlp-body.ts'
+import { OtlpHttp } from './otlp-http-send.ts'
 
 const url = (what: string) =>
   z
@@ -69,51 +66,25 @@ export const otlpHttpExporter = defineExporter<Config>({
       : []
   },
   create(config, context) {
-    return new OtlpHttp(config, context)
+    return new OtlpHttp(config, context, urlsOf(config, context), config.encoding === 'json')
   },
 })
 
-class OtlpHttp implements Exporter {
-  readonly #json: boolean
-  readonly #targets = new Map<Signal, Target>()
-  readonly #push: HttpPush
-
-  constructor(config: Config, context: ExporterContext) {
-    this.#json = config.encoding === 'json'
-    this.#push = new HttpPush(config, context)
-    for (const signal of allSignals) {
-      const url = urlOf(config, signal)
-      if (url) this.#targets.set(signal, this.#push.target(url, { 'content-type': this.#type }))
-      else if (context.signals.has(signal)) {
-        const key = `${signal}_endpoint`
-        throw new ConfigError(
-          'CONFIG_INVALID_VALUE',
-          `exporter ${context.id} is in a pipeline of ${signal} and has no URL for them; set \`endpoint\` or \`${key}\``,
-        )
-      }
+/** The URLs of the signals that are wanted. */
+function urlsOf(config: Config, context: ExporterContext): Map<Signal, URL> {
+  const urls = new Map<Signal, URL>()
+  for (const signal of allSignals) {
+    const url = urlOf(config, signal)
+    if (url) urls.set(signal, url)
+    else if (context.signals.has(signal)) {
+      const key = `${signal}_endpoint`
+      throw new ConfigError(
+        'CONFIG_INVALID_VALUE',
+        `exporter ${context.id} is in a pipeline of ${signal} and has no URL for them; set \`endpoint\` or \`${key}\``,
+      )
     }
   }
-
-  get #type(): string {
-    return this.#json ? jsonType : protobufType
-  }
-
-  start(): void {
-    this.#push.start()
-  }
-
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
-    const target = this.#targets.get(batch.signal)
-    if (target === undefined) throw new Error(`no URL for ${batch.signal}`)
-    const { budget } = this.#push
-    const body = () => (this.#json ? jsonBody(batch, budget) : protobufBody(batch, budget))
-    const answer = await this.#push.send(target, batch, this.#json ? 'http json' : 'http', body, abort)
-    return sentOfHttp(answer, batch, target.name, this.#type)
-  }
-
-  stop(): Promise<void> {
-    return this.#push.stop()
-  }
+  return urls
 }
 
 function urlOf(config: Config, signal: Signal): URL | undefined {

@@ -81,11 +81,24 @@ export class HttpClient {
    * Posts `body` to `url`.
    * @throws HttpClientError when there is no answer
    */
-  async post(
+  post(url: URL, headers: Record<string, string>, body: Buffer, options: RequestOptions = {}): Promise<HttpAnswer> {
+    return this.#request('POST', url, headers, body, options)
+  }
+
+  /**
+   * Asks for `url`.
+   * @throws HttpClientError when there is no answer
+   */
+  get(url: URL, headers: Record<string, string>, options: RequestOptions = {}): Promise<HttpAnswer> {
+    return this.#request('GET', url, headers, null, options)
+  }
+
+  async #request(
+    method: 'GET' | 'POST',
     url: URL,
     headers: Record<string, string>,
-    body: Buffer,
-    options: RequestOptions = {},
+    body: Buffer | null,
+    options: RequestOptions,
   ): Promise<HttpAnswer> {
     const { abort, timeout } = options
     if (abort?.aborted) throw new HttpClientError('aborted', 'the request was given up', false, abort.reason)
@@ -102,7 +115,7 @@ export class HttpClient {
     const request = {
       origin: url.origin,
       path: url.pathname + url.search,
-      method: 'POST',
+      method,
       headers,
       body,
       // One timer over the whole request does for both.

@@ -24,10 +24,12 @@ export function endDelivered({ books, journal, log }: EndParts, entry: Entry, se
   claim.settle(rejected, 'rejected')
   claim.delivered = true
   if (sent !== undefined && (rejected > 0 || sent.message !== '')) {
-    const reasons = sent.reasons ?? { partial_success: rejected }
-    for (const [reason, count] of Object.entries(reasons)) {
-      if (count === 0) continue
-      books.rejected.of(reason).value += count
+    let rest = rejected
+    for (const [reason, count] of Object.entries({ ...sent.reasons, partial_success: rejected })) {
+      const of = Math.min(count, rest)
+      if (of <= 0) continue
+      rest -= of
+      books.rejected.of(reason).value += of
       journal.note(books.name, 'rejected', batch, reason, sent.message)
     }
     log.warn({ rejected, of: batch.items, message: sent.message }, 'destination took the batch in part')

@@ -53,6 +53,8 @@ export class Halves {
 
 /** Writes `n` (0 to 999,999,999) with exactly nine digits. */
 function putNine(out: Uint8Array, at: number, n: number): number {
+  // It comes as a float, which divides slower.
+  n |= 0
   for (let i = at + 8; i >= at; i--) {
     const rest = (n / 10) | 0
     out[i] = 0x30 + n - rest * 10
@@ -63,6 +65,7 @@ function putNine(out: Uint8Array, at: number, n: number): number {
 
 /** Writes `n` (0 to 2^31 - 1) and returns where it ends. */
 export function putDigits(out: Uint8Array, at: number, n: number): number {
+  n |= 0
   let end = at + 1
   for (let bound = 10; n >= bound && end - at < 10; bound *= 10) end++
   for (let i = end - 1; i >= at; i--) {

@@ -81,6 +81,16 @@ test.each([
   expect(connections()).toBe(expected)
 })
 
+test('an answer is had without sending a body', async () => {
+  const { url } = await server((request, response, body) => {
+    response.end(`${request.method} ${request.url} ${String(request.headers['x-key'])} ${body.length}`)
+  })
+  const client = new HttpClient()
+  open.push(() => client.close())
+  const answer = await client.get(url, { 'x-key': 'k' })
+  expect(answer.body.toString()).toBe('GET /v1/x?y=1 k 0')
+})
+
 test('there are no more connections than allowed', async () => {
   const { url, connections } = await server((_request, response) => setTimeout(() => response.end(), 5))
   const made = client({ maxConnections: 2 })
