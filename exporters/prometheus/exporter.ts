@@ -1,0 +1,199 @@
+/** One page: the table behind it and the server in front of it. */
+import { once } from 'node:events'
+import type { IncomingHttpHeaders } from 'node:http'
+import { createGzip } from 'node:zlib'
+import { serverAuthenticator } from '../../core/authenticators.ts'
+import type { Batch } from '../../core/batch.ts'
+import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
+import { HostKey } from '../../core/host.ts'
+import { type Binding, listenersKey } from '../../net/listeners.ts'
+import { type Page, PageServer, textPage } from '../../net/page-server.ts'
+import { metricName } from '../../proto/prometheus-names.ts'
+import { type PageFormat, pageFormat, takesGzip } from '../../proto/prometheus-text-format.ts'
+import { Ingest } from './ingest.ts'
+import { namingOf } from './naming.ts'
+import type { PageSettings, PageWriter } from './families.ts'
+import { TextPage } from './page.ts'
+import { ProtobufPage } from './protobuf-page.ts'
+import type { PrometheusConfig } from './prometheus.ts'
+import { Table } from './table.ts'
+
+/** The rest of gzip's ratio costs more time than it saves on the way. */
+const level = 1
+/** Milliseconds after which a page that is being made lets others have their turn. */
+const turn = 5
+/** How often series that nobody scrapes are looked after, in milliseconds. */
+const mostBetweenSweeps = 60_000
+
+/** The log hears of what is not on the page no more often than this, in milliseconds. */
+const betweenComplaints = 10_000
+
+/** A table and what it is made by: two exporters share it only if both would write the same names and labels. */
+interface Kept {
+  readonly identity: string
+  readonly table: Table
+  readonly ingest: Ingest
+  users: number
+}
+
+/** Tables by the id of their exporter: one that is configured anew goes on with what the page had. */
+const tablesKey = new HostKey<Map<string, Kept>>('tables of the prometheus exporter')
+
+/** The exporter `prometheus`. */
+export class PrometheusPage implements Exporter {
+  readonly #config: PrometheusConfig
+  readonly #context: ExporterContext
+  readonly #settings: PageSettings
+  #kept: Kept | undefined
+  #server: PageServer | undefined
+  #binding: Binding | undefined
+  #sweeps: NodeJS.Timeout | undefined
+  /** Pages that are being made, by format: whoever asks meanwhile gets the same one. */
+  readonly #making = new Map<string, Promise<Buffer>>()
+  #lastComplaint = ''
+  #lastComplained = -Infinity
+
+  constructor(config: PrometheusConfig, context: ExporterContext) {
+    this.#config = config
+    this.#context = context
+    const { strategy, namespace } = namingOf(config)
+    this.#settings = {
+      strategy,
+      infoName: metricName('target_info', '', 'gauge', strategy, namespace),
+      withTimestamps: config.send_timestamps,
+    }
+  }
+
+  async start(): Promise<void> {
+    const { id, log, status, host } = this.#context
+    const { auth, endpoint, transport, metric_expiration: expiration } = this.#config
+    this.#kept = this.#takeTable()
+    const { table } = this.#kept
+    const between = Math.min(expiration || mostBetweenSweeps, mostBetweenSweeps)
+    this.#sweeps = setInterval(() => table.expire(Date.now()), between).unref()
+    const server = new PageServer({
+      config: this.#config,
+      authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
+      page: (path, _query, headers) => (path === '/metrics' ? this.#page(headers) : undefined),
+      onTls(error) {
+        if (error === undefined) status.set('OK')
+        else status.set('RecoverableError', error)
+      },
+    })
+    this.#server = server
+    this.#binding = await host.get(listenersKey).listen(endpoint, server.accept, id, transport)
+    log.info({ endpoint: this.#binding.address }, 'listening')
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#sweeps)
+    this.#returnTable()
+    await this.#binding?.close()
+    this.#server?.stop()
+  }
+
+  send(batch: Batch): Promise<Sent | undefined> {
+    const { ingest } = this.#kept ?? this.#takeTable()
+    const sent = ingest.take(batch)
+    if (sent !== undefined) this.#complain(sent)
+    return Promise.resolve(sent)
+  }
+
+  /** Says in log and status what is not on the page, when that changes. */
+  #complain({ message, rejected, reasons }: Sent): void {
+    const { log, status } = this.#context
+    if (status.state === 'OK') status.set('OK', message)
+    const now = performance.now()
+    if (message === this.#lastComplaint || now - this.#lastComplained < betweenComplaints) return
+    this.#lastComplaint = message
+    this.#lastComplained = now
+    log.warn({ rejected, reasons, problem: message }, 'not all that came is on the page as it came')
+  }
+
+  /** The table that an exporter of this id has, if it has the same names and labels, or a new one. */
+  #takeTable(): Kept {
+    const { host, id } = this.#context
+    const tables = host.find(tablesKey) ?? new Map<string, Kept>()
+    host.provide(tablesKey, tables)
+    const naming = namingOf(this.#config)
+    let kept = tables.get(id)
+    if (kept?.identity !== naming.identity) {
+      const table = new Table([this.#settings.infoName])
+      kept = { identity: naming.identity, table, ingest: new Ingest(table, naming), users: 0 }
+      tables.set(id, kept)
+    }
+    kept.users++
+    kept.table.limit = this.#config.series_limit
+    kept.table.expiration = this.#config.metric_expiration
+    return (this.#kept = kept)
+  }
+
+  #returnTable(): void {
+    const kept = this.#kept
+    if (kept === undefined || --kept.users > 0) return
+    const tables = this.#context.host.find(tablesKey)
+    if (tables?.get(this.#context.id) === kept) tables.delete(this.#context.id)
+  }
+
+  async #page(headers: IncomingHttpHeaders): Promise<Page> {
+    const format = pageFormat(headers.accept, { openMetrics: this.#config.enable_open_metrics, protobuf: true })
+    const zip = takesGzip(headers['accept-encoding']?.toString())
+    const page = textPage(200, '')
+    const body = await this.#made(format, zip)
+    const varying = { vary: 'Accept, Accept-Encoding' }
+    return {
+      ...page,
+      type: format.contentType,
+      body,
+      headers: zip ? { ...varying, 'content-encoding': 'gzip' } : varying,
+    }
+  }
+
+  #made(format: PageFormat, zip: boolean): Promise<Buffer> {
+    const key = `${format.contentType} ${zip}`
+    let making = this.#making.get(key)
+    if (making === undefined) {
+      making = this.#make(format, zip).finally(() => this.#making.delete(key))
+      this.#making.set(key, making)
+    }
+    return making
+  }
+
+  async #make(format: PageFormat, zip: boolean): Promise<Buffer> {
+    const { table } = this.#kept ?? this.#takeTable()
+    table.expire(Date.now())
+    const source = { table, format, settings: this.#settings }
+    const page = format.kind === 'protobuf' ? new ProtobufPage(source) : new TextPage(source)
+    return zip ? zipped(page.write()) : joined(page.write())
+  }
+}
+
+/** A page in one piece. */
+async function joined(pieces: PageWriter): Promise<Buffer> {
+  const all: Buffer[] = []
+  let since = performance.now()
+  for (const piece of pieces) {
+    if (piece !== undefined) all.push(piece)
+    if (performance.now() - since < turn) continue
+    await new Promise(resolve => setImmediate(resolve))
+    since = performance.now()
+  }
+  return Buffer.concat(all)
+}
+
+/** A page compressed: only that much of it is in memory as it is being compressed. */
+async function zipped(pieces: PageWriter): Promise<Buffer> {
+  const zip = createGzip({ level })
+  const all: Buffer[] = []
+  zip.on('data', (part: Buffer) => all.push(part))
+  const ended = once(zip, 'end')
+  // An error is met below, wherever it is waited at that moment.
+  ended.catch(() => {})
+  for (const piece of pieces) {
+    if (piece === undefined) await new Promise(resolve => setImmediate(resolve))
+    else if (!zip.write(piece)) await once(zip, 'drain')
+  }
+  zip.end()
+  await ended
+  return Buffer.concat(all)
+}

@@ -1,0 +1,205 @@
+/** What a series holds when that is more than one number: the last point, or the sum of all deltas so far. */
+import { boundText } from '../../proto/prometheus-text.ts'
+import { type ExponentialPoint, type HistogramPoint, mostBuckets, type Numbers, type Side } from './points.ts'
+
+/** Upper bounds of buckets, shared by all series that have the same. */
+export class Bounds {
+  readonly values: Float64Array
+  readonly #texts: (readonly string[] | undefined)[] = [undefined, undefined]
+
+  constructor(values: Float64Array) {
+    this.values = values
+  }
+
+  /** The bounds as values of the label `le`. */
+  texts(openMetrics: boolean): readonly string[] {
+    return (this.#texts[Number(openMetrics)] ??= Array.from(this.values, value => boundText(value, openMetrics)))
+  }
+
+  isSame({ values, length }: Numbers): boolean {
+    const own = this.values
+    if (own.length !== length) return false
+    for (let i = 0; i < length; i++) if (own[i] !== values[i]) return false
+    return true
+  }
+
+  /** The bounds of a point; undefined where they do not rise. */
+  static of({ values, length }: Numbers): Bounds | undefined {
+    for (let i = 0; i < length; i++)
+      if (i === 0 ? Number.isNaN(values[0]) : !(values[i] > values[i - 1])) return undefined
+    return new Bounds(values.slice(0, length))
+  }
+}
+
+/** A histogram with bounds of its own. Without bounds it has only a count and a sum. */
+export class Histogram {
+  bounds: Bounds
+  /** Per bucket, not summed up; one more than bounds, or none. */
+  counts: Float64Array
+  count = 0
+  sum = 0
+  hasSum = false
+
+  constructor(bounds: Bounds) {
+    this.bounds = bounds
+    this.counts = new Float64Array(0)
+  }
+
+  /** Takes the point's values. */
+  set(point: HistogramPoint, bounds: Bounds): void {
+    const { values, length } = point.counts
+    if (this.counts.length !== length) this.counts = new Float64Array(length)
+    const { counts } = this
+    for (let i = 0; i < length; i++) counts[i] = values[i]
+    this.bounds = bounds
+    this.count = point.count
+    this.sum = point.sum
+    this.hasSum = point.hasSum
+  }
+
+  /** Adds the point's values; with other buckets than before it begins anew, as after a restart. */
+  add(point: HistogramPoint, bounds: Bounds): void {
+    const { values, length } = point.counts
+    const { counts } = this
+    if (bounds !== this.bounds || counts.length !== length) return this.set(point, bounds)
+    for (let i = 0; i < length; i++) counts[i] += values[i]
+    this.count += point.count
+    this.sum += point.sum
+    this.hasSum &&= point.hasSum
+  }
+}
+
+/** Buckets side by side, the first with index `offset`. */
+export interface Buckets {
+  offset: number
+  counts: Float64Array
+}
+
+/** An exponential histogram. */
+export class ExponentialHistogram {
+  count = 0
+  sum = 0
+  hasSum = false
+  scale = 0
+  zeroCount = 0
+  zeroThreshold = 0
+  readonly positive: Buckets = { offset: 0, counts: new Float64Array(0) }
+  readonly negative: Buckets = { offset: 0, counts: new Float64Array(0) }
+
+  /** Takes the point's values. */
+  set(point: ExponentialPoint): void {
+    this.scale = point.scale
+    this.zeroCount = point.zeroCount
+    this.zeroThreshold = point.zeroThreshold
+    copySide(this.positive, point.positive)
+    copySide(this.negative, point.negative)
+    this.count = point.count
+    this.sum = point.sum
+    this.hasSum = point.hasSum
+  }
+
+  /** Adds the point's values, at the coarser of both scales, or a coarser one where the buckets would be too many. */
+  add(point: ExponentialPoint): void {
+    let scale = Math.min(this.scale, point.scale)
+    const positive = { offset: point.positive.offset, counts: listed(point.positive.counts) }
+    const negative = { offset: point.negative.offset, counts: listed(point.negative.counts) }
+    const shifts = (): [own: number, other: number] => [this.scale - scale, point.scale - scale]
+    while (
+      widthOf(this.positive, positive, ...shifts()) > mostBuckets ||
+      widthOf(this.negative, negative, ...shifts()) > mostBuckets
+    ) {
+      scale--
+    }
+    merge(this.positive, positive, ...shifts())
+    merge(this.negative, negative, ...shifts())
+    this.scale = scale
+    this.zeroCount += point.zeroCount
+    this.zeroThreshold = Math.max(this.zeroThreshold, point.zeroThreshold)
+    this.count += point.count
+    this.sum += point.sum
+    this.hasSum &&= point.hasSum
+  }
+}
+
+function copySide(buckets: Buckets, { offset, counts: { values, length } }: Side): void {
+  buckets.offset = offset
+  if (buckets.counts.length !== length) buckets.counts = new Float64Array(length)
+  const { counts } = buckets
+  for (let i = 0; i < length; i++) counts[i] = values[i]
+}
+
+const listed = ({ values, length }: Numbers): Float64Array => values.slice(0, length)
+
+/** The index of the bucket that a bucket falls into at a scale that is coarser by `shift`. */
+const coarser = (index: number, shift: number): number => Math.floor(index / 2 ** shift)
+
+/** How many buckets both sides take together. */
+function widthOf(a: Buckets, b: Buckets, shiftA: number, shiftB: number): number {
+  const [from, to] = rangeOf(a, b, shiftA, shiftB)
+  return to - from
+}
+
+function rangeOf(a: Buckets, b: Buckets, shiftA: number, shiftB: number): [from: number, to: number] {
+  let from = Infinity
+  let to = -Infinity
+  for (const [{ offset, counts }, shift] of [[a, shiftA] as const, [b, shiftB] as const]) {
+    if (counts.length === 0) continue
+    from = Math.min(from, coarser(offset, shift))
+    to = Math.max(to, coarser(offset + counts.length - 1, shift) + 1)
+  }
+  return to < from ? [0, 0] : [from, to]
+}
+
+/** Makes `a` both together. */
+function merge(a: Buckets, b: Buckets, shiftA: number, shiftB: number): void {
+  const [from, to] = rangeOf(a, b, shiftA, shiftB)
+  const sums = new Float64Array(to - from)
+  for (const [{ offset, counts }, shift] of [[a, shiftA] as const, [b, shiftB] as const]) {
+    for (let i = 0; i < counts.length; i++) sums[coarser(offset + i, shift) - from] += counts[i]
+  }
+  a.offset = from
+  a.counts = sums
+}
+
+/** The buckets at a coarser scale. */
+export function coarserBuckets(buckets: Buckets, shift: number): Buckets {
+  if (shift <= 0) return buckets
+  const out = { offset: 0, counts: new Float64Array(0) }
+  merge(out, buckets, 0, shift)
+  return out
+}
+
+/**
+ * An exponential histogram in the form of one with bounds: the powers of two, which stay the same as its scale changes, with
+ * how many values lie at or below each. The last one, of all values, is not among them.
+ */
+export function classicBuckets(state: ExponentialHistogram): [bound: number, below: number][] {
+  const buckets: [number, number][] = []
+  let below = 0
+  let last = -Infinity
+  const add = (bound: number, count: number): void => {
+    below += count
+    // Beyond what doubles can tell apart bounds are the same.
+    if (!(bound > last) || bound === Infinity) return
+    last = bound
+    buckets.push([bound, below])
+  }
+  const scale = Math.min(state.scale, 0)
+  const base = (index: number): number => 2 ** (index * 2 ** -scale)
+  const negative = coarserBuckets(state.negative, state.scale - scale)
+  const positive = coarserBuckets(state.positive, state.scale - scale)
+  for (let i = negative.counts.length - 1; i >= 0; i--) add(-base(negative.offset + i), negative.counts[i])
+  if (state.zeroCount > 0 || negative.counts.length > 0) add(state.zeroThreshold, state.zeroCount)
+  // Where the first bucket begins there is nothing below.
+  if (positive.counts.length > 0 && base(positive.offset) > state.zeroThreshold) add(base(positive.offset), 0)
+  for (let i = 0; i < positive.counts.length; i++) add(base(positive.offset + i + 1), positive.counts[i])
+  return buckets
+}
+
+/** A summary. */
+export class Summary {
+  count = 0
+  sum = 0
+  /** Quantile, value, quantile, value. */
+  quantiles = new Float64Array(0)
+}

@@ -1,0 +1,317 @@
+/**
+ * Finds the series of a data point. What was seen before is found by its bytes, without a text or an object: resource, scope,
+ * metric, attributes, each a key under the number of the one before it.
+ */
+import { ByteTable, viewOf } from '../../proto/byte-table.ts'
+import {
+  attributePairs,
+  LabelBase,
+  type LabelRules,
+  type Pair,
+  scopePairs,
+  targetInfoLabels,
+} from '../../proto/prometheus-label-base.ts'
+import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../../proto/prometheus-names.ts'
+import { labelText } from '../../proto/prometheus-text.ts'
+import { fieldNamed, readText } from '../../proto/views.ts'
+import type { Bounds } from './states.ts'
+import type { Family, FamilyType, Series, Table } from './table.ts'
+
+/** How names and labels of the page are made. */
+export interface Naming {
+  readonly strategy: TranslationStrategy
+  readonly namespace: string
+  readonly labels: LabelRules
+}
+
+/** Why points of a metric are not on the page. */
+export type Reason =
+  | 'no_name'
+  | 'name_conflict'
+  | 'temporality_unspecified'
+  | 'delta_not_monotonic'
+  | 'cardinality_limit'
+  | 'out_of_order'
+  | 'invalid'
+
+/** Data fields of a metric. */
+export const GAUGE = 5
+export const SUM = 7
+export const HISTOGRAM = 9
+export const EXPONENTIAL = 10
+export const SUMMARY = 11
+
+/** What a metric holds, read from its data. */
+export interface Shape {
+  readonly data: number
+  readonly temporality: number
+  readonly isMonotonic: boolean
+  /** A gauge that stands for something of which Prometheus did not know the type. */
+  readonly isUnknown: boolean
+}
+
+const unspecified = 0
+const delta = 1
+
+/** Bytes of keys that are kept; then all are forgotten and found again. */
+const mostKeyBytes = 64 << 20
+
+const name = fieldNamed('Metric', 'name')
+const description = fieldNamed('Metric', 'description')
+const unit = fieldNamed('Metric', 'unit')
+const scopeName = fieldNamed('InstrumentationScope', 'name')
+const scopeVersion = fieldNamed('InstrumentationScope', 'version')
+const resourceTag = 0x0a
+const scopeTag = 0x1a
+const none = new Uint8Array(0)
+
+/** One metric of one scope of one resource. */
+export class Stream {
+  /** Key of its points' attributes; -1: it is not kept. */
+  readonly id: number
+  readonly base: LabelBase
+  readonly source: string
+  readonly name: string
+  readonly type: FamilyType
+  readonly help: string
+  readonly unit: string
+  readonly isDelta: boolean
+  /** Bounds of the last point, which the next one most likely has, too. */
+  bounds: Bounds | undefined = undefined
+  family: Family | undefined = undefined
+  /** Why it has no family, and in words. */
+  refusal: Reason | undefined = undefined
+  complaint = ''
+  /** Of the table, when this was settled. */
+  epoch = -1
+
+  constructor(id: number, base: LabelBase, header: Uint8Array, shape: Shape, naming: Naming) {
+    this.id = id
+    this.base = base
+    this.source = readText(header, 0, header.length, name)
+    this.help = readText(header, 0, header.length, description)
+    const unitText = readText(header, 0, header.length, unit)
+    const kind = kindOf(shape)
+    this.type = typeOf(kind)
+    this.name = metricName(this.source, unitText, kind, naming.strategy, naming.namespace)
+    this.unit = unitName(unitText, naming.strategy)
+    this.isDelta = shape.temporality === delta
+    const hasTemporality = shape.data !== GAUGE && shape.data !== SUMMARY
+    if (this.name === '') {
+      this.refusal = 'no_name'
+      this.complaint = `nothing of the name \`${this.source}\` can be kept`
+    } else if (hasTemporality && shape.temporality === unspecified) {
+      this.refusal = 'temporality_unspecified'
+      this.complaint = `\`${this.source}\` says neither cumulative nor delta`
+    } else if (shape.data === SUM && this.isDelta && !shape.isMonotonic) {
+      this.refusal = 'delta_not_monotonic'
+      this.complaint = `\`${this.source}\` is a delta of a sum that also falls, which has no total`
+    }
+  }
+}
+
+function kindOf({ data, isMonotonic, isUnknown }: Shape): MetricKind {
+  if (data === GAUGE) return isUnknown ? 'unknown' : 'gauge'
+  if (data === SUM) return isMonotonic ? 'counter' : 'up_down_counter'
+  if (data === HISTOGRAM) return 'histogram'
+  return data === EXPONENTIAL ? 'exponential_histogram' : 'summary'
+}
+
+function typeOf(kind: MetricKind): FamilyType {
+  if (kind === 'up_down_counter') return 'gauge'
+  return kind === 'exponential_histogram' ? 'histogram' : kind
+}
+
+/** What is kept of a resource. */
+interface ResourceEntry {
+  readonly pairs: readonly Pair[]
+  /** `job` and `instance`, and the labels of its target_info with those. */
+  readonly identity: string
+  readonly infoText: string
+  readonly info: readonly Pair[] | undefined
+}
+
+/** All lookups of one page. Call `resource`, `scope`, `stream`, `series`, each for what the one before found. */
+export class Streams {
+  readonly #table: Table
+  readonly #naming: Naming
+  /** Hears what is wrong with a metric that is on the page all the same. */
+  readonly #warn: (message: string) => void
+  readonly #resources = new ByteTable()
+  readonly #resourceEntries: ResourceEntry[] = []
+  readonly #urls = new Map<string, number>()
+  readonly #scopes = new ByteTable()
+  readonly #bases: LabelBase[] = []
+  readonly #metrics = new ByteTable()
+  readonly #streams: Stream[] = []
+  readonly #points = new ByteTable()
+  readonly #seriesOf: Series[] = []
+  #resource: ResourceEntry | undefined
+  #resourceId = -1
+  #base: LabelBase | undefined
+  #scopeId = -1
+  #view: DataView = viewOf(none)
+  #viewed: Uint8Array = none
+
+  constructor(table: Table, naming: Naming, warn: (message: string) => void) {
+    this.#table = table
+    this.#naming = naming
+    this.#warn = warn
+  }
+
+  /** To be called before each batch: forgets keys where there are too many that nobody needs. */
+  begin(): void {
+    const table = this.#table
+    const tables = [this.#resources, this.#scopes, this.#metrics, this.#points]
+    const bytes = tables.reduce((sum, one) => sum + one.used, 0)
+    // Several keys for one series are attributes in another order.
+    const tooMany = this.#points.size > 10_000 + 4 * table.size
+    if (bytes <= mostKeyBytes && !tooMany && table.left <= 1000 + table.size) return
+    for (const one of tables) one.clear()
+    for (const list of [this.#resourceEntries, this.#bases, this.#streams, this.#seriesOf]) list.length = 0
+    this.#urls.clear()
+    table.left = 0
+  }
+
+  /** Lets go of the bytes. */
+  end(): void {
+    this.#viewed = none
+    this.#view = viewOf(none)
+  }
+
+  /** The content of a Resource message, to which what follows belongs. */
+  resource(bytes: Uint8Array, start: number, end: number, now: number): void {
+    const view = this.#viewing(bytes)
+    const hash = this.#resources.hash(view, start, end, 0)
+    let id = this.#resources.find(hash, view, start, end, 0)
+    let entry = this.#resourceEntries[id]
+    if (id < 0) {
+      entry = this.#resourceEntry(attributePairs(bytes, start, end, resourceTag))
+      id = this.#resources.add(hash, bytes, start, end, 0)
+      if (id >= 0) this.#resourceEntries[id] = entry
+    }
+    this.#resource = entry
+    this.#resourceId = id
+    if (entry.info !== undefined) this.#table.info(entry.identity, entry.infoText, entry.info, now)
+  }
+
+  #resourceEntry(pairs: readonly Pair[]): ResourceEntry {
+    const info = targetInfoLabels(this.#naming.labels, pairs)
+    const identity = info?.filter(([label]) => label === 'job' || label === 'instance') ?? []
+    return { pairs, info, identity: labelText(identity, 'allow-utf-8'), infoText: labelText(info ?? [], 'allow-utf-8') }
+  }
+
+  /** The content of an InstrumentationScope, to which what follows belongs, and the schema URL beside it. */
+  scope(bytes: Uint8Array, start: number, end: number, schemaUrl: string): void {
+    const url = this.#urls.get(schemaUrl) ?? this.#urls.size
+    const isKept = this.#resourceId >= 0 && url < 0x100
+    if (isKept) this.#urls.set(schemaUrl, url)
+    const salt = (this.#resourceId << 8) | url
+    const view = this.#viewing(bytes)
+    const hash = this.#scopes.hash(view, start, end, salt)
+    let id = isKept ? this.#scopes.find(hash, view, start, end, salt) : -1
+    if (id < 0) {
+      this.#base = this.#makeBase(bytes, start, end, schemaUrl)
+      id = isKept ? this.#scopes.add(hash, bytes, start, end, salt) : -1
+      if (id >= 0) this.#bases[id] = this.#base
+    } else this.#base = this.#bases[id]
+    this.#scopeId = id
+  }
+
+  #makeBase(bytes: Uint8Array, start: number, end: number, schemaUrl: string): LabelBase {
+    const rules = this.#naming.labels
+    const resource = this.#resource?.pairs ?? []
+    if (rules.scopeLabels !== true) return new LabelBase(rules, resource, [])
+    const scope = {
+      name: readText(bytes, start, end, scopeName),
+      version: readText(bytes, start, end, scopeVersion),
+      schemaUrl,
+    }
+    return new LabelBase(rules, resource, scopePairs(rules, scope, attributePairs(bytes, start, end, scopeTag)))
+  }
+
+  /** The metric whose fields beside its data are these, in any order. */
+  stream(bytes: Uint8Array, start: number, end: number, shape: Shape): Stream {
+    const code =
+      shape.data | (shape.temporality << 4) | (Number(shape.isMonotonic) << 6) | (Number(shape.isUnknown) << 7)
+    const salt = (this.#scopeId << 8) | code
+    const view = this.#viewing(bytes)
+    const hash = this.#metrics.hash(view, start, end, salt)
+    let id = this.#scopeId < 0 ? -1 : this.#metrics.find(hash, view, start, end, salt)
+    if (id >= 0) {
+      const found = this.#streams[id]
+      if (found.epoch !== this.#table.epoch) this.#settle(found)
+      return found
+    }
+    if (this.#scopeId >= 0) id = this.#metrics.add(hash, bytes, start, end, salt)
+    const base = this.#base ?? new LabelBase(this.#naming.labels, [], [])
+    const made = new Stream(id, base, bytes.subarray(start, end), shape, this.#naming)
+    if (id >= 0) this.#streams[id] = made
+    this.#settle(made)
+    return made
+  }
+
+  /** Finds the family that its series belong to, or says why there is none. */
+  #settle(stream: Stream): void {
+    if (stream.refusal !== undefined && stream.refusal !== 'name_conflict') return
+    const found = this.#table.family(stream.name, stream.type, stream.help, stream.unit)
+    stream.epoch = this.#table.epoch
+    if ('takenBy' in found) {
+      stream.family = undefined
+      stream.refusal = 'name_conflict'
+      stream.complaint = `the ${stream.type} \`${stream.source}\` cannot be \`${stream.name}\`, as there is ${found.takenBy} already`
+      return
+    }
+    stream.family = found
+    stream.refusal = undefined
+    if (found.help !== stream.help) {
+      this.#warn(`\`${stream.name}\` has two descriptions; the page shows "${found.help}" and not "${stream.help}"`)
+    }
+    if (found.unit !== stream.unit) {
+      this.#warn(`\`${stream.name}\` comes in two units, \`${found.unit}\` and \`${stream.unit}\``)
+    }
+  }
+
+  /** The series of a point with these attributes; undefined where there is no room for one more. */
+  series(
+    stream: Stream,
+    family: Family,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    tag: number,
+  ): Series | undefined {
+    const points = this.#points
+    const view = this.#viewing(bytes)
+    const hash = points.hash(view, start, end, stream.id)
+    let key = stream.id < 0 ? -1 : points.find(hash, view, start, end, stream.id)
+    if (key >= 0) {
+      const found = this.#seriesOf[key]
+      if (!found.isGone) return found
+    }
+    const series = this.#table.series(family, labelsOf(stream, attributePairs(bytes, start, end, tag)))
+    if (series === undefined) return undefined
+    if (key < 0 && stream.id >= 0) key = points.add(hash, bytes, start, end, stream.id)
+    if (key >= 0) this.#seriesOf[key] = series
+    return series
+  }
+
+  #viewing(bytes: Uint8Array): DataView {
+    if (bytes !== this.#viewed) {
+      this.#view = viewOf(bytes)
+      this.#viewed = bytes
+    }
+    return this.#view
+  }
+}
+
+/** The labels of a series; one of a name that the page needs for itself is called as Prometheus calls such. */
+function labelsOf({ base, type }: Stream, attributes: readonly Pair[]): readonly Pair[] {
+  const labels = base.labels(attributes)
+  const taken = type === 'histogram' ? 'le' : type === 'summary' ? 'quantile' : undefined
+  if (taken === undefined || labels.every(([label]) => label !== taken)) return labels
+  const free = labels.some(([label]) => label === `exported_${taken}`)
+    ? `exported_exported_${taken}`
+    : `exported_${taken}`
+  return labels.map(([label, value]) => [label === taken ? free : label, value] as const)
+}

@@ -1,0 +1,184 @@
+/** The table behind the page: the metrics and their series as they stand. */
+import { type Pair } from '../../proto/prometheus-label-base.ts'
+import { isPlainLabelName, labelText } from '../../proto/prometheus-text.ts'
+import type { ExponentialHistogram, Histogram, Summary } from './states.ts'
+
+/** Types of a metric, in Prometheus' words. */
+export type FamilyType = 'counter' | 'gauge' | 'histogram' | 'summary' | 'unknown'
+
+/** One line, or the lines of one histogram or summary. */
+export class Series {
+  readonly family: Family
+  /** The labels as they stand between braces, with names of any characters in quotes. */
+  readonly labels: string
+  /** The same one by one, where names have to be escaped for some readers. */
+  readonly pairs: readonly Pair[] | undefined
+  value = 0
+  /** Nanoseconds since the epoch. */
+  time = 0
+  start = 0
+  /** When it was last heard of, in milliseconds. */
+  updated = 0
+  state: Histogram | ExponentialHistogram | Summary | undefined = undefined
+  /** The fields of exemplars, as they came. */
+  exemplars: Buffer | undefined = undefined
+  exemplarsTag = 0
+  /** It has left the table. */
+  isGone = false
+
+  constructor(family: Family, labels: string, pairs: readonly Pair[] | undefined) {
+    this.family = family
+    this.labels = labels
+    this.pairs = pairs
+  }
+}
+
+/** The series of one name. */
+export class Family {
+  /** As counted in the page's text format: a counter's has `_total`. */
+  readonly name: string
+  readonly type: FamilyType
+  readonly help: string
+  readonly unit: string
+  readonly series = new Map<string, Series>()
+  /** What found no room in the table, where that can be summed up in one series. */
+  overflow: Series | undefined
+
+  constructor(name: string, type: FamilyType, help: string, unit: string) {
+    this.name = name
+    this.type = type
+    this.help = help
+    this.unit = unit
+  }
+}
+
+/** What is known of one resource. */
+export interface TargetInfo {
+  readonly pairs: readonly Pair[]
+  /** Which resource it is of, to tell those apart that call themselves the same. */
+  readonly source: string
+  updated: number
+}
+
+/** The name under which the page counts points that found no room. */
+export const overflowName = 'kymo_prometheus_overflow_points_total'
+
+/** What the samples of a family add to its name. */
+export const suffixes: Readonly<Record<FamilyType, readonly string[]>> = {
+  counter: [''],
+  gauge: [''],
+  unknown: [''],
+  histogram: ['', '_bucket', '_sum', '_count'],
+  summary: ['', '_sum', '_count'],
+}
+
+/** So many names are counted apart, the rest as one: names cost room, too. */
+const mostOverflowNames = 1000
+
+/** Labels of the series for what found no room. */
+const overflowLabels: readonly Pair[] = [['otel_metric_overflow', 'true']]
+
+/** All that the page shows. */
+export class Table {
+  readonly families = new Map<string, Family>()
+  readonly infos = new Map<string, TargetInfo>()
+  /** Points that found no room, by the name of their family. */
+  readonly overflowed = new Map<string, number>()
+  /** Most series; 0 sets no limit. */
+  limit = 0
+  /** Series are forgotten when nothing was heard of them for so many milliseconds; 0: never. */
+  expiration = 0
+  size = 0
+  /** Changes whenever a family has left. */
+  epoch = 0
+  /** Series that have left since somebody last asked for this to be 0. */
+  left = 0
+  /** The family that writes each name. */
+  readonly #owners = new Map<string, Family | undefined>()
+
+  /** `reserved`: names that the page itself has. */
+  constructor(reserved: readonly string[]) {
+    for (const name of [...reserved, overflowName]) this.#owners.set(name, undefined)
+  }
+
+  /** The family of that name and type, or what has its name, or one of the names it would write. */
+  family(name: string, type: FamilyType, help: string, unit: string): Family | { readonly takenBy: string } {
+    const known = this.families.get(name)
+    if (known !== undefined) return known.type === type ? known : { takenBy: `${known.type} ${name}` }
+    for (const suffix of suffixes[type]) {
+      const written = `${name}${suffix}`
+      if (!this.#owners.has(written)) continue
+      const owner = this.#owners.get(written)
+      return { takenBy: owner === undefined ? `the page's own ${written}` : `${owner.type} ${owner.name}` }
+    }
+    const family = new Family(name, type, help, unit)
+    this.families.set(name, family)
+    for (const suffix of suffixes[type]) this.#owners.set(`${name}${suffix}`, family)
+    return family
+  }
+
+  /** The series with these labels; undefined where there is no room for another one. */
+  series(family: Family, labels: readonly Pair[]): Series | undefined {
+    const text = labelText(labels, 'allow-utf-8')
+    const known = family.series.get(text)
+    if (known !== undefined) return known
+    if (this.limit > 0 && this.size >= this.limit) return undefined
+    const isPlain = labels.every(([name]) => isPlainLabelName(name))
+    const series = new Series(family, text, isPlain ? undefined : labels)
+    family.series.set(text, series)
+    this.size++
+    return series
+  }
+
+  /** Counts a point that found no room. */
+  countOverflow({ name }: Family): void {
+    const { overflowed } = this
+    const isCounted = overflowed.has(name) || overflowed.size < mostOverflowNames
+    const counted = isCounted ? name : 'other'
+    overflowed.set(counted, (overflowed.get(counted) ?? 0) + 1)
+  }
+
+  /** The one series for what found no room in the family. It takes none of the others' places. */
+  overflow(family: Family): Series {
+    return (family.overflow ??= new Series(family, labelText(overflowLabels, 'allow-utf-8'), undefined))
+  }
+
+  /** Takes a series off the page. */
+  remove(series: Series): void {
+    const { family } = series
+    if (series.isGone || family.series.get(series.labels) !== series) return
+    family.series.delete(series.labels)
+    series.isGone = true
+    this.size--
+    this.left++
+  }
+
+  /** Keeps what is known of a resource. Of two that call themselves the same the first stays as long as it is heard of. */
+  info(identity: string, source: string, pairs: readonly Pair[], now: number): void {
+    const known = this.infos.get(identity)
+    if (known?.source === source) known.updated = now
+    else if (known === undefined || this.#isOld(known.updated, now)) {
+      this.infos.set(identity, { pairs, source, updated: now })
+    }
+  }
+
+  /** Forgets what has not been heard of for too long. */
+  expire(now: number): void {
+    for (const family of this.families.values()) {
+      for (const series of family.series.values()) if (this.#isOld(series.updated, now)) this.remove(series)
+      if (family.overflow !== undefined && this.#isOld(family.overflow.updated, now)) family.overflow = undefined
+      if (family.series.size === 0 && family.overflow === undefined) this.#forget(family)
+    }
+    for (const [identity, info] of this.infos) if (this.#isOld(info.updated, now)) this.infos.delete(identity)
+  }
+
+  #isOld(updated: number, now: number): boolean {
+    return this.expiration > 0 && now - updated > this.expiration
+  }
+
+  #forget(family: Family): void {
+    this.families.delete(family.name)
+    for (const suffix of suffixes[family.type]) this.#owners.delete(`${family.name}${suffix}`)
+    this.epoch++
+  }
+}

@@ -1,0 +1,143 @@
+/** Puts single points into their series: the last value stays, deltas are added up. */
+import { ExponentialPoint, HistogramPoint, NumberPoint, SummaryPoint } from './points.ts'
+import { Bounds, ExponentialHistogram, Histogram, Summary } from './states.ts'
+import { EXPONENTIAL, HISTOGRAM, type Reason, type Stream, type Streams, SUMMARY } from './streams.ts'
+import type { Series, Table } from './table.ts'
+
+type AnyPoint = NumberPoint | HistogramPoint | ExponentialPoint | SummaryPoint
+
+/** Takes points of all kinds. */
+export class Takers {
+  readonly #table: Table
+  readonly #streams: Streams
+  readonly #number = new NumberPoint()
+  readonly #histogram = new HistogramPoint()
+  readonly #exponential = new ExponentialPoint()
+  readonly #summary = new SummaryPoint()
+  /** Why `#find` found nothing. */
+  #reason: Reason | undefined
+
+  constructor(table: Table, streams: Streams) {
+    this.#table = table
+    this.#streams = streams
+  }
+
+  /**
+   * Takes the point between `start` and `end`, and says why not.
+   * @throws WireError where the bytes are none
+   */
+  take(stream: Stream, data: number, bytes: Uint8Array, start: number, end: number, now: number): Reason | undefined {
+    if (data === HISTOGRAM) return this.#takeHistogram(stream, bytes, start, end, now)
+    if (data === EXPONENTIAL) return this.#takeExponential(stream, bytes, start, end, now)
+    if (data === SUMMARY) return this.#takeSummary(stream, bytes, start, end, now)
+    const point = this.#number
+    point.read(bytes, start, end)
+    if (!point.hasValue && !point.ended) return 'invalid'
+    const series = this.#find(stream, point)
+    if (series === undefined) return this.#reason
+    // A series that is new has no time yet.
+    series.value = stream.isDelta && series.updated > 0 ? series.value + point.value : point.value
+    this.#touch(series, stream, point, now)
+    return undefined
+  }
+
+  /** Lets go of the bytes. */
+  clear(): void {
+    this.#number.clear()
+    this.#histogram.clear()
+    this.#exponential.clear()
+    this.#summary.clear()
+  }
+
+  #takeHistogram(stream: Stream, bytes: Uint8Array, start: number, end: number, now: number): Reason | undefined {
+    const point = this.#histogram
+    point.read(bytes, start, end)
+    const { counts } = point
+    if (counts.length !== 0 && counts.length !== point.bounds.length + 1 && !point.ended) return 'invalid'
+    let bounds = stream.bounds
+    if (bounds === undefined || !bounds.isSame(point.bounds)) {
+      bounds = Bounds.of(point.bounds)
+      if (bounds === undefined) return 'invalid'
+      stream.bounds = bounds
+    }
+    const series = this.#find(stream, point)
+    if (series === undefined) return this.#reason
+    const { state } = series
+    if (!(state instanceof Histogram)) (series.state = new Histogram(bounds)).set(point, bounds)
+    else if (!stream.isDelta) state.set(point, bounds)
+    else state.add(point, state.bounds.isSame(point.bounds) ? state.bounds : bounds)
+    this.#touch(series, stream, point, now)
+    return undefined
+  }
+
+  #takeExponential(stream: Stream, bytes: Uint8Array, start: number, end: number, now: number): Reason | undefined {
+    const point = this.#exponential
+    point.read(bytes, start, end)
+    const series = this.#find(stream, point)
+    if (series === undefined) return this.#reason
+    const { state } = series
+    if (!(state instanceof ExponentialHistogram)) (series.state = new ExponentialHistogram()).set(point)
+    else if (stream.isDelta) state.add(point)
+    else state.set(point)
+    this.#touch(series, stream, point, now)
+    return undefined
+  }
+
+  #takeSummary(stream: Stream, bytes: Uint8Array, start: number, end: number, now: number): Reason | undefined {
+    const point = this.#summary
+    point.read(bytes, start, end)
+    const series = this.#find(stream, point)
+    if (series === undefined) return this.#reason
+    const state = series.state instanceof Summary ? series.state : new Summary()
+    series.state = state
+    state.count = point.count
+    state.sum = point.sum
+    const { values, length } = point.quantiles
+    if (state.quantiles.length !== length) state.quantiles = new Float64Array(length)
+    for (let i = 0; i < length; i++) state.quantiles[i] = values[i]
+    this.#touch(series, stream, point, now)
+    return undefined
+  }
+
+  /** The series that is to take the point's value; undefined with `#reason` where there is none. */
+  #find(stream: Stream, point: AnyPoint): Series | undefined {
+    this.#reason = undefined
+    const { family } = stream
+    if (family === undefined) return undefined
+    const { attributes, attributesStart, attributesEnd, attributesTag } = point
+    const series = this.#streams.series(stream, family, attributes, attributesStart, attributesEnd, attributesTag)
+    if (series === undefined) return point.ended ? undefined : this.#overflow(stream, point)
+    if (point.time !== 0 && (stream.isDelta ? point.time <= series.time : point.time < series.time)) {
+      this.#reason = 'out_of_order'
+      return undefined
+    }
+    if (!point.ended) return series
+    this.#table.remove(series)
+    return undefined
+  }
+
+  /** Deltas of one counter can be added up whatever they are of; of anything else nothing can be said together. */
+  #overflow(stream: Stream, point: AnyPoint): Series | undefined {
+    const { family } = stream
+    if (family === undefined) return undefined
+    this.#table.countOverflow(family)
+    if (stream.isDelta && point instanceof NumberPoint) return this.#table.overflow(family)
+    this.#reason = 'cardinality_limit'
+    return undefined
+  }
+
+  #touch(series: Series, stream: Stream, point: AnyPoint, now: number): void {
+    // The total of deltas has begun where the first of them did.
+    if (!stream.isDelta || series.updated === 0) series.start = point.start
+    if (point.time !== 0) series.time = point.time
+    series.updated = now
+    if (point.exemplarsStart !== point.exemplarsEnd) keepExemplars(series, point)
+  }
+}
+
+function keepExemplars(series: Series, { bytes, exemplarsStart, exemplarsEnd, exemplarsTag }: AnyPoint): void {
+  const size = exemplarsEnd - exemplarsStart
+  if (series.exemplars?.length !== size) series.exemplars = Buffer.allocUnsafeSlow(size)
+  series.exemplars.set(bytes.subarray(exemplarsStart, exemplarsEnd))
+  series.exemplarsTag = exemplarsTag
+}

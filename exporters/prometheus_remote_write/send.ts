@@ -1,0 +1,302 @@
+/** Sends batches as remote write: one request, or several where a batch is large. */
+import type { Batch } from '../../core/batch.ts'
+import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import { compressSnappy } from '../../net/snappy.ts'
+import { labelName } from '../../proto/prometheus-names.ts'
+import { type EncodeOptions, type LeftOut, RemoteWriteEncoder } from '../../proto/remote-write.ts'
+import { WireError } from '../../proto/wire.ts'
+import { HttpPush, type Target } from '../http-push.ts'
+import { promotionOf, strategyOf } from '../prometheus-naming.ts'
+import { type Counts, type Outcome, outcome1, outcome2, reasonOf, UnknownVersion, unknownVersion } from './answers.ts'
+import type { RemoteWriteConfig } from './prometheus_remote_write.ts'
+
+type Version = 1 | 2
+
+/** One request, ready to be sent. */
+interface Request {
+  readonly body: Buffer
+  readonly counts: Counts
+}
+
+const versionHeaders: Readonly<Record<Version, Readonly<Record<string, string>>>> = {
+  1: { 'content-type': 'application/x-protobuf', 'x-prometheus-remote-write-version': '0.1.0' },
+  2: {
+    'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+    'x-prometheus-remote-write-version': '2.0.0',
+  },
+}
+
+/** What a metric that is refused may cost in requests, to find which of its points are meant. */
+const mostPieces = 128
+
+/** The exporter `prometheus_remote_write`. */
+export class RemoteWrite implements Exporter {
+  readonly #config: RemoteWriteConfig
+  readonly #context: ExporterContext
+  readonly #push: HttpPush
+  readonly #url: URL
+  readonly #lanes: number
+  readonly #targets = new Map<Version, Target>()
+  readonly #encoders = new Map<Version, RemoteWriteEncoder>()
+  #version: Version
+  /** Bytes of requests before compression for each byte of a batch, as it was lately. */
+  #growth = 2
+
+  constructor(config: RemoteWriteConfig, context: ExporterContext) {
+    this.#config = config
+    this.#context = context
+    const { endpoint = '', ...client } = config.http ?? config
+    this.#url = new URL(endpoint)
+    this.#push = new HttpPush(
+      { ...client, compression: 'none', compression_params: { level: 0 }, timeout: config.timeout },
+      context,
+    )
+    this.#lanes = config.max_batch_request_parallelism ?? config.remote_write_queue.num_consumers
+    this.#version = config.protobuf_message === 'prometheus.WriteRequest' ? 1 : 2
+  }
+
+  start(): void {
+    this.#push.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#push.stop()
+  }
+
+  /** Whether all of it can be sent side by side. */
+  fits({ byteLength }: Batch): boolean {
+    return byteLength * this.#growth <= this.#config.max_batch_size_bytes * this.#lanes
+  }
+
+  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+    try {
+      return await this.#sendOrDescribeLess(batch, abort)
+    } catch (error) {
+      if (!(error instanceof UnknownVersion)) throw error
+      if (this.#config.protobuf_message !== 'auto') throw unknownVersion(error)
+      this.#version = 1
+      this.#context.log.info({ answer: error.message }, 'the receiver does not know remote write 2.0: 1.0 from now on')
+      return await this.#sendOrDescribeLess(batch, abort)
+    }
+  }
+
+  /** Sends it, and where it is refused without the descriptions of resources, which need not be the batch's fault. */
+  async #sendOrDescribeLess(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+    let { refusal, infos, sent } = await this.#attempt(batch, abort, {})
+    if (refusal?.kind === 'rejected' && infos > 0) {
+      const message = refusal.message
+      ;({ refusal, sent } = await this.#attempt(batch, abort, { targetInfo: false }))
+      if (refusal === undefined) {
+        return sent ?? { rejected: 0, message: `\`target_info\` was not taken: ${message}` }
+      }
+    }
+    if (refusal === undefined) return sent
+    // A metric is not cut from outside.
+    if (batch.items > 1 && batch.cut(1)[1] === undefined) return this.#piecemeal(batch, abort)
+    throw refusal
+  }
+
+  /** Sends the points of one metric in halves, and halves of halves, until those that are refused are found. */
+  async #piecemeal(batch: Batch, abort: AbortSignal): Promise<Sent> {
+    const total: Sum = { rejected: 0, message: '', reasons: {} }
+    const half = batch.items >> 1
+    const ranges = [
+      { from: half, to: batch.items },
+      { from: 0, to: half },
+    ]
+    for (let pieces = 0, range = ranges.pop(); range !== undefined; pieces++, range = ranges.pop()) {
+      const { from, to } = range
+      const { refusal, sent } = await this.#attempt(batch, abort, { range, targetInfo: false })
+      if (sent !== undefined) add(total, sent)
+      if (refusal === undefined) continue
+      if (to - from > 1 && pieces < mostPieces) {
+        const middle = (from + to) >> 1
+        ranges.push({ from: middle, to }, { from, to: middle })
+      } else
+        add(total, {
+          rejected: to - from,
+          message: refusal.message,
+          reasons: { [reasonFor(refusal)]: to - from },
+        })
+    }
+    return total
+  }
+
+  /** Sends it once. What was refused for good is given back, any other failure thrown. */
+  async #attempt(
+    batch: Batch,
+    abort: AbortSignal,
+    how: EncodeOptions,
+  ): Promise<{ sent: Sent | undefined; refusal: DeliveryError | undefined; infos: number }> {
+    const version = this.#version
+    const { requests, leftOut } = this.#encode(batch, version, how)
+    let infos = 0
+    let bytes = 0
+    for (const { body, counts } of requests) {
+      infos += counts.infos
+      bytes += body.length
+    }
+    this.#push.budget?.charge(bytes)
+    try {
+      const outcomes = await this.#sendLanes(requests, batch, version, abort)
+      return { sent: sentOf(leftOut, outcomes), refusal: undefined, infos }
+    } catch (error) {
+      if (!(error instanceof DeliveryError) || (error.kind !== 'rejected' && error.kind !== 'too_large')) throw error
+      return { sent: undefined, refusal: error, infos }
+    } finally {
+      this.#push.budget?.release(bytes)
+    }
+  }
+
+  #encode(batch: Batch, version: Version, how: EncodeOptions): { requests: Request[]; leftOut: LeftOut } {
+    const requests: Request[] = []
+    let plain = 0
+    const { max_batch_size_bytes: most } = this.#config
+    // More than one only where there will be more than one request.
+    const lanes = Math.min(this.#lanes, Math.ceil((batch.byteLength * this.#growth) / most))
+    try {
+      const leftOut = this.#encoder(version).encode(
+        batch.groups,
+        ({ body, ...counts }) => {
+          plain += body.length
+          requests.push({ body: compressSnappy(body), counts })
+        },
+        { ...how, lanes },
+      )
+      if (how.range === undefined) this.#growth += (Math.max(0.5, plain / batch.byteLength) - this.#growth) / 4
+      return { requests, leftOut }
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      // Receivers check framing; what is wrong deeper down is found by whoever reads there.
+      const message = `cannot be written as remote write: ${error.message}`
+      throw new DeliveryError('DELIVERY_REJECTED', 'rejected', message, { cause: error })
+    }
+  }
+
+  /** Sends the requests of each lane one after the other, and the lanes side by side. */
+  async #sendLanes(
+    requests: readonly Request[],
+    batch: Batch,
+    version: Version,
+    abort: AbortSignal,
+  ): Promise<Outcome[]> {
+    const lanes = Map.groupBy(requests, ({ counts }) => counts.lane)
+    const outcomes: Outcome[] = []
+    const results = await Promise.allSettled(
+      [...lanes.values()].map(async lane => {
+        for (const request of lane) outcomes.push(await this.#post(request, batch, version, abort))
+      }),
+    )
+    const failures = results.flatMap(result => (result.status === 'rejected' ? [result.reason as unknown] : []))
+    if (failures.length === 0) return outcomes
+    throw worst(failures, outcomes.length > 0)
+  }
+
+  async #post({ body, counts }: Request, batch: Batch, version: Version, abort: AbortSignal): Promise<Outcome> {
+    const target = this.#target(version)
+    const answer = await this.#push.post(this.#forwarding(target, batch), batch, body, abort)
+    return version === 1 ? outcome1(answer, target.name) : outcome2(answer, target.name, counts)
+  }
+
+  #target(version: Version): Target {
+    let target = this.#targets.get(version)
+    if (target === undefined) {
+      const { headers, ...rest } = this.#push.target(this.#url, {})
+      // What the protocol sets cannot be changed.
+      target = { ...rest, headers: { ...headers, 'content-encoding': 'snappy', ...versionHeaders[version] } }
+      this.#targets.set(version, target)
+    }
+    return target
+  }
+
+  /** The target with the headers of the batch's senders that are to be sent on. */
+  #forwarding(target: Target, { context }: Batch): Target {
+    const { include_metadata_keys: keys } = this.#config
+    if (keys.length === 0 || context.metadata === undefined) return target
+    const headers = { ...target.headers }
+    for (const key of keys) {
+      const values = context.metadata.get(key.toLowerCase())
+      if (values !== undefined && values.length > 0) headers[key.toLowerCase()] = values.join(', ')
+    }
+    return { ...target, headers }
+  }
+
+  #encoder(version: Version): RemoteWriteEncoder {
+    let encoder = this.#encoders.get(version)
+    if (encoder === undefined) this.#encoders.set(version, (encoder = encoderOf(this.#config, version)))
+    return encoder
+  }
+}
+
+function encoderOf(config: RemoteWriteConfig, version: Version): RemoteWriteEncoder {
+  const strategy = strategyOf(config)
+  const external = Object.entries(config.external_labels).map(([name, value]) => [labelName(name, strategy), value])
+  const native = config.convert_explicit_histograms_to_nhcb
+  return new RemoteWriteEncoder({
+    version,
+    strategy,
+    labels: {
+      labelName: key => labelName(key, strategy),
+      promotes: promotionOf(config),
+      scopeLabels: !config.disable_scope_info,
+      constant: Object.fromEntries(external.filter(([name]) => name !== '')) as Record<string, string>,
+    },
+    namespace: config.namespace,
+    targetInfo: config.target_info.enabled,
+    metadata: config.send_metadata,
+    histograms: native ? (config.keep_classic_histograms ? 'both' : 'native') : 'classic',
+    delta: config.native_delta_ingestion,
+    maxBytes: config.max_batch_size_bytes,
+  })
+}
+
+/** Of several failures the one that says most about what to do; `some`: another request was taken. */
+function worst(failures: readonly unknown[], some: boolean): unknown {
+  const of = (kind: string): unknown => failures.find(error => error instanceof DeliveryError && error.kind === kind)
+  const unknown = failures.find(error => !(error instanceof DeliveryError))
+  const error = unknown ?? of('denied') ?? of('retry') ?? of('too_large') ?? failures[0]
+  if (!some || !(error instanceof DeliveryError) || error.kind !== 'retry' || error.maybeTaken) return error
+  const { code, kind, message, retryAfter } = error
+  return new DeliveryError(code, kind, message, { retryAfter, maybeTaken: true, cause: error })
+}
+
+interface Sum {
+  rejected: number
+  message: string
+  reasons: Record<string, number>
+}
+
+function add(sum: Sum, { rejected, message, reasons = {} }: Sent): void {
+  sum.rejected += rejected
+  if (sum.message === '') sum.message = message
+  for (const [reason, count] of Object.entries(reasons)) sum.reasons[reason] = (sum.reasons[reason] ?? 0) + count
+}
+
+/** What is told of a batch that was taken; undefined when all of it was stored. */
+function sentOf(leftOut: LeftOut, outcomes: readonly Outcome[]): Sent | undefined {
+  const sum: Sum = { rejected: 0, message: '', reasons: {} }
+  for (const { reasons, message } of outcomes) {
+    const rejected = Object.values(reasons).reduce((total, count) => total + count, 0)
+    add(sum, { rejected, message, reasons })
+  }
+  for (const [reason, count] of Object.entries(leftOut)) {
+    add(sum, { rejected: count, message: explanations[reason] ?? reason, reasons: { [reason]: count } })
+  }
+  return sum.rejected === 0 && sum.message === '' ? undefined : sum
+}
+
+const reasonFor = ({ kind, message }: DeliveryError): string => (kind === 'too_large' ? kind : reasonOf(message))
+
+/** Why points are left out. */
+const explanations: Readonly<Record<string, string>> = {
+  delta:
+    'Prometheus takes no delta temporality: put a processor that accumulates in front, or set `native_delta_ingestion`',
+  unknown_temporality: 'the temporality is not said',
+  no_name: 'nothing of the name can be kept in Prometheus',
+  no_value: 'the point has no value',
+  scale_too_small: 'the scale of an exponential histogram is below -4, which native histograms do not have',
+  bucket_index: 'a bucket of an exponential histogram lies outside what native histograms have',
+  bucket_counts: 'the buckets of a histogram do not make up its count',
+  bucket_bounds: 'the bounds of a histogram do not rise, or are no numbers',
+}
