@@ -1,0 +1,261 @@
+/** Sends batches to Loki: one request per tenant, over its push API or as OTLP. */
+import { randomUUID } from 'node:crypto'
+import type { Batch } from '../../core/batch.ts'
+import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import { toJson } from '../../proto/loki-json.ts'
+import { type Pushed, type PushSettings, PushWriter } from '../../proto/loki-push.ts'
+import { WireError } from '../../proto/wire.ts'
+import { HttpPush, type PushConfig, type Target } from '../http-push.ts'
+import { jsonBody, protobufBody } from '../otlp-body.ts'
+import { sentOfLoki } from './answer.ts'
+import { StreamLimit } from './stream-limit.ts'
+import { type Part, partByTenant, type TenantConfig } from './tenants.ts'
+
+/** How an exporter sends. */
+export interface LokiOptions {
+  readonly url: URL
+  readonly otlp: boolean
+  readonly json: boolean
+  readonly tenant: TenantConfig | undefined
+  readonly push: PushSettings
+  readonly maxStreams: number
+  /** Milliseconds after which a stream without data does not count. */
+  readonly streamIdle: number
+  /** Most bytes of one request as Loki counts them; 0 sets no limit. */
+  readonly maxRequest: number
+}
+
+/** Requests under way at once, where a batch holds several tenants. */
+const abreast = 8
+/** Tenants whose headers are kept. */
+const mostTargets = 1000
+/** Milliseconds between two warnings about streams. */
+const warnEvery = 60_000
+
+/** What became of a tenant's part: what Loki said, or why it was not taken. */
+type Outcome = { readonly sent: Sent | undefined } | { readonly error: DeliveryError }
+
+/** The exporter. */
+export class Loki implements Exporter {
+  readonly #options: LokiOptions
+  readonly #context: ExporterContext
+  readonly #http: HttpPush
+  readonly #writer: PushWriter
+  readonly #targets = new Map<string | undefined, Target>()
+  /** Names the bodies of this exporter, which depend on what streams it has seen. */
+  readonly #id = randomUUID()
+  /** Tenants of a batch whose part was taken by an attempt that failed for others: they are not sent it again. */
+  readonly #taken = new WeakMap<Batch, Map<string | undefined, Sent | undefined>>()
+  #demoted = 0
+  readonly #demotedNames = new Set<string>()
+  #warned = -Infinity
+
+  constructor(config: PushConfig, context: ExporterContext, options: LokiOptions) {
+    this.#options = options
+    this.#context = context
+    this.#http = new HttpPush(config, context)
+    const { maxStreams, streamIdle, push } = options
+    this.#writer = new PushWriter(push, new StreamLimit(maxStreams, streamIdle, Object.keys(push.labels.fixed)))
+  }
+
+  start(): void {
+    this.#http.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#http.stop()
+  }
+
+  /** What Loki counts is lines and metadata, and each line has the metadata of its resource. */
+  fits({ groups }: Batch): boolean {
+    const { maxRequest } = this.#options
+    if (maxRequest === 0) return true
+    let size = 0
+    for (const { start, end, resourceStart, resourceEnd, items } of groups) {
+      size += end - start + items * (resourceEnd - resourceStart)
+    }
+    return size <= maxRequest
+  }
+
+  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+    const { parts, invalid, example } = partByTenant(batch, this.#options.tenant)
+    const refused: Sent = {
+      rejected: invalid,
+      message: `\`${example}\` is no tenant that Loki can have`,
+      reasons: { invalid_tenant: invalid },
+    }
+    const first = invalid > 0 ? [refused] : []
+    if (parts.length === 1) return merged([...first, await this.#part(batch, parts[0], abort)])
+    const taken = this.#taken.get(batch) ?? new Map<string | undefined, Sent | undefined>()
+    const outcomes = await this.#all(batch, parts, taken, abort)
+    const failed = outcomes.filter(outcome => 'error' in outcome).map(({ error }) => error)
+    if (failed.length === 0) return merged([...first, ...taken.values()])
+    this.#taken.set(batch, taken)
+    throw failureOf(failed, taken.size > 0)
+  }
+
+  async #all(
+    batch: Batch,
+    parts: readonly Part[],
+    taken: Map<string | undefined, Sent | undefined>,
+    abort: AbortSignal,
+  ): Promise<Outcome[]> {
+    const left = parts.filter(({ tenant }) => !taken.has(tenant))
+    const outcomes: Outcome[] = []
+    const next = left.values()
+    const work = async (): Promise<void> => {
+      for (const part of next) {
+        try {
+          const sent = await this.#part(batch, part, abort)
+          taken.set(part.tenant, sent)
+          outcomes.push({ sent })
+        } catch (error) {
+          if (!(error instanceof DeliveryError)) throw error
+          outcomes.push({ error })
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(abreast, left.length) }, work))
+    return outcomes
+  }
+
+  async #part(batch: Batch, part: Part, abort: AbortSignal): Promise<Sent | undefined> {
+    const { otlp } = this.#options
+    const target = this.#target(part.tenant)
+    const made = otlp ? { body: this.#otlpBody(batch, part), left: undefined } : this.#pushBody(part)
+    const { body, left } = made
+    if (body === undefined) return left
+    const encoding = `${this.#id} ${part.tenant ?? ''}`
+    const answer = await this.#http.send(target, batch, encoding, () => body, abort)
+    try {
+      return merged([left, sentOfLoki(answer, target.name, otlp)])
+    } catch (error) {
+      throw this.#withoutTenant(part, error)
+    }
+  }
+
+  /** Where only some data lacks a tenant, it is that data that is wrong: it must not hold up the rest. */
+  #withoutTenant({ tenant }: Part, error: unknown): unknown {
+    const { tenant: config } = this.#options
+    if (tenant !== undefined || config === undefined) return error
+    if (!(error instanceof DeliveryError) || error.kind !== 'denied') return error
+    const where = config.source === 'context' ? 'request metadata' : 'resource attribute'
+    const text = `${error.message}; there is no ${where} \`${config.value}\`: set \`tenant.default\``
+    return new DeliveryError('DELIVERY_REJECTED', 'rejected', text, { cause: error })
+  }
+
+  #otlpBody(batch: Batch, { groups }: Part): Buffer {
+    const { budget } = this.#http
+    const { signal } = batch
+    return this.#options.json ? jsonBody({ signal, groups }, budget) : protobufBody({ groups }, budget)
+  }
+
+  #pushBody({ groups }: Part): { body: Buffer | undefined; left: Sent | undefined } {
+    const memory = this.#http.budget?.pool
+    let pushed: Pushed
+    try {
+      pushed = this.#writer.write(groups, memory)
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      const message = `cannot be written for Loki: ${error.message}`
+      throw new DeliveryError('DELIVERY_REJECTED', 'rejected', message, { cause: error })
+    }
+    const { entries } = pushed
+    try {
+      this.#note(pushed)
+      const left = leftOut(pushed, this.#options.push)
+      if (entries.count === 0) return { body: undefined, left }
+      return { body: this.#options.json ? toJson(entries) : entries.toProtobuf(memory), left }
+    } finally {
+      entries.abandon()
+    }
+  }
+
+  /** Says now and then that there are too many streams. */
+  #note({ demoted, demotedNames }: Pushed): void {
+    if (demoted === 0) return
+    this.#demoted += demoted
+    for (const name of demotedNames) this.#demotedNames.add(name)
+    const now = performance.now()
+    if (now - this.#warned < warnEvery) return
+    this.#warned = now
+    const fields = {
+      records: this.#demoted,
+      labels: [...this.#demotedNames].toSorted(),
+      max_streams: this.#options.maxStreams,
+    }
+    this.#context.log.warn(
+      fields,
+      'too many streams: these labels went with the records as structured metadata; take labels with many values ' +
+        'out of `labels`, or raise `labels.max_streams`',
+    )
+    this.#demoted = 0
+    this.#demotedNames.clear()
+  }
+
+  #target(tenant: string | undefined): Target {
+    let target = this.#targets.get(tenant)
+    if (target === undefined) {
+      if (this.#targets.size >= mostTargets) this.#targets.clear()
+      this.#targets.set(tenant, (target = this.#makeTarget(tenant)))
+    }
+    return target
+  }
+
+  #makeTarget(tenant: string | undefined): Target {
+    const { url, otlp, json } = this.#options
+    const type = json ? 'application/json' : 'application/x-protobuf'
+    const own = tenant === undefined ? {} : { 'x-scope-orgid': tenant }
+    const target = this.#http.target(url, { 'content-type': type, ...own })
+    if (otlp || json) return target
+    // A push in protobuf is always one block of snappy, which is part of its format and not an encoding on top.
+    const { 'content-encoding': _, ...headers } = target.headers
+    return { ...target, headers }
+  }
+}
+
+/** What Loki was not even sent. */
+function leftOut({ omitted }: Pushed, { limits }: PushSettings): Sent | undefined {
+  if (omitted.size === 0) return undefined
+  const hints = {
+    line_too_long: `a line has more than \`max_line_size\` (${limits.lineSize}) bytes`,
+    structured_metadata_too_large: `attributes have more than \`max_structured_metadata_size\` (${limits.metadataSize}) bytes`,
+    structured_metadata_too_many: `there are more than \`max_structured_metadata_entries\` (${limits.metadataEntries}) attributes`,
+    malformed: 'the bytes are no log record',
+  }
+  let rejected = 0
+  for (const count of omitted.values()) rejected += count
+  const why = [...omitted.keys()].map(reason => hints[reason]).join('; ')
+  const mend = omitted.size === 1 && omitted.has('malformed') ? '' : '; `oversize: truncate` cuts instead'
+  return { rejected, message: `left out: ${why}${mend}`, reasons: Object.fromEntries(omitted) }
+}
+
+/** Several of them as one. */
+function merged(all: readonly (Sent | undefined)[]): Sent | undefined {
+  const said = all.filter(sent => sent !== undefined)
+  if (said.length <= 1) return said[0]
+  const reasons: Record<string, number> = {}
+  for (const one of said) {
+    for (const [reason, count] of Object.entries(one.reasons ?? {})) reasons[reason] = (reasons[reason] ?? 0) + count
+  }
+  const rejected = said.reduce((sum, one) => sum + one.rejected, 0)
+  return { rejected, message: [...new Set(said.map(one => one.message))].join('; '), reasons }
+}
+
+/** Which failure counts, the first that fits: as long as some part may yet be taken, none is given up. */
+const ranks = ['retry', 'denied', 'too_large', 'rejected'] as const
+
+/** Failures of several tenants as one. What is sent again is the same lines with the same times, which Loki keeps once. */
+function failureOf(failed: readonly DeliveryError[], someTaken: boolean): DeliveryError {
+  const kind = ranks.find(rank => failed.some(error => error.kind === rank)) ?? 'retry'
+  const same = failed.filter(error => error.kind === kind)
+  const [first] = same
+  const delays = same.map(({ retryAfter }) => retryAfter).filter(delay => delay !== undefined)
+  const more = failed.length > 1 ? ` (and ${failed.length - 1} tenants more)` : ''
+  return new DeliveryError(first.code, kind, first.message + more, {
+    retryAfter: delays.length === 0 ? undefined : Math.max(...delays),
+    maybeTaken: someTaken || failed.some(({ maybeTaken }) => maybeTaken),
+    cause: first,
+  })
+}

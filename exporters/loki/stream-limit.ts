@@ -1,0 +1,93 @@
+/** Keeps the number of streams in bounds: labels with too many values make one stream each, which Loki refuses or dies of. */
+import { LabelSet, serviceName, unknownService } from '../../proto/loki-labels.ts'
+import type { StreamChoice } from '../../proto/loki-target.ts'
+
+/** What is known of a stream in use. */
+interface Known {
+  readonly set: LabelSet
+  used: number
+}
+
+/** Milliseconds for which it is not looked again which labels have the most values, or which streams are idle. */
+const look = 10_000
+
+/** Streams of one destination, of all tenants together. */
+export class StreamLimit implements StreamChoice {
+  readonly #most: number
+  readonly #idle: number
+  readonly #fixed: ReadonlySet<string>
+  readonly #now: () => number
+  readonly #known = new Map<string, Known>()
+  #looked = -Infinity
+  /** Names of labels, those with the most values first. */
+  #order: readonly string[] = []
+
+  /**
+   * @param most how many streams there may be; 0 sets no limit
+   * @param idle milliseconds after which a stream without data does not count any more
+   * @param fixed names of labels that are the same everywhere
+   */
+  constructor(most: number, idle: number, fixed: Iterable<string>, now: () => number = Date.now) {
+    this.#most = most
+    this.#idle = idle
+    this.#fixed = new Set(fixed)
+    this.#now = now
+  }
+
+  /** How many streams are in use. */
+  get streams(): number {
+    return this.#known.size
+  }
+
+  choose(set: LabelSet): LabelSet {
+    if (this.#most === 0) return set
+    const now = this.#now()
+    // A tenth is left for streams with fewer labels.
+    const most = this.#most - Math.max(2, Math.ceil(this.#most / 10))
+    if (this.#admit(set, now, most)) return set
+    this.#look(now)
+    if (this.#admit(set, now, most)) return set
+    let { labels } = set
+    for (const name of this.#order) {
+      if (name === serviceName || !labels.some(label => label.name === name)) continue
+      labels = labels.filter(label => label.name !== name)
+      const fewer = new LabelSet(labels)
+      if (this.#admit(fewer, now, this.#most - 1)) return fewer
+    }
+    const fixed = labels.filter(({ name }) => this.#fixed.has(name) && name !== serviceName)
+    const last = new LabelSet([...fixed, { name: serviceName, value: unknownService }])
+    this.#admit(last, now, Infinity)
+    return last
+  }
+
+  /** Whether the stream is one of those in use, or may be. */
+  #admit(set: LabelSet, now: number, most: number): boolean {
+    const known = this.#known.get(set.text)
+    if (known !== undefined) {
+      known.used = now
+      return true
+    }
+    if (this.#known.size >= most) return false
+    this.#known.set(set.text, { set, used: now })
+    return true
+  }
+
+  #look(now: number): void {
+    if (now - this.#looked < look) return
+    this.#looked = now
+    const values = new Map<string, Set<string>>()
+    for (const [text, { set, used }] of this.#known) {
+      if (now - used >= this.#idle) {
+        this.#known.delete(text)
+        continue
+      }
+      for (const { name, value } of set.labels) {
+        if (this.#fixed.has(name)) continue
+        const all = values.get(name)
+        if (all === undefined) values.set(name, new Set([value]))
+        else all.add(value)
+      }
+    }
+    this.#order = [...values].toSorted(([, a], [, b]) => b.size - a.size).map(([name]) => name)
+  }
+}
