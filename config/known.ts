@@ -56,12 +56,7 @@ export const collectorTypes: Readonly<Record<Kind, readonly string[]>> = {
 /** What took the place of types that the Collector has long removed, by `kind type`. */
 export const removed: ReadonlyMap<string, string> = new Map([
   ['exporter logging', 'it was removed from the Collector; use `debug`'],
-  ['exporter jaeger', 'it was removed from the Collector; Jaeger takes OTLP: use `otlp_grpc` with its port 4317'],
-  [
-    'exporter jaeger_thrift',
-    'it was removed from the Collector; Jaeger takes OTLP: use `otlp_grpc` with its port 4317',
-  ],
-  ['exporter loki', 'it was removed from the Collector; Loki takes OTLP: use `otlp_http` with `endpoint: <loki>/otlp`'],
+  ['exporter jaeger_thrift', 'it was removed from the Collector; Jaeger takes OTLP: use `jaeger` with its port 4317'],
   ['exporter opencensus', 'it was removed from the Collector; use `otlp_grpc`'],
   ['extension memory_ballast', 'it was removed from the Collector; remove it, the memory budget is kept without it'],
   ['processor spanmetrics', 'it was removed from the Collector; there it is now a connector'],

@@ -27,7 +27,7 @@ import { everything } from './support/everything.ts'
 import { toyGraph, type ToyPipeline } from './support/graph.ts'
 import { NotedListeners } from './support/kymo.ts'
 import { names, tracesRequest } from './support/otlp-bytes.ts'
-import { itemsOf } from './support/otlp-proto.ts'
+import { encode, itemsOf } from './support/otlp-proto.ts'
 import { requests } from './support/otlp.ts'
 import { quiet, surplus } from './support/resources.ts'
 
@@ -93,6 +93,33 @@ function make(definition: Definition, host: Host): Lifecycle {
   }
 }
 
+/** A request of five items that every backend can take. */
+function fiveItems(signal: Signal): Buffer {
+  if (signal === 'traces') return tracesRequest([{ namespace: 'shop', spans: names('s', 5) }])
+  const resource = { attributes: [{ key: 'service.name', value: { string_value: 'shop' } }] }
+  const time_unix_nano = `${Date.now()}000000`
+  const five = names('s', 5)
+  return signal === 'logs'
+    ? encode('logs', {
+        resource_logs: [
+          {
+            resource,
+            scope_logs: [{ log_records: five.map(text => ({ time_unix_nano, body: { string_value: text } })) }],
+          },
+        ],
+      })
+    : encode('metrics', {
+        resource_metrics: [
+          {
+            resource,
+            scope_metrics: [
+              { metrics: five.map(name => ({ name, gauge: { data_points: [{ time_unix_nano, as_double: 1 }] } })) },
+            ],
+          },
+        ],
+      })
+}
+
 const living = each.filter(([, { kind }]) => kind !== 'processor' && kind !== 'connector')
 
 describe.each(living)('%s, started and stopped', (_, definition) => {
@@ -125,7 +152,8 @@ describe.each(living)('%s, started and stopped', (_, definition) => {
 })
 
 describe.each(ofKind('exporter'))('exporter %s', (_, definition) => {
-  const body = tracesRequest([{ namespace: 'shop', spans: names('s', 5) }])
+  const [signal] = definition.signals
+  const body = fiveItems(signal)
 
   test('to a destination that never answers: an aborted send ends, and a stop leaves nothing behind', async () => {
     const { host, budget } = surroundings()
@@ -134,7 +162,7 @@ describe.each(ofKind('exporter'))('exporter %s', (_, definition) => {
     await exporter.start?.()
     const abort = new AbortController()
     const sent = definition.signals.map(signal =>
-      exporter.send(batchOf(signal === 'traces' ? body : Buffer.alloc(0), { signal }), abort.signal).then(
+      exporter.send(batchOf(fiveItems(signal), { signal }), abort.signal).then(
         () => 'taken',
         (error: unknown) => (error instanceof DeliveryError ? error.kind : error),
       ),
@@ -167,15 +195,15 @@ describe.each(ofKind('exporter'))('exporter %s', (_, definition) => {
     const toy = await toyGraph({
       exporters: {},
       components: { [definition.type]: { definition, config: runnableConfig(definition, port) as object } },
-      pipelines: [{ exporters: [definition.type] }],
+      pipelines: [{ id: signal, exporters: [definition.type] }],
       host,
     })
-    for (let i = 0; i < 20; i++) await toy.push(body).outcome
+    for (let i = 0; i < 20; i++) await toy.push(body, { signal }).outcome
     const began = performance.now()
     const { lost } = await toy.graph.stop(100)
     expect(performance.now() - began).toBeLessThan(1000)
     const [books] = toy.books.nodes.filter(node => node.name.kind === 'exporter')
-    expect(books.delivered + lost).toBe(100)
+    expect(books.delivered + books.rejected.total + lost).toBe(100)
     expect(toy.books.faults()).toEqual([])
     expect([toy.budget.used, budget.used]).toEqual([0, 0])
   })

@@ -15,7 +15,17 @@ export function runnableConfig({ kind, type, examples }: Definition, port: numbe
     },
     'extension zpages': { endpoint: '127.0.0.1:0' },
     'extension headers_setter': { headers: [{ key: 'x-tenant', from_context: 'x-tenant' }] },
+    'exporter datadog': {
+      api: { key: 'k' },
+      metrics: { endpoint: `http://127.0.0.1:${port}` },
+      logs: { endpoint: `http://127.0.0.1:${port}` },
+      traces: { endpoint: `http://127.0.0.1:${port}` },
+    },
     'exporter file': { path: '/dev/null' },
+    'exporter jaeger': { endpoint: `127.0.0.1:${port}` },
+    'exporter loki': { endpoint: `http://127.0.0.1:${port}` },
+    'exporter prometheus': { endpoint: '127.0.0.1:0' },
+    'exporter prometheus_remote_write': { endpoint: `http://127.0.0.1:${port}` },
     'exporter otlp_grpc': { endpoint: `127.0.0.1:${port}`, tls: { insecure: true } },
     'exporter otlp_http': { endpoint: `http://127.0.0.1:${port}` },
   }

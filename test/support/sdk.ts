@@ -103,8 +103,14 @@ const everyType = {
 /**
  * Emits `size` spans and log records and a fixed set of metrics as a service in `namespace`, the same to all targets.
  * Rejects when an exporter says that it failed.
+ * @param since seconds at which log records begin
  */
-export async function emitEverything(namespace: string, targets: readonly SdkTarget[], size = 20): Promise<void> {
+export async function emitEverything(
+  namespace: string,
+  targets: readonly SdkTarget[],
+  size = 20,
+  since = 1_700_000_000,
+): Promise<void> {
   const resource = resourceFromAttributes({
     'service.name': 'shop-api',
     'k8s.namespace.name': namespace,
@@ -146,7 +152,7 @@ export async function emitEverything(namespace: string, targets: readonly SdkTar
     ],
   })
   emitSpans(tracers, size)
-  emitLogs(loggers, size)
+  emitLogs(loggers, size, since)
   emitMetrics(meters)
   await Promise.all([tracers.forceFlush(), loggers.forceFlush(), meters.forceFlush()])
   await Promise.all([tracers.shutdown(), loggers.shutdown(), meters.shutdown()])
@@ -192,7 +198,7 @@ function emitSpans(provider: TracerProvider, size: number): void {
 
 const severities = Object.values(SeverityNumber).filter(one => typeof one === 'number')
 
-function emitLogs(provider: LoggerProvider, size: number): void {
+function emitLogs(provider: LoggerProvider, size: number, since: number): void {
   const logger = provider.getLogger('shop', '1.2.3')
   const bodies: LogRecord['body'][] = [
     'a text',
@@ -211,8 +217,8 @@ function emitLogs(provider: LoggerProvider, size: number): void {
       body: bodies[i % bodies.length],
       severityNumber: severities[i % severities.length],
       severityText: ['INFO', 'WARN', ''][i % 3],
-      timestamp: [1_700_000_000 + i, i],
-      observedTimestamp: [1_700_000_001 + i, 999_999_999],
+      timestamp: [since + i, i],
+      observedTimestamp: [since + 1 + i, 999_999_999],
       attributes: { ...everyType, map: { a: 1, b: { c: ['d'] } }, bytes: new Uint8Array([9, 8, 7]), i },
       ...(i % 2 === 0 ? { context: trace.setSpanContext(context.active(), spanContext) } : {}),
       ...(i % 4 === 0 ? { eventName: 'cart.checkout' } : {}),

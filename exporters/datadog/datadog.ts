@@ -1,0 +1,106 @@
+import type { Batch } from '../../core/batch.ts'
+import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../../core/component.ts'
+import type { Touch } from '../../core/touch.ts'
+import { allSignals } from '../../proto/signals.ts'
+import { KeyCheck } from './api-key.ts'
+import { config, type DatadogConfig } from './config.ts'
+import { HostMetadata } from './host-metadata.ts'
+import { Intake } from './intake.ts'
+import { DatadogLogs } from './logs.ts'
+import { DatadogMetrics } from './metrics.ts'
+import { DatadogTraces } from './traces.ts'
+
+/** Datadog. */
+export const datadogExporter = defineExporter<DatadogConfig>({
+  type: 'datadog',
+  stability: 'alpha',
+  summary: "Sends logs, metrics, traces and APM stats to Datadog's intakes.",
+  signals: allSignals,
+  // Differences of counters need their points in order.
+  ordering: { logs: 'none', metrics: 'series', traces: 'none' },
+  config,
+  examples: [
+    { title: 'An account in Europe', config: { api: { key: '${env:DD_API_KEY}', site: 'datadoghq.eu' } } },
+    {
+      title: 'Counts and sums of histograms, and all resource attributes as tags',
+      config: {
+        api: { key: '${env:DD_API_KEY}' },
+        metrics: { resource_attributes_as_tags: true, histograms: { send_aggregation_metrics: true } },
+      },
+    },
+  ],
+  touches() {
+    return touches
+  },
+  create(config, context) {
+    return new Datadog(config, context)
+  },
+})
+
+const touches: readonly Touch[] = [
+  { depth: 'item', does: 'reads', key: 'api', what: "everything, to write it in Datadog's formats" },
+]
+
+class Datadog implements Exporter {
+  readonly #config: DatadogConfig
+  /** That of traces and APM stats. */
+  readonly #intake: Intake
+  readonly #metricsIntake: Intake
+  readonly #logs: DatadogLogs
+  readonly #metrics: DatadogMetrics
+  readonly #traces: DatadogTraces
+  readonly #key: KeyCheck
+  readonly #metadata: HostMetadata | undefined
+
+  constructor(config: DatadogConfig, context: ExporterContext) {
+    this.#config = config
+    this.#intake = new Intake(config, context)
+    this.#logs = new DatadogLogs(config, context)
+    this.#metricsIntake = new Intake(config, context, 'zstd')
+    this.#metrics = new DatadogMetrics(this.#metricsIntake, this.#intake)
+    this.#traces = new DatadogTraces(this.#intake)
+    this.#key = new KeyCheck(this.#intake)
+    if (config.host_metadata.enabled) this.#metadata = new HostMetadata(this.#intake)
+  }
+
+  async start(): Promise<void> {
+    this.#intake.push.start()
+    this.#metricsIntake.push.start()
+    this.#logs.start()
+    await this.#key.start()
+    this.#metadata?.start()
+  }
+
+  fits(batch: Batch): boolean {
+    if (this.#config.only_metadata) return true
+    switch (batch.signal) {
+      case 'logs':
+        return this.#logs.fits(batch)
+      case 'metrics':
+        return this.#metrics.fits(batch)
+      case 'traces':
+        return this.#traces.fits(batch)
+    }
+  }
+
+  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+    this.#metadata?.see(batch)
+    if (this.#config.only_metadata) {
+      return { rejected: batch.items, message: '`only_metadata` is set', reasons: { only_metadata: batch.items } }
+    }
+    switch (batch.signal) {
+      case 'logs':
+        return this.#logs.send(batch, abort)
+      case 'metrics':
+        return this.#metrics.send(batch, abort)
+      case 'traces':
+        return this.#traces.send(batch, abort)
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#key.stop()
+    this.#metadata?.stop()
+    await Promise.all([this.#intake.push.stop(), this.#metricsIntake.push.stop(), this.#logs.stop()])
+  }
+}

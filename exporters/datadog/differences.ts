@@ -1,0 +1,125 @@
+/**
+ * What cumulative series said last, to take differences from. What a batch brings counts only once the batch was taken:
+ * until then it stands beside what was known, so that a batch that is sent again gives the same differences.
+ */
+
+/** How a point stands to what is known of its series. */
+export const FIRST = 0
+export const NEXT = 1
+/** As old as what is known, or older. */
+export const OLD = 2
+
+/** What is known of one series. */
+export class Series<More> {
+  /** Times in nanoseconds; -1 where nothing is known. */
+  time = -1
+  start = 0
+  value = 0
+  /** Whatever else is known of it. */
+  more: More | undefined = undefined
+  /** When it was last heard of, in milliseconds. */
+  seen = 0
+  // What the batch of that number says.
+  batch = 0
+  newTime = 0
+  newStart = 0
+  newValue = 0
+  newMore: More | undefined = undefined
+}
+
+/** All series of one exporter, of one kind. */
+export class Differences<More = undefined> {
+  readonly #groups = new Map<string, Map<string, Series<More>>>()
+  readonly #lifetime: number
+  readonly #now: () => number
+  #batch = 0
+  #touched: Series<More>[] = []
+  #swept: number
+
+  /** `lifetime`: milliseconds after which a series that was not heard of is forgotten. */
+  constructor(lifetime: number, now: () => number = Date.now) {
+    this.#lifetime = lifetime
+    this.#now = now
+    this.#swept = now()
+  }
+
+  /** Begins a batch; what an earlier one brought and was not committed is forgotten. Gives its number. */
+  begin(): number {
+    this.#touched = []
+    return ++this.#batch
+  }
+
+  /** The series with that name in a group. */
+  series(group: string, name: string): Series<More> {
+    let names = this.#groups.get(group)
+    if (names === undefined) this.#groups.set(group, (names = new Map()))
+    let series = names.get(name)
+    if (series === undefined) names.set(name, (series = new Series()))
+    return series
+  }
+
+  /** How a point stands to what is known. */
+  relation(series: Series<More>, start: number, time: number): typeof FIRST | typeof NEXT | typeof OLD {
+    const mine = series.batch === this.#batch
+    const known = mine ? series.newTime : series.time
+    if (known < 0) return FIRST
+    if (time <= known) return OLD
+    // A start that is not known says nothing; one of its own, or one that is the point's time, says that counting began anew.
+    if (start === 0) return NEXT
+    return start !== time && start === (mine ? series.newStart : series.start) ? NEXT : FIRST
+  }
+
+  /** What the series said last. */
+  value(series: Series<More>): number {
+    return series.batch === this.#batch ? series.newValue : series.value
+  }
+
+  more(series: Series<More>): More | undefined {
+    return series.batch === this.#batch ? series.newMore : series.more
+  }
+
+  /** Notes what the series says now. */
+  note(series: Series<More>, start: number, time: number, value: number, more?: More): void {
+    if (series.batch !== this.#batch) {
+      series.batch = this.#batch
+      this.#touched.push(series)
+    }
+    series.newStart = start
+    series.newTime = time
+    series.newValue = value
+    series.newMore = more
+  }
+
+  /** Makes what the batch of that number brought the last that is known, and forgets what was not heard of for long. */
+  commit(batch: number): void {
+    const now = this.#now()
+    if (batch === this.#batch) {
+      for (const series of this.#touched) {
+        series.time = series.newTime
+        series.start = series.newStart
+        series.value = series.newValue
+        series.more = series.newMore
+        series.batch = 0
+        series.seen = now
+      }
+      this.#touched = []
+    }
+    // Only here: while nothing is taken nothing is forgotten, so that a batch sent again stays what it was.
+    if (now - this.#swept > this.#lifetime / 2) this.#sweep(now)
+  }
+
+  #sweep(now: number): void {
+    this.#swept = now
+    for (const [group, names] of this.#groups) {
+      for (const [name, series] of names) if (now - series.seen > this.#lifetime) names.delete(name)
+      if (names.size === 0) this.#groups.delete(group)
+    }
+  }
+
+  /** How many series are known. */
+  get size(): number {
+    let size = 0
+    for (const names of this.#groups.values()) size += names.size
+    return size
+  }
+}

@@ -1,0 +1,152 @@
+/** Metrics for Datadog's intakes of series and sketches, and APM stats that come as metrics. */
+import type { Batch } from '../../core/batch.ts'
+import type { Sent } from '../../core/component.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import { userAgent } from '../../net/user-agent.ts'
+import { MetricBlocks } from '../../proto/datadog-metric-block.ts'
+import { statsBody } from '../../proto/datadog-stats.ts'
+import { WireError } from '../../proto/wire.ts'
+import type { Target } from '../http-push.ts'
+import type { Intake } from './intake.ts'
+import { type MappedMetrics, MetricMapping } from './metric-mapping.ts'
+import { metricSettings } from './metric-settings.ts'
+
+/** A batch of more bytes is halved, so that what is made of it at one time stays small. */
+const mostBytes = 16_000_000
+
+/** One request of a batch. */
+interface Request {
+  readonly intake: Intake
+  readonly target: Target
+  readonly body: Buffer
+  /** Data points that are done with it. */
+  readonly points: number
+}
+
+/** What is sent of a batch, and how far that is. */
+interface Plan {
+  readonly requests: readonly Request[]
+  readonly commit: () => void
+  next: number
+  rejected: number
+  message: string
+  readonly reasons: Record<string, number>
+}
+
+/** Sends metrics. */
+export class DatadogMetrics {
+  readonly #intake: Intake
+  readonly #stats: Intake
+  readonly #targets: { readonly series: Target; readonly sketches: Target; readonly stats: Target }
+  readonly #mapping: MetricMapping
+  /** Batches of which something was taken and something not yet: the rest stays what it was. */
+  readonly #begun = new WeakMap<Batch, Plan>()
+
+  /** `stats` is the intake of traces. */
+  constructor(intake: Intake, stats: Intake) {
+    this.#intake = intake
+    this.#stats = stats
+    const protobuf = 'application/x-protobuf'
+    this.#targets = {
+      series: intake.target('metrics', '/api/v2/series', protobuf),
+      // The version of the payload's format.
+      sketches: intake.target('metrics', '/api/beta/sketches', protobuf, { 'dd-agent-payload': '4.87.0' }),
+      stats: stats.target('traces', '/api/v0.2/stats', 'application/msgpack'),
+    }
+    const { metrics } = intake.config
+    const blocks = new MetricBlocks({
+      hostname: metrics.disable_hostname ? '' : intake.hostname,
+      resourceAttributes: metrics.resource_attributes_as_tags,
+      scope: metrics.instrumentation_scope_metadata_as_tags,
+    })
+    this.#mapping = new MetricMapping(metricSettings(intake.config), blocks)
+  }
+
+  fits(batch: Batch): boolean {
+    return sizeOf(batch) <= mostBytes
+  }
+
+  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+    const plan = this.#begun.get(batch) ?? this.#plan(batch)
+    for (; plan.next < plan.requests.length; plan.next++) {
+      try {
+        await this.#request(batch, plan, abort)
+      } catch (error) {
+        // Before anything was taken the batch can be cut and sent again; after that only the rest of it can.
+        if (plan.next === 0) throw error
+        if (!(error instanceof DeliveryError) || (error.kind !== 'rejected' && error.kind !== 'too_large')) {
+          this.#begun.set(batch, plan)
+          throw error
+        }
+        const { points } = plan.requests[plan.next]
+        plan.reasons['rejected'] = (plan.reasons['rejected'] ?? 0) + points
+        plan.rejected += points
+        plan.message = error.message
+      }
+      // What is known changes with the first that is taken: from there on the batch counts.
+      if (plan.next === 0) plan.commit()
+    }
+    if (plan.requests.length === 0) plan.commit()
+    this.#begun.delete(batch)
+    const { rejected, message, reasons } = plan
+    return rejected === 0 ? undefined : { rejected, message, reasons }
+  }
+
+  async #request(batch: Batch, plan: Plan, abort: AbortSignal): Promise<void> {
+    const { intake, target, body } = plan.requests[plan.next]
+    // A body that may be needed again is not given away.
+    const make = (): Buffer => (plan.requests.length === 1 ? body : Buffer.from(body))
+    await intake.send(target, batch, `metrics ${plan.next}`, make, abort)
+  }
+
+  /** Maps a batch. Until something of it is taken that gives the same every time. */
+  #plan(batch: Batch): Plan {
+    const mapped = this.#mapped(batch)
+    const { bodies, rejected, reasons } = mapped
+    const requests = bodies.map(({ kind, bytes, points }): Request => ({
+      intake: this.#intake,
+      target: this.#targets[kind],
+      body: bytes,
+      points,
+    }))
+    if (mapped.stats.length > 0) requests.push(this.#statsRequest(mapped.stats))
+    const words = Object.entries(reasons).map(([reason, count]) => `${count} ${reason}`)
+    const message = words.length > 0 ? `left out: ${words.join(', ')}` : ''
+    return { requests, commit: mapped.commit, next: 0, rejected, message, reasons: { ...reasons } }
+  }
+
+  #mapped(batch: Batch): MappedMetrics {
+    try {
+      return this.#mapping.map(batch.groups, Math.ceil(sizeOf(batch)), this.#intake.push.budget?.pool)
+    } catch (error) {
+      throw unreadable(error)
+    }
+  }
+
+  #statsRequest(stats: readonly Uint8Array[]): Request {
+    const { hostname } = this.#stats
+    try {
+      const body = statsBody(stats, { hostname, env: '', version: userAgent })
+      return { intake: this.#stats, target: this.#targets.stats, body, points: stats.length }
+    } catch (error) {
+      throw unreadable(error)
+    }
+  }
+}
+
+/** Receivers check framing; what is wrong deeper down is found here. */
+function unreadable(error: unknown): unknown {
+  if (!(error instanceof WireError)) return error
+  return new DeliveryError('DELIVERY_REJECTED', 'rejected', `metrics cannot be read: ${error.message}`, {
+    cause: error,
+  })
+}
+
+/** About how many bytes the series have: each repeats the tags of its resource. */
+function sizeOf({ groups }: Batch): number {
+  let size = 0
+  for (const group of groups) {
+    size += (group.end - group.start) * 1.3 + group.items * (group.resourceEnd - group.resourceStart + 100)
+  }
+  return size
+}
