@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { SkippedBackends } from './test/e2e/backends/report.ts'
 
 /** The long tests: real peers in other languages, many requests, bad weather. One file at a time. */
 export default defineConfig({
@@ -8,6 +9,7 @@ export default defineConfig({
     fileParallelism: false,
     // On a busy machine a second is soon over; what is there is seen at once all the same.
     expect: { poll: { timeout: 10_000 } },
+    reporters: ['default', new SkippedBackends()],
     testTimeout: 300_000,
     hookTimeout: 300_000,
   },

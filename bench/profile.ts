@@ -37,7 +37,7 @@ export interface ProfileOptions {
 }
 
 /** The form that V8 writes; times are microseconds. */
-interface CpuProfile {
+export interface CpuProfile {
   readonly nodes: readonly { readonly id: number; readonly callFrame: CallFrame }[]
   readonly startTime: number
   readonly samples: readonly number[]
@@ -77,7 +77,7 @@ export async function profileUnderLoad(kit: Kit, options: ProfileOptions): Promi
 }
 
 /** The same bundle, beside a map that tells which file each function came from. */
-async function buildMapped(): Promise<string> {
+export async function buildMapped(): Promise<string> {
   const file = join(root, 'dist/profiled/kymo.mjs')
   const { output, ...rest } = rolldownConfig
   await build({ ...rest, input: join(root, 'cli/main.ts'), output: { ...single(output), file, sourcemap: true } })
@@ -87,7 +87,7 @@ async function buildMapped(): Promise<string> {
 const single = <T>(value: T | T[] | undefined): T | undefined => (Array.isArray(value) ? value[0] : value)
 
 /** Self times of what was sampled between `from` and `to` (microseconds of the system's monotonic clock). */
-function readProfile(profile: CpuProfile, bundle: string, { from, to }: { from: number; to: number }): Profile {
+export function readProfile(profile: CpuProfile, bundle: string, { from, to }: { from: number; to: number }): Profile {
   const name = namer(bundle)
   const nameOf = new Map(profile.nodes.map(({ id, callFrame }) => [id, name(callFrame)]))
   const frames = new Map<string, number>()

@@ -16,6 +16,7 @@ const kept = {
   explained: 'Not explained yet.',
   soak: 'Not measured yet: `node bench/soak.ts --write`.',
   micro: 'Not measured yet.',
+  destinations: 'Not measured yet: `node bench/destinations.ts --write`.',
 }
 
 /** All that one run of the suite finds out. */
@@ -104,6 +105,10 @@ mean something beyond this machine. Check of the work: ${work}.
 ${comparisonTable(rows)}
 
 Idle and peak are resident memory (limits: 90 and 250 MiB).
+
+## Destinations
+
+${keep('destinations')}
 
 ## Own telemetry
 
