@@ -33,7 +33,7 @@ export class ConnectorSink implements Sink {
   ) {
     const { from, to } = signals
     this.id = id
-    this.#derives = definition.derives ?? false
+    this.#derives = definition.derives ?? from !== to
     this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
     // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
     const place = { id, signal: from, downstream: { inFlight: 0, onIdle: () => () => {} } }

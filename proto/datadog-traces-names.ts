@@ -6,7 +6,7 @@ import type { AttributeColumns } from './datadog-traces-attributes.ts'
 import { concepts, KeyTable } from './datadog-traces-keys.ts'
 import { isName, isTagValue, maxResourceLength, normalName, normalTagValue } from './datadog-traces-normalise.ts'
 import { CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, type SpanReader } from './datadog-traces-span.ts'
-import { putBytes, putText } from './datadog-traces-write.ts'
+import { cutAt, putBytes, putText } from './datadog-traces-write.ts'
 import type { Growing } from './growing.ts'
 import { TEXT, text } from './values.ts'
 import { sameBytes } from './wire.ts'
@@ -229,7 +229,7 @@ export function putResource(facts: SpanFacts, out: Growing): void {
   const { at } = out
   const { span } = facts
   if (!putRuledResource(facts, out)) putBytes(out, span.bytes, span.nameStart, span.nameEnd)
-  if (out.at - at > maxResourceLength) out.at = at + maxResourceLength
+  if (out.at - at > maxResourceLength) out.at = cutAt(out.bytes, at, maxResourceLength)
 }
 
 /** Appends the first, and the second behind a space where there is one; false where the first is missing. */
@@ -310,7 +310,7 @@ export function findType(facts: SpanFacts): number {
   }
   if (span.attributes.hasGenAi) set(types.llm)
   else if (facts.look(concepts.spanType)) {
-    facts.end = Math.min(facts.end, facts.start + 100)
+    if (facts.end - facts.start > 100) facts.end = cutAt(facts.bytes, facts.start, 100)
   } else if (span.kind === SERVER) set(types.web)
   else if (span.kind !== CLIENT) set(types.custom)
   else set(facts.look(concepts.dbSystem) ? databaseType(facts) : types.http)

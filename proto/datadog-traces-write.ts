@@ -1,5 +1,7 @@
 /** Fields of Datadog's protobuf messages, written front to back. Small copies are loops, which cost less than a call. */
+import { isUtf8 } from 'node:buffer'
 import type { Growing } from './growing.ts'
+import { text } from './values.ts'
 import { putVarint, varintSize } from './wire.ts'
 
 /** Longest key and value of a tag, in bytes; what is longer is cut, as the Agent does. */
@@ -19,6 +21,29 @@ export function putBytes(out: Growing, bytes: Uint8Array, start: number, end: nu
     at += length
   }
   out.at = at
+}
+
+/** Whether the bytes are UTF-8. Senders are not asked when their data comes in; Datadog takes nothing of a payload that is not. */
+export function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start >= 40) return isUtf8(bytes.subarray(start, end))
+  let all = 0
+  for (let i = start; i < end; i++) all |= bytes[i]
+  return all < 0x80 || isUtf8(bytes.subarray(start, end))
+}
+
+/** Mends what was appended from `start` on, where it is no text: what is wrong becomes U+FFFD. */
+export function mend(out: Growing, start: number): void {
+  if (isText(out.bytes, start, out.at)) return
+  const mended = text(out.bytes, start, out.at)
+  out.at = start
+  putText(out, mended)
+}
+
+/** Where to cut a text that stands from `start` on, so that it has at most `max` bytes and no part of a character. */
+export function cutAt(bytes: Uint8Array, start: number, max: number): number {
+  let end = start + max
+  while (end > start && (bytes[end] & 0xc0) === 0x80) end--
+  return end
 }
 
 /** Appends a text. */
@@ -81,8 +106,9 @@ export function putEntry(
   start: number,
   end: number,
 ): void {
-  if (keyLength > maxKeyLength || end - start > maxValueLength) {
-    putLongEntry(out, tag, key.subarray(keyStart, keyStart + keyLength), value.subarray(start, end))
+  const fits = keyLength <= maxKeyLength && end - start <= maxValueLength
+  if (!fits || !isText(value, start, end) || !isText(key, keyStart, keyStart + keyLength)) {
+    putUnusualEntry(out, tag, key.subarray(keyStart, keyStart + keyLength), value.subarray(start, end))
     return
   }
   const length = end - start
@@ -102,11 +128,13 @@ export function putEntry(
   putBytes(out, value, start, end)
 }
 
-function putLongEntry(out: Growing, tag: number, key: Uint8Array, value: Uint8Array): void {
-  const shortKey = cut(key, maxKeyLength)
-  const shortValue = cut(value, maxValueLength)
-  putEntryOfAnyLength(out, tag, shortKey, shortValue)
+/** One that is too long, or no text. */
+function putUnusualEntry(out: Growing, tag: number, key: Uint8Array, value: Uint8Array): void {
+  putEntryOfAnyLength(out, tag, cut(mended(key), maxKeyLength), cut(mended(value), maxValueLength))
 }
+
+const mended = (bytes: Uint8Array): Uint8Array =>
+  isText(bytes, 0, bytes.length) ? bytes : Buffer.from(text(bytes, 0, bytes.length))
 
 /** Appends an entry whose value is never cut, such as a JSON text. */
 export function putEntryOfAnyLength(out: Growing, tag: number, key: Uint8Array, value: Uint8Array): void {
@@ -129,9 +157,7 @@ export function putEntryOfAnyLength(out: Growing, tag: number, key: Uint8Array, 
 /** At most `max` bytes, cut between characters, with three dots where something is missing. */
 function cut(bytes: Uint8Array, max: number): Uint8Array {
   if (bytes.length <= max) return bytes
-  let end = max - dots.length
-  while (end > 0 && (bytes[end] & 0xc0) === 0x80) end--
-  return Buffer.concat([bytes.subarray(0, end), dots])
+  return Buffer.concat([bytes.subarray(0, cutAt(bytes, 0, max - dots.length)), dots])
 }
 
 /** Appends an entry of a map of doubles, whose field is `tag`. */
@@ -143,17 +169,21 @@ export function putDoubleEntry(
   length: number,
   n: number,
 ): void {
-  const kept = Math.min(length, maxKeyLength)
-  const size = 10 + varintSize(kept) + kept
+  if (length > maxKeyLength || !isText(key, start, start + length)) {
+    const whole = cut(mended(key.subarray(start, start + length)), maxKeyLength)
+    putDoubleEntry(out, tag, whole, 0, whole.length, n)
+    return
+  }
+  const size = 10 + varintSize(length) + length
   out.ensure(size + 6)
   const to = out.bytes
   let { at } = out
   to[at++] = tag
   at = putVarint(to, at, size)
   to[at++] = 0x0a
-  at = putVarint(to, at, kept)
-  for (let i = 0; i < kept; i++) to[at + i] = key[start + i]
-  at += kept
+  at = putVarint(to, at, length)
+  for (let i = 0; i < length; i++) to[at + i] = key[start + i]
+  at += length
   to[at++] = 0x11
   out.view.setFloat64(at, n, true)
   out.at = at + 8

@@ -7,7 +7,7 @@ import { findType, PLAIN, putName, putResource, REDIS, SQL, type SpanFacts } fro
 import { Obfuscator, redisCommands } from './datadog-traces-obfuscate.ts'
 import { bigEndian, ERROR } from './datadog-traces-span.ts'
 import { type SpanPlace, TagWriter } from './datadog-traces-tags.ts'
-import { close, entryOf, open, putBytes, putNumberField, putText, putTextField } from './datadog-traces-write.ts'
+import { close, entryOf, mend, open, putBytes, putNumberField, putText, putTextField } from './datadog-traces-write.ts'
 import type { Group } from './group.ts'
 import { Growing, type Memory } from './growing.ts'
 import type { Pattern } from './pattern.ts'
@@ -193,6 +193,7 @@ export class TraceEncoder {
     const statement = (this.#place.statement = findType(facts))
     const type = open(out, 0x62, 1)
     putBytes(out, facts.bytes, facts.start, facts.end)
+    mend(out, type)
     close(out, type, 1)
     const resource = open(out, 0x1a, 1)
     if (statement === PLAIN) putResource(facts, out)
@@ -202,6 +203,7 @@ export class TraceEncoder {
       out.bytes.copyWithin(out.at, nameStart, nameEnd)
       out.at += nameEnd - nameStart
     }
+    mend(out, resource)
     if (isRoot) this.#rootResource = text(out.bytes, resource, out.at)
     close(out, resource, 1)
   }
