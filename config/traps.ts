@@ -56,7 +56,9 @@ function refusesByDefault(exporter: Declared | undefined): boolean {
   const queue = config.sending_queue
   if (typeof queue !== 'object' || queue === null) return false
   const enabled = 'enabled' in queue && queue.enabled === true
-  return enabled && !('when_full' in queue && queue.when_full !== undefined)
+  // What has a storage spills.
+  const stored = 'storage' in queue && typeof queue.storage === 'string' && queue.storage !== ''
+  return enabled && !stored && !('when_full' in queue && queue.when_full !== undefined)
 }
 
 function warnOfFanOut({ id, exporters }: Pipeline, components: Components, report: Report): void {

@@ -200,7 +200,7 @@ export interface ConnectorDefinition<Config = never> extends Declared<Config>, T
   readonly kind: 'connector'
   /**
    * What it emits is data of its own, and what it takes ends with it (`consume`): nothing behind it refuses or holds up
-   * what is in front of it. Otherwise it hands on what it takes.
+   * what is in front of it. Otherwise it hands on what it takes. Unless it says so, it derives what is of another signal.
    */
   readonly derives?: boolean
   /** What it turns into what; `signals` are those it takes. */

@@ -124,6 +124,9 @@ const metrics = z
   .prefault({})
   .describe('Metrics.')
 
+/** Where APM stats are made. */
+const byConnector = 'stats are made by the connector `datadog`, which has this key, too.'
+
 const traces = z
   .strictObject({
     endpoint: endpoint('traces and APM stats'),
@@ -143,19 +146,14 @@ const traces = z
       .boolean()
       .default(false)
       .describe("Use a span's name as its resource name, and not what Datadog's rules make of its attributes."),
-    compute_stats_by_span_kind: z
-      .boolean()
-      .default(true)
-      .describe(
-        'Stats cover spans of kind server, consumer, client and producer besides those at the top of a service.',
-      ),
+    compute_stats_by_span_kind: unused(byConnector).optional(),
     compute_top_level_by_span_kind: z
       .boolean()
       .default(false)
       .describe('Root spans and spans of kind server or consumer are those at the top of a service.'),
-    peer_tags_aggregation: z.boolean().default(true).describe('Stats tell the peers of a service apart.'),
-    peer_service_aggregation: unused('`peer_tags_aggregation` has taken its place.').optional(),
-    peer_tags: texts().default([]).describe('Attributes that name a peer, besides those that Datadog has itself.'),
+    peer_tags_aggregation: unused(byConnector).optional(),
+    peer_service_aggregation: unused(byConnector).optional(),
+    peer_tags: unused(byConnector).optional(),
     trace_buffer: unused('the queue in front of the destination holds what waits.').optional(),
   })
   .prefault({})

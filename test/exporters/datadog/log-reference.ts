@@ -154,13 +154,15 @@ function attributesOf(record: PlainRecord, fields: object, common: ReadonlyMap<s
     else if (traces.has(low) && isHex(text, 32)) said['trace_id'] ??= text
     else if (spans.has(low) && isHex(text, 16)) said['span_id'] ??= text
     else {
-      for (const [name, inner] of flat(key, value, 1)) if (!(name in fields) && !common.has(name)) out[name] = inner
+      for (const [name, inner] of flat(key, value, 1))
+        if (!Object.hasOwn(fields, name) && !common.has(name)) out[name] = inner
     }
   }
   for (const id of ['trace_id', 'span_id']) {
     const ours = `dd.${id}`
     const whole = `otel.${id}`
-    if (said[id] === undefined || whole in fields || ours in out || whole in out) continue
+    if (said[id] === undefined || Object.hasOwn(fields, whole) || Object.hasOwn(out, ours) || Object.hasOwn(out, whole))
+      continue
     Object.assign(out, { [ours]: decimal(said[id]), [whole]: said[id] })
   }
   return { said, out }
