@@ -1,6 +1,6 @@
 /** Keeps the number of streams in bounds: labels with too many values make one stream each, which Loki refuses or dies of. */
-import { LabelSet, serviceName, unknownService } from '../../proto/loki-labels.ts'
-import type { StreamChoice } from '../../proto/loki-target.ts'
+import { LabelSet, serviceName, unknownService } from '../../proto/loki/labels.ts'
+import type { StreamChoice } from '../../proto/loki/target.ts'
 
 /** What is known of a stream in use. */
 interface Known {

@@ -1,5 +1,5 @@
 /** What a series holds when that is more than one number: the last point, or the sum of all deltas so far. */
-import { boundText } from '../../proto/prometheus-text.ts'
+import { boundText } from '../../proto/prometheus/text.ts'
 import { type ExponentialPoint, type HistogramPoint, mostBuckets, type Numbers, type Side } from './points.ts'
 
 /** Upper bounds of buckets, shared by all series that have the same. */

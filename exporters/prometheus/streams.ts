@@ -10,9 +10,9 @@ import {
   type Pair,
   scopePairs,
   targetInfoLabels,
-} from '../../proto/prometheus-label-base.ts'
-import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../../proto/prometheus-names.ts'
-import { labelText } from '../../proto/prometheus-text.ts'
+} from '../../proto/prometheus/label-base.ts'
+import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../../proto/prometheus/names.ts'
+import { labelText } from '../../proto/prometheus/text.ts'
 import { fieldNamed, readText } from '../../proto/views.ts'
 import type { Bounds } from './states.ts'
 import type { Family, FamilyType, Series, Table } from './table.ts'

@@ -1,6 +1,6 @@
 /** The table behind the page: the metrics and their series as they stand. */
-import { type Pair } from '../../proto/prometheus-label-base.ts'
-import { isPlainLabelName, labelText } from '../../proto/prometheus-text.ts'
+import { type Pair } from '../../proto/prometheus/label-base.ts'
+import { isPlainLabelName, labelText } from '../../proto/prometheus/text.ts'
 import type { ExponentialHistogram, Histogram, Summary } from './states.ts'
 
 /** Types of a metric, in Prometheus' words. */
