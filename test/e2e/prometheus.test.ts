@@ -8,6 +8,7 @@ import {
   emitMetrics,
   emitted,
   exemplarLabels,
+  expectPayloadSizes,
   gauge,
   identity,
   inSeriesOrder,
@@ -111,6 +112,13 @@ describeBackends(['prometheus', 'promtool'], 'Prometheus, by scraping', () => {
     ])
     expect(counts.length).toBeGreaterThan(5)
     expect(counts).toEqual(counts.map(([le]) => [le, told.filter(one => one <= le).length]))
+  })
+
+  test('in protobuf, an exponential histogram is a native one, bucket for bucket', async () => {
+    const { prometheus, address } = await running(['PrometheusProto'])
+    await emitMetrics(address)
+    await expect.poll(async () => (await prometheus.query('payload_size_bytes')).length, { timeout: 5000 }).toBe(1)
+    expectPayloadSizes(await prometheus.query('payload_size_bytes'))
   })
 
   test('types, help and units are those of the metrics', async () => {

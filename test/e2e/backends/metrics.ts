@@ -9,6 +9,7 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
+import { expect } from 'vitest'
 import { encode } from '../../support/otlp-proto.ts'
 import type { Series } from './prometheus.ts'
 
@@ -279,4 +280,19 @@ export async function post(address: string, signal: string, body: Buffer): Promi
     body: new Uint8Array(body),
   })
   return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
+}
+
+/** Checks that what is there of `payload.size` is one native histogram, with buckets as narrow as the SDK's. */
+export function expectPayloadSizes([one, ...others]: readonly Series[]): void {
+  const { metric, histogram } = one
+  expect(others).toEqual([])
+  expect(metric).toMatchObject(identity)
+  const told = sizes.flat()
+  const { count, sum, buckets = [] } = histogram?.[1] ?? { count: '', sum: '' }
+  expect([Number(count), Number(sum)]).toEqual([told.length, told.reduce((a, b) => a + b, 0)])
+  const around = told.map(value => buckets.find(([, from, to]) => Number(from) <= value && value <= Number(to)))
+  expect(around.map(bucket => bucket?.[3])).toEqual(['1', '1', '2', '2', '1'])
+  for (const [, from, to] of around.slice(1).map(bucket => bucket ?? [0, '1', '2'])) {
+    expect(Number(to) / Number(from)).toBeLessThan(1.05)
+  }
 }
