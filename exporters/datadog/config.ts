@@ -176,7 +176,7 @@ const logs = z
       .optional()
       .describe('Level of gzip for logs, where `compression` is `gzip`; without it the one that suits telemetry best.'),
     batch_wait: unused('`sending_queue.batch` says how long logs may wait for more.').optional(),
-    dump_payloads: unused('`kymo replay` shows what became of a batch.').optional(),
+    dump_payloads: unused('`kymo batches` shows what became of a batch.').optional(),
   })
   .prefault({})
   .describe('Logs.')
