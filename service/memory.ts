@@ -112,8 +112,10 @@ const senses: MemorySenses = {
   collect: collectGarbage,
 }
 
-/** Least milliseconds between two forced collections. */
+/** Least milliseconds between two forced collections; a fifth of it where the door would be shut otherwise. */
 const collectEvery = 10_000
+/** Milliseconds until what starting needed is no longer needed. */
+const settleAfter = 1000
 
 /**
  * The second belt: samples resident memory, and closes the door while it is over the limit. What was charged may be less
@@ -136,13 +138,13 @@ export class MemoryWatch {
     this.#senses = { ...senses, ...given }
   }
 
-  start(interval = 1000): void {
+  start(interval = 250): void {
     this.settle()
     // What starting left behind would stay until there is load.
     this.#first = setTimeout(() => {
       this.#senses.collect()
       this.settle()
-    }, interval)
+    }, settleAfter)
     this.#first.unref()
     this.#timer = setInterval(() => this.check(), interval)
     this.#timer.unref()
@@ -166,12 +168,13 @@ export class MemoryWatch {
     const budget = this.#budget
     let rss = this.#senses.rss()
     // What waited in a queue is old when it goes: V8 is in no hurry to collect that, and the limit may be the container's.
-    if (rss > soft && now - this.#collected >= collectEvery) {
+    const shut = hard - (hard - soft) / 4
+    if (rss > soft && now - this.#collected >= (rss > shut ? collectEvery / 5 : collectEvery)) {
       this.#collected = now
       this.#senses.collect()
       rss = this.#senses.rss()
     }
-    if (rss <= (budget.pressed ? soft : hard - (hard - soft) / 4)) {
+    if (rss <= (budget.pressed ? soft : shut)) {
       this.#open(rss)
       return
     }
