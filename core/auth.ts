@@ -19,13 +19,22 @@ export class AuthError extends Error {
   }
 }
 
+/** Who sends, where that takes a while to tell. */
+export interface PendingIdentity {
+  /** What it comes to: rejects as `authenticate` throws. May stay open once it is cancelled. */
+  readonly identity: Promise<Identity>
+  /** Nobody waits any more: whatever is still to be done for it is left. */
+  cancel(): void
+}
+
 /** Lets requests in, before their body is read. */
 export interface ServerAuthenticator {
   /**
-   * Says who sends.
+   * Says who sends: at once, without a promise, where it can.
+   * @param peer the address that sends, with its port; empty where there is none
    * @throws AuthError when the request may not come in; anything else means that it cannot be told now: come again
    */
-  authenticate(header: HeaderOf): Identity
+  authenticate(header: HeaderOf, peer: string): Identity | PendingIdentity
 }
 
 /** Headers by lower-case name. */

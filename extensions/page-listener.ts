@@ -25,6 +25,7 @@ export class PageListener {
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
+      log,
       page: this.#page,
       onTls(error) {
         if (error === undefined) status.set('OK')

@@ -149,9 +149,9 @@ export class Intake {
     return this.#received
   }
 
-  /** Asks for room for the request as such. */
-  begin(): Refusal | undefined {
-    return this.#charge(requestCost)
+  /** Asks for room for the request as such, and for `ahead` bytes that wait unread. */
+  begin(ahead = 0): Refusal | undefined {
+    return this.#charge(requestCost + ahead)
   }
 
   /** The size is known. What can never fit is refused before any of it arrives. */

@@ -1,7 +1,17 @@
 /** `auth` of servers and clients: its keys, and what a server does with an authenticator. */
+import type { IncomingHttpHeaders } from 'node:http'
 import * as z from 'zod'
-import { AuthError, type HeaderOf, type Headers, type Identity, type ServerAuthenticator } from '../core/auth.ts'
+import {
+  AuthError,
+  type HeaderOf,
+  type Headers,
+  type Identity,
+  type PendingIdentity,
+  type ServerAuthenticator,
+} from '../core/auth.ts'
+import { messageOf } from '../core/errors.ts'
 import { texts } from '../core/fields.ts'
+import type { Logger } from '../core/logger.ts'
 
 const authenticator = z
   .string({ error: '`authenticator` is missing; write the id of an extension, such as `authenticator: basicauth`' })
@@ -36,20 +46,105 @@ export interface AuthRefusal {
   readonly challenge: string | undefined
 }
 
-/** Asks an authenticator. */
-export function askAuthenticator(auth: ServerAuthenticator, header: HeaderOf): Identity | AuthRefusal {
-  try {
-    return auth.authenticate(header)
-  } catch (error) {
-    if (error instanceof AuthError) return { kind: 'denied', message: error.message, challenge: error.challenge }
-    // Whatever it is, it is not for strangers; the extension's status says it.
-    return { kind: 'unready', message: 'credentials cannot be checked at the moment', challenge: undefined }
+/** An answer that takes a while. */
+export interface PendingAnswer {
+  /** Calls `told` once, never before this returns, and not after `cancel`. */
+  whenTold(told: (answer: Identity | AuthRefusal) => void): void
+  /** The request has ended. */
+  cancel(): void
+}
+
+/** What asking whether a sender may come in gives. */
+export type Answer = Identity | AuthRefusal | PendingAnswer
+
+/** Whether the answer of an authenticator is a refusal. */
+export function isRefusal(answer: Answer): answer is AuthRefusal {
+  return 'kind' in answer
+}
+
+/** Whether the answer is still to come. */
+export function isPending(answer: Answer): answer is PendingAnswer {
+  return 'whenTold' in answer
+}
+
+/** The headers of a request to an authenticator; `parameters` of its URL stand for headers of the same name. */
+export function headerOf(headers: IncomingHttpHeaders, parameters: readonly string[] = [], url = ''): HeaderOf {
+  const query = parameters.length > 0 ? new URLSearchParams(url.split('?', 2)[1]) : undefined
+  return name => {
+    const stands = parameters.find(parameter => parameter.toLowerCase() === name)
+    const value = (stands === undefined ? undefined : query?.get(stands)) ?? headers[name]
+    return Array.isArray(value) ? value[0] : value
   }
 }
 
-/** Whether the answer of an authenticator is a refusal. */
-export function isRefusal(answer: Identity | AuthRefusal): answer is AuthRefusal {
-  return 'kind' in answer
+/** Least time between two lines of the log on senders that were turned away, in milliseconds. */
+const betweenLines = 10_000
+
+/** Asks an authenticator for one server, and says now and then in the log who was turned away. */
+export class Doorman {
+  readonly #authenticator: ServerAuthenticator
+  readonly #log: Logger | undefined
+  #lastLine = -Infinity
+  /** Turned away since the last line. */
+  #untold = 0
+
+  constructor(authenticator: ServerAuthenticator, log?: Logger) {
+    this.#authenticator = authenticator
+    this.#log = log
+  }
+
+  /** Asks whether the sender at `peer` may come in. */
+  ask(header: HeaderOf, peer: string): Answer {
+    let answer: Identity | PendingIdentity
+    try {
+      answer = this.#authenticator.authenticate(header, peer)
+    } catch (error) {
+      return this.#refusalOf(error, peer)
+    }
+    return 'identity' in answer ? this.#pending(answer, peer) : answer
+  }
+
+  #pending(pending: PendingIdentity, peer: string): PendingAnswer {
+    let ended = false
+    return {
+      whenTold: told => {
+        const once = (answer: () => Identity | AuthRefusal) => {
+          if (ended) return
+          ended = true
+          told(answer())
+        }
+        pending.identity.then(
+          identity => once(() => identity),
+          (error: unknown) => once(() => this.#refusalOf(error, peer)),
+        )
+      },
+      cancel() {
+        if (ended) return
+        ended = true
+        pending.cancel()
+      },
+    }
+  }
+
+  #refusalOf(error: unknown, peer: string): AuthRefusal {
+    const isDenied = error instanceof AuthError
+    this.#tell(messageOf(error), isDenied ? 'denied' : 'unready', peer)
+    if (isDenied) return { kind: 'denied', message: error.message, challenge: error.challenge }
+    // Whatever it is, it is not for strangers; the extension's status and the log say it.
+    return { kind: 'unready', message: 'credentials cannot be checked at the moment', challenge: undefined }
+  }
+
+  /** Whoever guesses is not to fill the log, too. */
+  #tell(why: string, reason: AuthRefusal['kind'], peer: string): void {
+    const now = performance.now()
+    if (now - this.#lastLine < betweenLines) {
+      this.#untold++
+      return
+    }
+    this.#lastLine = now
+    this.#log?.warn({ peer, reason, why, before: this.#untold }, 'a sender was not let in')
+    this.#untold = 0
+  }
 }
 
 /** Headers by lower-case name; undefined takes one away. */

@@ -1,6 +1,6 @@
 /** One unary call as its server has it: the five-byte framing, the message, the answer. */
 import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { Identity, ServerAuthenticator } from '../core/auth.ts'
+import type { Identity } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
@@ -12,7 +12,7 @@ import {
   type Refusal,
   type RefusalKind,
 } from './admission.ts'
-import { askAuthenticator, isRefusal } from './auth.ts'
+import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Connection } from './grpc-server-connection.ts'
 
@@ -53,6 +53,10 @@ export class IncomingCall<C> implements IntakeOwner {
   #log: Logger | undefined
   #encoding: Encoding | undefined
   #state: CallState = 'reading'
+  /** The answer that says whether the sender may come in, while it is waited for. */
+  #asked: PendingAnswer | undefined
+  /** Whether all of the message came meanwhile. */
+  #isWhole = false
   /** Bytes of the five-byte prefix that have arrived, and what they say. */
   #prefixed = 0
   #compressed = 0
@@ -99,12 +103,22 @@ export class IncomingCall<C> implements IntakeOwner {
     return map
   }
 
-  /** Asks `authenticator` whether the sender may come in, and answers when it may not. */
-  admit(authenticator: ServerAuthenticator, headers: IncomingHttpHeaders): boolean {
-    const answer = askAuthenticator(authenticator, name => {
-      const value = headers[name]
-      return Array.isArray(value) ? value[0] : value
+  /**
+   * Asks whether the sender may come in, and answers when it may not. Where that takes a while the message is read and
+   * charged as always, since a stream that is not read fills its window; nothing is made of it before.
+   */
+  admit(doorman: Doorman, headers: IncomingHttpHeaders): boolean {
+    const answer = doorman.ask(headerOf(headers), this.peer)
+    if (!isPending(answer)) return this.#decide(answer)
+    this.#asked = answer
+    answer.whenTold(told => {
+      this.#asked = undefined
+      if (this.#decide(told) && this.#isWhole) this.completed()
     })
+    return true
+  }
+
+  #decide(answer: Identity | AuthRefusal): boolean {
     if (isRefusal(answer)) {
       this.refused(answer)
       return false
@@ -208,6 +222,10 @@ export class IncomingCall<C> implements IntakeOwner {
   /** The stream has ended. */
   completed(): void {
     if (this.#state !== 'reading') return
+    if (this.#asked !== undefined) {
+      this.#isWhole = true
+      return
+    }
     if (this.#prefixed < 5) return this.refused({ kind: 'malformed', message: 'call without a message' })
     const body = this.#intake.finish()
     if (!Buffer.isBuffer(body)) return this.refused(body)
@@ -247,6 +265,7 @@ export class IncomingCall<C> implements IntakeOwner {
   #end(): boolean {
     if (this.#state === 'ended') return false
     this.#state = 'ended'
+    this.#asked?.cancel()
     this.#intake.end()
     this.body = nothing
     this.#connection.answered()

@@ -9,6 +9,7 @@ import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { GrpcCode } from '../proto/status.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
+import { Doorman } from './auth.ts'
 import { Connection, type ConnectionRules, connectionRules } from './grpc-server-connection.ts'
 import type { GrpcServerConfig } from './grpc-server-keys.ts'
 import { type GrpcHandler, IncomingCall } from './grpc-server-call.ts'
@@ -46,7 +47,7 @@ export class GrpcServer<C> {
   readonly #connections = new Set<Connection<C>>()
   readonly #rules: ConnectionRules
   readonly #log: Logger
-  readonly #authenticator: ServerAuthenticator | undefined
+  readonly #doorman: Doorman | undefined
   /** What TLS connections stand on: before the handshake is done there is nothing else to end them by. */
   readonly #sockets = new Set<Socket>()
   #sweep: NodeJS.Timeout | undefined
@@ -55,7 +56,7 @@ export class GrpcServer<C> {
   constructor(options: GrpcServerOptions<C>) {
     const { config, budget } = options
     this.#log = options.log
-    this.#authenticator = options.authenticator
+    this.#doorman = options.authenticator && new Doorman(options.authenticator, options.log)
     this.admission = new Admission(budget, { maxBody: config.max_recv_msg_size_mib * 2 ** 20, ...options.limits })
     this.#rules = connectionRules(config.keepalive)
     const settings: http2.ServerOptions = {
@@ -169,7 +170,7 @@ export class GrpcServer<C> {
     if (timeout === undefined) {
       return call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: 'malformed grpc-timeout' })
     }
-    if (this.#authenticator !== undefined && !call.admit(this.#authenticator, headers)) return
+    if (this.#doorman !== undefined && !call.admit(this.#doorman, headers)) return
     call.begin(handler, headers['grpc-encoding'], this.#log)
   }
 }

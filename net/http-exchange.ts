@@ -1,6 +1,6 @@
 /** One HTTP request with a body of bytes, and its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Identity, ServerAuthenticator } from '../core/auth.ts'
+import type { Identity } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatusJson } from '../proto/json-answer.ts'
@@ -11,10 +11,11 @@ import {
   Intake,
   type IntakeOwner,
   memoryRetryDelay,
+  readAhead,
   type Refusal,
   type RefusalKind,
 } from './admission.ts'
-import { askAuthenticator, isRefusal } from './auth.ts'
+import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Cors } from './cors.ts'
 import { maxHeaders } from './header-limits.ts'
@@ -44,7 +45,7 @@ export interface HttpTerms {
   /** Names of content encodings to accept. */
   readonly encodings: ReadonlySet<string>
   readonly cors: Cors | undefined
-  readonly authenticator: ServerAuthenticator | undefined
+  readonly doorman: Doorman | undefined
   /** Parameters of the URL that stand for headers when the sender is authenticated. */
   readonly authParameters: readonly string[]
   /** Milliseconds an answer may take; Infinity for no limit. */
@@ -87,6 +88,8 @@ export class HttpExchange<C> implements IntakeOwner {
   #encoding: Encoding | undefined
   #refusal: { status: number; body: RpcStatus; headers?: string[] } | undefined
   #state: 'reading' | 'handled' | 'ended' = 'reading'
+  /** The answer that says whether the sender may come in, while it is waited for. */
+  #asked: PendingAnswer | undefined
 
   constructor(terms: HttpTerms, connection: HttpConnection<C>, request: IncomingMessage, format: Format) {
     this.format = format
@@ -121,20 +124,36 @@ export class HttpExchange<C> implements IntakeOwner {
   /** Reads the body, then calls `next`: also when it is refused, which `handle` then answers; not when the sender is gone. */
   read(next: () => void): void {
     this.#next = next
+    if (!this.#checkHead()) return next()
+    const { doorman, authParameters } = this.#terms
+    const { headers, url } = this.#request
+    if (doorman === undefined) return this.#readBody(this.#intake.begin())
+    const answer = doorman.ask(headerOf(headers, authParameters, url), this.#connection.peer)
+    if (isPending(answer)) this.#wait(answer)
+    else if (this.#decide(answer)) this.#readBody(this.#intake.begin())
+    else next()
+  }
+
+  /** Reads the body of a sender that may come in, where there is room. */
+  #readBody(noRoom: Refusal | undefined): void {
     const request: ExchangeMessage = this.#request
-    const { headers } = request
-    const passes = this.#checkHead() && this.#checkSender() && this.#checkEncoding(headers['content-encoding'])
-    const refusal = passes ? this.#intake.begin() : undefined
-    if (refusal) return this.refused(refusal)
-    if (this.#refusal) return next()
-    const length = headers['content-length']
+    const { 'content-encoding': encoding, 'content-length': length } = request.headers
+    if (!this.#checkEncoding(encoding)) return this.#next?.()
+    if (noRoom) return this.refused(noRoom)
     if (length !== undefined) {
       const refusal = this.#intake.expect(Number(length))
       if (refusal) return this.refused(refusal)
     }
-    request[exchangeKey] = this
+    this.#attend()
     request.on('data', onData)
     request.on('end', onEnd)
+  }
+
+  /** Hears when the sender is gone. */
+  #attend(): void {
+    const request: ExchangeMessage = this.#request
+    if (request[exchangeKey] !== undefined) return
+    request[exchangeKey] = this
     request.on('error', ignore)
     request.on('close', onRequestClose)
   }
@@ -147,23 +166,30 @@ export class HttpExchange<C> implements IntakeOwner {
     return false
   }
 
-  /** Whether the sender may come in. */
-  #checkSender(): boolean {
-    const { authenticator, authParameters, admission } = this.#terms
-    if (authenticator === undefined) return true
-    const { headers, url = '' } = this.#request
-    const parameters = authParameters.length > 0 ? new URLSearchParams(url.split('?', 2)[1]) : undefined
-    const answer = askAuthenticator(authenticator, name => {
-      const stands = authParameters.find(parameter => parameter.toLowerCase() === name)
-      const value = (stands === undefined ? undefined : parameters?.get(stands)) ?? headers[name]
-      return Array.isArray(value) ? value[0] : value
+  /** Leaves the body where it is until it is known whether anybody wants it; what Node reads ahead of us is charged. */
+  #wait(answer: PendingAnswer): void {
+    const refusal = this.#intake.begin(readAhead)
+    if (refusal) {
+      answer.cancel()
+      return this.refused(refusal)
+    }
+    this.#asked = answer
+    this.#attend()
+    answer.whenTold(told => {
+      this.#asked = undefined
+      if (this.#decide(told)) this.#readBody(undefined)
+      else this.#next?.()
     })
+  }
+
+  /** Whether `answer` lets the sender in. */
+  #decide(answer: Identity | AuthRefusal): boolean {
     if (!isRefusal(answer)) {
       this.auth = answer
       return true
     }
     const { kind, message, challenge } = answer
-    admission.refusals[kind]++
+    this.#terms.admission.refusals[kind]++
     const body = { code: codeOf[kind], message }
     const status = statusOf[kind]
     this.#refusal =
@@ -272,6 +298,7 @@ export class HttpExchange<C> implements IntakeOwner {
       return
     }
     this.#refusal = answer
+    this.#asked?.cancel()
     this.#intake.end()
     this.#next?.()
   }
@@ -303,7 +330,8 @@ export class HttpExchange<C> implements IntakeOwner {
 
   /** The request is over; without its end, the sender is gone. */
   requestClosed(): void {
-    if (this.#state === 'reading' && !this.#request.complete && !this.#refusal) this.#cancel()
+    const isWaited = this.#asked !== undefined || !this.#request.complete
+    if (this.#state === 'reading' && isWaited && !this.#refusal) this.#cancel()
   }
 
   /** The response is over, written or not. */
@@ -321,6 +349,7 @@ export class HttpExchange<C> implements IntakeOwner {
   #end(): boolean {
     if (this.#state === 'ended') return false
     this.#state = 'ended'
+    this.#asked?.cancel()
     this.#intake.end()
     this.body = nothing
     return true

@@ -9,6 +9,7 @@ import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
+import { Doorman } from './auth.ts'
 import { Cors } from './cors.ts'
 import { type Format, type HttpConnection, HttpExchange, type HttpTerms } from './http-exchange.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
@@ -58,7 +59,7 @@ export class HttpServer<C> {
       headers: Object.entries(config.response_headers).flatMap(([name, value]) => [name, value.reveal()]),
       encodings: new Set(config.compression_algorithms),
       cors: config.cors && config.cors.allowed_origins.length > 0 ? new Cors(config.cors) : undefined,
-      authenticator: options.authenticator,
+      doorman: options.authenticator && new Doorman(options.authenticator, options.log),
       authParameters: config.auth?.request_params ?? [],
       answerTimeout: config.write_timeout || Infinity,
       lastAnswers: !config.keep_alives_enabled,

@@ -2,7 +2,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ServerAuthenticator } from '../core/auth.ts'
-import { askAuthenticator, isRefusal } from './auth.ts'
+import type { Logger } from '../core/logger.ts'
+import { type AuthRefusal, Doorman, headerOf, isPending, isRefusal } from './auth.ts'
 import { Cors } from './cors.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
 import { hostCheck } from './local-host.ts'
@@ -28,6 +29,8 @@ export type PageSource = (
 export interface PageServerOptions {
   readonly config: HttpServerConfig
   readonly authenticator?: ServerAuthenticator | undefined
+  /** Told who is not let in. */
+  readonly log?: Logger
   /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
   onTls?(error: string | undefined): void
   page: PageSource
@@ -60,10 +63,12 @@ export class PageServer {
   readonly #server: PortlessServer
   readonly #cors: Cors | undefined
   readonly #refuse: ReturnType<typeof hostCheck>
+  readonly #doorman: Doorman | undefined
 
   constructor(options: PageServerOptions) {
     const { config } = options
     this.#options = options
+    this.#doorman = options.authenticator && new Doorman(options.authenticator, options.log)
     this.#cors = config.cors && config.cors.allowed_origins.length > 0 ? new Cors(config.cors) : undefined
     this.#refuse = hostCheck(config.endpoint, config.transport)
     const headersTimeout = Math.min(config.read_header_timeout || 10_000, 10_000)
@@ -89,7 +94,7 @@ export class PageServer {
     // Nobody reads what comes with it.
     if (!isRead || !config.keep_alives_enabled) response.shouldKeepAlive = false
     const { page, headers = {} } = isRead
-      ? this.#answer(request)
+      ? this.#answer(request, response)
       : { page: textPage(405, 'this server only answers GET'), headers: { allow: 'GET, HEAD' } }
     const { origin } = request.headers
     const allowed = this.#cors?.answer(origin) ?? []
@@ -110,25 +115,39 @@ export class PageServer {
     else write(page)
   }
 
-  #answer({ headers, url = '/' }: IncomingMessage): { page: Page | Promise<Page>; headers?: Record<string, string> } {
+  #answer({ headers, url = '/', socket }: IncomingMessage, response: ServerResponse): Answered {
     const [path, query = ''] = url.split('?', 2)
     // Origins that the configuration allows are welcome.
     const { origin, ...rest } = headers
     const isWelcome = this.#cors?.answer(origin).includes('access-control-allow-origin') === true
     const refused = this.#refuse(isWelcome ? rest : headers)
     if (refused !== undefined) return { page: textPage(403, refused) }
-    const { authenticator } = this.#options
-    if (authenticator !== undefined) {
-      const sender = askAuthenticator(authenticator, name => {
-        const value = headers[name]
-        return Array.isArray(value) ? value[0] : value
+    const page = () => this.#options.page(path, new URLSearchParams(query), headers) ?? textPage(404, `no page ${path}`)
+    if (this.#doorman === undefined) return { page: page() }
+    const { remoteAddress, remotePort } = socket
+    const answer = this.#doorman.ask(
+      headerOf(headers),
+      remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`,
+    )
+    if (!isPending(answer)) return { page: isRefusal(answer) ? refusalPage(answer) : page() }
+    response.once('close', () => answer.cancel())
+    const told = new Promise<Page>((resolve, reject) => {
+      answer.whenTold(now => {
+        if (isRefusal(now)) resolve(refusalPage(now))
+        else Promise.resolve(page()).then(resolve, reject)
       })
-      if (isRefusal(sender)) {
-        const { kind, message, challenge } = sender
-        const page = textPage(kind === 'denied' ? 401 : 503, message)
-        return challenge === undefined ? { page } : { page, headers: { 'www-authenticate': challenge } }
-      }
-    }
-    return { page: this.#options.page(path, new URLSearchParams(query), headers) ?? textPage(404, `no page ${path}`) }
+    })
+    return { page: told }
   }
+}
+
+/** What is answered to a request, and with which headers. */
+interface Answered {
+  readonly page: Page | Promise<Page>
+  readonly headers?: Record<string, string>
+}
+
+function refusalPage({ kind, message, challenge }: AuthRefusal): Page {
+  const page = textPage(kind === 'denied' ? 401 : 503, message)
+  return challenge === undefined ? page : { ...page, headers: { 'www-authenticate': challenge } }
 }

@@ -74,6 +74,7 @@ export class PrometheusPage implements Exporter {
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
+      log,
       page: (path, _query, headers) => (path === '/metrics' ? this.#page(headers) : undefined),
       onTls(error) {
         if (error === undefined) status.set('OK')

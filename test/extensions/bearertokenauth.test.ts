@@ -19,7 +19,7 @@ function made(config: object) {
   open.push(one)
   const ask = (headers: Record<string, string>) => {
     try {
-      return one.extension.server?.authenticate(name => headers[name]) === undefined ? 'no server' : 'in'
+      return one.extension.server?.authenticate(name => headers[name], '') === undefined ? 'no server' : 'in'
     } catch (error) {
       return error instanceof AuthError ? error : 'again'
     }

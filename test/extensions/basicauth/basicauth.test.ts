@@ -28,7 +28,7 @@ function made(config: object) {
 const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
 const comesIn = ({ extension }: ReturnType<typeof made>, pair: string): boolean => {
   try {
-    return extension.server?.authenticate(() => basic(pair)) !== undefined
+    return extension.server?.authenticate(() => basic(pair), '') !== undefined
   } catch {
     return false
   }
@@ -64,7 +64,7 @@ test('a file that is not there yet lets nobody in and is no end; it counts when 
   await one.extension.start?.()
   expect(comesIn(one, 'shop:secret')).toBe(false)
   // Not an AuthError: the sender may come again.
-  expect(() => one.extension.server?.authenticate(() => basic('shop:secret'))).toThrow('htpasswd.file')
+  expect(() => one.extension.server?.authenticate(() => basic('shop:secret'), '')).toThrow('htpasswd.file')
   expect([one.status.state, one.status.lastError]).toEqual(['RecoverableError', expect.stringContaining(file)])
   for (const [text, expected] of [
     ['shop:secret', true],
