@@ -71,6 +71,14 @@ export const secret = () =>
     .transform(value => new Secret(value))
     .meta({ secret: true })
 
+/** What is wrong with a credential that is empty. */
+export const emptyCredential =
+  'it is empty, and an empty credential is none; set the variable or file it comes from, or remove the key'
+
+/** A secret that lets in or is let in. One without a letter is refused: it would be equal to nothing at all. */
+export const credential = () =>
+  secret().refine(value => value.reveal().trim() !== '', { error: emptyCredential, abort: true })
+
 /** A whole number. An unquoted float is truncated and null is 0, as in the Collector. */
 export const int = (min?: number) => {
   const number = z

@@ -4,11 +4,11 @@ import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Context } from '../core/batch.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
-import { secret } from '../core/fields.ts'
+import { credential } from '../core/fields.ts'
 import type { Touch } from '../core/touch.ts'
 import { changedHeaders } from '../net/auth.ts'
 import { isHeaderName, isHeaderValue } from '../net/client-keys.ts'
-import { WatchedFile } from './watched-file.ts'
+import { faultOfFile, onlyValue, WatchedFile } from './watched-file.ts'
 
 /** What protocols set themselves. */
 const reserved =
@@ -17,7 +17,7 @@ const reserved =
 const sources = ['value', 'value_file', 'from_context', 'from_attribute'] as const
 
 const value = () =>
-  secret().refine(one => isHeaderValue(one.reveal()), { error: 'has a character that headers cannot carry' })
+  credential().refine(one => isHeaderValue(one.reveal()), { error: 'has a character that headers cannot carry' })
 
 const header = z
   .strictObject({
@@ -36,13 +36,23 @@ const header = z
       })
       .describe('Name of the header.'),
     value: value().optional().describe('Its value.'),
-    value_file: z.string().optional().describe('File with its value, read again when it changes.'),
+    value_file: z
+      .string()
+      .optional()
+      .superRefine((path, context) => {
+        if (path === undefined) return
+        const fault = path.trim() === '' ? 'it is empty; write the path of a file' : faultOfFile(path, readValue)
+        if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
+      })
+      .describe('File with its value, read again when it changes; while it is empty or gone nothing is sent.'),
     from_context: z
       .string()
+      .min(1, { error: 'it is empty; write a name' })
       .optional()
       .describe('Header of the request the data came with; needs `include_metadata` there.'),
     from_attribute: z
       .string()
+      .min(1, { error: 'it is empty; write a name' })
       .optional()
       .describe('What the authenticator of the receiver said of the sender, such as `username`.'),
     default_value: value().optional().describe('Value where the request has none; without it the header is left out.'),
@@ -172,7 +182,7 @@ class HeadersSetter implements Extension {
 }
 
 function readValue(text: string): string {
-  const value = text.trim()
+  const value = onlyValue(text)
   if (!isHeaderValue(value)) throw new Error('it has a character that headers cannot carry')
   return value
 }

@@ -19,14 +19,20 @@ export interface BcryptSalt {
   readonly salt: string
 }
 
-/** The hash of `password`: 31 letters. */
-export function bcrypt(password: Buffer, { cost, salt }: BcryptSalt, tables: BcryptTables): string {
+/** The hash of `password`: 31 letters; undefined when `goesOn`, asked at each of the rounds, says no. */
+export function bcrypt(
+  password: Buffer,
+  { cost, salt }: BcryptSalt,
+  tables: BcryptTables,
+  goesOn: () => boolean,
+): string | undefined {
   const state = tables.copy()
   // The text ends with a zero byte, as in C.
   const key = wordsOf(Buffer.concat([password, Buffer.alloc(1)]).subarray(0, longest))
   const seasoning = wordsOf(decode(salt, 16)).subarray(0, 4)
   state.expand(key, seasoning)
   for (let round = 2 ** cost; round > 0; round--) {
+    if (!goesOn()) return undefined
     state.expand(key, undefined)
     state.expand(seasoning, undefined)
   }

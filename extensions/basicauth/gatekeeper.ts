@@ -1,77 +1,102 @@
 /** Checks names and passwords against a password file, without letting strangers take the process's time. */
-import { createHmac, randomBytes } from 'node:crypto'
-import { AuthError, type HeaderOf, type Identity, type ServerAuthenticator } from '../../core/auth.ts'
-import type { Htpasswd } from './htpasswd.ts'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  AuthError,
+  type HeaderOf,
+  type Identity,
+  type PendingIdentity,
+  type ServerAuthenticator,
+} from '../../core/auth.ts'
+import { Checks, type SlowProof } from './checks.ts'
+import type { Htpasswd, User } from './htpasswd.ts'
+import { hostOf } from './turns.ts'
 
 const challenge = 'Basic realm="kymo", charset="UTF-8"'
 
-/** Credentials that were right are remembered, so many of them. */
-const remembered = 1000
-/** Of the time, the share that hashing passwords may take, and how much of it may be saved up, in milliseconds. */
-const share = 0.2
-const saved = 1000
+/** The longest password that is looked at, in bytes: of more, a thousand rounds of MD5 would take their time. */
+const longest = 1024
+
+/** Whatever is wrong is told alike: what is missing, who is not known, what does not fit. */
+const wrong = () => new AuthError('the name or the password is missing or wrong', challenge)
 
 /** Lets in who has a name and a password of the file. */
 export class Gatekeeper implements ServerAuthenticator {
   readonly #file: () => Htpasswd
-  /** Digests of credentials that were right for `#checked`; a key of this process makes them useless to others. */
-  readonly #known = new Map<string, Identity>()
+  /** Digests of what was right. A user whose line changes is another one, and is checked anew. */
+  readonly #proven = new WeakMap<User, Buffer>()
+  /** Of this process alone, which makes digests useless to others. */
   readonly #key = randomBytes(32)
-  #checked: Htpasswd | undefined
-  #credit = saved
-  #creditAt = performance.now()
+  readonly #checks = new Checks()
 
   /** `file` throws as long as there is none. */
   constructor(file: () => Htpasswd) {
     this.#file = file
   }
 
-  authenticate(header: HeaderOf): Identity {
+  authenticate(header: HeaderOf, peer: string): Identity | PendingIdentity {
     const file = this.#file()
-    if (file !== this.#checked) this.#known.clear()
-    this.#checked = file
-    const given = header('authorization')
-    if (given === undefined) throw new AuthError('a name and a password are missing', challenge)
-    const digest = createHmac('sha256', this.#key).update(given).digest('base64')
-    const known = this.#known.get(digest)
-    if (known !== undefined) return known
-    const identity = this.#check(file, given)
-    if (identity === undefined) throw new AuthError('the name or the password is wrong', challenge)
-    this.#remember(digest, identity)
-    return identity
-  }
-
-  #check({ users }: Htpasswd, given: string): Identity | undefined {
-    const encoded = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(given)?.[1]
+    const encoded = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header('authorization') ?? '')?.[1]
     const pair = Buffer.from(encoded ?? '', 'base64')
     const colon = pair.indexOf(':')
-    if (colon < 0) throw new AuthError('the credentials are not of the scheme Basic', challenge)
-    const user = users.get(pair.toString('utf8', 0, colon))
-    // A name that is not there takes as long as one that is.
-    const [first] = users.values()
-    const { verify } = user ?? first ?? {}
-    const isRight = verify !== undefined && this.#timed(() => verify(pair.subarray(colon + 1)))
-    return isRight ? user?.identity : undefined
+    const password = pair.subarray(colon + 1)
+    if (colon < 1 || password.length === 0 || password.length > longest) throw wrong()
+    const name = pair.toString('utf8', 0, colon)
+    const digest = this.#digest(pair)
+    const user = file.users.get(name)
+    const proven = user && this.#proven.get(user)
+    if (user !== undefined && proven !== undefined && timingSafeEqual(proven, digest)) return user.identity
+    const hashedName = this.#digest(pair.subarray(0, colon))
+    const { proof } = user ?? standIn(file, hashedName)
+    if (proof.speed === 'slow')
+      return this.#pending({ name, user, digest, password, proof, peer: hostOf(peer), hashedName })
+    if (!proof.verify(password) || user === undefined) throw wrong()
+    return user.identity
   }
 
-  /** Passwords are slow to check on purpose: whoever guesses is asked to come again, and nobody else waits. */
-  #timed(verify: () => boolean): boolean {
-    const now = performance.now()
-    this.#credit = Math.min(saved, this.#credit + (now - this.#creditAt) * share)
-    this.#creditAt = now
-    if (this.#credit < 0) throw new Error('too many passwords to check')
-    try {
-      return verify()
-    } finally {
-      this.#credit -= performance.now() - now
-    }
+  /** Ends all checks. */
+  stop(): void {
+    this.#checks.stop()
   }
 
-  #remember(digest: string, identity: Identity): void {
-    if (this.#known.size >= remembered) {
-      const [oldest] = this.#known.keys()
-      this.#known.delete(oldest)
+  #pending({ name, user, digest, password, proof, peer, hashedName }: Question): PendingIdentity {
+    const wait = this.#checks.check({
+      digest: digest.toString('base64'),
+      password,
+      proof,
+      isKnown: user !== undefined,
+      peer,
+      name: hashedName.toString('base64'),
+    })
+    const identify = (isRight: boolean): Identity => {
+      if (!isRight || user === undefined) throw wrong()
+      // The file may have changed meanwhile, or be gone.
+      if (this.#file().users.get(name) !== user) throw new Error('the password file has changed')
+      this.#proven.set(user, digest)
+      return user.identity
     }
-    this.#known.set(digest, identity)
+    return { identity: wait.isRight.then(identify), cancel: () => wait.leave() }
   }
+
+  #digest(bytes: Buffer): Buffer {
+    return createHmac('sha256', this.#key).update(bytes).digest()
+  }
+}
+
+/** A password that is not told at once. */
+interface Question {
+  readonly name: string
+  readonly user: User | undefined
+  readonly digest: Buffer
+  readonly password: Buffer
+  readonly proof: SlowProof
+  readonly peer: string
+  readonly hashedName: Buffer
+}
+
+/**
+ * Whose hash takes the time for a name that is not there: always the same user's, and any of them for any name, so that
+ * neither being fast nor being slow tells a name.
+ */
+function standIn({ list }: Htpasswd, hashedName: Buffer): User {
+  return list[hashedName.readUInt32BE(0) % list.length]
 }

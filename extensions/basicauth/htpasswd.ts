@@ -1,70 +1,111 @@
 /** Password files as Apache's `htpasswd` writes them: a line for each user, `name:hash`. */
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { Identity } from '../../core/auth.ts'
-import { bcrypt, BcryptTables } from './bcrypt.ts'
-import { md5Crypt } from './md5-crypt.ts'
+import type { Recipe } from './hash-thread.ts'
 
-/** Says whether a password is the one that was hashed. */
-export type Verify = (password: Buffer) => boolean
+/** How it is told whether a password is the one that was hashed: at once, or by a hash that is slow on purpose. */
+export type Proof =
+  | { readonly speed: 'fast'; verify(password: Buffer): boolean }
+  | { readonly speed: 'slow'; readonly recipe: Recipe; readonly hash: string }
 
-/** One user. */
+/** One user. Whoever has the same line in the next version of a file is the same object. */
 export interface User {
   readonly identity: Identity
-  readonly verify: Verify
+  /** What stands behind the name. */
+  readonly line: string
+  readonly proof: Proof
 }
 
 /** What a password file says. */
 export interface Htpasswd {
   readonly users: ReadonlyMap<string, User>
+  /** The same users, to be counted. */
+  readonly list: readonly User[]
   /** Lines that cannot be used, and why; never with what is secret in them. */
   readonly faults: readonly string[]
+  /** Lines that whoever gets to read the file can undo with little work. */
+  readonly weak: readonly string[]
 }
 
-/** A higher cost would stop everything else for half a second and more, each time. */
-const highestCost = 12
+/** A higher cost would keep the thread that hashes from everybody else for seconds. */
+const highestCost = 14
 
-/** Reads a password file. Of two lines for one user the later one counts. */
-export function parseHtpasswd(text: string): Htpasswd {
+const advice = 'make it with `htpasswd -B`'
+
+/** Reads a password file; of two lines for one user the later one counts. `before` is what it said until now. */
+export function parseHtpasswd(text: string, before?: Htpasswd): Htpasswd {
   const users = new Map<string, User>()
   const faults: string[] = []
-  const lazyTables = { made: undefined as BcryptTables | undefined }
-  const tables = () => (lazyTables.made ??= new BcryptTables())
+  const weak: string[] = []
   for (const [index, raw] of text.split('\n').entries()) {
-    const line = raw.trim()
-    if (line === '' || line.startsWith('#')) continue
-    const colon = line.indexOf(':')
-    const name = line.slice(0, colon)
-    const verify = colon < 1 ? 'it is not `name:hash`' : verifierOf(line.slice(colon + 1), tables)
-    if (typeof verify === 'string') faults.push(`line ${index + 1}: ${verify}`)
-    else users.set(name, { identity: new Map([['username', name]]), verify })
+    const entry = raw.trim()
+    if (entry === '' || entry.startsWith('#')) continue
+    const colon = entry.indexOf(':')
+    const name = entry.slice(0, colon)
+    const line = entry.slice(colon + 1)
+    const proof = colon < 1 ? 'it is not `name:hash`' : proofOf(line)
+    if (typeof proof === 'string') {
+      faults.push(`line ${index + 1}: ${proof}`)
+      continue
+    }
+    const weakness = weaknessOf(line, proof)
+    if (weakness !== undefined) weak.push(`line ${index + 1}: ${weakness}; ${advice}`)
+    const known = before?.users.get(name)
+    users.set(name, known?.line === line ? known : { identity: new Map([['username', name]]), line, proof })
   }
-  return { users, faults }
+  return { users, list: [...users.values()], faults, weak }
 }
 
-function verifierOf(hashed: string, tables: () => BcryptTables): Verify | string {
+/** The users of both; those of `first` go before. */
+export function joined(first: Htpasswd, second: Htpasswd): Htpasswd {
+  const users = new Map([...second.users, ...first.users])
+  const faults = [...first.faults, ...second.faults]
+  return { users, list: [...users.values()], faults, weak: [...first.weak, ...second.weak] }
+}
+
+/** Why a file lets nobody in; undefined when it lets somebody in. */
+export function whyNobody({ users, faults }: Htpasswd): string | undefined {
+  if (users.size > 0) return undefined
+  return faults.length > 0 ? faults.join('; ') : 'it names no user; nobody could come in'
+}
+
+function proofOf(hashed: string): Proof | string {
+  if (hashed.trim() === '') return 'it has no password: whoever knows the name would come in'
   const [, magic = '', salt = '', digest = ''] = /^(\$apr1\$|\$1\$)([^$]{0,8})\$(.{22})$/.exec(hashed) ?? []
-  if (magic !== '') return password => sameText(md5Crypt(password, salt, magic), digest)
+  if (magic !== '') return { speed: 'slow', recipe: { scheme: 'md5', magic, salt }, hash: digest }
   const blowfish = /^\$2[abxy]\$(\d\d)\$([./A-Za-z0-9]{22})([./A-Za-z0-9]{31})$/.exec(hashed)
-  if (blowfish !== null) return bcryptVerifier(Number(blowfish[1]), blowfish[2], blowfish[3], tables)
+  if (blowfish !== null) return bcryptProof(Number(blowfish[1]), blowfish[2], blowfish[3])
   if (/^\$(?:apr1|1|2[abxy])\$/.test(hashed)) return 'its hash is cut off, or longer than it should be'
-  if (hashed.startsWith('{SHA}')) return shaVerifier(hashed.slice(5), false)
-  if (hashed.startsWith('{SSHA}')) return shaVerifier(hashed.slice(6), true)
+  if (hashed.startsWith('{SHA}')) return shaProof(hashed.slice(5), false)
+  if (hashed.startsWith('{SSHA}')) return shaProof(hashed.slice(6), true)
   const scheme = /^(?:\$[^$]*\$?|\{[^}]*\})/.exec(hashed)?.[0]
-  if (scheme === undefined) return password => sameBytes(password, Buffer.from(hashed))
-  return `the hash \`${scheme}…\` is not one of bcrypt, \`$apr1$\`, \`$1$\`, \`{SHA}\`, \`{SSHA}\`; make it with \`htpasswd -B\``
+  if (scheme !== undefined)
+    return `the hash \`${scheme}…\` is not one of bcrypt, \`$apr1$\`, \`$1$\`, \`{SHA}\`, \`{SSHA}\`; ${advice}`
+  // Taken for plain text, the hash itself would let in whoever has seen the file.
+  if (/^(?:[./0-9A-Za-z]{13}|_[./0-9A-Za-z]{19})$/.test(hashed))
+    return `it looks like a hash of crypt's DES, which is not supported; ${advice}`
+  return { speed: 'fast', verify: password => sameBytes(password, Buffer.from(hashed)) }
 }
 
-function bcryptVerifier(cost: number, salt: string, digest: string, tables: () => BcryptTables): Verify | string {
-  if (cost >= 4 && cost <= highestCost) return password => sameText(bcrypt(password, { cost, salt }, tables()), digest)
-  return `bcrypt with a cost of ${cost} would stop everything else while it is checked; use at most ${highestCost}`
+function bcryptProof(cost: number, salt: string, hash: string): Proof | string {
+  if (cost >= 4 && cost <= highestCost) return { speed: 'slow', recipe: { scheme: 'bcrypt', cost, salt }, hash }
+  return `bcrypt with a cost of ${cost} would take seconds for each password that is checked; use 4 to ${highestCost}`
 }
 
-function shaVerifier(encoded: string, salted: boolean): Verify | string {
+function shaProof(encoded: string, salted: boolean): Proof | string {
   const bytes = Buffer.from(encoded, 'base64')
   const digest = bytes.subarray(0, 20)
   const salt = bytes.subarray(20)
   if (digest.length < 20 || salt.length > 0 !== salted) return 'its hash is cut off, or longer than it should be'
-  return password => timingSafeEqual(hash('sha1', Buffer.concat([password, salt]), 'buffer'), digest)
+  const verify = (password: Buffer) => timingSafeEqual(hash('sha1', Buffer.concat([password, salt]), 'buffer'), digest)
+  return { speed: 'fast', verify }
+}
+
+function weaknessOf(hashed: string, { speed }: Proof): string | undefined {
+  if (speed === 'slow') return undefined
+  if (hashed.startsWith('{SHA}')) return 'SHA-1 without a salt is found by looking it up'
+  if (hashed.startsWith('{SSHA}')) return 'SHA-1 is fast to guess'
+  return 'the password is plain text'
 }
 
 /** Whether two texts are the same, in a time that does not tell where they differ. */

@@ -3,6 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { AuthError } from '../../core/auth.ts'
+import { components } from '../../components.ts'
+import { ConfigErrors, loadConfig } from '../../config/load.ts'
+import { Secret } from '../../core/fields.ts'
+import { Host } from '../../core/host.ts'
+import { silent } from '../../core/logger.ts'
+import { Status } from '../../core/status.ts'
 import { bearertokenauth } from '../../extensions/bearertokenauth.ts'
 import { complaintsOf, extensionOf, from } from '../support/extending.ts'
 
@@ -57,21 +63,77 @@ test('each of several tokens comes in', () => {
   expect(ask({ authorization: 'Bearer def' })).toBe('in')
 })
 
-test.each<[string, Record<string, string>, string]>([
-  ['no header', {}, 'the header authorization is missing'],
-  ['another token', { authorization: 'Bearer abd' }, 'the token is wrong'],
-  ['a part of the token', { authorization: 'Bearer ab' }, 'the token is wrong'],
-  ['more than the token', { authorization: 'Bearer abc ' }, 'the token is wrong'],
-  ['no scheme', { authorization: 'abc' }, 'the token is wrong'],
-  ['another scheme', { authorization: 'Basic abc' }, 'the token is wrong'],
-  ['an empty header', { authorization: '' }, 'the token is wrong'],
-])('%s does not come in', (_what, headers, message) => {
+test.each<[string, Record<string, string>]>([
+  ['no header', {}],
+  ['another token', { authorization: 'Bearer abd' }],
+  ['a part of the token', { authorization: 'Bearer ab' }],
+  ['more than the token', { authorization: 'Bearer abc ' }],
+  ['no scheme', { authorization: 'abc' }],
+  ['another scheme', { authorization: 'Basic abc' }],
+  ['an empty header', { authorization: '' }],
+  ['a scheme without a token', { authorization: 'Bearer ' }],
+  ['blanks', { authorization: '  ' }],
+])('%s does not come in, and is told no more than any other', (_what, headers) => {
   const answer = made({ token: 'abc' }).ask(headers)
   expect(answer).toBeInstanceOf(AuthError)
+  const message = 'the header authorization has no token that is let in'
   expect(answer).toMatchObject({ message, challenge: 'Bearer' })
 })
 
-test('a file is read again when it changes, also as a link that is replaced, and an empty one is not taken', async () => {
+const emptyFile = join(folder, 'empty')
+writeFileSync(emptyFile, '\n \n')
+const largeFile = join(folder, 'large')
+writeFileSync(largeFile, 'x'.repeat((1 << 20) + 1))
+
+test.each<[string, object, string]>([
+  ['an empty token', { token: '' }, 'token: it is empty, and an empty credential is none; set the variable'],
+  ['a token of blanks', { token: ' \t' }, 'token: it is empty'],
+  ['an empty token beside a good one', { scheme: '', tokens: ['abc', ''] }, 'tokens.1: it is empty'],
+  ['a file that is empty', { filename: emptyFile }, 'filename: cannot use'],
+  ['a file that is empty beside a token', { filename: emptyFile, token: 'abc' }, 'it has no token'],
+  ['a folder as a file', { filename: folder }, 'it is no file'],
+  ['a device as a file', { filename: '/dev/zero' }, 'it is no file'],
+  ['a file without bounds', { filename: largeFile }, 'it is larger than 1048576 bytes'],
+])('a configuration with %s is refused: it would let in whoever sends nothing', (_what, config, message) => {
+  expect(complaintsOf(bearertokenauth, config).join()).toContain(message)
+})
+
+test.each(['', '   '])('the header %j is equal to no token, were there such a token', value => {
+  const config = bearertokenauth.config.parse({ header: 'x-api-key', scheme: '', token: 'abc' }) as object
+  const context = { id: 'a', log: silent, status: new Status(), host: new Host(), extension: () => undefined }
+  const { server } = bearertokenauth.create({ ...config, token: new Secret(value) } as never, context)
+  expect(() => server?.authenticate(() => value, '')).toThrow('has no token that is let in')
+})
+
+const documented = (variables: object) => {
+  const yaml = `receivers: {otlp: {protocols: {http: {auth: {authenticator: bearertokenauth}}}}}
+exporters: {nop: {}}
+extensions:
+  bearertokenauth:
+    header: X-API-Key
+    scheme: ""
+    tokens: ["\${env:KEY}", "\${env:OLD_KEY}"]
+service: {extensions: [bearertokenauth], pipelines: {traces: {receivers: [otlp], exporters: [nop]}}}`
+  try {
+    loadConfig({ sources: [`yaml:${yaml}`], components, env: { ...variables } })
+    return []
+  } catch (error) {
+    if (!(error instanceof ConfigErrors)) throw error
+    return error.errors
+  }
+}
+
+test('our example with a variable that is empty or not there is an error with its place and the way out', () => {
+  expect(documented({ KEY: 'abc', OLD_KEY: 'def' })).toEqual([])
+  for (const OLD_KEY of [undefined, '', ' ']) {
+    const errors = documented({ KEY: 'abc', ...(OLD_KEY === undefined ? {} : { OLD_KEY }) })
+    expect(errors).toHaveLength(1)
+    expect(errors[0].position).toMatchObject({ line: 7, column: 29 })
+    expect(`${errors[0].message} ${errors[0].hint}`).toMatch(/set (?:it|the variable)/)
+  }
+})
+
+test('a file is read again when it changes, also as a link that is replaced, and an empty one lets nobody in', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   writeFileSync(join(folder, 'v1'), 'one\n')
   writeFileSync(join(folder, 'v2'), '\n two \nthree\n')
@@ -94,7 +156,14 @@ test('a file is read again when it changes, also as a link that is replaced, and
   vi.advanceTimersByTime(2000)
   await vi.waitFor(() => expect(one.status.state).toBe('RecoverableError'))
   expect(one.status.lastError).toContain('it has no token')
-  expect(one.ask({ authorization: 'Bearer two' })).toBe('in')
+  // To empty it is how tokens are taken back: nobody comes in, nothing is sent.
+  expect(one.ask({ authorization: 'Bearer two' })).toBe('again')
+  expect(one.ask({ authorization: 'Bearer ' })).toBe('again')
+  expect(() => one.sent()).toThrow('it has no token')
+  writeFileSync(filename, 'four')
+  vi.advanceTimersByTime(2000)
+  await vi.waitFor(() => expect(one.ask({ authorization: 'Bearer four' })).toBe('in'))
+  expect(one.status.state).toBe('OK')
 })
 
 test('as long as there is no file nobody comes in, and nothing is sent', async () => {

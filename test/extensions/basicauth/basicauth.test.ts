@@ -39,7 +39,29 @@ test.each([
   ['both sides', { client_auth: { username: 'a' }, htpasswd: { inline: 'a:b' } }, 'set one of `client_auth`'],
   ['no passwords', { htpasswd: {} }, 'set `file` or `inline`'],
   ['a hash that is not known', { htpasswd: { inline: 'a:b\nc:$6$x$y' } }, 'htpasswd.inline: line 2: the hash `$6$…`'],
-  ['a name with a colon', { client_auth: { username: 'a:b' } }, 'must not have a `:`'],
+  ['a name with a colon', { client_auth: { username: 'a:b', password: 'c' } }, 'must not have a `:`'],
+  [
+    'no name to send',
+    { client_auth: { password: 'a' } },
+    'client_auth.username: there is no name to send; set `username`',
+  ],
+  ['an empty name', { client_auth: { username: ' ', password: 'a' } }, 'client_auth.username: there is no name'],
+  ['no password to send', { client_auth: { username: 'a' } }, 'client_auth.password: there is no password to send'],
+  ['an empty password', { client_auth: { username: 'a', password: '' } }, 'client_auth.password: it is empty'],
+  [
+    'an empty file with the password',
+    { client_auth: { username: 'a', password_file: path('blank', '\n') } },
+    'client_auth.password_file: cannot use',
+  ],
+  ['nobody', { htpasswd: { inline: '' } }, 'htpasswd.inline: it names no user'],
+  ['a user without a password', { htpasswd: { inline: 'a:b\nc:' } }, 'htpasswd.inline: line 2: it has no password'],
+  ['an empty password file', { htpasswd: { file: path('blank', '\n') } }, 'htpasswd.file: cannot use'],
+  [
+    'a password file of hashes that are not known',
+    { htpasswd: { file: path('old', 'a:rqXexS6ZhobKA') } },
+    "crypt's DES",
+  ],
+  ['a folder as a password file', { htpasswd: { file: folder } }, 'it is no file'],
 ])('a configuration with %s is refused', (_what, config, message) => {
   expect(complaintsOf(basicauth, config).join()).toContain(message)
 })
@@ -47,7 +69,9 @@ test.each([
 test('passwords never print', () => {
   const inline = { htpasswd: { inline: 'a:hidden' } }
   expect(JSON.stringify([basicauth.config.parse(inline)])).not.toContain('hidden')
-  expect(JSON.stringify(basicauth.config.parse({ client_auth: { password: 'hidden' } }))).not.toContain('hidden')
+  expect(JSON.stringify(basicauth.config.parse({ client_auth: { username: 'a', password: 'hidden' } }))).not.toContain(
+    'hidden',
+  )
 })
 
 test('a user of the configuration comes in, and goes before the same one of the file', async () => {
@@ -69,7 +93,6 @@ test('a file that is not there yet lets nobody in and is no end; it counts when 
   for (const [text, expected] of [
     ['shop:secret', true],
     ['shop:other', false],
-    // What was good stays in use while its successor is not.
     ['shop:$6$x$y', false],
   ] as const) {
     path('late', text)
@@ -78,7 +101,8 @@ test('a file that is not there yet lets nobody in and is no end; it counts when 
     await vi.waitFor(() => expect(one.lines.length).toBeGreaterThan(before))
     expect(comesIn(one, 'shop:secret')).toBe(expected)
   }
-  expect(comesIn(one, 'shop:other')).toBe(true)
+  // What was good is not used in place of what is not.
+  expect(comesIn(one, 'shop:other')).toBe(false)
   expect(one.status.state).toBe('RecoverableError')
   path('late', 'shop:other\nbank:money')
   vi.advanceTimersByTime(2000)
@@ -102,8 +126,20 @@ test('a client sends name and password, from the configuration or from files tha
   )
 })
 
+test('a password that is taken away is not sent any more', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const password_file = path('taken', 'secret')
+  const one = made({ client_auth: { username: 'shop', password: 'not used', password_file } })
+  await one.extension.start?.()
+  expect(one.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shop:secret') })
+  path('taken', ' ')
+  vi.advanceTimersByTime(2000)
+  await vi.waitFor(() => expect(one.status.state).toBe('RecoverableError'))
+  expect(() => one.extension.client?.headers(from(), {})).toThrow('client_auth.password_file')
+})
+
 test('a client without its file has nothing to send with, which is worth a retry', () => {
-  const one = made({ client_auth: { username_file: path('nowhere') } })
+  const one = made({ client_auth: { username_file: path('nowhere'), password: 'secret' } })
   void one.extension.start?.()
   expect(() => one.extension.client?.headers(from(), {})).toThrow('client_auth.username_file')
 })

@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest'
-import { parseHtpasswd } from '../../../extensions/basicauth/htpasswd.ts'
+import { afterAll, expect, test } from 'vitest'
+import { Hasher } from '../../../extensions/basicauth/hasher.ts'
+import { parseHtpasswd, type User, whyNobody } from '../../../extensions/basicauth/htpasswd.ts'
 
 const long = 'a much longer password than sixteen bytes ü'
 
@@ -20,13 +21,21 @@ const hashes: [what: string, password: string, hash: string][] = [
   ['plain text with a colon', 'se:cret', 'se:cret'],
 ]
 
-test.each(hashes)('%s: the password is known, and no other', (_what, password, hash) => {
+const hasher = new Hasher()
+afterAll(() => hasher.stop())
+
+async function isRight({ proof }: User, password: string): Promise<boolean> {
+  if (proof.speed === 'fast') return proof.verify(Buffer.from(password))
+  return (await hasher.hash(new TextEncoder().encode(password), proof.recipe)) === proof.hash
+}
+
+test.each(hashes)('%s: the password is known, and no other', async (_what, password, hash) => {
   const { users, faults } = parseHtpasswd(`shop:${hash}`)
   expect(faults).toEqual([])
-  const verify = users.get('shop')?.verify
-  expect(verify?.(Buffer.from(password))).toBe(true)
+  const user = users.get('shop')!
+  expect(await isRight(user, password)).toBe(true)
   for (const wrong of [`${password}!`.slice(-70), `X${password.slice(1)}`, hash])
-    if (wrong !== password) expect(verify?.(Buffer.from(wrong)), wrong).toBe(false)
+    if (wrong !== password) expect(await isRight(user, wrong), wrong).toBe(false)
 })
 
 test.each([
@@ -38,6 +47,15 @@ test.each([
   ['bcrypt that was cut off', 'bob:$2y$05$abcdefghijklmnopqrstuuOQiy', 'line 2: its hash is cut off'],
   ['apr1 that was cut off', 'bob:$apr1$mBWMTFb9$Oqr0', 'line 2: its hash is cut off'],
   ['SHA-1 that was cut off', 'bob:{SHA}5en6G6MezRro', 'line 2: its hash is cut off'],
+  ['no password', 'bob:', 'line 2: it has no password: whoever knows the name would come in'],
+  ['a password of blanks', 'bob:   ', 'line 2: it has no password'],
+  ["crypt's DES", 'bob:rqXexS6ZhobKA', "line 2: it looks like a hash of crypt's DES, which is not supported"],
+  ['DES of more rounds', 'bob:_J9..rasmBYk8r9AiWNc', "line 2: it looks like a hash of crypt's DES"],
+  [
+    'bcrypt that takes no time',
+    'bob:$2y$03$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a',
+    'line 2: bcrypt with a cost of 3',
+  ],
   [
     'bcrypt that would take seconds',
     'bob:$2y$31$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a',
@@ -53,8 +71,34 @@ test.each([
   expect([...users.keys()]).toEqual(['alice', 'carol'])
 })
 
-test('of two lines for one user the later one counts', () => {
-  const { users } = parseHtpasswd('shop:old\nshop:new')
-  expect(users.get('shop')?.verify(Buffer.from('new'))).toBe(true)
-  expect(users.get('shop')?.verify(Buffer.from('old'))).toBe(false)
+test('of two lines for one user the later one counts', async () => {
+  const shop = parseHtpasswd('shop:old\nshop:new').users.get('shop')!
+  expect(await isRight(shop, 'new')).toBe(true)
+  expect(await isRight(shop, 'old')).toBe(false)
+})
+
+test('whose line stays is the same user in the next version of a file, whose line changes is another', () => {
+  const before = parseHtpasswd('shop:one\nbank:two')
+  const after = parseHtpasswd('bank:two\n# moved\nshop:three', before)
+  expect(after.users.get('bank')).toBe(before.users.get('bank'))
+  expect(after.users.get('shop')).not.toBe(before.users.get('shop'))
+  expect(after.list).toHaveLength(2)
+})
+
+test('what is found with little work by whoever reads the file is told, without what it is', () => {
+  const { weak } = parseHtpasswd(hashes.map(([, , hash], i) => `user${i}:${hash}`).join('\n'))
+  expect(weak.map(line => line.split(';')[0])).toEqual([
+    'line 10: SHA-1 without a salt is found by looking it up',
+    'line 11: SHA-1 is fast to guess',
+    'line 12: the password is plain text',
+    'line 13: the password is plain text',
+  ])
+})
+
+test.each([
+  ['', 'it names no user'],
+  ['# nobody yet\n\n', 'it names no user'],
+  ['shop:\nbank:', 'line 1: it has no password: whoever knows the name would come in; line 2:'],
+])('a file %j lets nobody in, and says why', (text, why) => {
+  expect(whyNobody(parseHtpasswd(text))).toContain(why)
 })
