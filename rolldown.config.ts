@@ -1,5 +1,5 @@
-import { join } from 'node:path'
-import { defineConfig, type Plugin } from 'rolldown'
+import { dirname, join } from 'node:path'
+import { build, defineConfig, type Plugin } from 'rolldown'
 
 /**
  * What packages ask for and Kymo never uses: half a megabyte of text, which V8 keeps and reads at every start. By the
@@ -54,6 +54,20 @@ const lean: Plugin = {
   },
 }
 
+/** Threads start from an address. One file has no second one, so it is the text of the thread itself. */
+const threads: Plugin = {
+  name: 'threads',
+  async transform(code, id) {
+    const address = /new Worker\(new URL\('(\.[^']+)', import\.meta\.url\)/.exec(code)?.[1]
+    if (address === undefined) return undefined
+    const { output } = await build({ input: join(dirname(id), address), platform: 'node', output: text, write: false })
+    const [{ code: thread }] = output
+    return code.replace(`new URL('${address}', import.meta.url)`, () => {
+      return `new URL(${JSON.stringify(`data:text/javascript,${encodeURIComponent(ascii(thread))}`)})`
+    })
+  },
+}
+
 /** What V8 makes of the finished text. */
 const frugal: Plugin = {
   name: 'frugal',
@@ -100,21 +114,22 @@ function lazy(code: string): string {
   return result
 }
 
+/** Names and lines stay, for the stacks of faults. */
+const text = {
+  format: 'esm',
+  minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
+  comments: false,
+  codeSplitting: false,
+  sourcemap: false,
+} as const
+
 export default defineConfig({
   input: 'cli/main.ts',
   platform: 'node',
-  plugins: [lean, frugal],
+  plugins: [lean, threads, frugal],
   // Its module for Node is CommonJS, of which nothing can be left out.
   resolve: { alias: { rxjs: join(import.meta.dirname, 'node_modules/rxjs/dist/esm/index.js') } },
   // Without undici's second HTTP parser, an experiment.
   transform: { define: { esbuildDetection: 'true' } },
-  output: {
-    file: 'dist/kymo.mjs',
-    format: 'esm',
-    // Names and lines stay, for the stacks of faults.
-    minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
-    comments: false,
-    codeSplitting: false,
-    sourcemap: false,
-  },
+  output: { file: 'dist/kymo.mjs', ...text },
 })

@@ -83,4 +83,29 @@ if (started > 0) {
 child.kill('SIGTERM')
 const code = await ended
 check(`ends with 0 on SIGTERM (${code})`, code === 0)
-if (process.exitCode === 1) process.stdout.write(log)
+
+// Passwords are hashed in a thread, whose text is in the bundle.
+const gate = await freePort()
+const guard = `
+receivers: {otlp: {protocols: {http: {endpoint: 'localhost:${gate}', auth: {authenticator: basicauth}}}}}
+exporters: {nop: {}}
+extensions: {basicauth: {htpasswd: {inline: 'shop:$$2b$$05$$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a'}}}
+service:
+  extensions: [basicauth]
+  telemetry: {metrics: {level: none}}
+  pipelines: {traces: {receivers: [otlp], exporters: [nop]}}`
+const guarded = spawn(process.execPath, [...options.split(' '), bundle, '--config', `yaml:${guard}`])
+let guardedLog = ''
+guarded.stderr.on('data', chunk => (guardedLog += String(chunk)))
+for (let tries = 0; tries < 100 && !guardedLog.includes('everything is ready') && guarded.exitCode === null; tries++)
+  await seconds(0.1)
+const statuses = []
+for (const password of ['secret', 'wrong']) {
+  const authorization = `Basic ${Buffer.from(`shop:${password}`).toString('base64')}`
+  const headers = { 'content-type': 'application/x-protobuf', authorization }
+  const url = `http://localhost:${gate}/v1/traces`
+  statuses.push(await fetch(url, { method: 'POST', headers, body: request }).then(({ status }) => status, String))
+}
+check(`a password of bcrypt lets in, another does not (${statuses.join(', ')})`, statuses.join() === '200,401')
+guarded.kill('SIGKILL')
+if (process.exitCode === 1) process.stdout.write(log + guardedLog)

@@ -18,6 +18,8 @@ export interface Receiving {
   readonly grpcPort: number
   readonly httpPort: number
   readonly status: Status
+  /** Requests turned away over both protocols, by reason. */
+  refused(reason: string): number
   stop(): Promise<void>
 }
 
@@ -74,6 +76,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
     status,
     grpcPort: ports.get('grpc') ?? 0,
     httpPort: ports.get('http') ?? 0,
+    refused: reason => books.doors.reduce((sum, { refusals }) => sum + (refusals[reason] ?? 0), 0),
     stop: async () => {
       await receiver.stop?.()
       await listeners.close()
