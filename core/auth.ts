@@ -49,3 +49,16 @@ export interface ClientAuthenticator {
    */
   headers(context: Context, sent: Headers): Readonly<Record<string, string | undefined>>
 }
+
+/** Headers whose value is a credential whatever the backend. */
+const credentialName =
+  /^(?:proxy-)?authorization$|^cookie$|(?:^|[-_])(?:api-?key|key|token|secret|password|pass|auth|team|dsn)$/i
+/** A scheme without what follows it. */
+const bareScheme = /^(?:bearer|basic|token|api-?key|digest|negotiate|splunk|datadog)$/i
+
+/** Whether a header that carries credentials has none in it: nothing, blanks, or the word in front of them alone. */
+export function isEmptyCredential(name: string, value: string): boolean {
+  if (!credentialName.test(name)) return false
+  const text = value.trim()
+  return text === '' || (/authorization$/i.test(name) && bareScheme.test(text))
+}

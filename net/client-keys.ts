@@ -1,6 +1,7 @@
 /** What the configurations of all clients share, with the Collector's keys. */
 import * as z from 'zod'
-import { secret, type Secret } from '../core/fields.ts'
+import { isEmptyCredential } from '../core/auth.ts'
+import { emptyCredential, secret, type Secret } from '../core/fields.ts'
 import { readClientTls, tlsClient, type TlsClientConfig } from './tls.ts'
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -33,6 +34,7 @@ export const headers = (reserved: RegExp) =>
         else if (reserved.test(name)) wrong(`\`${name}\` is set by the protocol itself; remove it`)
         else if (!isHeaderValue(value.reveal()))
           wrong(`the value of \`${name}\` has a character that headers cannot carry`)
+        else if (isEmptyCredential(name, value.reveal())) wrong(`\`${name}\`: ${emptyCredential}`)
       }
       return given ?? {}
     })

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { getCACertificates, type ConnectionOptions, type SecureContextOptions } from 'node:tls'
 import * as z from 'zod'
 import { messageOf } from '../core/errors.ts'
-import { duration, secret, texts } from '../core/fields.ts'
+import { credential, duration, texts } from '../core/fields.ts'
 
 const version = z.enum(['1.0', '1.1', '1.2', '1.3'], { error: 'expected one of `1.0`, `1.1`, `1.2`, `1.3`' })
 const versions = { '1.0': 'TLSv1', '1.1': 'TLSv1.1', '1.2': 'TLSv1.2', '1.3': 'TLSv1.3' } as const
@@ -42,7 +42,15 @@ const insecureSuites: Record<string, string> = {
 }
 
 const file = (what: string) => z.string().optional().describe(`File with ${what}, in PEM.`)
-const pem = (what: string) => z.string().optional().describe(`${what} itself, in PEM.`)
+/** Empty it would stand for nothing, and nothing would be checked, or anybody trusted whom the system trusts. */
+const filled = () =>
+  z
+    .string()
+    .refine(text => text.trim() !== '', {
+      error: 'it is empty; set the variable or file it comes from, or remove the key',
+    })
+    .optional()
+const pem = (what: string) => filled().describe(`${what} itself, in PEM.`)
 
 const shared = {
   ca_file: file('the certificates of the authorities to trust'),
@@ -50,7 +58,7 @@ const shared = {
   cert_file: file('the certificate to present'),
   cert_pem: pem('Certificate to present'),
   key_file: file('the private key of the certificate'),
-  key_pem: secret().optional().describe('Private key of the certificate itself, in PEM.'),
+  key_pem: credential().optional().describe('Private key of the certificate itself, in PEM.'),
   include_system_ca_certs_pool: z
     .boolean()
     .default(false)
@@ -104,7 +112,9 @@ export const tlsServer = () =>
   z
     .strictObject({
       ...shared,
-      client_ca_file: file('the authorities that sign client certificates; turns mutual TLS on'),
+      client_ca_file: filled().describe(
+        'File with the authorities that sign client certificates, in PEM; turns mutual TLS on.',
+      ),
       client_ca_file_reload: z.boolean().default(false).describe('Read `client_ca_file` again when it changes.'),
     })
     .superRefine(check)

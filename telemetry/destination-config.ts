@@ -1,6 +1,7 @@
 /** Where own telemetry is sent: the exporters of the OpenTelemetry declarative configuration, in both its generations. */
 import * as z from 'zod'
-import { int, secret, type Secret } from '../core/fields.ts'
+import { isEmptyCredential } from '../core/auth.ts'
+import { emptyCredential, int, secret, type Secret } from '../core/fields.ts'
 
 const headers = z
   .union(
@@ -13,7 +14,13 @@ const headers = z
     { error: 'expected names and values, or a list of `{name, value}`' },
   )
   .nullish()
-  .transform((given): Record<string, Secret> => given ?? {})
+  .transform((given, context): Record<string, Secret> => {
+    for (const [name, value] of Object.entries(given ?? {})) {
+      if (!isEmptyCredential(name, value.reveal())) continue
+      context.addIssue({ code: 'custom', message: `\`${name}\`: ${emptyCredential}`, path: [name] })
+    }
+    return given ?? {}
+  })
   .describe('Headers of each request, such as credentials.')
 
 const file = () => z.string().nullish()

@@ -1,6 +1,6 @@
 /** What may be set for the `datadog` exporter, with the Collector's keys. */
 import * as z from 'zod'
-import { duration, int, type Secret, secret, texts } from '../../core/fields.ts'
+import { credential, duration, int, type Secret, texts } from '../../core/fields.ts'
 import { sending } from '../../core/sending.ts'
 import { unused } from '../../net/client-keys.ts'
 import { checkLevel, httpClient } from '../../net/http-client-keys.ts'
@@ -22,9 +22,7 @@ const renamed = (name: string) =>
 
 const api = z
   .strictObject({
-    key: secret()
-      .refine(key => key.reveal().trim() !== '', { error: 'it is empty' })
-      .describe('API key of the Datadog account; `${env:DD_API_KEY}` keeps it out of the file.'),
+    key: credential().describe('API key of the Datadog account; `${env:DD_API_KEY}` keeps it out of the file.'),
     site: z
       .string()
       .regex(/^[a-z0-9.-]+$/i, { error: 'write a host name, such as `datadoghq.eu`' })

@@ -28,6 +28,10 @@ test.each<[string, object, string]>([
   ['an unknown curve', { ...server, curve_preferences: ['P1'] }, '`P1` is none of'],
   ['a TPM', { ...server, tpm: { enabled: true } }, 'not supported'],
   ['an unknown key', { ...server, cert: 'x' }, 'Unrecognized key'],
+  ['an empty key', { cert_file, key_pem: ' ' }, 'it is empty, and an empty credential is none'],
+  ['an empty certificate', { cert_pem: '', key_file }, 'it is empty; set the variable'],
+  ['no authority to ask certificates of', { ...server, client_ca_file: '' }, 'it is empty; set the variable'],
+  ['an empty authority', { ...server, ca_pem: '' }, 'it is empty; set the variable'],
 ])('a server with %s is refused', (_what, settings, message) => {
   const { error } = tlsServer().safeParse(settings)
   expect(error?.issues.map(issue => issue.message).join()).toContain(message)

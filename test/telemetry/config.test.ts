@@ -84,6 +84,7 @@ test.each([
   ['a destination without a URL', { otlp: { endpoint: 'localhost:4318' } }, 'is no URL'],
   ['two destinations', { otlp: { endpoint: 'http://a' }, otlp_grpc: { endpoint: 'a:1' } }, 'name one exporter'],
   ['none', {}, 'name one exporter'],
+  ['an empty key', { otlp_http: { endpoint: 'http://a', headers: { 'api-key': '' } } }, '`api-key`: it is empty'],
 ])('%s is refused and told', (_, given, words) => {
   const { error } = telemetryConfig.safeParse({ metrics: { readers: [{ periodic: { exporter: given } }] } })
   expect(error?.issues.map(issue => issue.message).join()).toContain(words)
