@@ -22,7 +22,9 @@ const raw = z.strictObject({
     .string()
     .transform(name => name.toLowerCase())
     .pipe(z.enum(names))
-    .describe('What to do: insert, update, upsert, delete, hash, extract or convert.'),
+    .describe(
+      'What to do: insert, update, upsert, delete, hash, extract or convert. hash is SHA-256 without a key, as in the Collector: whoever can guess a value can find it; the processor redaction has hmac-sha256.',
+    ),
   value: value.nullish().describe('The value to set.'),
   from_attribute: z.string().default('').describe('The attribute whose value is set.'),
   from_context: z
