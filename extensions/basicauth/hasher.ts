@@ -26,7 +26,7 @@ export class Hasher {
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
       this.#thread ??= this.#start()
-      this.#thread.postMessage({ password, recipe, ended: this.#ended } satisfies HashOrder)
+      this.#thread.postMessage({ password, recipe, ended: this.#ended } satisfies HashOrder, [])
     })
   }
 

@@ -85,7 +85,7 @@ export class Turns<T extends Turn> {
 
   /** Gives up all that wait. */
   clear(): void {
-    for (const names of [...this.#peers.values()]) for (const turn of [...names.values()].flat()) turn.givenUp()
+    for (const names of this.#peers.values()) for (const turn of [...names.values()].flat()) turn.givenUp()
     this.#peers.clear()
     this.#waiting = 0
   }
