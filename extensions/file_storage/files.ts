@@ -1,5 +1,6 @@
 /** The few file operations that the log stands on, so that a test can stand in for the disk. */
 import fs from 'node:fs'
+import { noFollow } from '../../core/ownership.ts'
 
 /** An open file. */
 export type FileHandle = number
@@ -34,11 +35,14 @@ export interface FileOperations {
  */
 const writesThrough = process.platform === 'linux'
 
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DSYNC } = fs.constants
+
+/** A link in the place of a file is never followed. */
 const flags = {
-  read: 'r',
-  write: 'r+',
-  durable: writesThrough ? fs.constants.O_RDWR | fs.constants.O_DSYNC : 'r+',
-  create: 'wx+',
+  read: O_RDONLY | noFollow,
+  write: O_RDWR | noFollow,
+  durable: O_RDWR | noFollow | (writesThrough ? O_DSYNC : 0),
+  create: O_RDWR | O_CREAT | O_EXCL | noFollow,
 } as const
 
 type Done<T> = (error: Error | null, value: T) => void
@@ -52,7 +56,8 @@ const called = <T>(call: (done: Done<T>) => void): Promise<T> =>
     }),
   )
 
-const fileMode = 0o640
+/** What is in them is for nobody else. */
+const fileMode = 0o600
 
 /** The operations on the disks of this machine. */
 export const realFiles: FileOperations = {

@@ -57,9 +57,12 @@ export const keys = z.strictObject({
   create_directory: z.boolean().default(false).describe('Make the directory if it is not there.'),
   directory_permissions: z
     .string()
-    .default('0750')
+    .default('0700')
     .refine(text => /^0?[0-7]{3}$/.test(text), { error: 'expected octal permissions such as `0750`' })
-    .describe('Permissions of directories that are made, in octal.'),
+    .refine(text => !/[2367]$/.test(text), {
+      error: 'everybody could write there, and exchange what is stored; at most `0775`',
+    })
+    .describe('Permissions of directories that are made, in octal. (The Collector has "0750".) Files have 0600.'),
   timeout: duration()
     .prefault('1s')
     .describe('How long to wait at start for another process to let go of the directory.'),

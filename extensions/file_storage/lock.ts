@@ -1,9 +1,12 @@
 /** The lock of a directory: no two processes write in one. */
-import { readFile, unlink, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { noFollow, noWait } from '../../core/ownership.ts'
 import { StorageError } from '../../core/storage.ts'
+import { codeOf } from './files.ts'
 
 const pollInterval = 50
 
@@ -20,7 +23,9 @@ export interface DirectoryLock {
 export async function lockDirectory(directory: string, timeout: number): Promise<DirectoryLock> {
   // Loaded here, since only who stores on disk needs it.
   const { DatabaseSync } = await import('node:sqlite')
-  const database = new DatabaseSync(join(directory, 'lock'), { timeout: 0 })
+  const lock = join(directory, 'lock')
+  await make(lock)
+  const database = new DatabaseSync(lock, { timeout: 0 })
   const holder = join(directory, 'lock.holder')
   const deadline = performance.now() + timeout
   for (;;) {
@@ -36,16 +41,54 @@ export async function lockDirectory(directory: string, timeout: number): Promise
       }
       database.close()
       if (!isBusy) throw error
-      const by = await readFile(holder, 'utf8').catch(() => 'another process')
-      const message = `\`${directory}\` is in use by ${by.trim()}; stop that, or set another \`directory\``
+      const by = await nameIn(holder).catch(() => 'another process')
+      const message = `\`${directory}\` is in use by ${by}; stop that, or set another \`directory\``
       throw new StorageError('locked', message)
     }
   }
-  await writeFile(holder, `process ${process.pid} on ${hostname()}\n`).catch(() => {})
+  await sign(holder, `process ${process.pid} on ${hostname()}\n`).catch(() => {})
   return {
     async close() {
       await unlink(holder).catch(() => {})
       database.close()
     },
+  }
+}
+
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL } = constants
+const fileMode = 0o600
+
+/** SQLite would follow a link, and make the file readable for others. @throws what the system says of a link */
+async function make(path: string): Promise<void> {
+  try {
+    await (await open(path, O_WRONLY | O_CREAT | O_EXCL | noFollow, fileMode)).close()
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    await (await open(path, O_RDONLY | noFollow | noWait)).close()
+  }
+}
+
+/** Says who has the lock, in a file that is new: what was there may be a link to another. */
+async function sign(path: string, text: string): Promise<void> {
+  await unlink(path).catch(() => {})
+  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | noFollow, fileMode)
+  try {
+    await file.writeFile(text)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Names of machines are shorter. */
+const longestName = 300
+
+/** What `sign` said; read so that nothing else can be shown in its place. */
+async function nameIn(path: string): Promise<string> {
+  const file = await open(path, O_RDONLY | noFollow | noWait)
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(longestName), 0, longestName, 0)
+    return buffer.toString('utf8', 0, bytesRead).trim()
+  } finally {
+    await file.close()
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from './clock.ts'
 import { codeOf, type FileOperations } from './files.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
 import { Log, type LogTerms } from './log.ts'
+import { trust, trustOwn, UntrustedError } from './trust.ts'
 
 const deadLetterSegment = 4 * 1024 * 1024
 /** A log of fewer segments could not give back one while it writes another. */
@@ -150,8 +151,8 @@ export class FileStorage implements Storage {
 /** Where the dead letters of a process stand. */
 export const deadDirectory = (own: string): string => join(own, 'dead-letters')
 
-/** Makes the directories that this needs. */
-async function prepare({ directory, createDirectory, mode, files }: StorageTerms, own: string): Promise<void> {
+/** Makes the directories that this needs, and looks whether they are only ours to write to. */
+async function prepare({ directory, createDirectory, mode, files, log }: StorageTerms, own: string): Promise<void> {
   const found = await stat(directory).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined
     throw new Error(`\`directory\` \`${directory}\` cannot be used: ${messageOf(error)}`, { cause: error })
@@ -162,17 +163,21 @@ async function prepare({ directory, createDirectory, mode, files }: StorageTerms
   if (found !== undefined && !found.isDirectory()) {
     throw new Error(`\`directory\` \`${directory}\` is no directory; name another`)
   }
+  const parts = [own, deadDirectory(own)]
   try {
     if (found === undefined) await mkdir(directory, { recursive: true, mode })
-    for (const part of [own, deadDirectory(own)]) {
+    await trust(directory, log)
+    for (const part of parts) {
       await mkdir(part, { mode }).catch((error: unknown) => {
         if (codeOf(error) !== 'EEXIST') throw error
       })
+      await trustOwn(part, log)
     }
     await access(own, constants.R_OK | constants.W_OK | constants.X_OK)
     await files.syncDirectory(own)
     await files.syncDirectory(directory)
   } catch (error) {
+    if (error instanceof UntrustedError) throw error
     const what = `\`directory\` \`${directory}\` cannot be written to: ${messageOf(error)}`
     throw new Error(`${what}; give this user the right to, or set another`, { cause: error })
   }
