@@ -1,5 +1,9 @@
 /** Asking a Kymo that runs, through its admin server. */
+import { lstat } from 'node:fs/promises'
+import { request } from 'node:http'
+import { Readable } from 'node:stream'
 import { messageOf } from '../core/errors.ts'
+import { ownSelf } from '../core/ownership.ts'
 import { type Token, tokenOf, unknownToken, uselessToken } from './admin-token.ts'
 
 /** Nobody answers, or not what was asked. The message is for the user. */
@@ -16,7 +20,19 @@ const patience = 10_000
 /** Who is asked, and what lets us in. */
 interface Place {
   readonly url: URL
+  /** How it is called to the user. */
+  readonly name: string
+  /** Path of the unix socket it listens on. */
+  readonly socket: string | undefined
   readonly token: Token | undefined
+}
+
+/** What is sent besides the path. */
+interface Asking {
+  readonly method?: string
+  readonly body?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
 }
 
 type Answer = Readonly<Record<string, unknown>>
@@ -60,10 +76,15 @@ export async function* download(admin: string, path: string): AsyncGenerator<Uin
 }
 
 function placeOf(admin: string, path: string): Place {
-  const base = /^https?:\/\//.test(admin) ? admin : `http://${admin}`
-  if (!URL.canParse(base)) throw new AskError(`--admin ${admin} is no address; write one such as ${defaultAdmin}`)
+  const socket = /^unix:(?:\/\/)?(.+)$/.exec(admin)?.[1]
+  const base = socket !== undefined ? 'http://localhost' : /^https?:\/\//.test(admin) ? admin : `http://${admin}`
+  if (!URL.canParse(base) || admin === 'unix:') {
+    throw new AskError(`--admin ${admin} is no address; write one such as ${defaultAdmin} or unix:/run/kymo/admin.sock`)
+  }
   try {
-    return { url: new URL(base.replace(/\/+$/, '') + path), token: tokenOf(process.env) }
+    const url = new URL(base.replace(/\/+$/, '') + path)
+    const name = socket === undefined ? url.origin : `unix:${socket}`
+    return { url, name, socket, token: tokenOf(process.env) }
   } catch (error) {
     throw new AskError(messageOf(error), { cause: error })
   }
@@ -71,28 +92,57 @@ function placeOf(admin: string, path: string): Place {
 
 async function exchange(
   place: Place,
-  init: RequestInit,
+  init: Asking,
   most: number,
 ): Promise<{ readonly response: Response; readonly answer: Answer | undefined }> {
   const response = await reach(place, { ...init, signal: AbortSignal.timeout(most) }, most)
   return { response, answer: parsed(await textOf(response, place, most)) }
 }
 
-async function reach({ url, token }: Place, init: RequestInit, most?: number): Promise<Response> {
-  const headers = {
+async function reach({ url, name, socket, token }: Place, init: Asking, most?: number): Promise<Response> {
+  const headers: Record<string, string> = {
     ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(token === undefined ? {} : { authorization: token.authorization }),
   }
   try {
-    return await fetch(url, { ...init, headers })
+    return await (socket === undefined
+      ? fetch(url, { ...init, headers })
+      : askSocket(socket, url, { ...init, headers }))
   } catch (error) {
     throw new AskError(
-      `no Kymo answers at ${url.origin}: ${causeOf(error, most)}\n` +
+      `no Kymo answers at ${name}: ${causeOf(error, most)}\n` +
         'Is it running? It logs the address of its admin server when it is ready ' +
         '(`service.telemetry.metrics.readers`); give that with --admin.',
       { cause: error },
     )
   }
+}
+
+/** The same as `fetch`, over a socket, which that cannot. */
+async function askSocket(socketPath: string, url: URL, { method, body, headers, signal }: Asking): Promise<Response> {
+  await trustSocket(socketPath)
+  return new Promise((resolve, reject) => {
+    const path = url.pathname + url.search
+    const asking = request(
+      { socketPath, path, method: method ?? 'GET', headers: { ...headers }, agent: false, ...(signal && { signal }) },
+      answer => {
+        const { statusCode: status = 502 } = answer
+        resolve(new Response(Readable.toWeb(answer) as ReadableStream<Uint8Array<ArrayBuffer>>, { status }))
+      },
+    )
+    // What an abort throws is told by its reason.
+    asking.on('error', error => reject(signal?.aborted === true ? signal.reason : error))
+    asking.end(body)
+  })
+}
+
+/** The token is only for a server of ours: somebody else's socket may stand where ours did. */
+async function trustSocket(path: string): Promise<void> {
+  const { isFile, uid } = await lstat(path).then(found => ({ isFile: found.isFile(), uid: found.uid }))
+  if (isFile) throw new Error('what is there is no socket')
+  const self = ownSelf()
+  if (self === undefined || self.uid === 0 || uid === self.uid || uid === 0) return
+  throw new Error(`the socket belongs to user ${uid}`)
 }
 
 async function textOf(response: Response, place: Place, most?: number): Promise<string> {
@@ -103,10 +153,10 @@ async function textOf(response: Response, place: Place, most?: number): Promise<
   }
 }
 
-const brokenOff = ({ url }: Place, error: unknown, most?: number): AskError =>
-  new AskError(`the answer of ${url.origin} broke off: ${causeOf(error, most)}`, { cause: error })
+const brokenOff = ({ name }: Place, error: unknown, most?: number): AskError =>
+  new AskError(`the answer of ${name} broke off: ${causeOf(error, most)}`, { cause: error })
 
-function refusal({ url: { origin }, token }: Place, { status }: Response, answer: Answer | undefined): AskError {
+function refusal({ name: origin, token }: Place, { status }: Response, answer: Answer | undefined): AskError {
   const { error, hint } = answer ?? {}
   if (typeof error !== 'string') {
     const between =

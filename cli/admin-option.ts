@@ -4,6 +4,9 @@ import type { CommandLine } from './commands.ts'
 /** Adds where to ask. */
 export function withAdmin(command: CommandLine): CommandLine {
   return command.addOption(
-    command.createOption('--admin <url>', 'address of its admin server').env('KYMO_ADMIN').default(defaultAdmin),
+    command
+      .createOption('--admin <url>', 'address of its admin server, or unix:PATH')
+      .env('KYMO_ADMIN')
+      .default(defaultAdmin),
   )
 }

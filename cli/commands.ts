@@ -1,6 +1,7 @@
 /** Commands, their options, and what the help says. */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../core/fields.ts'
+import { type Reading, readings } from '../service/access.ts'
 import { addConfigCommands } from './config-commands.ts'
 import { addQueueCommands } from './queue-commands.ts'
 import { addRunningCommands } from './running-commands.ts'
@@ -21,6 +22,12 @@ export interface RunOptions extends SourceOptions {
   readonly shutdownTimeout: number
   /** Take the configuration over again when its files change. */
   readonly watch?: boolean
+  /** Where the admin server listens, if not where metrics are served. */
+  readonly admin?: string
+  /** What it is called. */
+  readonly adminHost?: readonly string[]
+  /** What it tells without the token. */
+  readonly adminReads?: Reading
 }
 
 /** What the commands do. */
@@ -44,6 +51,23 @@ export function commandLine(version: string, actions: Actions): Command {
         .default(25_000, '25s'),
     )
     .option('--watch', 'take over the configuration when its files change, with those that `${file:...}` names')
+    .option('--admin <address>', 'where the admin server listens: unix:PATH or host:port; metrics stay where they are')
+    .addOption(
+      new Option('--admin-host <name>', 'a name it may be asked by, besides localhost and addresses; repeatable')
+        .env('KYMO_ADMIN_HOSTS')
+        .argParser((value, before: readonly string[] = []) => [
+          ...before,
+          ...value.split(',').map(name => name.trim()),
+        ]),
+    )
+    .addOption(
+      new Option(
+        '--admin-reads <who>',
+        'without the token it tells all (if not said), metrics and health, or only health',
+      )
+        .env('KYMO_ADMIN_READS')
+        .choices(readings),
+    )
     .addHelpText('after', afterRun)
     .action(actions.run)
   sourceOptions(program.command('validate'))
@@ -100,6 +124,7 @@ Environment:
   KYMO_LOG            log levels (debug, info, warn, error) for all and by module: KYMO_LOG=warn,otlp=debug
   KYMO_CLUSTER_NAME   k8s.cluster.name of the built-in configuration
   KYMO_ADMIN_TOKEN    who may change a running process through the admin server; or KYMO_ADMIN_TOKEN_FILE, a file with it
+  KYMO_ADMIN          where commands ask; with unix:PATH also where \`run\` has its admin server listen
 
 SIGHUP, or \`kymo reload\`, reads the configuration again and takes it over while data moves: what did not change goes on as
 it is, a wrong one changes nothing. \`kymo diff\` tells what a reload would do.

@@ -55,6 +55,7 @@ function addressIn(options: SourceOptions): string | undefined {
 
 /** Where what listens on `endpoint` is reached from this machine. @throws AskError when that cannot be told */
 export function reachable(endpoint: string): string {
+  if (endpoint.startsWith('unix:')) return endpoint
   const at = endpoint.lastIndexOf(':')
   const [host, port] = [endpoint.slice(0, at), endpoint.slice(at + 1)]
   if (port === '0') {

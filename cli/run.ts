@@ -4,13 +4,13 @@ import { type Loaded, loadConfig } from '../config/load.ts'
 import { readText, splitUri } from '../config/sources.ts'
 import { messageOf } from '../core/errors.ts'
 import { Graph } from '../pipelines/graph.ts'
-import { tokenAccess } from '../service/access.ts'
+import { type Access, tokenAccess } from '../service/access.ts'
 import { ConfigWatch } from '../service/config-watch.ts'
 import { exitCodes, runToEnd } from '../service/process.ts'
 import { collectGarbage, garbageAfter, tuneForLoad } from '../service/memory.ts'
 import type { ReloadsParts } from '../service/reloads.ts'
 import { Service } from '../service/service.ts'
-import { type OwnTelemetry, ownTelemetry } from '../service/settings.ts'
+import { type AdminPlace, adminPlace, type OwnTelemetry, ownTelemetry } from '../service/settings.ts'
 import { createLogger, openSink, type RootLogger } from '../telemetry/logger.ts'
 import { SelfReport } from '../telemetry/self-report.ts'
 import { builtIn } from './built-in.ts'
@@ -29,8 +29,12 @@ export async function run(options: RunOptions & { readonly version: string }): P
   const loaded = load(options, noting(files))
   if (loaded === undefined) return exitCodes.failed
   let own: OwnTelemetry
+  let place: AdminPlace
+  let access: Access
   try {
     own = ownTelemetry(loaded.telemetry, process.env, version)
+    place = adminPlace(options, process.env)
+    access = tokenAccess(process.env, options.adminReads)
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`)
     return exitCodes.failed
@@ -47,10 +51,10 @@ export async function run(options: RunOptions & { readonly version: string }): P
     graph: surroundings => new Graph(configured, surroundings),
     log,
     version,
-    admin: own.admin,
+    admin: { ...own.admin, ...place },
     own: { ...own, report },
     reload: reloading(options, loaded, files, log),
-    access: tokenAccess(process.env),
+    access,
   })
   const watch = options.watch === true ? watching(options, files, service) : undefined
   const runnable = {

@@ -10,13 +10,16 @@ export class PageListener {
   readonly #config: HttpServerConfig
   readonly #context: ComponentContext
   readonly #page: PageSource
+  readonly #names: readonly string[] | undefined
   #server: PageServer | undefined
   #binding: Binding | undefined
 
-  constructor(config: HttpServerConfig, context: ComponentContext, page: PageSource) {
+  /** `names`: what the server is called; without a list any name may be its own where the network may connect. */
+  constructor(config: HttpServerConfig, context: ComponentContext, page: PageSource, names?: readonly string[]) {
     this.#config = config
     this.#context = context
     this.#page = page
+    this.#names = names
   }
 
   async start(): Promise<void> {
@@ -27,6 +30,7 @@ export class PageListener {
       authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
       log,
       page: this.#page,
+      names: this.#names,
       onTls(error) {
         if (error === undefined) status.set('OK')
         else status.set('RecoverableError', error)

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
 import * as z from 'zod'
-import { defineExtension } from '../core/component.ts'
+import { type ComponentContext, defineExtension } from '../core/component.ts'
+import { texts } from '../core/fields.ts'
 import { type ComponentHealth, type Health, healthKey } from '../core/health.ts'
 import { httpServer } from '../net/http-server-keys.ts'
+import { pageHeaders } from '../net/page-headers.ts'
 import { jsonPage, type Page } from '../net/page-server.ts'
 import { PageListener } from './page-listener.ts'
 
@@ -10,6 +13,12 @@ const config = httpServer({ endpoint: 'localhost:55679' }).safeExtend({
     .strictObject({ enabled: z.boolean().default(false).describe('Serve figures of the process as JSON.') })
     .prefault({})
     .describe('The page `/debug/expvarz`.'),
+  allowed_hosts: texts()
+    .default([])
+    .describe(
+      'Names that browsers may ask for besides `localhost`, addresses, and names that no page of the internet can have: ' +
+        '`kymo.example.com`, `*.example.com`.',
+    ),
 })
 type Config = z.output<typeof config>
 
@@ -22,13 +31,14 @@ export const zpages = defineExtension<Config>({
   config,
   examples: [{ title: 'For a browser on this machine', config: {} }],
   create: (config, context) =>
-    new PageListener(config, context, path => {
-      const health = () => context.host.get(healthKey)
-      if (path === '/debug/expvarz' && config.expvar.enabled) return jsonPage(200, figures(health()))
-      const show = pages[path]
-      return show === undefined ? undefined : htmlPage(show(health()))
-    }),
+    new PageListener(config, context, path => pageAt(path, config, context), config.allowed_hosts),
 })
+
+function pageAt(path: string, config: Config, context: ComponentContext): Page | undefined {
+  const health = context.host.get(healthKey)
+  if (path === '/debug/expvarz' && config.expvar.enabled) return jsonPage(200, figures(health))
+  return Object.hasOwn(pages, path) ? htmlPage(pages[path](health)) : undefined
+}
 
 interface Shown {
   readonly title: string
@@ -126,10 +136,13 @@ const style =
   'body{font:14px system-ui;margin:2em}table{border-collapse:collapse}' +
   'td,th{border:1px solid #ccc;padding:4px 8px;text-align:left;white-space:pre-line;vertical-align:top}'
 
+/** The style of our own, and nothing that a text on the page may bring along. */
+const policy = `${pageHeaders['content-security-policy']}; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`
+
 function htmlPage({ title, body }: Shown): Page {
   const head = `<meta charset="utf-8"><title>${title} - Kymo</title><style>${style}</style>`
   const text = `<!doctype html><html lang="en"><head>${head}</head><body><h1>${title}</h1>${body}</body></html>`
-  return { status: 200, type: 'text/html; charset=utf-8', text }
+  return { status: 200, type: 'text/html; charset=utf-8', text, headers: { 'content-security-policy': policy } }
 }
 
 const entities: Readonly<Record<string, string>> = {

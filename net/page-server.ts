@@ -7,6 +7,7 @@ import { type AuthRefusal, Doorman, headerOf, isPending, isRefusal } from './aut
 import { Cors } from './cors.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
 import { hostCheck } from './local-host.ts'
+import { pageHeaders } from './page-headers.ts'
 import { PortlessServer } from './portless-server.ts'
 
 /** What is answered. */
@@ -31,6 +32,8 @@ export interface PageServerOptions {
   readonly authenticator?: ServerAuthenticator | undefined
   /** Told who is not let in. */
   readonly log?: Logger
+  /** What the server is called; without a list any name may be its own, see `hostCheck`. */
+  readonly names?: readonly string[] | undefined
   /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
   onTls?(error: string | undefined): void
   page: PageSource
@@ -46,13 +49,8 @@ export const jsonPage = (status: number, value: unknown): Page => ({
 /** A page of plain text. */
 export const textPage = (status: number, text: string): Page => ({ status, type: 'text/plain; charset=utf-8', text })
 
-/** Nothing on a page is loaded from elsewhere or kept by browsers. */
-const always = {
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'cache-control': 'no-store',
-}
+/** Most connections of one server: probes, scrapers and people are few. */
+const mostConnections = 256
 
 /** Milliseconds after which a connection ends on which nothing moves. */
 const stalledAfter = 60_000
@@ -66,17 +64,19 @@ export class PageServer {
   readonly #doorman: Doorman | undefined
 
   constructor(options: PageServerOptions) {
-    const { config } = options
+    const { config, names } = options
     this.#options = options
     this.#doorman = options.authenticator && new Doorman(options.authenticator, options.log)
     this.#cors = config.cors && config.cors.allowed_origins.length > 0 ? new Cors(config.cors) : undefined
-    this.#refuse = hostCheck(config.endpoint, config.transport)
+    this.#refuse = hostCheck(config.endpoint, { transport: config.transport, names })
     const headersTimeout = Math.min(config.read_header_timeout || 10_000, 10_000)
     const limits = { headersTimeout, requestTimeout: 10_000 }
-    this.#server = new PortlessServer({ config, limits, onTls: error => options.onTls?.(error) })
+    // Who does not read what was asked for keeps it in memory, also who reads a byte now and then.
+    const answerWithin = config.write_timeout || stalledAfter
+    const onTls = (error: string | undefined) => options.onTls?.(error)
+    this.#server = new PortlessServer({ config, limits, onTls, most: mostConnections, answerWithin })
     this.#server.node.on('request', (request, response) => this.#serve(request, response))
-    // Who does not read what was asked for keeps it in memory.
-    this.#server.node.timeout = config.write_timeout || stalledAfter
+    this.#server.node.timeout = answerWithin
     this.#server.open()
   }
 
@@ -103,7 +103,7 @@ export class PageServer {
     const write = (made: Page): void => {
       const body = made.body ?? made.text
       response.writeHead(made.status, {
-        ...always,
+        ...pageHeaders,
         ...headers,
         ...made.headers,
         'content-type': made.type,

@@ -1,9 +1,10 @@
 /** An HTTP server without a port of its own: connections are handed to it, over TLS where that is configured. */
-import { createServer, type Server, type ServerOptions } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { maxHeaderBytes } from './header-limits.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
+import { isLoopback } from './local-host.ts'
 import { handshakeTimeout, ServerTls } from './tls.ts'
 
 export interface PortlessOptions {
@@ -14,6 +15,10 @@ export interface PortlessOptions {
   onTls?: ((error: string | undefined) => void) | undefined
   /** Milliseconds for the TLS handshake. */
   readonly handshakeTimeout?: number | undefined
+  /** Most connections: one more ends an idle one. Of one peer elsewhere a quarter of them. Without it there is no limit. */
+  readonly most?: number | undefined
+  /** Milliseconds in which an answer that is made must be taken. Without it there is no limit. */
+  readonly answerWithin?: number | undefined
 }
 
 /** See above. */
@@ -21,13 +26,19 @@ export class PortlessServer {
   /** To hear requests. */
   readonly node: Server | SecureServer
   readonly #tls: ServerTls | undefined
+  readonly #most: number
   readonly #sockets = new Set<Socket>()
+  /** Those with a request that has no answer yet, as far as they are limited. */
+  readonly #busy = new Set<Socket>()
 
-  constructor({ config, limits, onTls, handshakeTimeout: patience = handshakeTimeout }: PortlessOptions) {
+  constructor(options: PortlessOptions) {
+    const { config, limits, onTls, handshakeTimeout: patience = handshakeTimeout, most, answerWithin } = options
     const { tls, idle_timeout: keepAliveTimeout } = config
     const settings = { ...limits, keepAliveTimeout, maxHeaderSize: maxHeaderBytes }
+    this.#most = most ?? Infinity
     if (tls === undefined) {
       this.node = createServer(settings)
+      this.#attend(most, answerWithin)
       return
     }
     const mutual = tls.client_ca_file !== undefined
@@ -36,6 +47,33 @@ export class PortlessServer {
     this.#tls = new ServerTls(tls, error => onTls?.(error))
     this.#tls.start(made => server.setSecureContext(made))
     this.node = server
+    this.#attend(most, answerWithin)
+  }
+
+  /** Notes who has asked something, and ends who does not take the answer. */
+  #attend(most: number | undefined, answerWithin: number | undefined): void {
+    if (most === undefined && answerWithin === undefined) return
+    this.node.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      const raw = this.#rawOf(socket)
+      if (raw !== undefined) this.#busy.add(raw)
+      let timer: NodeJS.Timeout | undefined
+      response.once('prefinish', () => {
+        if (answerWithin !== undefined) timer = setTimeout(() => socket.destroy(), answerWithin).unref()
+      })
+      response.once('close', () => {
+        clearTimeout(timer)
+        if (raw !== undefined) this.#busy.delete(raw)
+      })
+    })
+  }
+
+  /** The connection that was accepted, where TLS stands on it. */
+  #rawOf(socket: Socket): Socket | undefined {
+    if (this.#sockets.has(socket)) return socket
+    const { remoteAddress, remotePort } = socket
+    for (const one of this.#sockets)
+      if (one.remotePort === remotePort && one.remoteAddress === remoteAddress) return one
+    return undefined
   }
 
   /** Node looks after slow and idle connections from here on, as it does when it has opened the port itself. */
@@ -49,9 +87,35 @@ export class PortlessServer {
       socket.destroy()
       return
     }
+    if (this.#most < Infinity && !this.#makeRoom(socket.remoteAddress)) {
+      socket.destroy()
+      return
+    }
     this.#sockets.add(socket)
-    socket.on('close', () => this.#sockets.delete(socket))
+    socket.on('close', () => {
+      this.#sockets.delete(socket)
+      this.#busy.delete(socket)
+    })
     this.node.emit('connection', socket)
+  }
+
+  /** Whether there is room for one more of `peer`, or could be made. Who is new goes before who only waits. */
+  #makeRoom(peer: string | undefined): boolean {
+    const isElsewhere = peer !== undefined && !isLoopback(peer.replace(/^::ffff:/, ''))
+    const own = isElsewhere ? [...this.#sockets].filter(one => one.remoteAddress === peer) : []
+    if (isElsewhere && own.length >= Math.max(1, this.#most >> 2)) return this.#endIdleOf(own)
+    return this.#sockets.size < this.#most || this.#endIdleOf(this.#sockets)
+  }
+
+  /** Ends the one that was accepted first of those that have asked nothing. */
+  #endIdleOf(sockets: Iterable<Socket>): boolean {
+    for (const socket of sockets) {
+      if (this.#busy.has(socket)) continue
+      this.#sockets.delete(socket)
+      socket.destroy()
+      return true
+    }
+    return false
   }
 
   get connections(): number {

@@ -64,10 +64,14 @@ export interface ServicePlan {
   readonly log: Logger
   readonly version: string
   readonly admin: {
-    /** `host:port`. */
+    /** `host:port`, or `unix:PATH`. */
     readonly endpoint: string
     /** Whether `/metrics` is served. */
     readonly metrics: boolean
+    /** Where all pages are served in place of `endpoint`, which keeps metrics and health. */
+    readonly apart?: string | undefined
+    /** What it is called besides localhost and its addresses. */
+    readonly names?: readonly string[]
   }
   /** What is told about the process itself, besides the pages; without it nothing is. */
   readonly own?: {
@@ -104,6 +108,8 @@ export class Service {
   readonly #reloads: Reloads | undefined
   #graph: RunningGraph | undefined
   #admin: Admin | undefined
+  /** Metrics and health, where the rest is elsewhere. */
+  #metricsServer: Admin | undefined
   #phase: Phase = 'created'
   #faults = 0
 
@@ -149,6 +155,11 @@ export class Service {
     return this.#admin?.address
   }
 
+  /** Where metrics are served. */
+  get metricsAddress(): string | undefined {
+    return (this.#metricsServer ?? this.#admin)?.address
+  }
+
   /** Counts a fault of Kymo itself. */
   countFault(): void {
     this.#faults++
@@ -159,7 +170,7 @@ export class Service {
     this.#phase = 'starting'
     try {
       // First, so that health can be asked for while the rest starts.
-      this.#admin = await this.#startAdmin()
+      await this.#startAdmin()
       const host = new Host()
         .provide(budgetKey, this.budget)
         .provide(memoryPlanKey, this.memory)
@@ -223,6 +234,7 @@ export class Service {
     if (lost > 0) this.#log.error({ items: lost, by: this.#losses() }, 'stopped; not all could be delivered')
     await this.#exports.stop(deadline)
     await this.#admin?.close()
+    await this.#metricsServer?.close()
     await this.#listeners.close()
     this.#phase = 'stopped'
     return { lost }
@@ -292,14 +304,17 @@ export class Service {
     return Math.max(leastWindows, this.#listeners.connections * readAhead)
   }
 
-  #startAdmin(): Promise<Admin> {
-    const { admin } = this.#plan
-    const metrics = createMetricsPage(ownFamilies, this.#metricSources())
+  async #startAdmin(): Promise<void> {
+    const { endpoint, metrics, apart = endpoint, names = [] } = this.#plan.admin
     const reloads = this.#reloads
-    const pages = {
+    const common = {
       access: this.#plan.access ?? tokenAccess({}),
-      metrics: admin.metrics ? metrics : undefined,
+      names,
+      metrics: metrics ? createMetricsPage(ownFamilies, this.#metricSources()) : undefined,
       ready: () => ({ ready: this.#phase === 'running', phase: this.#phase }),
+    }
+    const pages = {
+      ...common,
       status: () => this.status(),
       routes: [
         ...(reloads === undefined ? [] : configRoutes(reloads)),
@@ -314,13 +329,18 @@ export class Service {
         ...this.#queues.routes,
       ],
     }
-    return startAdmin(admin.endpoint, pages, this.#listeners)
+    this.#admin = await startAdmin(apart, pages, this.#listeners)
+    // Who wants no metrics needs no second address.
+    if (apart !== endpoint && metrics) this.#metricsServer = await startAdmin(endpoint, common, this.#listeners)
   }
 
   #announce(): void {
     const { hard, tight } = this.memory
     const milliseconds = Math.round(performance.now())
-    const fields = { admin: `http://${this.adminAddress}`, milliseconds, memory_limit: hard, budget: this.budget.limit }
+    const place = this.adminAddress ?? ''
+    const admin = place.startsWith('unix:') ? place : `http://${place}`
+    const metrics = this.#metricsServer === undefined ? {} : { metrics: `http://${this.#metricsServer.address}` }
+    const fields = { admin, ...metrics, milliseconds, memory_limit: hard, budget: this.budget.limit }
     this.#log.info(fields, 'everything is ready; taking data')
     if (tight) {
       this.#log.warn(

@@ -1,5 +1,6 @@
 /** From `service.telemetry` and the environment to what the process is told about itself. */
 import { randomUUID } from 'node:crypto'
+import { parseEndpoint } from '../net/listeners.ts'
 import type { Writable } from '../proto/values.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
 import { type LogSettings, parseLogLevels } from '../telemetry/logger.ts'
@@ -13,7 +14,7 @@ export interface OwnTelemetry {
   /** `stderr`, `stdout`, or a file. */
   readonly logPath: string
   readonly admin: {
-    /** `host:port`. */
+    /** `host:port`, or `unix:PATH`. */
     readonly endpoint: string
     readonly metrics: boolean
   }
@@ -70,7 +71,35 @@ function adminEndpoint({ address, readers }: TelemetryConfig['metrics'], warning
   if (address) return address.startsWith(':') ? `0.0.0.0${address}` : address
   const [{ host, port } = { host: 'localhost', port: 8888 }, ...others] = pulls
   if (others.length > 0) warnings.push('metrics are served on one address: the first pull reader of `readers`')
+  // A socket has no port.
+  if (host.startsWith('unix:')) return host
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** What the command line says of the admin server. */
+export interface AdminOptions {
+  readonly admin?: string | undefined
+  readonly adminHost?: readonly string[] | undefined
+}
+
+/** Where all of it is served, if not where metrics are; and what it is called. */
+export interface AdminPlace {
+  readonly apart: string | undefined
+  readonly names: readonly string[]
+}
+
+/**
+ * Reads them, and `KYMO_ADMIN` where it names a socket: that is a place both for who serves and for who asks. An address in
+ * it is where commands ask, and may be somebody else's.
+ * @throws Error when the place is none
+ */
+export function adminPlace({ admin, adminHost = [] }: AdminOptions, env: NodeJS.ProcessEnv): AdminPlace {
+  const common = env['KYMO_ADMIN'] ?? ''
+  const apart = admin ?? (common.startsWith('unix:') ? common : undefined)
+  if (apart !== undefined && parseEndpoint(apart) === undefined) {
+    throw new Error(`--admin ${apart} is no place to listen; write \`unix:PATH\` or \`host:port\``)
+  }
+  return { apart, names: adminHost.filter(name => name !== '') }
 }
 
 /** Without a sampler: enough to see where time goes, at a cost that nobody feels. */

@@ -83,7 +83,7 @@ test('without a token none is sent, and none is needed on the same machine', asy
 
 const wanted = tokenAccess({ KYMO_ADMIN_TOKEN: 's3cret' })
 /** As if it was asked from elsewhere. */
-const elsewhere: Access = (asker, stake) => tokenAccess({})({ ...asker, peer: '10.0.0.7' }, stake)
+const elsewhere: Access = (asker, stake) => tokenAccess({})({ ...asker, reach: 'network' }, stake)
 
 test.each<[string, Access, NodeJS.ProcessEnv, RegExp]>([
   ['401 without a token', wanted, {}, /asks for a token.* set KYMO_ADMIN_TOKEN to the one it was started with/],
@@ -94,7 +94,12 @@ test.each<[string, Access, NodeJS.ProcessEnv, RegExp]>([
     { KYMO_ADMIN_TOKEN_FILE: file },
     /than the one in the file of KYMO_ADMIN_TOKEN_FILE:/,
   ],
-  ['403 from another machine', elsewhere, {}, /^only the machine .* `kubectl exec`.* give the command the same$/],
+  [
+    '403 from another machine',
+    elsewhere,
+    {},
+    /^the network can connect .*--admin unix:PATH.* give the command the same$/,
+  ],
   [
     '403 from another machine with a token',
     elsewhere,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ownTelemetry } from '../../service/settings.ts'
+import { type AdminOptions, adminPlace, ownTelemetry } from '../../service/settings.ts'
 import { telemetryConfig } from '../../telemetry/config.ts'
 
 const own = (config: unknown, env: NodeJS.ProcessEnv = {}) => ownTelemetry(telemetryConfig.parse(config), env, '1.2.3')
@@ -88,4 +88,19 @@ test('the resource has its defaults, which a configuration changes or leaves out
 
 test('a level that is none names the variable', () => {
   expect(() => own({}, { KYMO_LOG: 'loud' })).toThrow(/KYMO_LOG.*`loud`/)
+})
+
+test.each<[string, AdminOptions, NodeJS.ProcessEnv, object]>([
+  ['where metrics are, unless said', {}, {}, { apart: undefined, names: [] }],
+  ['on the socket of the command line', { admin: 'unix:/a' }, { KYMO_ADMIN: 'unix:/b' }, { apart: 'unix:/a' }],
+  ['on an address of its own', { admin: '127.0.0.1:8889' }, {}, { apart: '127.0.0.1:8889' }],
+  ['on the socket that commands ask', {}, { KYMO_ADMIN: 'unix:/b' }, { apart: 'unix:/b' }],
+  ['not on an address that commands ask', {}, { KYMO_ADMIN: 'http://prod:8888' }, { apart: undefined }],
+  ['under the names of the list', { adminHost: ['a', '', 'b'] }, {}, { names: ['a', 'b'] }],
+])('the admin server listens %s', (_, options, env, expected) => {
+  expect(adminPlace(options, env)).toMatchObject(expected)
+})
+
+test.each(['nowhere', 'unix:', 'http://localhost:8888'])('the admin server cannot listen on `%s`', admin => {
+  expect(() => adminPlace({ admin }, {})).toThrow(`--admin ${admin} is no place to listen; write \`unix:PATH\``)
 })
