@@ -27,6 +27,8 @@ export interface Judgement {
   readonly refusal?: string
   /** What should be known of it all the same. */
   readonly caution?: string
+  /** Whether others can put something there beside what is ours. */
+  readonly isShared?: true
 }
 
 /** To be added to the flags of opening: a link at the end of a path is not followed. Windows has none of it. */
@@ -58,17 +60,20 @@ export function judgeDirectory(path: string, facts: DirectoryFacts, self: Self):
   if (uid !== self.uid && uid !== 0) {
     const asThem = self.uid === 0 ? `, run this as that user (\`sudo -u '#${uid}' ...\`)` : ''
     const what = `it belongs to user ${uid}, and this process is user ${self.uid}`
-    return { refusal: `${what}: \`chown -R ${self.uid} ${path}\`${asThem}, ${other}` }
+    return { refusal: `${what}: \`chown -R ${self.uid} ${path}\`${asThem}, ${other}`, isShared: true }
   }
-  if ((mode & sticky) !== 0) return {}
-  if ((mode & writableByOthers) !== 0) {
-    if (!isMount) return { refusal: `everybody on this machine can write there: \`chmod o-w ${path}\`, ${other}` }
-    return { caution: 'everybody who has this volume can write there; a directory of its own in it is safer' }
+  const isOpen = (mode & writableByOthers) !== 0
+  const isForeign = (mode & writableByGroup) !== 0 && !self.groups.has(gid)
+  if (!isOpen && !isForeign) return {}
+  if ((mode & sticky) !== 0) return { isShared: true }
+  if (isOpen && isMount) {
+    const caution = 'everybody who has this volume can write there; a directory of its own in it is safer'
+    return { caution, isShared: true }
   }
-  if ((mode & writableByGroup) !== 0 && !self.groups.has(gid)) {
-    return { refusal: `group ${gid}, which this process is not in, can write there: \`chmod g-w ${path}\`, ${other}` }
-  }
-  return {}
+  const refusal = isOpen
+    ? `everybody on this machine can write there: \`chmod o-w ${path}\`, ${other}`
+    : `group ${gid}, which this process is not in, can write there: \`chmod g-w ${path}\`, ${other}`
+  return { refusal, isShared: true }
 }
 
 /** The same of a directory that is there; a link to one is taken when it is ours or root's. @throws what the system says */

@@ -1,9 +1,10 @@
-import { createWriteStream, type WriteStream } from 'node:fs'
+import fs, { createWriteStream, type WriteStream } from 'node:fs'
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
 import { defineExporter, type Exporter, type ExporterContext } from '../core/component.ts'
 import { int, texts } from '../core/fields.ts'
 import type { Logger } from '../core/logger.ts'
+import { appendFlags } from '../core/own-file.ts'
 import { sending } from '../core/sending.ts'
 import { allSignals, signals } from '../proto/signals.ts'
 import { detailedText, normalText } from '../proto/text.ts'
@@ -122,12 +123,20 @@ interface Output {
   close(): Promise<void>
 }
 
+/** What is shown is data: it is not written through somebody's link. */
+const openOwn = (
+  path: string,
+  _flags: unknown,
+  mode: number,
+  done: (error: Error | null, file: number) => void,
+): void => fs.open(path, appendFlags(path), mode, done)
+
 function open(path: string, log: Logger): Output {
   if (path === 'stdout' || path === 'stderr') {
     const stream = process[path]
     return { write: text => void stream.write(text), close: () => Promise.resolve() }
   }
-  const stream: WriteStream = createWriteStream(path, { flags: 'a' })
+  const stream: WriteStream = createWriteStream(path, { flags: 'a', mode: 0o600, fs: { ...fs, open: openOwn } })
   stream.on('error', error => log.error({ path, error: error.message }, 'cannot write to one of `output_paths`'))
   return {
     write: text => void stream.write(text),

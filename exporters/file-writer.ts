@@ -1,13 +1,17 @@
 /** One file that is written to at its end, in the order of the calls. */
-import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { openToAppend, refuseLinkedFolders } from '../core/own-file.ts'
 import { removeOld, type Rotation, setAside } from './file-rotation.ts'
 
 /** How files are written. */
 export interface FileSettings {
   /** Permissions of folders that are missing; undefined: they are not made. */
   readonly folders: number | undefined
+  /** Permissions of files that are missing. */
+  readonly files: number
+  /** Below this folder no folder may be a link: their names come from data. */
+  readonly base?: string | undefined
   readonly rotation: Rotation | undefined
   /** Milliseconds after which what was written is forced to the disk. */
   readonly flushInterval: number
@@ -136,10 +140,10 @@ export class FileWriter {
   }
 
   async #open(): Promise<FileHandle> {
-    const { folders, rotation } = this.#settings
+    const { folders, files, base, rotation } = this.#settings
     if (folders !== undefined) await mkdir(dirname(this.path), { recursive: true, mode: folders })
-    const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants
-    const handle = await open(this.path, O_WRONLY | O_CREAT | O_APPEND | (this.#truncate ? O_TRUNC : 0), 0o644)
+    if (base !== undefined) await refuseLinkedFolders(base, this.path)
+    const handle = await openToAppend(this.path, files, this.#truncate)
     try {
       const { size } = await handle.stat()
       this.#size = size

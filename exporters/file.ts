@@ -8,7 +8,7 @@ import { sending } from '../core/sending.ts'
 import { allSignals } from '../proto/signals.ts'
 import type { Group } from '../proto/group.ts'
 import { resourceAttribute } from '../proto/views.ts'
-import { GroupedPath } from './file-path.ts'
+import { GroupedPath, longestSegment, mostFolders } from './file-path.ts'
 import { type FileSettings, FileWriter } from './file-writer.ts'
 import { budgetOf, compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
 
@@ -66,7 +66,12 @@ const config = z
       .string()
       .regex(/^0?[0-7]{3}$/, { error: 'expected permissions in octal, such as `"0755"`' })
       .optional()
-      .describe('Permissions of folders that are made, in octal; "0755" when not given.'),
+      .describe('Permissions of folders that are made, in octal; "0700" when not given. (In the Collector "0755".)'),
+    file_permissions: z
+      .string()
+      .regex(/^0?[0-7]{3}$/, { error: 'expected permissions in octal, such as `"0644"`' })
+      .default('0600')
+      .describe('Permissions of files that are made, in octal. (In the Collector "0644".)'),
     group_by: z
       .strictObject({
         enabled: z.boolean().default(false).describe('Write to a file of its own for each value of the attribute.'),
@@ -75,6 +80,9 @@ const config = z
           .default('fileexporter.path_segment')
           .describe('Resource attribute whose text takes the place of the `*` in `path`.'),
         max_open_files: int(1).default(100).describe('How many files are kept open.'),
+        max_files: int(1)
+          .default(10_000)
+          .describe('How many files are begun until the exporter stops; what asks for more is rejected.'),
       })
       .prefault({})
       .describe('Several files by a resource attribute; folders are made. Resources without it are rejected.'),
@@ -173,7 +181,9 @@ class FileExporter implements Exporter {
     this.#framed = config.format === 'proto' || config.compression === 'zstd'
     this.#key = Buffer.from(group.resource_attribute)
     this.#settings = {
-      folders: create || group.enabled ? parseInt(permissions ?? '0755', 8) : undefined,
+      folders: create || group.enabled ? parseInt(permissions ?? '0700', 8) : undefined,
+      files: parseInt(config.file_permissions, 8),
+      base: this.#grouped?.base,
       rotation: rotation && {
         maxBytes: (rotation.max_megabytes || 100) * mebibyte,
         maxDays: rotation.max_days,
@@ -201,6 +211,7 @@ class FileExporter implements Exporter {
   async stop(): Promise<void> {
     const writers = [...this.#writers.values()]
     this.#writers.clear()
+    for (const path of [...this.#begun]) this.#forget(path)
     await Promise.all([...this.#closing, ...writers.map(writer => writer.close())])
   }
 
@@ -211,14 +222,14 @@ class FileExporter implements Exporter {
 
   async #sendGrouped(paths: GroupedPath, batch: Batch): Promise<Sent | undefined> {
     const parts = new Map<string, Group[]>()
-    let missing = 0
+    const fresh = new Set<string>()
+    const rejected = new Map<string, number>()
     for (const group of batch.groups) {
-      const segment = resourceAttribute(group, this.#key)
-      if (typeof segment !== 'string') {
-        missing += group.items
+      const path = this.#pathOf(group, paths, fresh)
+      if (typeof path !== 'string') {
+        rejected.set(path.problem, (rejected.get(path.problem) ?? 0) + group.items)
         continue
       }
-      const path = paths.of(segment)
       const mine = parts.get(path)
       if (mine === undefined) parts.set(path, [group])
       else mine.push(group)
@@ -237,8 +248,25 @@ class FileExporter implements Exporter {
       if (written.size > 0) this.#written.set(batch, written)
       throw failed.reason
     }
-    if (missing === 0) return undefined
-    return { rejected: missing, message: `no text in resource attribute ${this.#config.group_by.resource_attribute}` }
+    if (rejected.size === 0) return undefined
+    const count = [...rejected.values()].reduce((sum, items) => sum + items)
+    return { rejected: count, message: [...rejected.keys()].join('; ') }
+  }
+
+  /** The file of a group, or why it gets none. `fresh`: files that this batch begins. */
+  #pathOf(group: Group, paths: GroupedPath, fresh: Set<string>): string | { problem: string } {
+    const { resource_attribute: attribute, max_files: most } = this.#config.group_by
+    const segment = resourceAttribute(group, this.#key)
+    if (typeof segment !== 'string') return { problem: `no text in resource attribute ${attribute}` }
+    const path = paths.of(segment)
+    if (path === undefined) {
+      const limits = `${longestSegment} characters or ${mostFolders} folders`
+      return { problem: `more than ${limits} in resource attribute ${attribute}` }
+    }
+    if (this.#begun.has(path) || fresh.has(path)) return path
+    if (this.#begun.size + fresh.size >= most) return { problem: `\`group_by.max_files\` (${most}) were begun` }
+    fresh.add(path)
+    return path
   }
 
   /** Writes a request to a file. Its place in the file is that of this call, however long it takes to compress. */
@@ -280,7 +308,10 @@ class FileExporter implements Exporter {
     } else {
       const { append, rotation } = this.#config
       writer = new FileWriter(path, !append && rotation === undefined && !this.#begun.has(path), this.#settings)
-      this.#begun.add(path)
+      if (!this.#begun.has(path)) {
+        this.#begun.add(path)
+        this.#budget?.charge(this.#costOf(path))
+      }
     }
     this.#writers.set(path, writer)
     if (this.#writers.size > this.#config.group_by.max_open_files) this.#closeOldest()
@@ -296,11 +327,23 @@ class FileExporter implements Exporter {
     }
   }
 
+  #forget(path: string): void {
+    if (this.#begun.delete(path)) this.#budget?.release(this.#costOf(path))
+  }
+
+  /** What a path that data has made takes, with its place in a set. */
+  #costOf(path: string): number {
+    return this.#grouped === undefined ? 0 : 2 * path.length + 64
+  }
+
   #failure(path: string, error: unknown): unknown {
     if (error instanceof DeliveryError) return error
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     const message = `cannot write to ${path}: ${messageOf(error)}`
     if (this.#grouped !== undefined && unusable.has(code)) {
+      // It takes no place of those that are.
+      this.#writers.delete(path)
+      this.#forget(path)
       return new DeliveryError('DELIVERY_REJECTED', 'rejected', message, { cause: error })
     }
     return new DeliveryError('DELIVERY_UNREACHABLE', 'retry', message, { cause: error })

@@ -1,6 +1,8 @@
 /** Kymo's own log: pino behind the `Logger` that components are given, with a level per module. */
+import { openSync } from 'node:fs'
 import { pino } from 'pino'
 import type { LogFields, Logger } from '../core/logger.ts'
+import { appendFlags } from '../core/own-file.ts'
 
 /** The levels of `service.telemetry.logs.level`, from the most to the least talkative. */
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
@@ -67,7 +69,8 @@ const syncPeriod = 1000
  * wrong at start is on the screen before the process ends.
  */
 export function openSink(path = 'stderr'): LogSink {
-  const dest = path === 'stderr' ? 2 : path === 'stdout' ? 1 : path
+  // Not through somebody's link, and not for everybody to read.
+  const dest = path === 'stderr' ? 2 : path === 'stdout' ? 1 : openSync(path, appendFlags(path), 0o640)
   const first = pino.destination({ dest, sync: true })
   const started = performance.now()
   // A reader that stands still costs lines, never memory.

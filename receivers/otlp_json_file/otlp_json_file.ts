@@ -1,9 +1,10 @@
-import { glob, open, stat } from 'node:fs/promises'
+import { type FileHandle, glob, stat } from 'node:fs/promises'
 import * as z from 'zod'
 import type { Budget } from '../../core/budget.ts'
 import { defineReceiver, type Lifecycle, type ReceiverContext } from '../../core/component.ts'
 import { messageOf } from '../../core/errors.ts'
 import { duration, int, texts } from '../../core/fields.ts'
+import { openToRead } from '../../core/own-file.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { allSignals } from '../../proto/signals.ts'
 import { LineDoor } from './line-door.ts'
@@ -198,7 +199,7 @@ class OtlpJsonFile implements Lifecycle {
     if (this.#tails.size >= this.#config.max_concurrent_files) {
       throw new Error(`${path} is not read: \`max_concurrent_files\` are followed already`)
     }
-    const handle = await open(path, 'r')
+    const handle = await openToRead(path)
     try {
       let mark = await this.#known(handle, size)
       if (mark === undefined) {
@@ -217,7 +218,7 @@ class OtlpJsonFile implements Lifecycle {
   }
 
   /** Where to go on with a file that was read before, under another name or as what it is a copy of. */
-  async #known(handle: Awaited<ReturnType<typeof open>>, size: number): Promise<Mark | undefined> {
+  async #known(handle: FileHandle, size: number): Promise<Mark | undefined> {
     for (const mark of [...this.#gone, ...[...this.#tails.values()].map(tail => tail.mark)]) {
       if (mark.offset === 0 || !(await mark.continuesIn(handle, size))) continue
       this.#gone = this.#gone.filter(one => one !== mark)
@@ -259,7 +260,7 @@ class OtlpJsonFile implements Lifecycle {
 }
 
 /** Where the last line begins that does not end, so that it is read whole once it does; the end when there is none. */
-async function endOfLines(handle: Awaited<ReturnType<typeof open>>, size: number): Promise<number> {
+async function endOfLines(handle: FileHandle, size: number): Promise<number> {
   const length = Math.min(size, 1 << 20)
   const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(length), 0, length, size - length)
   const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1

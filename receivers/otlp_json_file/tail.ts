@@ -1,7 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import type { Budget } from '../../core/budget.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
+import { openToRead } from '../../core/own-file.ts'
 import type { LineDoor } from './line-door.ts'
 import { Mark } from './mark.ts'
 
@@ -77,7 +78,7 @@ export class Tail {
   async #run(): Promise<void> {
     const { log, replay } = this.#terms
     try {
-      const handle = (this.#handle ??= await open(this.path, 'r'))
+      const handle = (this.#handle ??= await openToRead(this.path))
       const { size, dev, ino } = await handle.stat()
       if (`${dev}:${ino}` !== this.id) {
         // Another file has the name by now; it will be found under its own.

@@ -11,7 +11,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-const settings = { folders: undefined, rotation: undefined, flushInterval: 5, onTrouble: () => {} }
+const settings = { folders: undefined, files: 0o600, rotation: undefined, flushInterval: 5, onTrouble: () => {} }
 
 test('a record of which the system takes only a part leaves nothing behind', async () => {
   const path = join(folder, 'limited')

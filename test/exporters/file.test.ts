@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { chmod, link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { file } from '../../exporters/file.ts'
 import { jsonToProtobuf } from '../../proto/json-read.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
@@ -217,6 +218,16 @@ test('no value leads out of the folder', async () => {
   expect(await readdir(folder)).toEqual(['base'])
 })
 
+test('values that no file can be called take no place of those that can', async () => {
+  const { send, stop } = await started(group({ max_files: 1 }))
+  for (const namespace of names('x'.repeat(300), 3)) {
+    await refusal(send(tracesRequest([{ namespace, spans: ['a'] }])))
+  }
+  await send(tracesRequest([{ namespace: 'good', spans: ['a'] }]))
+  await stop()
+  expect(await readdir(folder)).toEqual(['good.json'])
+})
+
 test.each([
   ['a zero byte', 'a\0b'],
   ['300 letters', 'x'.repeat(300)],
@@ -244,6 +255,85 @@ test('when one of several files fails, the others are not written again by the r
   expect(await exporter.send(batch, forever)).toBeUndefined()
   expect((await lines('a.json')).flatMap(spansOf)).toEqual(['a'])
   expect((await lines('b.json')).flatMap(spansOf)).toEqual(['b'])
+})
+
+test('a value that asks for too much is rejected, and costs the others nothing', async () => {
+  const { exporter, stop, budget } = await started(group({ max_files: 2 }))
+  const body = (...namespaces: string[]) =>
+    batchOf(tracesRequest(namespaces.map(namespace => ({ namespace, spans: ['a'] }))))
+  const [deep, long] = ['x/'.repeat(40), 'x'.repeat(5000)]
+  expect(await exporter.send(body('a', deep, long, 'b', 'c', 'd'), forever)).toEqual({
+    rejected: 4,
+    message:
+      'more than 1024 characters or 10 folders in resource attribute k8s.namespace.name; `group_by.max_files` (2) were begun',
+  })
+  expect(await exporter.send(body('b', 'e', 'a'), forever)).toMatchObject({ rejected: 1 })
+  expect(budget.used).toBeGreaterThan(2 * folder.length)
+  await stop()
+  expect((await readdir(folder)).toSorted()).toEqual(['a.json', 'b.json'])
+  expect((await lines('a.json')).flatMap(spansOf)).toEqual(['a', 'a'])
+  expect(budget.used).toBe(0)
+})
+
+const modeOf = async (name: string) => ((await stat(join(folder, name))).mode & 0o777).toString(8)
+
+test.skipIf(process.platform === 'win32').each([
+  ['only for us, unless said', {}, '700', '600'],
+  [
+    'as `directory_permissions` and `file_permissions` say',
+    { directory_permissions: '0750', file_permissions: '0640' },
+    '750',
+    '640',
+  ],
+])('files and folders are %s', async (_, permissions, ofFolder, ofFile) => {
+  const { send } = await started({ path: join(folder, 'new/data.json'), create_directory: true, ...permissions })
+  await send(request('a'))
+  expect([await modeOf('new'), await modeOf('new/data.json')]).toEqual([ofFolder, ofFile])
+})
+
+describe.skipIf(process.platform === 'win32')('what somebody has put there', () => {
+  const victim = () => join(folder, 'victim')
+  beforeEach(() => writeFile(victim(), 'dear'))
+  const isDear = async () => expect(await readFile(victim(), 'utf8')).toBe('dear')
+
+  test('as a link is not followed', async () => {
+    await symlink(victim(), join(folder, 'data.json'))
+    const { send, status } = await started()
+    expect(status.lastError).toMatch(
+      /data\.json: ELOOP: a symbolic link stands there, and nothing is written through one/,
+    )
+    expect(await refusal(send(request('a')))).toMatchObject({ kind: 'retry' })
+    await isDear()
+    await rm(join(folder, 'data.json'))
+    await send(request('b'))
+    expect((await lines()).flatMap(spansOf)).toEqual(['b'])
+  })
+
+  test('as another name of a file is not emptied where everybody can write', async () => {
+    await link(victim(), join(folder, 'data.json'))
+    await chmod(folder, 0o1777)
+    const { send } = await started()
+    expect((await refusal(send(request('a')))).message).toContain('a file that has another name, too stands there')
+    await isDear()
+    await chmod(folder, 0o700)
+    await send(request('b'))
+  })
+
+  test('as a link to a folder is not gone through', async () => {
+    await mkdir(join(folder, 'elsewhere'))
+    await mkdir(join(folder, 'base'))
+    await symlink(join(folder, 'elsewhere'), join(folder, 'base', 'team'))
+    const { send } = await started({ ...group(), path: join(folder, 'base', '*.json') })
+    const error = await refusal(send(tracesRequest([{ namespace: 'team/bank', spans: ['a'] }])))
+    expect(error.message).toMatch(/base\/team is a symbolic link; remove it/)
+    expect(await readdir(join(folder, 'elsewhere'))).toEqual([])
+  })
+
+  test('as a pipe that nobody reads keeps nobody waiting', async () => {
+    execFileSync('mkfifo', [join(folder, 'data.json')])
+    const { send } = await started()
+    expect(await refusal(send(request('a')))).toMatchObject({ kind: 'retry' })
+  })
 })
 
 test.each([

@@ -1,4 +1,16 @@
-import { appendFile, chmod, copyFile, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import {
+  appendFile,
+  chmod,
+  copyFile,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -7,6 +19,7 @@ import { Books } from '../../../core/books.ts'
 import { Budget } from '../../../core/budget.ts'
 import type { ReceiverDefinition } from '../../../core/component.ts'
 import { DeliveryError } from '../../../core/errors.ts'
+import { openToRead } from '../../../core/own-file.ts'
 import { Host } from '../../../core/host.ts'
 import { Status } from '../../../core/status.ts'
 import { file } from '../../../exporters/file.ts'
@@ -390,3 +403,18 @@ test('the file itself is left as it is', async () => {
   await until('a')
   expect(String(await readFile(at('a.json')))).toBe(linesOf('a'))
 })
+
+test.skipIf(process.platform === 'win32')(
+  'pipes and devices are not read, also when one takes the place of a file',
+  async () => {
+    execFileSync('mkfifo', [at('pipe.json')])
+    await symlink('/dev/zero', at('zero.json'))
+    await writeFile(at('real.json'), line('a'))
+    await symlink(at('real.json'), at('linked.json'))
+    const { spans } = following()
+    await expect.poll(spans, { timeout: 60_000 }).toEqual(['a'])
+    // What a look found as a file, and is none when it is opened.
+    await expect(openToRead(at('pipe.json'))).rejects.toThrow('what stands there is no file')
+    await expect(openToRead(at('zero.json'))).rejects.toThrow('what stands there is no file')
+  },
+)
