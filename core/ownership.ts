@@ -32,10 +32,10 @@ export interface Judgement {
 }
 
 /** To be added to the flags of opening: a link at the end of a path is not followed. Windows has none of it. */
-export const noFollow = Number(constants.O_NOFOLLOW || 0)
+export const noFollow = constants.O_NOFOLLOW || 0
 
 /** Opening does not wait for the other end of a pipe. */
-export const noWait = Number(constants.O_NONBLOCK || 0)
+export const noWait = constants.O_NONBLOCK || 0
 
 const writableByOthers = 0o002
 const writableByGroup = 0o020
@@ -85,5 +85,6 @@ export async function judgeDirectoryAt(path: string, self = ownSelf()): Promise<
   }
   const place = await realpath(path)
   const [facts, around] = await Promise.all([stat(place), stat(dirname(place))])
-  return judgeDirectory(path, { ...facts, isMount: facts.dev !== around.dev }, self)
+  const { uid, gid, mode, dev } = facts
+  return judgeDirectory(path, { uid, gid, mode, isMount: dev !== around.dev }, self)
 }

@@ -1,5 +1,6 @@
 /** What answers over HTTP, and requests without one, mean for the data that was sent. Backends differ in which statuses they ask to be tried again. */
 import { DeliveryError } from '../core/errors.ts'
+import { shownUrl } from '../core/shown-url.ts'
 import type { HttpAnswer, HttpClientError } from '../net/http-client.ts'
 import { parseRetryAfter } from '../net/retry-after.ts'
 
@@ -64,7 +65,7 @@ export function deliveryErrorOfStatus(answer: HttpAnswer, url: string, answered:
     return new DeliveryError(
       'DELIVERY_DENIED',
       'denied',
-      `${url}: HTTP ${code}: redirects are not followed${target ? `; set the endpoint to where it points: ${target}` : ''}`,
+      `${url}: HTTP ${code}: redirects are not followed${target ? `; set the endpoint to where it points: ${shownUrl(target)}` : ''}`,
     )
   }
   return new DeliveryError('DELIVERY_REJECTED', 'rejected', message)

@@ -3,6 +3,7 @@ import { defineExporter, type Exporter, type ExporterContext } from '../core/com
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { sending } from '../core/sending.ts'
+import { shownUrl } from '../core/shown-url.ts'
 import { headers } from '../net/client-keys.ts'
 import { grpcClient } from '../net/grpc-client-keys.ts'
 import { parseTarget } from '../net/grpc-target.ts'
@@ -83,11 +84,11 @@ function complaintAbout({ endpoint, protocol }: Pick<Config, 'endpoint' | 'proto
   try {
     const port = protocol === 'grpc' ? parseTarget(endpoint).port : Number(parseUrl(endpoint).port)
     const right = protocol === 'grpc' ? 4317 : 4318
-    if (port in elsewhere) return `\`${endpoint}\`: ${port} ${elsewhere[port]}; it takes OTLP on ${right}`
+    if (port in elsewhere) return `\`${shownUrl(endpoint)}\`: ${port} ${elsewhere[port]}; it takes OTLP on ${right}`
     if (port === 4318 && protocol === 'grpc')
-      return `\`${endpoint}\`: Jaeger takes OTLP over HTTP on 4318; set \`protocol: http\`, or use its port 4317`
+      return `\`${shownUrl(endpoint)}\`: Jaeger takes OTLP over HTTP on 4318; set \`protocol: http\`, or use its port 4317`
     if (port === 4317 && protocol === 'http')
-      return `\`${endpoint}\`: Jaeger takes OTLP over gRPC on 4317; set \`protocol: grpc\`, or use its port 4318`
+      return `\`${shownUrl(endpoint)}\`: Jaeger takes OTLP over gRPC on 4317; set \`protocol: grpc\`, or use its port 4318`
     return undefined
   } catch (error) {
     return messageOf(error)
@@ -100,13 +101,13 @@ function parseUrl(endpoint: string, secure = false): URL {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(endpoint)?.[1]?.toLowerCase()
   const text = scheme === undefined ? `${secure ? 'https' : 'http'}://${endpoint}` : endpoint
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https')
-    throw new Error(`\`${endpoint}\`: only http:// and https:// are known over HTTP, ${example}`)
-  if (!URL.canParse(text)) throw new Error(`\`${endpoint}\` is no URL; write one, ${example}`)
+    throw new Error(`\`${shownUrl(endpoint)}\`: only http:// and https:// are known over HTTP, ${example}`)
+  if (!URL.canParse(text)) throw new Error(`\`${shownUrl(endpoint)}\` is no URL; write one, ${example}`)
   const url = new URL(text)
   if (scheme === undefined && !/:\d+(?:\/|$)/.test(endpoint))
-    throw new Error(`\`${endpoint}\` has no port; write host and port, such as \`localhost:4318\``)
+    throw new Error(`\`${shownUrl(endpoint)}\` has no port; write host and port, such as \`localhost:4318\``)
   if (url.pathname.endsWith('/api/traces'))
-    throw new Error(`\`${endpoint}\`: this is the path of a protocol that Jaeger had before OTLP; remove it`)
+    throw new Error(`\`${shownUrl(endpoint)}\`: this is the path of a protocol that Jaeger had before OTLP; remove it`)
   return url
 }
 
@@ -167,5 +168,5 @@ function warnOfPlainSecrets({ tls, auth, headers }: Config, address: string, log
   const secure = !tls.insecure || /^https:/i.test(address)
   if (secure || (auth === undefined && Object.keys(headers).length === 0)) return
   if (/^(?:http:\/\/)?(?:localhost|127\.[\d.]+|\[::1\])(?:[:/]|$)|^unix:/i.test(address)) return
-  log.warn({ endpoint: address }, 'credentials are sent without TLS; set `tls: {}` if Jaeger listens with it')
+  log.warn({ endpoint: shownUrl(address) }, 'credentials are sent without TLS; set `tls: {}` if Jaeger listens with it')
 }

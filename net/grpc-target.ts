@@ -1,6 +1,7 @@
 /** Where a gRPC client connects to: endpoints as users write them, and the addresses they stand for. */
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { shownUrl } from '../core/shown-url.ts'
 
 /** An endpoint, taken apart. */
 export interface GrpcTarget {
@@ -44,7 +45,7 @@ export function parseTarget(endpoint: string): GrpcTarget {
   }
   const name = text.replace(/^(?:https?:\/\/|dns:\/\/\/|dns:|passthrough:\/\/\/)/i, '').replace(/\/$/, '')
   const parts = /^(?:\[([^\]]*)\]|([^:/?#@\s[\]]*)):(\d+)$/.exec(name)
-  if (!parts) throw new Error(complaint(text, name))
+  if (!parts) throw new Error(complaint(shownUrl(text), name))
   const port = Number(parts[3])
   if (port < 1 || port > 65_535) throw new Error(`\`${text}\`: the port must be from 1 to 65535`)
   const host = parts[1] ?? parts[2]

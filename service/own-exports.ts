@@ -1,6 +1,7 @@
 /** Sends own telemetry to OTLP backends, as `service.telemetry` says. Nobody waits for it; what cannot be sent is dropped. */
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import { shownUrl } from '../core/shown-url.ts'
 import { revealed, tlsReader } from '../net/client-keys.ts'
 import { compress } from '../net/compression.ts'
 import { GrpcClient } from '../net/grpc-client.ts'
@@ -111,7 +112,7 @@ class OwnClient {
   /** Says whether it was taken. */
   async send(request: Buffer): Promise<boolean> {
     const { signal, destination } = this.#export
-    const fields = { signal, endpoint: destination.endpoint.replace(/\/\/[^@/]*@/, '//') }
+    const fields = { signal, endpoint: shownUrl(destination.endpoint) }
     try {
       await this.#post(request)
       if (this.#failing) this.#log.info(fields, 'own telemetry is taken again')

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { isEmptyCredential } from '../core/auth.ts'
 import { emptyCredential, int, secret, type Secret } from '../core/fields.ts'
+import { shownUrl } from '../core/shown-url.ts'
 
 const headers = z
   .union(
@@ -111,7 +112,7 @@ export const ownExporter = z
       return z.NEVER
     }
     if (only.protocol === 'http' && !/^https?:\/\/[^/]/.test(only.endpoint)) {
-      const message = `\`endpoint\`: \`${only.endpoint}\` is no URL; write one such as \`http://localhost:4318\``
+      const message = `\`endpoint\`: \`${shownUrl(only.endpoint)}\` is no URL; write one such as \`http://localhost:4318\``
       context.addIssue({ code: 'custom', message })
       return z.NEVER
     }

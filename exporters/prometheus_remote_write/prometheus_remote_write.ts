@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { defineExporter } from '../../core/component.ts'
 import { int, texts } from '../../core/fields.ts'
 import { sending } from '../../core/sending.ts'
+import { shownUrl } from '../../core/shown-url.ts'
 import type { Touch } from '../../core/touch.ts'
 import { unused } from '../../net/client-keys.ts'
 import { httpClient } from '../../net/http-client-keys.ts'
@@ -23,10 +24,12 @@ const endpoint = () =>
 
 function complaintAbout(text: string): string | undefined {
   const example = 'such as `http://prometheus:9090/api/v1/write`'
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return `\`${text}\` has no scheme; write a URL, ${example}`
-  if (!URL.canParse(text)) return `\`${text}\` is no URL; write one ${example}`
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return `\`${shownUrl(text)}\` has no scheme; write a URL, ${example}`
+  if (!URL.canParse(text)) return `\`${shownUrl(text)}\` is no URL; write one ${example}`
   const { protocol } = new URL(text)
-  return protocol === 'http:' || protocol === 'https:' ? undefined : `\`${text}\`: only http:// and https:// are known`
+  return protocol === 'http:' || protocol === 'https:'
+    ? undefined
+    : `\`${shownUrl(text)}\`: only http:// and https:// are known`
 }
 
 const client = () => ({

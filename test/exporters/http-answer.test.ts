@@ -1,0 +1,41 @@
+/** Addresses with secrets in them, wherever somebody is told of them. */
+import { expect, test } from 'vitest'
+import { deliveryErrorOfStatus } from '../../exporters/http-answer.ts'
+import { jaeger } from '../../exporters/jaeger.ts'
+import { loki } from '../../exporters/loki/loki.ts'
+import { otlpGrpcExporter } from '../../exporters/otlp_grpc.ts'
+import { otlpHttpExporter } from '../../exporters/otlp_http.ts'
+import { prometheusRemoteWrite } from '../../exporters/prometheus_remote_write/prometheus_remote_write.ts'
+import { ownExporter } from '../../telemetry/destination-config.ts'
+import { complaints } from '../support/exporting.ts'
+
+test('where a redirect points is told without its query', () => {
+  const headers = { location: 'https://user:s3cret@other/x?token=s3cret' }
+  const answer = { status: 302, headers, body: Buffer.alloc(0), truncated: false }
+  const { message } = deliveryErrorOfStatus(answer, 'http://gateway/x', { retries: () => false })
+  expect(message).toBe(
+    'http://gateway/x: HTTP 302: redirects are not followed; ' +
+      'set the endpoint to where it points: https://[REDACTED]@other/x?[REDACTED]',
+  )
+})
+
+test.each([
+  ['otlp_http', otlpHttpExporter, 'ftp://user:s3cret@host/x'],
+  ['otlp_http', otlpHttpExporter, 'user:s3cret@host'],
+  ['otlp_http', otlpHttpExporter, 'http://user:s3cret@ho st?token=s3cret'],
+  ['otlp_grpc', otlpGrpcExporter, 'http://user:s3cret@host:4317'],
+  ['otlp_grpc', otlpGrpcExporter, 'host:4317?token=s3cret'],
+  ['loki', loki, 'ftp://user:s3cret@host/x?token=s3cret'],
+  ['prometheus_remote_write', prometheusRemoteWrite, 'ftp://user:s3cret@host/x?token=s3cret'],
+  ['jaeger', jaeger, 'ftp://user:s3cret@host/x?token=s3cret'],
+])('%s complains without its secrets of an endpoint that is wrong', (_, definition, endpoint) => {
+  const all = complaints(definition, { endpoint, protocol: definition === jaeger ? 'http' : undefined }).join('\n')
+  expect(all).toContain('[REDACTED]')
+  expect(all).not.toContain('s3cret')
+})
+
+test('own telemetry does, too', () => {
+  const found = ownExporter.safeParse({ otlp_http: { endpoint: 'ftp://user:s3cret@host?token=s3cret' } })
+  expect(JSON.stringify(found.error?.issues)).toContain('[REDACTED]@host')
+  expect(JSON.stringify(found.error?.issues)).not.toContain('s3cret')
+})
