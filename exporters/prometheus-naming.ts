@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { texts } from '../core/fields.ts'
 import { identifying } from '../proto/prometheus/label-base.ts'
+import { wildcardPattern } from '../proto/pattern.ts'
 import { type TranslationStrategy, translationStrategies } from '../proto/prometheus/names.ts'
 
 /** The Collector's keys for names and for the attributes of resources. */
@@ -64,11 +65,8 @@ export function promotionOf(
 }
 
 function matcher(patterns: readonly string[]): (key: string) => boolean {
-  const expressions = patterns.map(pattern => {
-    const escaped = pattern.replace(/[\\^$.*+?()[\]{}|]/g, sign => wildcards[sign] ?? `\\${sign}`)
-    return new RegExp(`^${escaped}$`, 's')
-  })
-  return key => expressions.some(expression => expression.test(key))
+  const compiled = patterns.map(pattern => wildcardPattern(pattern, wildcards, 's'))
+  return key => compiled.some(pattern => pattern.matches(key))
 }
 
 const wildcards: Readonly<Record<string, string>> = { '*': '.*', '?': '.' }

@@ -1,4 +1,5 @@
 /** Cross-origin requests of web pages (fetch.spec.whatwg.org, "CORS protocol"). */
+import { type Pattern, wildcardPattern } from '../proto/pattern.ts'
 
 /** Settings of CORS, with the Collector's names. */
 export interface CorsConfig {
@@ -10,14 +11,12 @@ export interface CorsConfig {
 
 /** Decides which pages may send. */
 export class Cors {
-  readonly #origins: readonly RegExp[]
+  readonly #origins: readonly Pattern[]
   readonly #config: CorsConfig
 
   constructor(config: CorsConfig) {
     this.#config = config
-    this.#origins = config.allowed_origins.map(
-      origin => new RegExp(`^${origin.split('*').map(escape).join('.*')}$`, 'i'),
-    )
+    this.#origins = config.allowed_origins.map(origin => wildcardPattern(origin, { '*': '.*' }, 'i'))
   }
 
   /** Headers of an answer to `origin`, by name and value in turn; none when it may not read it. */
@@ -49,10 +48,6 @@ export class Cors {
   }
 
   #allows(origin: string | undefined): origin is string {
-    return origin !== undefined && this.#origins.some(pattern => pattern.test(origin))
+    return origin !== undefined && this.#origins.some(pattern => pattern.matches(origin))
   }
-}
-
-function escape(text: string): string {
-  return text.replace(/[.+?^${}()|[\]\\]/g, '\\$&')
 }

@@ -1,69 +1,198 @@
-/** Regular expressions that users write in a configuration, in the syntax of RE2. One place, so that the engine can change. */
+/**
+ * Regular expressions that users write, in RE2's syntax and with its meaning. Whatever the text, a pattern takes time that
+ * grows with its length alone. The one place that knows the engine.
+ */
+import { Matcher, RE2JS, RE2JSSyntaxException } from 're2js'
+import { patternProblem } from './pattern-problem.ts'
+import type { Engine } from './pattern-automaton.ts'
+import { type Place, Table } from './pattern-table.ts'
+
+/** What may still be spent on texts; one unit is a character looked up in a table, one or two nanoseconds. */
+export interface Allowance {
+  left: number
+}
+
+/** What one call may spend where nobody says otherwise: 25 ms. */
+export const usualAllowance = 16_000_000
+/** What the engine takes for a character and a place in the pattern, and what is reckoned for a match. */
+const engineCost = 16
+const matchCost = 1000
+/** The longest text that is looked at, in UTF-16 units. */
+const longestText = 1 << 20
+/** The longest pattern, and the most places it may have where counts such as `{100}` are written out. */
+const longestPattern = 8192
+const mostPlaces = 5000
+/** Bytes, by its own reckoning, that the engine may keep for a pattern that has no table. */
+const engineMemory = 1 << 20
 
 /** A compiled pattern. */
-export interface Pattern {
+export class Pattern {
   readonly source: string
   /** Names of its groups, in order; undefined for one without. */
   readonly groups: readonly (string | undefined)[]
-  matches(text: string): boolean
-  /** What each group matched, in order, '' for one that took no part; undefined when the text does not match. */
-  extract(text: string): readonly string[] | undefined
-  /** The text with all that matches replaced by what `by` makes of it; an empty match right behind another counts not. */
-  replace(text: string, by: (match: string) => string): string
-}
+  readonly #re: RE2JS
+  readonly #places: number
+  /** Made when it is needed first; null where the pattern has too many states for one. */
+  #table: Table | null | undefined
+  readonly #place: Place = { start: 0, end: 0, steps: 0 }
 
-/** Compiles a pattern. @throws SyntaxError saying what is wrong with it */
-export function compilePattern(source: string): Pattern {
-  let flags = ''
-  const body = source
-    .replace(/^\(\?([ims]+)\)/, (_, letters: string) => {
-      flags = letters
-      return ''
-    })
-    .replaceAll('(?P<', '(?<')
-  const expression = regExp(body, flags)
-  const count = (new RegExp(`${expression.source}|`, expression.flags).exec('')?.length ?? 1) - 1
-  return {
-    source,
-    groups: groupNames(body, count),
-    matches: text => expression.test(text),
-    extract: text =>
-      expression
-        .exec(text)
-        ?.slice(1)
-        .map(group => group ?? ''),
-    replace: (text, by) => (expression.test(text) ? replaceAll(text, expression, by) : text),
+  /** @throws SyntaxError saying what is wrong with it, and where */
+  constructor(source: string) {
+    this.source = source
+    this.#re = compile(source)
+    this.#places = this.#re.programSize()
+    const names = Object.entries(this.#re.namedGroups())
+    this.groups = Array.from(
+      { length: this.#re.groupCount() },
+      (_, i) => names.find(([, number]) => number === i + 1)?.[0],
+    )
+  }
+
+  /** The longest text it is held against, in UTF-16 units: longer ones do not match. */
+  get longest(): number {
+    const table = this.#tableOf()
+    const perCharacter = table === null ? engineCost * this.#places : table.perCharacter
+    return Math.min(longestText, Math.floor(usualAllowance / perCharacter))
+  }
+
+  /** Whether a part of the text matches. */
+  matches(text: string): boolean {
+    const table = this.#tableOf()
+    if (text.length > this.longest) return false
+    return table === null ? this.#re.test(text) : table.matches(text)
+  }
+
+  /**
+   * What each group matched, in order, '' for one that took no part; undefined when the text does not match, or it would
+   * take too long to tell.
+   */
+  extract(text: string): readonly string[] | undefined {
+    if (text.length > this.longest) return undefined
+    const matcher = this.#re.matcher(text)
+    if (this.#find(text, 0, matcher, { left: usualAllowance }) !== FOUND) return undefined
+    return this.groups.map((_, i) => matcher.group(i + 1) ?? '')
+  }
+
+  /**
+   * The text with all that matches replaced by what `by` makes of it, as Go's `ReplaceAllStringFunc` does it; undefined
+   * where that would take more than is allowed, of which it takes what it spends.
+   */
+  replace(
+    text: string,
+    by: (match: string) => string,
+    allowance: Allowance = { left: usualAllowance },
+  ): string | undefined {
+    allowance.left -= text.length
+    if (text.length > this.longest || allowance.left < 0) return undefined
+    if (!this.matches(text)) return text
+    const matcher = this.#re.matcher(text)
+    let out = ''
+    let copied = 0
+    let from = 0
+    while (from <= text.length) {
+      const found = this.#find(text, from, matcher, allowance)
+      if (found === UNTOLD) return undefined
+      if (found === NONE) break
+      const start = matcher.start()
+      const end = matcher.end()
+      // An empty match right behind another counts not.
+      if (end > copied || start === 0) {
+        allowance.left -= matchCost
+        out += text.slice(copied, start) + by(text.slice(start, end))
+        copied = end
+      }
+      from = end > from ? end : from + widthAt(text, from)
+    }
+    return out + text.slice(copied)
+  }
+
+  /** Finds the first match from `from` on. What it costs is known before it is spent. */
+  #find(
+    text: string,
+    from: number,
+    matcher: Matcher,
+    allowance: Allowance,
+  ): typeof FOUND | typeof NONE | typeof UNTOLD {
+    const table = this.#tableOf()
+    const place = this.#place
+    place.start = from
+    place.end = text.length
+    if (table !== null) {
+      const found = table.find(text, from, place, allowance.left)
+      allowance.left -= place.steps
+      if (!found) return allowance.left < 0 ? UNTOLD : NONE
+    }
+    allowance.left -= (place.end - place.start) * this.#places * engineCost
+    if (allowance.left < 0) return UNTOLD
+    return matcher.find(place.start) ? FOUND : NONE
+  }
+
+  #tableOf(): Table | null {
+    if (this.#table !== undefined) return this.#table
+    const engine: CompiledByEngine = this.#re.re2()
+    const fresh = (): CompiledByEngine['dfa'] => {
+      // What states it made before are let go: with a table it is asked for places of matches only, without them.
+      engine.lazyDFA = null
+      return engine.dfa
+    }
+    this.#table = Table.of(fresh, engine.prog.start) ?? null
+    const dfa = fresh()
+    dfa.stateBudget = dfa.memBudget = engineMemory
+    return this.#table
   }
 }
 
-function replaceAll(text: string, expression: RegExp, by: (match: string) => string): string {
-  let out = ''
-  let copied = -1
-  for (const found of text.matchAll(new RegExp(expression, `${expression.flags}g`))) {
-    const [match] = found
-    if (match === '' && found.index === copied) continue
-    out += text.slice(Math.max(copied, 0), found.index) + by(match)
-    copied = found.index + match.length
-  }
-  return out + text.slice(Math.max(copied, 0))
+/** What is used of the engine's inside, whose version is pinned. */
+interface CompiledByEngine {
+  readonly prog: { readonly start: number }
+  /** Made when it is asked for. */
+  readonly dfa: Engine & { stateBudget: number; memBudget: number }
+  lazyDFA: unknown
 }
 
-/** With the `u` flag text is matched by character, as in RE2; but that flag refuses harmless escapes such as `\-`. */
-function regExp(body: string, flags: string): RegExp {
+const FOUND = 0
+const NONE = 1
+const UNTOLD = 2
+
+/** Compiles a pattern. @throws SyntaxError saying what is wrong with it, and where */
+export const compilePattern = (source: string): Pattern => new Pattern(source)
+
+/**
+ * The pattern of whole texts that a text with wildcards stands for: `wildcards` has what each of its signs means, `flags`
+ * are RE2's.
+ */
+export function wildcardPattern(text: string, wildcards: Readonly<Record<string, string>>, flags: string): Pattern {
+  const source = text.replace(/[\\^$.*+?()[\]{}|]/g, sign => wildcards[sign] ?? `\\${sign}`)
+  return new Pattern(`(?${flags})\\A(?:${source})\\z`)
+}
+
+function compile(source: string): RE2JS {
+  if (source.length > longestPattern) {
+    throw new SyntaxError(`a pattern has at most ${longestPattern} characters, this one has ${source.length}`)
+  }
+  let re: RE2JS
   try {
-    return new RegExp(body, `${flags}u`)
-  } catch {
-    return new RegExp(body, flags)
+    re = RE2JS.compile(source)
+  } catch (error) {
+    if (!(error instanceof RE2JSSyntaxException)) throw error
+    throw new SyntaxError(patternProblem(source, error, refusal), { cause: error })
   }
+  if (re.programSize() > mostPlaces) {
+    throw new SyntaxError(
+      `it is too large: with its counts written out it has ${re.programSize()} parts of at most ${mostPlaces}`,
+    )
+  }
+  return re
 }
 
-/** Names of the groups in the order of their opening brackets. */
-function groupNames(body: string, count: number): (string | undefined)[] {
-  const names: (string | undefined)[] = []
-  // An escape, a character class, or a bracket that opens a group: with a name, without, or of another kind.
-  for (const [token, name] of body.matchAll(/\\.|\[(?:\\.|[^\]\\])*\]|\(\?<([A-Za-z_$][\w$]*)>|\(\?|\(/g)) {
-    if (name !== undefined) names.push(name)
-    else if (token === '(') names.push(undefined)
+/** What the engine says against a part of a pattern. */
+function refusal(source: string): { error: string; input: string | null } | undefined {
+  try {
+    RE2JS.compile(source)
+  } catch (error) {
+    if (error instanceof RE2JSSyntaxException) return error
   }
-  return names.slice(0, count)
+  return undefined
 }
+
+const widthAt = (text: string, at: number): number => ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1)
