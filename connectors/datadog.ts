@@ -5,6 +5,7 @@ import { type ConnectorContext, defineConnector, type Step } from '../core/compo
 import { Delivery } from '../core/delivery.ts'
 import { messageOf } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
+import { pattern } from '../core/pattern-field.ts'
 import { Lease } from '../core/lease.ts'
 import { budgetKey } from '../net/admission.ts'
 import { unused } from '../net/client-keys.ts'
@@ -18,7 +19,7 @@ import { readRequest } from '../proto/request.ts'
 const traces = z
   .strictObject({
     ignore_resources: z
-      .array(z.string().refine(isPattern, { error: 'it is no regular expression' }))
+      .array(pattern())
       .default([])
       .describe('Spans with a resource name that one of these regular expressions matches are not counted.'),
     span_name_remappings: z
@@ -67,14 +68,6 @@ const traces = z
 
 const config = z.strictObject({ traces })
 type Config = z.output<typeof config>
-
-function isPattern(text: string): boolean {
-  try {
-    return compilePattern(text).source === text
-  } catch {
-    return false
-  }
-}
 
 /** APM stats for Datadog. */
 export const datadogConnector = defineConnector<Config>({

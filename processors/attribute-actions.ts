@@ -1,10 +1,10 @@
 /** The list of attribute actions as it stands in a configuration (`resource`, `attributes`), with the Collector's keys and checks. */
 import * as z from 'zod'
 import type { Context } from '../core/batch.ts'
-import { messageOf } from '../core/errors.ts'
+import { pattern } from '../core/pattern-field.ts'
 import type { Depth, Touch } from '../core/touch.ts'
 import type { Action, Lookup, Source } from '../proto/actions.ts'
-import { compilePattern, type Pattern } from '../proto/pattern.ts'
+import { compilePattern } from '../proto/pattern.ts'
 import type { Writable } from '../proto/values.ts'
 
 /** What YAML can say where a value is wanted. */
@@ -31,8 +31,7 @@ const raw = z.strictObject({
     .string()
     .default('')
     .describe('What is known of the request: `metadata.x`, `auth.x` or `client.address`.'),
-  pattern: z
-    .string()
+  pattern: pattern()
     .default('')
     .describe(
       'delete, hash: the keys to act on. extract: what to take from the value; each named group sets one attribute.',
@@ -90,7 +89,7 @@ function toSet(action: 'insert' | 'update' | 'upsert', written: Raw, problem: Pr
 }
 
 function toNamed(action: 'delete' | 'hash', written: Raw, problem: Problem): Action {
-  const { key, pattern } = written
+  const { key, pattern: source } = written
   // The Collector lets these have a `from_context`, which does nothing.
   if (sourcesOf({ ...written, from_context: '' }).length > 0) {
     return problem(`\`${action}\` does not use \`value\` or \`from_attribute\``, 'value')
@@ -98,24 +97,24 @@ function toNamed(action: 'delete' | 'hash', written: Raw, problem: Problem): Act
   return {
     action,
     key: key === '' ? undefined : key,
-    pattern: pattern === '' ? undefined : toPattern(pattern, problem),
+    pattern: source === '' ? undefined : compilePattern(source),
   }
 }
 
 function toExtract(written: Raw, problem: Problem): Action {
   if (sourcesOf(written).length > 0) return problem('`extract` sets what its `pattern` finds, not a value', 'value')
   if (written.pattern === '') return problem('`extract` needs a `pattern` with named groups', 'pattern')
-  const pattern = toPattern(written.pattern, problem)
-  if (pattern.groups.length === 0 || pattern.groups.includes(undefined)) {
+  const compiled = compilePattern(written.pattern)
+  if (compiled.groups.length === 0 || compiled.groups.includes(undefined)) {
     return problem('every group of the `pattern` of `extract` needs a name: `(?P<name>...)`', 'pattern')
   }
-  return { action: 'extract', key: written.key, pattern }
+  return { action: 'extract', key: written.key, pattern: compiled }
 }
 
 function toConvert(written: Raw, problem: Problem): Action {
-  const { key, pattern, converted_type: to } = written
+  const { key, pattern: source, converted_type: to } = written
   if (sourcesOf(written).length > 0) return problem('`convert` changes the type, it sets no value', 'value')
-  if (pattern !== '') return problem('`convert` does not use `pattern`', 'pattern')
+  if (source !== '') return problem('`convert` does not use `pattern`', 'pattern')
   if (to !== 'int' && to !== 'double' && to !== 'string') {
     return problem('`converted_type` must be int, double or string', 'converted_type')
   }
@@ -128,14 +127,6 @@ function sourcesOf({ value, from_attribute, from_context }: Raw): Source[] {
   if (from_attribute !== '') sources.push({ fromAttribute: from_attribute })
   if (from_context !== '') sources.push({ fromContext: from_context })
   return sources
-}
-
-function toPattern(source: string, problem: Problem): Pattern {
-  try {
-    return compilePattern(source)
-  } catch (error) {
-    return problem(`no regular expression: ${messageOf(error)}`, 'pattern')
-  }
 }
 
 /** What a list of actions does to the attributes at `depth`; `key` is where the list stands in the configuration. */

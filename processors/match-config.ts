@@ -2,8 +2,7 @@
 import * as z from 'zod'
 import type { Unfit } from '../core/component.ts'
 import { int, texts } from '../core/fields.ts'
-import { messageOf } from '../core/errors.ts'
-import { compilePattern } from '../proto/pattern.ts'
+import { checkedPattern } from '../core/pattern-field.ts'
 import { enums } from '../proto/schema.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Writable } from '../proto/values.ts'
@@ -111,11 +110,8 @@ export const matchProperties = properties.superRefine((written, check) => {
   const pattern = (source: Writable, ...path: (string | number)[]): void => {
     if (source === undefined || source === null) return
     if (typeof source !== 'string') return problem('with `match_type: regexp` a value is a pattern, in quotes', ...path)
-    try {
-      compilePattern(source)
-    } catch (error) {
-      problem(`no regular expression: ${messageOf(error)}`, ...path)
-    }
+    const compiled = checkedPattern(source)
+    if ('problem' in compiled) problem(compiled.problem, ...path)
   }
   for (const name of lists) written[name].forEach((source, i) => pattern(source, name, i))
   for (const name of ['attributes', 'resources'] as const) {

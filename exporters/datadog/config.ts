@@ -1,6 +1,7 @@
 /** What may be set for the `datadog` exporter, with the Collector's keys. */
 import * as z from 'zod'
 import { credential, duration, int, type Secret, texts } from '../../core/fields.ts'
+import { pattern } from '../../core/pattern-field.ts'
 import { sending } from '../../core/sending.ts'
 import { unused } from '../../net/client-keys.ts'
 import { checkLevel, httpClient } from '../../net/http-client-keys.ts'
@@ -129,11 +130,7 @@ const traces = z
   .strictObject({
     endpoint: endpoint('traces and APM stats'),
     ignore_resources: z
-      .array(
-        z.string().refine(isPattern, {
-          error: 'it is no regular expression',
-        }),
-      )
+      .array(pattern())
       .default([])
       .describe('Traces whose root has a resource name that one of these regular expressions matches are left out.'),
     span_name_remappings: z
@@ -156,14 +153,6 @@ const traces = z
   })
   .prefault({})
   .describe('Traces.')
-
-function isPattern(text: string): boolean {
-  try {
-    return new RegExp(text) instanceof RegExp
-  } catch {
-    return false
-  }
-}
 
 const logs = z
   .strictObject({

@@ -1,12 +1,11 @@
 import * as z from 'zod'
 import type { Batch } from '../../core/batch.ts'
 import { defineProcessor } from '../../core/component.ts'
-import { messageOf } from '../../core/errors.ts'
 import { secret, texts } from '../../core/fields.ts'
+import { pattern } from '../../core/pattern-field.ts'
 import type { Touch } from '../../core/touch.ts'
 import type { Arena, Edits } from '../../proto/actions.ts'
 import { attributeTags } from '../../proto/attributes.ts'
-import { compilePattern } from '../../proto/pattern.ts'
 import { DROP, KEEP, REPLACE, rewriteItems, type Visitor } from '../../proto/rewrite.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { WireError } from '../../proto/wire.ts'
@@ -18,18 +17,7 @@ import { RedactBody } from './redact-body.ts'
 import { hashFunctions, Rules } from './rules.ts'
 import { ownKeys, summaries } from './summary.ts'
 
-const patterns = () =>
-  texts()
-    .prefault([])
-    .superRefine((sources, check) => {
-      sources.forEach((source, i) => {
-        try {
-          compilePattern(source)
-        } catch (error) {
-          check.addIssue({ code: 'custom', message: `no regular expression: ${messageOf(error)}`, path: [i] })
-        }
-      })
-    })
+const patterns = () => texts().pipe(z.array(pattern())).prefault([])
 
 /** Settings of the Collector that would change the data in ways this build cannot: only `enabled: false` is taken. */
 const unsupported = (name: string) =>

@@ -97,7 +97,7 @@ export class Rules {
 
   /** The value with all that is blocked in it masked. */
   masked(value: string): string {
-    for (const pattern of this.#blockedValues) value = pattern.replace(value, this.#mask)
+    for (const pattern of this.#blockedValues) value = pattern.replace(value, this.#mask) ?? this.wholly(value)
     return value
   }
 

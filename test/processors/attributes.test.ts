@@ -268,3 +268,16 @@ test.each<[string, Signal, object, string[]]>([
   expect(found.map(({ path }) => path.join('.'))).toEqual(unfit)
   for (const { problem } of found) expect(problem).toContain(`cannot be asked of ${signal}`)
 })
+
+test.each<[string, string, string]>([
+  ['an open bracket', '(', 'no regular expression: missing closing ): `(` at character 1'],
+  ['a group named with a dot', '(?P<a.b>x)', 'no regular expression: invalid named capture: `(?P<a.b>` at character 1'],
+  ['look-ahead', 'x(?=y)', "no regular expression: look-ahead is not part of RE2's syntax: `(?=` at character 2"],
+])('a pattern of extract with %s is an issue at its place', (_name, pattern, message) => {
+  for (const action of ['extract', 'delete', 'hash']) {
+    const result = attributes.config.safeParse({ actions: [{ key: 'u', action, pattern }] })
+    expect(result.error?.issues.map(({ path, message: told }) => [path.join('.'), told])).toEqual([
+      ['actions.0.pattern', message],
+    ])
+  }
+})

@@ -1,0 +1,20 @@
+/** The field type of regular expressions: every key that takes one is made of it, so that all take the same. */
+import * as z from 'zod'
+import { compilePattern, type Pattern } from '../proto/pattern.ts'
+import { messageOf } from './errors.ts'
+
+/** A regular expression in RE2's syntax, as the Collector has it; stays a text. */
+export const pattern = () =>
+  z.string({ error: 'expected a regular expression, in quotes' }).superRefine((source, check) => {
+    const compiled = checkedPattern(source)
+    if ('problem' in compiled) check.addIssue({ code: 'custom', message: compiled.problem })
+  })
+
+/** The pattern, compiled, or what is wrong with it: for keys that are patterns only where another key says so. */
+export function checkedPattern(source: string): Pattern | { readonly problem: string } {
+  try {
+    return compilePattern(source)
+  } catch (error) {
+    return { problem: `no regular expression: ${messageOf(error)}` }
+  }
+}
