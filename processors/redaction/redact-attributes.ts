@@ -1,8 +1,12 @@
 import { Arena } from '../../proto/actions.ts'
 import { AttributeWalk, usualKey, usualValue } from '../../proto/attributes.ts'
 import {
+  asBuffer,
+  BYTES,
   encodeKeyValue,
   encodeValue,
+  LIST,
+  MAP,
   Range,
   readKeyValue,
   readValue,
@@ -14,7 +18,8 @@ import {
 } from '../../proto/values.ts'
 import type { MessageEdit } from '../message-edits.ts'
 import { Runs } from '../runs.ts'
-import { IGNORE, MASK, REMOVE, type Rules } from './rules.ts'
+import { RedactNested } from './redact-nested.ts'
+import { IGNORE, type KeyVerdict, MASK, REMOVE, type Rules } from './rules.ts'
 import { attributeNames, Summary, type SummaryLevel } from './summary.ts'
 
 const summaryPrefix = Buffer.from('redaction.')
@@ -25,6 +30,7 @@ export class RedactAttributes implements MessageEdit {
   readonly #tag: number
   readonly #allTypes: boolean
   readonly #summary: Summary
+  readonly #nested: RedactNested
   readonly #runs = new Runs()
   readonly #key = new Range()
   readonly #value = new Range()
@@ -37,6 +43,7 @@ export class RedactAttributes implements MessageEdit {
     this.#tag = tag
     this.#allTypes = allTypes
     this.#summary = new Summary(summary, attributeNames)
+    this.#nested = new RedactNested(rules, false, false, undefined)
   }
 
   apply(bytes: Buffer, start: number, end: number, out: Arena): boolean {
@@ -95,12 +102,8 @@ export class RedactAttributes implements MessageEdit {
     if (verdict === IGNORE) return this.#note('ignored', undefined)
     if (verdict === REMOVE) return this.#note('redacted', nothing)
     this.#summed ||= startsWith(key, summaryPrefix)
-    if (verdict !== MASK && !rules.looksAtValues) return undefined
-    const written = this.#textOf(value)
-    if (rules.allows(written)) return this.#note('allowed', undefined)
-    const masked = verdict === MASK ? rules.wholly(written) : rules.masked(written)
-    if (verdict !== MASK && masked === written) return undefined
-    const content = encodeValue(masked)
+    const content = this.#content(verdict)
+    if (content === undefined) return undefined
     return this.#note(
       'masked',
       length < 0
@@ -109,16 +112,35 @@ export class RedactAttributes implements MessageEdit {
     )
   }
 
+  /** The content of the value in place of `#value`; undefined when that stays. */
+  #content(verdict: KeyVerdict): Buffer | undefined {
+    const rules = this.#rules
+    const { bytes, start, end } = this.#value
+    const range = this.#value.other
+    if (verdict !== MASK && !rules.looksAtValues && !rules.looksAtKeys) return undefined
+    const kind = valueKind(bytes, start, end, range)
+    if (verdict !== MASK && kind === BYTES) {
+      const masked = rules.maskedBytes(asBuffer(range.bytes).subarray(range.start, range.end))
+      if (masked !== undefined) return encodeValue(masked)
+    }
+    // Where all types are looked at as text, so are these, as the Collector does it.
+    if (verdict !== MASK && !this.#allTypes && (kind === LIST || kind === MAP)) {
+      return this.#nested.redact(asBuffer(bytes), start, end, '')
+    }
+    const written = kind === TEXT ? text(range.bytes, range.start, range.end) : this.#otherText(bytes, start, end)
+    if (rules.allows(written)) return this.#note('allowed', undefined)
+    const masked = verdict === MASK ? rules.wholly(written) : rules.masked(written)
+    return verdict !== MASK && masked === written ? undefined : encodeValue(masked)
+  }
+
   #note<T>(kind: 'ignored' | 'redacted' | 'allowed' | 'masked', result: T): T {
     const { bytes, start, end } = this.#key
     this.#summary.add(kind, this.#summary.wantsKeys ? text(bytes, start, end) : '')
     return result
   }
 
-  /** A value as text; one that is no text counts as empty, unless all types are redacted. */
-  #textOf({ bytes, start, end }: Range): string {
-    const range = this.#value.other
-    if (valueKind(bytes, start, end, range) === TEXT) return text(range.bytes, range.start, range.end)
+  /** A value that is no text counts as empty, unless all types are redacted. */
+  #otherText(bytes: Uint8Array, start: number, end: number): string {
     return this.#allTypes ? valueText(readValue(bytes, start, end)) : ''
   }
 }

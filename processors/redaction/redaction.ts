@@ -1,19 +1,18 @@
 import * as z from 'zod'
 import type { Batch } from '../../core/batch.ts'
+import type { Counter } from '../../core/books.ts'
 import { defineProcessor } from '../../core/component.ts'
 import { secret, texts } from '../../core/fields.ts'
 import { pattern } from '../../core/pattern-field.ts'
 import type { Touch } from '../../core/touch.ts'
 import type { Arena, Edits } from '../../proto/actions.ts'
-import { attributeTags } from '../../proto/attributes.ts'
-import { DROP, KEEP, REPLACE, rewriteItems, type Visitor } from '../../proto/rewrite.ts'
+import { type Decision, DROP, KEEP, REPLACE, rewriteItems, type Visitor } from '../../proto/rewrite.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { WireError } from '../../proto/wire.ts'
-import { EditsInOrder, itemEdit, type MessageEdit, NestedEdit, tagOf } from '../message-edits.ts'
+import type { MessageEdit } from '../message-edits.ts'
 import { editResources } from '../resource-edits.ts'
 import { each } from '../steps.ts'
-import { RedactAttributes } from './redact-attributes.ts'
-import { RedactBody } from './redact-body.ts'
+import { redactMessage } from './redact-message.ts'
 import { hashFunctions, Rules } from './rules.ts'
 import { ownKeys, summaries } from './summary.ts'
 
@@ -45,6 +44,18 @@ const config = z
       .boolean()
       .default(false)
       .describe('Whether values that are no texts are looked at as text; else their content stays.'),
+    redact_texts: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Whether `blocked_values` are masked in texts beside attributes, too, such as names and status messages.',
+      ),
+    strict: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether items with a value that is too long to be looked at are dropped; else that value is masked whole.',
+      ),
     hash_function: z
       .string()
       .transform(name => name.toLowerCase())
@@ -70,6 +81,7 @@ const config = z
 type Config = z.output<typeof config>
 
 const malformed = 'malformed'
+const tooLong = 'too_long'
 
 /** The `redaction` processor. */
 export const redaction = defineProcessor<Config>({
@@ -103,61 +115,88 @@ export const redaction = defineProcessor<Config>({
       edits('resource', named, keys),
       edits('scope', named, keys),
       edits('item', named, `${keys}; bodies of log records`),
+      ...(settings.redact_texts && settings.blocked_values.length > 0
+        ? [edits('item', 'redact_texts', 'names and other texts beside attributes')]
+        : []),
       { depth: 'item', does: 'drops', key: '', what: 'what cannot be read to redact it', reason: malformed },
+      ...(settings.strict
+        ? [
+            {
+              depth: 'item',
+              does: 'drops',
+              key: 'strict',
+              what: 'what is too long to be looked at',
+              reason: tooLong,
+            } as const,
+          ]
+        : []),
     ]
   },
 
   create(settings, context) {
     const rules = new Rules(settings, ownKeys)
-    const { signal } = context
-    const redact = (tag: number): MessageEdit =>
-      new RedactAttributes(rules, tag, settings.redact_all_types, settings.summary)
-    const resources = asEdits(redact(attributeTags.resource))
-    const visitor = visitorOf(
-      redact(attributeTags.scope),
-      editOf(signal, redact, () => new RedactBody(rules, settings.summary)),
-    )
+    const edit = (message: string): MessageEdit => redactMessage(message, rules, settings) ?? nothing
+    const items = new Items(rules, edit('InstrumentationScope'), edit(itemMessages[context.signal]))
+    const resources = resourceEdits(rules, edit('Resource'))
     const unreadable = context.dropReason(malformed)
-    return each(context, batch => {
-      const [kept, dropped] = redactItems(editResources(batch, resources), visitor)
-      if (dropped !== undefined) context.drop(dropped, unreadable)
+    const unsure = settings.strict ? context.dropReason(tooLong) : undefined
+    const without = (batch: Batch, visitor: Visitor, reason: Counter): Batch | undefined => {
+      const { groups, made, dropped } = rewriteItems(batch.signal, batch.groups, visitor)
+      if (made === 0 && dropped === 0) return batch
+      const [kept, out] = batch.withoutItems(groups, made)
+      if (out !== undefined) context.drop(out, reason)
       return kept
+    }
+    return each(context, batch => {
+      const redacted = editResources(batch, resources)
+      // A look of its own, at what few configurations ask for.
+      const sure = unsure === undefined ? redacted : without(redacted, items.sure, unsure)
+      return sure && without(sure, items.redacted, unreadable)
     })
   },
 })
 
-/** What is redacted in an item: its attributes, those of the events of a span, the body of a log record. */
-function editOf(signal: Signal, redact: (tag: number) => MessageEdit, body: () => MessageEdit): MessageEdit {
-  const own = itemEdit(signal, redact)
-  if (signal === 'logs') return new EditsInOrder([own, body()])
-  if (signal === 'metrics') return own
-  const events = new NestedEdit(new Map([[tagOf('Span', 'events'), redact(attributeTags.event)]]))
-  return new EditsInOrder([own, events])
-}
+const itemMessages: Readonly<Record<Signal, string>> = { traces: 'Span', logs: 'LogRecord', metrics: 'Metric' }
 
-/** What cannot be read cannot be redacted, so it goes. */
-function visitorOf(scope: MessageEdit, item: MessageEdit): Visitor {
-  return {
-    scope: (bytes, start, end, out) => (scope.apply(bytes, start, end, out) ? REPLACE : KEEP),
-    item(bytes, start, end, out) {
+const nothing: MessageEdit = { apply: () => false }
+
+/** Decides on scopes and items. Each has an allowance of its own for the time that it may take. */
+class Items {
+  /** Redacts all. What cannot be read cannot be redacted, so it goes. */
+  readonly redacted: Visitor
+  /** Leaves out what would take too long. */
+  readonly sure: Visitor
+
+  constructor(rules: Rules, scope: MessageEdit, item: MessageEdit) {
+    const redactedItem = (bytes: Buffer, start: number, end: number, out: Arena): Decision => {
+      rules.begin()
       try {
         return item.apply(bytes, start, end, out) ? REPLACE : KEEP
       } catch (error) {
         if (error instanceof WireError) return DROP
         throw error
       }
-    },
+    }
+    this.redacted = {
+      scope(bytes, start, end, out) {
+        rules.begin()
+        return scope.apply(bytes, start, end, out) ? REPLACE : KEEP
+      },
+      item: redactedItem,
+    }
+    this.sure = {
+      // What cannot be read is dropped later, for that reason.
+      item: (bytes, start, end, out) => (redactedItem(bytes, start, end, out) !== DROP && rules.unsure ? DROP : KEEP),
+    }
   }
 }
 
-function redactItems(batch: Batch, visitor: Visitor): [kept: Batch | undefined, dropped: Batch | undefined] {
-  const { groups, made, dropped } = rewriteItems(batch.signal, batch.groups, visitor)
-  return made === 0 && dropped === 0 ? [batch, undefined] : batch.withoutItems(groups, made)
-}
-
-/** An edit whose results may be of any size. */
-const asEdits = (edit: MessageEdit): Edits => ({
+/** Edits of resources, whose results may be of any size. */
+const resourceEdits = (rules: Rules, edit: MessageEdit): Edits => ({
   growth: undefined,
   usesContext: false,
-  apply: (bytes: Buffer, start: number, end: number, out: Arena) => edit.apply(bytes, start, end, out),
+  apply(bytes: Buffer, start: number, end: number, out: Arena) {
+    rules.begin()
+    return edit.apply(bytes, start, end, out)
+  },
 })

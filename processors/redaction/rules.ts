@@ -1,6 +1,7 @@
+import { isUtf8 } from 'node:buffer'
 import { createHash, createHmac } from 'node:crypto'
 import type { Secret } from '../../core/fields.ts'
-import { compilePattern, type Pattern } from '../../proto/pattern.ts'
+import { type Allowance, compilePattern, type Pattern, usualAllowance as itemAllowance } from '../../proto/pattern.ts'
 import { text } from '../../proto/values.ts'
 import { sameBytes } from '../../proto/wire.ts'
 
@@ -32,10 +33,20 @@ export type KeyVerdict = typeof IGNORE | typeof REMOVE | typeof MASK | typeof CH
 const keptKeys = 2048
 const longestKey = 200
 
+/** The most lines that are masked one by one. */
+const mostLines = 1000
+
 /** The rules of the configuration, made ready to be asked. */
 export class Rules {
   /** Whether a value that is no text, and so counts as an empty one, can be looked at for anything. */
   readonly looksAtValues: boolean
+  /** Whether keys are looked for in values, too. */
+  readonly looksAtKeys: boolean
+  /** Whether texts beside attributes can be changed by anything. */
+  readonly looksForValues: boolean
+  /** Since `begin`: whether something took too long to tell, and was masked as a whole. */
+  unsure = false
+  readonly #allowance: Allowance = { left: itemAllowance }
   readonly #settings: RuleSettings
   readonly #allowed: ReadonlySet<string>
   readonly #ignored: ReadonlySet<string>
@@ -59,6 +70,8 @@ export class Rules {
     this.#blockedValues = compile(settings.blocked_values)
     this.#allowedValues = compile(settings.allowed_values)
     this.#mask = maskWith(settings)
+    this.looksAtKeys = this.#blockedKeys.length > 0
+    this.looksForValues = this.#blockedValues.length > 0
     this.looksAtValues = this.#blockedValues.length + this.#allowedValues.length > 0
   }
 
@@ -72,7 +85,8 @@ export class Rules {
     const kept = this.#keys[place]
     if (kept !== undefined && sameBytes(bytes, start, length, kept)) return asVerdict(this.#verdicts[place])
     const verdict = this.ofName(text(bytes, start, end))
-    if (kept === undefined) {
+    // A verdict for want of time is one for this item alone.
+    if (kept === undefined && this.#allowance.left >= 0) {
       // In memory of its own: what `Buffer.from` makes is a slice of 64 KiB that it would keep alive for good.
       const own = Buffer.allocUnsafeSlow(length)
       own.set(bytes.subarray(start, end))
@@ -82,28 +96,66 @@ export class Rules {
     return verdict
   }
 
-  /** What is done with an attribute of that name. */
-  ofName(name: string): KeyVerdict {
-    if (this.#ignored.has(name) || this.#ignoredPatterns.some(pattern => pattern.matches(name))) return IGNORE
-    if (!this.#settings.allow_all_keys && !this.#allowed.has(name)) return REMOVE
-    return this.#blockedKeys.some(pattern => pattern.matches(name)) ? MASK : CHECK
+  /** What is done with an attribute of that name; `removes`: whether one that is not allowed goes. */
+  ofName(name: string, removes = true): KeyVerdict {
+    if (this.#ignored.has(name) || this.#match(this.#ignoredPatterns, name) === true) return IGNORE
+    if (removes && !this.#settings.allow_all_keys && !this.#allowed.has(name)) return REMOVE
+    // What is not told is masked.
+    return this.#match(this.#blockedKeys, name) === false ? CHECK : MASK
+  }
+
+  /** To be called before each item, and before what stands above items: it has an allowance of its own. */
+  begin(): void {
+    this.#allowance.left = itemAllowance
+    this.unsure = false
   }
 
   /** Whether a value may stay whatever else is said of it. */
   allows(value: string): boolean {
-    for (const pattern of this.#allowedValues) if (pattern.matches(value)) return true
-    return false
+    return this.#match(this.#allowedValues, value) === true
   }
 
-  /** The value with all that is blocked in it masked. */
+  /** The value with all that is blocked in it masked; masked as a whole where that would take too long to tell. */
   masked(value: string): string {
-    for (const pattern of this.#blockedValues) value = pattern.replace(value, this.#mask) ?? this.wholly(value)
+    for (const pattern of this.#blockedValues) {
+      const masked = pattern.replace(value, this.#mask, this.#allowance)
+      if (masked === undefined) {
+        this.unsure = true
+        return this.wholly(value)
+      }
+      value = masked
+    }
     return value
   }
 
-  /** The value masked as a whole, line by line. */
+  /** Bytes with all that is blocked in them, read as text, masked; undefined where there is nothing. */
+  maskedBytes(bytes: Buffer): Buffer | undefined {
+    const written = text(bytes, 0, bytes.length)
+    if (this.allows(written)) return undefined
+    const masked = this.masked(written)
+    if (masked === written) return undefined
+    // What is not text would not come out as it was.
+    return Buffer.from(isUtf8(bytes) ? masked : this.wholly(written))
+  }
+
+  /** The value masked as a whole, line by line unless there are very many. */
   wholly(value: string): string {
-    return value.includes('\n') ? value.split('\n').map(this.#mask).join('\n') : this.#mask(value)
+    if (!value.includes('\n')) return this.#mask(value)
+    const lines = value.split('\n', mostLines + 1)
+    return lines.length > mostLines ? this.#mask(value) : lines.map(this.#mask).join('\n')
+  }
+
+  /** Whether one of the patterns matches; undefined where it would take too long to tell. */
+  #match(patterns: readonly Pattern[], value: string): boolean | undefined {
+    for (const pattern of patterns) {
+      this.#allowance.left -= value.length
+      if (this.#allowance.left < 0 || value.length > pattern.longest) {
+        this.unsure = true
+        return undefined
+      }
+      if (pattern.matches(value)) return true
+    }
+    return false
   }
 }
 

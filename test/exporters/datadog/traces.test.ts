@@ -131,6 +131,6 @@ test('stats that come as metrics leave as MessagePack', async () => {
 
 test('patterns that are none are refused', () => {
   expect(complaints(datadogExporter, configFor('http://x', { traces: { ignore_resources: ['('] } }))).toEqual([
-    'traces.ignore_resources.0: it is no regular expression',
+    'traces.ignore_resources.0: no regular expression: missing closing ): `(` at character 1',
   ])
 })

@@ -154,7 +154,7 @@ test.each<[string, object, unknown, unknown, Values]>([
 /** The oracle has integers as texts. */
 const asInt = (key: string, value: unknown): unknown => (key === 'int_value' ? String(value) : value)
 
-test('resources, scopes, spans and their events are redacted, links are not', async () => {
+test('resources, scopes, spans, their events and links are redacted', async () => {
   const attributes = withAttributes({ keep: 'x', drop: 'y' })
   const body = encode('ExportTraceServiceRequest', {
     resource_spans: [
@@ -178,7 +178,7 @@ test('resources, scopes, spans and their events are redacted, links are not', as
     { keep: 'x' },
     { keep: 'x' },
     { keep: 'x' },
-    { keep: 'x', drop: 'y' },
+    { keep: 'x' },
   ])
 })
 
@@ -251,14 +251,23 @@ test('random requests: only what is allowed is left of what the oracle reads', a
     results.forEach(({ items }, i) => {
       const expected = flatten(signal, bodies[i]).map(one => {
         for (const carrier of carriersOf(signal, one.item)) carrier['attributes'] = kept(carrier['attributes'])
+        for (const exemplar of exemplarsOf(signal, one.item)) {
+          exemplar['filtered_attributes'] = kept(exemplar['filtered_attributes'])
+        }
         const events = ((one.item['events'] ?? []) as unknown[]).map(redacted)
-        const item = { ...one.item, events, body: values(one.item['body']) }
+        const links = ((one.item['links'] ?? []) as unknown[]).map(redacted)
+        const metadata = kept(one.item['metadata'])
+        const item = { ...one.item, events, links, metadata, body: values(one.item['body']) }
         return { ...one, resource: redacted(one.resource), scope: redacted(one.scope), item }
       })
       if (items.length > 0) expectSame(items, expected)
     })
   }
 })
+
+/** Exemplars of the data points of a metric. */
+const exemplarsOf = (signal: string, item: Plain): Plain[] =>
+  signal === 'metrics' ? carriersOf('metrics', item).flatMap(point => (point['exemplars'] ?? []) as Plain[]) : []
 
 test('hashes are of what was matched', async () => {
   for (const name of ['md5', 'sha1'] as const) {
@@ -284,4 +293,66 @@ test.each<[string, object, string]>([
 test('the key of an HMAC does not print', () => {
   const parsed = redaction.config.parse({ hash_function: 'hmac-sha256', hmac_key: 'k'.repeat(32) })
   expect(JSON.stringify(parsed)).not.toContain('kkkk')
+})
+
+// Fault F4: with a backtracking engine each of these held the process for minutes, or for good.
+test.each<[string, object, Values]>([
+  ['a key of 150 KB', { blocked_key_patterns: ['.*token.*'] }, { ['t'.repeat(150_000)]: 'x' }],
+  [
+    'nested repetition',
+    { blocked_values: ['^(a+)+$', '(x+x+)+y'] },
+    { a: `${'a'.repeat(60_000)}!`, x: 'x'.repeat(60_000) },
+  ],
+  ['a match at each character', { blocked_values: ['[0-9]'], hash_function: 'sha3' }, { a: '1'.repeat(1_000_000) }],
+  ['a match that is looked for up to the end', { blocked_values: ['a[^b]*b|a'] }, { a: 'a'.repeat(1_000_000) }],
+  ['a million lines', { blocked_key_patterns: ['a'], hash_function: 'sha3' }, { a: '\n'.repeat(1_000_000) }],
+  [
+    'many values',
+    { blocked_values: ['[a-z0-9]+@[a-z0-9]+[.]com', '(?i)(password|secret|token)[=:]\\s*\\S+'] },
+    Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, 'a@b.co token '.repeat(10_000)])),
+  ],
+])('%s takes little time', async (_name, rules, attributes) => {
+  const config = { allow_all_keys: true, ...rules }
+  await processOne(redaction, config, 'traces', span({ a: 'warm' }))
+  const body = span(attributes)
+  const before = process.threadCpuUsage()
+  const { items } = await processOne(redaction, config, 'traces', body)
+  const { user } = process.threadCpuUsage(before)
+  expect(items.length).toBe(1)
+  // The graph and the oracle of the test included.
+  expect(user / 1000).toBeLessThan(1000)
+})
+
+test('what is too long to be looked at is masked as a whole, or dropped where that is asked for', async () => {
+  const config = { allow_all_keys: true, blocked_values: ['secret'], summary: 'info' }
+  const long = 'x'.repeat((1 << 20) + 1)
+  const body = encode('ExportTraceServiceRequest', {
+    resource_spans: [
+      {
+        resource: { attributes: withAttributes({ long }) },
+        scope_spans: [
+          { spans: [{ name: 'long', attributes: withAttributes({ long }) }, { name: long }, { name: 'good' }] },
+        ],
+      },
+    ],
+  })
+  const masked = await processOne(redaction, config, 'traces', body)
+  expect(masked.items.map(({ item }) => [item['name'], attributesOf(item)])).toEqual([
+    ['long', { long: '****', 'redaction.masked.count': '1' }],
+    ['****', {}],
+    ['good', {}],
+  ])
+  const strict = await processOne(redaction, { ...config, strict: true }, 'traces', body)
+  expect(strict.items.map(({ item }) => item['name'])).toEqual(['good'])
+  expect(strict.dropped).toEqual({ too_long: 2 })
+  expect(attributesOf(strict.items[0].resource)['long']).toBe('****')
+})
+
+test('a verdict on a key for want of time is one for that item alone', async () => {
+  const config = { allow_all_keys: true, blocked_key_patterns: ['token'], blocked_values: ['([a-z]{1,50} ?){1,20}!'] }
+  const heavy = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`a${i}`, `${'abc '.repeat(100)}!`]))
+  const spans = [{ attributes: withAttributes({ ...heavy, last: 'x' }) }, { attributes: withAttributes({ last: 'x' }) }]
+  const body = encode('ExportTraceServiceRequest', { resource_spans: [{ scope_spans: [{ spans }] }] })
+  const { items } = await processOne(redaction, config, 'traces', body)
+  expect(items.map(({ item }) => attributesOf(item)['last'])).toEqual(['****', 'x'])
 })
