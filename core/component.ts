@@ -46,6 +46,13 @@ export interface Declared<Config> {
   /** What of a configuration does not go with a signal the component is used for. */
   unfit?(config: Config, signal: Signal): readonly Unfit[]
   readonly examples: readonly { readonly title: string; readonly config: unknown }[]
+  /** A table for its page, of what its keys cannot say. */
+  readonly table?: {
+    readonly title: string
+    readonly text: string
+    readonly head: readonly string[]
+    readonly rows: readonly (readonly string[])[]
+  }
 }
 
 /** What every component is given. */
@@ -166,6 +173,11 @@ export interface ReceiverDefinition<Config = never> extends Declared<Config> {
 export interface ProcessorDefinition<Config = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'processor'
   readonly hold: Hold
+  /**
+   * It removes what must not be seen: of data that has not passed it nobody who operates is shown values, in the journal or
+   * elsewhere.
+   */
+  readonly redacts?: boolean
   create(config: Config, context: ProcessorContext): Step
 }
 /** What must leave in order, across retries, too. */

@@ -113,6 +113,8 @@ interface Ring {
 export class Journal {
   /** Makes spans, while somebody wants them. */
   tracer: Tracer | undefined
+  /** Says whether values of the data at a node may be shown; else samples have keys alone. */
+  shows: (name: NodeName) => boolean = () => true
   /** Records that were begun. */
   begun = 0
   readonly #rings = new Map<string, Ring>()
@@ -161,7 +163,7 @@ export class Journal {
     took?: number,
   ): void {
     const ring = this.#ring(`${name.id} ${name.pipeline} ${what} ${reason ?? ''}`)
-    const sample = this.#sample(ring, batch)
+    const sample = this.#sample(name, ring, batch)
     for (const { delivery, items } of batch.shares) {
       const known = delivery.record
       const record = known ?? (delivery.record = this.#open(batch, delivery.items))
@@ -237,14 +239,14 @@ export class Journal {
     }
   }
 
-  #sample(ring: Ring, batch: Batch): Record<string, string> | undefined {
+  #sample(name: NodeName, ring: Ring, batch: Batch): Record<string, string> | undefined {
     if (batch.groups.length === 0) return undefined
     const second = Math.floor(Date.now() / 1000)
     if (second !== ring.second) {
       ring.second = second
       ring.samples = 0
     }
-    return ++ring.samples > samplesPerSecond ? undefined : sampleResource(batch.groups[0])
+    return ++ring.samples > samplesPerSecond ? undefined : sampleResource(batch.groups[0], this.shows(name))
   }
 }
 

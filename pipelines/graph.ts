@@ -11,6 +11,7 @@ import type { Destination } from './destination.ts'
 import { reasonOf } from './fanout.ts'
 import { join, successorOf } from './join.ts'
 import { Leaving, roomFor, until } from './leaving.ts'
+import { redacts, shownBy } from './shown.ts'
 import { type ComponentInfo, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Source } from './source.ts'
@@ -36,6 +37,7 @@ export class Graph {
     this.#process = process
     this.#assembly = new Assembly(configured, process, this.#sources)
     this.#assembly.build()
+    process.journal.shows = shownBy(configured)
     join(this.#assembly)
   }
 
@@ -247,6 +249,8 @@ export class Graph {
     for (const { steps } of next.pipelines.values()) {
       for (const step of steps.toReversed()) if (next.fresh.has(step)) step.node.start()
     }
+    // What came before may still be on its way to a redaction that is no more: until it has ended nothing else is shown.
+    this.#process.journal.shows = shownBy(next.configured, redacts(previous.configured))
     this.#assembly = next
     const steps = join(next)
     // Those of earlier configurations that still have something, too.
@@ -296,6 +300,7 @@ export class Graph {
     }
     this.#retire()
     if (this.#leaving.size > 0) return
+    this.#process.journal.shows = shownBy(this.configured)
     for (const [id, { pipeline }] of this.#assembly.pipelines) {
       const configured = this.pipelines.find(one => one.id === id)
       pipeline.forget(({ name }) => configured?.receivers.includes(name.id) === true)

@@ -112,7 +112,7 @@ const made = '<!-- Made from the component’s declaration by `npm run docs`; do
 
 /** The page of one component. */
 export function componentPage(definition: Definition): string {
-  const { kind, type, aliases = [], summary, stability, config, examples } = definition
+  const { kind, type, aliases = [], summary, stability, config, examples, table } = definition
   const facts = [
     ['Kind', kind],
     ['Stability', stability],
@@ -145,8 +145,13 @@ ${facts.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}
 ## Options
 
 ${options}${lists.test(options) ? '\nA list of texts may be written as one text with commas.\n' : ''}
-## Examples
+${table === undefined ? '' : tableText(table)}## Examples
 ${examples.map(one => exampleText(definition, one)).join('')}`
+}
+
+function tableText({ title, text, head, rows }: NonNullable<Definition['table']>): string {
+  const lines = [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.map(cell).join(' | ')} |`)
+  return `## ${title}\n\n${text}\n\n${lines.join('\n')}\n\n`
 }
 
 const lists = /\| list of texts or text \|/

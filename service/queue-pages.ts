@@ -108,10 +108,13 @@ export async function queuesDocument(
   }
 }
 
+/** Whether values of what the owner of a queue had may be shown. */
+type Shows = (owner: string) => boolean
+
 /** One dead letter as `/v1/dead-letters` tells it. */
 export type DeadLetterDocument = ReturnType<typeof deadLetterDocument>
 
-function deadLetterDocument(storage: string, record: StoredRecord) {
+function deadLetterDocument(storage: string, record: StoredRecord, shows: Shows) {
   const { seq, at, note, signal, items, bytes } = record
   return {
     storage,
@@ -123,15 +126,15 @@ function deadLetterDocument(storage: string, record: StoredRecord) {
     signal,
     items,
     bytes,
-    sample: sampleOf(record),
+    sample: sampleOf(record, shows(note?.owner ?? '')),
   }
 }
 
 /** Some attributes of the first resource. */
-function sampleOf({ signal, payload }: StoredRecord): Record<string, string> {
+function sampleOf({ signal, payload }: StoredRecord, values: boolean): Record<string, string> {
   try {
     const [group] = readRequest(signal, payload).groups
-    return group === undefined ? {} : sampleResource(group)
+    return group === undefined ? {} : sampleResource(group, values)
   } catch {
     // It may be why nobody takes it.
     return {}
@@ -143,12 +146,13 @@ export async function deadLetterDocuments(
   readers: readonly { readonly id: string; readonly reader: RecordReader }[],
   range: Range,
   limit: number,
+  shows: Shows,
 ): Promise<{ dead_letters: DeadLetterDocument[]; more?: true }> {
   const found: DeadLetterDocument[] = []
   for (const { id, reader } of readers) {
     for await (const record of reader.records(range)) {
       if (found.length === limit) return { dead_letters: found, more: true }
-      found.push(deadLetterDocument(id, record))
+      found.push(deadLetterDocument(id, record, shows))
     }
   }
   return { dead_letters: found }

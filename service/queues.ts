@@ -2,6 +2,7 @@
 import { quoted, suggest } from '../config/nearest.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { DurableQueue, QueueView, Storage, StoredRecord } from '../core/storage.ts'
+import { allSignals } from '../proto/signals.ts'
 import type { AnyRoute, Flow } from './api.ts'
 import { exported, exportFormats, type OpenQueue } from './export-records.ts'
 import { Query, QueryError, type RawQuery } from './query.ts'
@@ -107,7 +108,13 @@ export class Queues {
     const range = rangeOf(query)
     const limit = query.count('limit', mostListed, 100)
     const readers = this.#graves(query.text('storage'))
-    return deadLetterDocuments(readers, range, limit)
+    const { journal } = this.#parts
+    return deadLetterDocuments(readers, range, limit, owner => {
+      const [id, signal] = owner.split(' ')
+      return allSignals.some(
+        one => one === signal && journal.shows({ kind: 'exporter', id, pipeline: '', signal: one }),
+      )
+    })
   }
 
   /** The records of an orphan, or dead letters, as a file. */

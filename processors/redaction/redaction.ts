@@ -12,6 +12,7 @@ import { WireError } from '../../proto/wire.ts'
 import type { MessageEdit } from '../message-edits.ts'
 import { editResources } from '../resource-edits.ts'
 import { each } from '../steps.ts'
+import { coverageTable } from './coverage.ts'
 import { redactMessage } from './redact-message.ts'
 import { hashFunctions, Rules } from './rules.ts'
 import { ownKeys, summaries } from './summary.ts'
@@ -90,6 +91,8 @@ export const redaction = defineProcessor<Config>({
   summary: 'Removes attributes that are not allowed, and masks what must not be seen in values and bodies.',
   signals: allSignals,
   hold: 'none',
+  redacts: true,
+  table: coverageTable,
   config,
   examples: [
     {
