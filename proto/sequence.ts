@@ -339,7 +339,7 @@ function convert(list: AttributeList, i: number, to: 'int' | 'double' | 'string'
 
 /** What Go's ParseFloat takes of a decimal text. */
 function parseDouble(found: string): number | undefined {
-  if (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(found)) return Number(found)
+  if (/^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i.test(found)) return Number(found)
   const named = /^([+-]?)(inf|infinity|nan)$/i.exec(found)
   if (named === null) return undefined
   if (named[2].toLowerCase() === 'nan') return named[1] === '' ? Number.NaN : undefined
