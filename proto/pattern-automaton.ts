@@ -46,7 +46,13 @@ export class Automaton {
   readonly starts: readonly number[]
   /** Classes of characters, with the end of the text as the last. */
   readonly width: number
-  readonly #latin: Uint8Array
+  /** Classes of the first 256 characters, and whether anything can begin with one of them. */
+  readonly latin: Uint8Array
+  readonly begins: Uint8Array
+  /** A character without which nothing matches; empty where there is none such. */
+  readonly needle: string
+  /** The character that all matches begin with; empty where there is none such. */
+  readonly initial: string
   readonly #bounds: Int32Array
 
   private constructor(made: Made, bounds: Int32Array) {
@@ -57,7 +63,10 @@ export class Automaton {
     this.starts = made.starts
     this.width = bounds.length + 2
     this.#bounds = bounds
-    this.#latin = Uint8Array.from({ length: 256 }, (_, rune) => search(bounds, rune))
+    this.latin = Uint8Array.from({ length: 256 }, (_, rune) => search(bounds, rune))
+    this.begins = this.latin.map(cls => (this.#canBegin(cls) ? 1 : 0))
+    this.needle = this.#needleOf()
+    this.initial = this.#initialOf()
   }
 
   /** The automaton of a pattern that begins at the place `start`; undefined where it would be too large. */
@@ -70,7 +79,53 @@ export class Automaton {
 
   /** The class of a character. */
   classOf(rune: number): number {
-    return rune < 256 ? this.#latin[rune] : search(this.#bounds, rune)
+    return rune < 256 ? this.latin[rune] : search(this.#bounds, rune)
+  }
+
+  #canBegin(cls: number): boolean {
+    return this.starts.some(start => {
+      const to = this.next[start * this.width + cls]
+      return this.dead[to] === 0 || this.matched[to] === 1
+    })
+  }
+
+  #initialOf(): string {
+    const { next, matched, width } = this
+    if (this.starts.some(start => matched[next[start * width + width - 1]] === 1)) return ''
+    const classes = Array.from({ length: width - 1 }, (_, cls) => cls).filter(cls => this.#canBegin(cls))
+    const units = Array.from(this.begins.keys()).filter(unit => this.begins[unit] === 1)
+    return classes.length === 1 && units.length === 1 && !this.#reaches(classes[0], 256)
+      ? String.fromCharCode(units[0])
+      : ''
+  }
+
+  /** Whether a class has characters from `rune` on. */
+  #reaches(cls: number, rune: number): boolean {
+    return cls === this.#bounds.length || this.#bounds[cls] > rune
+  }
+
+  #needleOf(): string {
+    let best = ''
+    if (this.next.length > mostEntries / 4) return best
+    for (let cls = 1; cls < this.#bounds.length; cls++) {
+      const rune = this.#bounds[cls - 1]
+      const isLone = this.#bounds[cls] === rune + 1 && rune < 0x80
+      if (isLone && rarity(rune) > rarity(best.charCodeAt(0)) && !this.#matchesWithout(cls)) {
+        best = String.fromCharCode(rune)
+      }
+    }
+    return best
+  }
+
+  /** Whether a text without characters of a class can match. */
+  #matchesWithout(cls: number): boolean {
+    const { next, matched, width } = this
+    const seen = new Set(this.starts)
+    for (const state of seen) {
+      if (matched[state] === 1) return true
+      for (let other = 0; other < width; other++) if (other !== cls) seen.add(next[state * width + other])
+    }
+    return false
   }
 
   /** The first state for a text that is looked at from `at` on. */
@@ -84,6 +139,14 @@ export function runeAt(text: string, at: number, unit: number): number {
   if (unit < 0xd800 || unit > 0xdbff) return unit
   return text.codePointAt(at) ?? unit
 }
+
+/** How rarely a character stands in what is written, roughly; of none -1. */
+function rarity(code: number): number {
+  if (Number.isNaN(code)) return -1
+  const usual = frequent.indexOf(String.fromCharCode(code))
+  return usual < 0 ? frequent.length : usual
+}
+const frequent = ' etaoinsrhldcumfpgwybvk0123456789-./:_,'
 
 interface Made {
   readonly states: ReadonlyMap<EngineState, number>

@@ -48,9 +48,14 @@ export class Table {
 
   /** Whether a part of the text matches. */
   matches(text: string): boolean {
-    return this.#whole === undefined
-      ? this.#findFromEach(text, 0, this.#place, Infinity)
-      : passes(this.#whole, text, 0, this.#place, false)
+    const automaton = this.#whole ?? this.#single
+    if (automaton === undefined || !text.includes(automaton.needle)) return false
+    return this.#whole === undefined ? this.#findFromEach(text, 0, this.#place, Infinity) : occurs(this.#whole, text, 0)
+  }
+
+  /** Whether a part of the text behind `from` may match: sure where it says that none does. */
+  mayMatch(text: string, from: number): boolean {
+    return this.#whole === undefined || occurs(this.#whole, text, from)
   }
 
   /**
@@ -77,12 +82,42 @@ export class Table {
   #findFromEach(text: string, from: number, out: Place, limit: number): boolean {
     const automaton = this.#single
     out.steps = 0
-    for (let begin = from; automaton !== undefined && begin <= text.length && out.steps <= limit; begin++) {
+    if (automaton === undefined) return false
+    const { begins, initial } = automaton
+    for (let begin = from; begin <= text.length && out.steps <= limit; begin++) {
+      if (initial !== '') {
+        const at = text.indexOf(initial, begin)
+        out.steps += (at < 0 ? text.length : at) - begin
+        if (at < 0) return false
+        begin = at
+      }
+      const unit = text.charCodeAt(begin)
+      if (unit < 256 && begins[unit] === 0) {
+        out.steps++
+        continue
+      }
       if (runs(automaton, text, begin, out)) return true
-      if (begin < text.length && runeAt(text, begin, text.charCodeAt(begin)) > 0xffff) begin++
+      if (runeAt(text, begin, unit) > 0xffff) begin++
     }
     return false
   }
+}
+
+/** Whether there is a match from `from` on. */
+function occurs(automaton: Automaton, text: string, from: number): boolean {
+  const { next, matched, width, latin } = automaton
+  let state = automaton.startAt(text, from)
+  for (let i = from; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 256) state = next[state * width + latin[unit]]
+    else {
+      const rune = runeAt(text, i, unit)
+      if (rune > 0xffff) i++
+      state = next[state * width + automaton.classOf(rune)]
+    }
+    if (matched[state] === 1) return true
+  }
+  return matched[next[state * width + width - 1]] === 1
 }
 
 /** Goes through the text from `from` on, until there was a match, and with `on` until all that began before has ended. */

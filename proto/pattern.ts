@@ -2,9 +2,9 @@
  * Regular expressions that users write, in RE2's syntax and with its meaning. Whatever the text, a pattern takes time that
  * grows with its length alone. The one place that knows the engine.
  */
-import { Matcher, RE2JS, RE2JSSyntaxException } from 're2js'
+import { RE2JS, RE2JSSyntaxException } from 're2js'
 import { patternProblem } from './pattern-problem.ts'
-import type { Engine } from './pattern-automaton.ts'
+import { type Engine, UNANCHORED } from './pattern-automaton.ts'
 import { type Place, Table } from './pattern-table.ts'
 
 /** What may still be spent on texts; one unit is a character looked up in a table, one or two nanoseconds. */
@@ -17,6 +17,9 @@ export const usualAllowance = 16_000_000
 /** What the engine takes for a character and a place in the pattern, and what is reckoned for a match. */
 const engineCost = 16
 const matchCost = 1000
+/** Work of the engine that is not worth being put off. */
+const shortWork = 50_000
+const fewMatches = 8
 /** The longest text that is looked at, in UTF-16 units. */
 const longestText = 1 << 20
 /** The longest pattern, and the most places it may have where counts such as `{100}` are written out. */
@@ -68,9 +71,10 @@ export class Pattern {
    */
   extract(text: string): readonly string[] | undefined {
     if (text.length > this.longest) return undefined
-    const matcher = this.#re.matcher(text)
-    if (this.#find(text, 0, matcher, { left: usualAllowance }) !== FOUND) return undefined
-    return this.groups.map((_, i) => matcher.group(i + 1) ?? '')
+    if (!this.matches(text)) return undefined
+    const found = this.#find(text, 0, 1 + this.groups.length, 0, { left: usualAllowance })
+    if (typeof found === 'number') return undefined
+    return this.groups.map((_, i) => (found[2 * i + 2] < 0 ? '' : text.slice(found[2 * i + 2], found[2 * i + 3])))
   }
 
   /**
@@ -85,16 +89,15 @@ export class Pattern {
     allowance.left -= text.length
     if (text.length > this.longest || allowance.left < 0) return undefined
     if (!this.matches(text)) return text
-    const matcher = this.#re.matcher(text)
     let out = ''
     let copied = 0
     let from = 0
+    let hits = 0
     while (from <= text.length) {
-      const found = this.#find(text, from, matcher, allowance)
+      const found = this.#find(text, from, 1, hits++, allowance)
       if (found === UNTOLD) return undefined
       if (found === NONE) break
-      const start = matcher.start()
-      const end = matcher.end()
+      const [start, end] = found
       // An empty match right behind another counts not.
       if (end > copied || start === 0) {
         allowance.left -= matchCost
@@ -106,25 +109,35 @@ export class Pattern {
     return out + text.slice(copied)
   }
 
-  /** Finds the first match from `from` on. What it costs is known before it is spent. */
+  /**
+   * Finds where the first match from `from` on and its first groups begin and end; `found` were found before. What it costs
+   * is known before it is spent.
+   */
   #find(
     text: string,
     from: number,
-    matcher: Matcher,
+    groups: number,
+    found: number,
     allowance: Allowance,
-  ): typeof FOUND | typeof NONE | typeof UNTOLD {
+  ): readonly number[] | typeof NONE | typeof UNTOLD {
     const table = this.#tableOf()
     const place = this.#place
     place.start = from
     place.end = text.length
-    if (table !== null) {
-      const found = table.find(text, from, place, allowance.left)
+    // Few matches in a short text are not worth a look at where in it they are.
+    const isShort = found < fewMatches && (text.length - from) * this.#places * engineCost < shortWork
+    if (table !== null && isShort) {
+      allowance.left -= text.length - from
+      if (!table.mayMatch(text, from)) return NONE
+    } else if (table !== null) {
+      const isThere = table.find(text, from, place, allowance.left)
       allowance.left -= place.steps
-      if (!found) return allowance.left < 0 ? UNTOLD : NONE
+      if (!isThere) return allowance.left < 0 ? UNTOLD : NONE
     }
     allowance.left -= (place.end - place.start) * this.#places * engineCost
     if (allowance.left < 0) return UNTOLD
-    return matcher.find(place.start) ? FOUND : NONE
+    const [isFound, places] = this.#re.re2().matchWithGroup(text, place.start, text.length, UNANCHORED, groups)
+    return isFound && places !== null ? places : NONE
   }
 
   #tableOf(): Table | null {
@@ -150,7 +163,6 @@ interface CompiledByEngine {
   lazyDFA: unknown
 }
 
-const FOUND = 0
 const NONE = 1
 const UNTOLD = 2
 

@@ -79,8 +79,12 @@ const patterns = fc.letrec<{ pattern: string; part: string; one: string }>(tie =
   ),
 })).pattern
 const texts = fc
-  .array(fc.constantFrom(...characters, 'ab', 'aab', 'A.b', 'K'), { maxLength: 24 })
-  .map(all => all.join(''))
+  .tuple(
+    fc.array(fc.constantFrom(...characters, 'ab', 'aab', 'A.b', 'K'), { maxLength: 24 }),
+    fc.constantFrom(1, 1, 1, 60),
+  )
+  // Long ones are looked at another way.
+  .map(([all, times]) => all.join('').repeat(times))
 
 function engineOf(source: string): RE2JS | undefined {
   try {
@@ -107,15 +111,15 @@ test('random patterns mean what the engine says, on random texts', () => {
         expect(pattern.extract(text)).toEqual(found?.slice(1).map((group: string | undefined) => group ?? ''))
         const replaced = engine.re2().replaceAllFunc(text, (match: string) => `<${match}>`, text.length + 1)
         expect(
-          pattern.replace(text, match => `<${match}>`),
+          pattern.replace(text, match => `<${match}>`, { left: Infinity }),
           `${source} in ${JSON.stringify(text)}`,
         ).toBe(replaced)
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: 1200 },
   )
-  expect(compiled).toBeGreaterThan(800)
-})
+  expect(compiled).toBeGreaterThan(500)
+}, 120_000)
 
 test.each([
   ['.*token.*', 't'],
@@ -144,5 +148,5 @@ test.each([
     const { user } = process.threadCpuUsage(before)
     return user / 1000
   }
-  for (const size of [1 << 12, 1 << 16, 1 << 20, 1 << 24]) expect(spent(size)).toBeLessThan(400)
+  for (const size of [1 << 12, 1 << 16, 1 << 20, 1 << 24]) expect(spent(size)).toBeLessThan(500)
 })
