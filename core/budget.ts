@@ -1,5 +1,9 @@
-/** The memory that data in flight may take, in bytes: charged when bytes arrive, given back when the last holder lets go. */
+/**
+ * The memory that data may take, in bytes. Data in flight is charged when it arrives and given back when the last holder lets
+ * go; what components keep beside it is charged through accounts.
+ */
 
+import type { Account } from './account.ts'
 import { BufferPool } from './pool.ts'
 
 /** Called when room may have come back. */
@@ -9,8 +13,12 @@ type Waiter = () => void
 export class Budget {
   /** Bytes that may be held at once. */
   limit: number
-  /** Bytes held now. */
+  /** Bytes held now, by data in flight and by accounts. */
   used = 0
+  /** Bytes of those that accounts hold: what is kept beside the data. */
+  kept = 0
+  /** The accounts that are in use. */
+  readonly accounts = new Set<Account>()
   /** The most that was ever held. */
   peak = 0
   /** How often the door was closed because of this budget. */
@@ -34,6 +42,30 @@ export class Budget {
     }
     this.charge(bytes)
     return true
+  }
+
+  /** Bytes that data in flight holds. */
+  get inFlight(): number {
+    return this.used - this.kept
+  }
+
+  /** Whether data in flight takes more than half of what it may; what is in no hurry waits then. */
+  get crowded(): boolean {
+    return this.inFlight > (this.limit - this.kept) / 2
+  }
+
+  /** Charges `bytes` of an account if there is room: all of them get half of the budget, so that data still comes in. */
+  tryKeep(bytes: number): boolean {
+    if (this.pressed || this.kept + bytes > this.limit / 2 || this.used + bytes > this.limit) return false
+    this.kept += bytes
+    this.charge(bytes)
+    return true
+  }
+
+  /** Gives `bytes` of an account back. */
+  letGo(bytes: number): void {
+    this.kept -= bytes
+    this.release(bytes)
   }
 
   /** Charges `bytes` that exist already. */

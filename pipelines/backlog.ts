@@ -171,7 +171,7 @@ export class Backlog {
   get #roomInMemory(): boolean {
     const { config, budget } = this.#parts
     if (this.#window.size === 0) return true
-    if (this.#windowBytes >= windowBytes || budget.used > budget.limit / 2) return false
+    if (this.#windowBytes >= windowBytes || budget.crowded) return false
     return config.sizer !== 'requests' || this.#window.size < config.queue_size
   }
 

@@ -179,7 +179,8 @@ export class MemoryWatch {
       return
     }
     // With nothing left to give back, a closed door would stay closed: what is over belongs to the process itself.
-    if (budget.used < budget.limit / 100) {
+    // What accounts hold is no data: it does not leave because the door is closed.
+    if (budget.inFlight < budget.limit / 100) {
       if (!this.#told) this.#log.warn({ rss, limit: hard }, 'memory is over its limit although no data is held')
       this.#told = true
       this.#open(rss)
@@ -187,7 +188,10 @@ export class MemoryWatch {
     }
     if (budget.pressed) return
     budget.pressed = true
-    this.#log.warn({ rss, limit: hard, held: budget.used }, 'memory is over its limit; new data is refused')
+    this.#log.warn(
+      { rss, limit: hard, held: budget.used, kept: budget.kept },
+      'memory is over its limit; new data is refused',
+    )
   }
 
   #open(rss: number): void {

@@ -142,7 +142,7 @@ export class Replay {
   async #send(record: StoredRecord): Promise<void> {
     const { budget } = this.#parts
     try {
-      while (!this.#over && (budget.pressed || budget.used > budget.limit / 2)) await this.#pause(roomInterval)
+      while (!this.#over && (budget.pressed || budget.crowded)) await this.#pause(roomInterval)
       for (let wait = backoff.first; !this.#over; wait = Math.min(wait * backoff.factor, backoff.longest)) {
         const outcome = await this.#attempt(record)
         if (outcome?.kind !== 'refused') {

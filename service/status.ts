@@ -1,4 +1,5 @@
 /** The status document: one answer to what runs, how it is, and where every item went. */
+import { keptState } from '../core/account.ts'
 import type { Books, NodeBooks, Reasons } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
 import type { MemoryPlan } from '../core/memory.ts'
@@ -62,6 +63,8 @@ export function statusDocument(sources: StatusSources): object {
         peak_bytes: budget.peak,
         refusals: budget.refusals,
       },
+      kept_bytes: budget.kept,
+      kept: keptState(budget.accounts).map(({ keeper, bytes, refused }) => ({ ...keeper, bytes, refused })),
     },
     components: components.map(({ kind, id, type, pipeline, status }) => ({
       kind,

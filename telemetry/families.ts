@@ -18,6 +18,7 @@ import {
 } from './family.ts'
 import type { Row } from './metrics.ts'
 import { queueFamilies } from './queue-families.ts'
+import { stateFamilies } from './state-families.ts'
 
 /** One family per signal, as the Collector has them. */
 function perSignal(
@@ -378,5 +379,6 @@ export const ownFamilies: readonly OwnFamily[] = [
   ...booksFamilies,
   ...exporterFamilies,
   ...queueFamilies,
+  ...stateFamilies,
   ...processFamilies,
 ]

@@ -118,3 +118,10 @@ test('finds out about the machine it runs on', () => {
   expect(facts.physical).toBeGreaterThan(facts.baseline)
   expect(facts.container ?? 0).toBeLessThan(facts.physical)
 })
+
+test('what components keep beside the data is nothing that a closed door would give back', () => {
+  const { look, budget, state } = watched(0)
+  expect(budget.tryKeep(100 * mib)).toBe(true)
+  expect(look(1001)).toBe(false)
+  expect(state.warnings).toBe(1)
+})
