@@ -1,5 +1,7 @@
 /** A hash table whose keys are ranges of bytes, so that what was seen before is found without a string or an object. */
 
+import { endless, type Room } from './room.ts'
+
 /** How far is looked for a free place; where that finds none the key is not kept. Keys made to collide cost no more than this. */
 const mostProbes = 32
 
@@ -29,6 +31,9 @@ export class ByteTable {
   size = 0
   /** Bytes of all keys. */
   used = 0
+  readonly #room: Room
+  /** Bytes taken of it: what the table has grown by. */
+  #taken = 0
   readonly #seed = Math.trunc(Math.random() * 0x1_0000_0000) | 0
   /** Entry + 1; 0 is free. */
   #slots = new Int32Array(256)
@@ -38,6 +43,11 @@ export class ByteTable {
   #starts = new Int32Array(129)
   #keys = Buffer.allocUnsafeSlow(4096)
   #view = viewOf(this.#keys)
+
+  /** `room`: where memory for keys is taken; with none left keys are not added any more. */
+  constructor(room: Room = endless) {
+    this.#room = room
+  }
 
   /** The hash to look a key up with. */
   hash(view: DataView, start: number, end: number, salt: number): number {
@@ -58,9 +68,10 @@ export class ByteTable {
     return -1
   }
 
-  /** Adds a key that is not there yet, and gives its number; -1 where there is no place for it. */
+  /** Adds a key that is not there yet, and gives its number; -1 where there is no place or no room for it. */
   add(hash: number, bytes: Uint8Array, start: number, end: number, salt: number): number {
-    if (this.size * 2 >= this.#slots.length) this.#grow()
+    if (this.size * 2 >= this.#slots.length && !this.#grow()) return -1
+    if (this.used + end - start > this.#keys.length && !this.#widen(this.used + end - start)) return -1
     const slots = this.#slots
     const mask = slots.length - 1
     let slot = hash & mask
@@ -71,15 +82,14 @@ export class ByteTable {
     this.#salts[entry] = salt
     const at = this.used
     this.used = at + end - start
-    if (this.used > this.#keys.length) this.#widen()
     this.#keys.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at)
     this.#starts[entry + 1] = this.used
     return entry
   }
 
-  /** A number that belongs to no key. */
+  /** A number that belongs to no key, whether there is room or not. */
   reserve(): number {
-    if (this.size * 2 >= this.#slots.length) this.#grow()
+    if (this.size * 2 >= this.#slots.length) this.#grow(true)
     this.#starts[this.size + 1] = this.used
     this.#hashes[this.size] = 0
     this.#salts[this.size] = RESERVED
@@ -89,6 +99,8 @@ export class ByteTable {
   /** Forgets all keys, and the memory they took. */
   clear(): void {
     this.size = this.used = 0
+    this.#room.shrink(this.#taken)
+    this.#taken = 0
     this.#slots = new Int32Array(256)
     this.#hashes = new Int32Array(128)
     this.#salts = new Int32Array(128)
@@ -109,8 +121,16 @@ export class ByteTable {
     return true
   }
 
-  #grow(): void {
+  #take(bytes: number): boolean {
+    if (!this.#room.grow(bytes)) return false
+    this.#taken += bytes
+    return true
+  }
+
+  #grow(must = false): boolean {
     const length = this.#slots.length * 2
+    const now = this.#slots.length + this.#hashes.length + this.#salts.length + this.#starts.length
+    if (!this.#take((4 * length + 1 - now) * Int32Array.BYTES_PER_ELEMENT) && !must) return false
     const slots = new Int32Array(length)
     this.#hashes = larger(this.#hashes, length)
     this.#salts = larger(this.#salts, length)
@@ -123,13 +143,17 @@ export class ByteTable {
       if (slots[slot] === 0) slots[slot] = entry + 1
     }
     this.#slots = slots
+    return true
   }
 
-  #widen(): void {
-    const keys = Buffer.allocUnsafeSlow(Math.max(this.#keys.length * 2, this.used))
+  #widen(size: number): boolean {
+    const length = Math.max(this.#keys.length * 2, size)
+    if (!this.#take(length - this.#keys.length)) return false
+    const keys = Buffer.allocUnsafeSlow(length)
     keys.set(this.#keys)
     this.#keys = keys
     this.#view = viewOf(keys)
+    return true
   }
 }
 

@@ -2,10 +2,12 @@
 import { once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createGzip } from 'node:zlib'
+import { Account } from '../../core/account.ts'
 import { serverAuthenticator } from '../../core/authenticators.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { HostKey } from '../../core/host.ts'
+import { budgetKey } from '../../net/admission.ts'
 import { type Binding, listenersKey } from '../../net/listeners.ts'
 import { type Page, PageServer, textPage } from '../../net/page-server.ts'
 import { metricName } from '../../proto/prometheus/names.ts'
@@ -33,6 +35,8 @@ interface Kept {
   readonly identity: string
   readonly table: Table
   readonly ingest: Ingest
+  /** What all of it takes. */
+  readonly account: Account
   users: number
 }
 
@@ -68,9 +72,9 @@ export class PrometheusPage implements Exporter {
     const { id, log, status, host } = this.#context
     const { auth, endpoint, transport, metric_expiration: expiration } = this.#config
     this.#kept = this.#takeTable()
-    const { table } = this.#kept
+    const { ingest } = this.#kept
     const between = Math.min(expiration || mostBetweenSweeps, mostBetweenSweeps)
-    this.#sweeps = setInterval(() => table.expire(Date.now()), between).unref()
+    this.#sweeps = setInterval(() => ingest.expire(Date.now()), between).unref()
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
@@ -119,8 +123,9 @@ export class PrometheusPage implements Exporter {
     const naming = namingOf(this.#config)
     let kept = tables.get(id)
     if (kept?.identity !== naming.identity) {
-      const table = new Table([this.#settings.infoName])
-      kept = { identity: naming.identity, table, ingest: new Ingest(table, naming), users: 0 }
+      const account = new Account(host.find(budgetKey), 'exporter', id)
+      const table = new Table([this.#settings.infoName], account)
+      kept = { identity: naming.identity, table, account, ingest: new Ingest(table, naming, account), users: 0 }
       tables.set(id, kept)
     }
     kept.users++
@@ -132,6 +137,7 @@ export class PrometheusPage implements Exporter {
   #returnTable(): void {
     const kept = this.#kept
     if (kept === undefined || --kept.users > 0) return
+    kept.account.close()
     const tables = this.#context.host.find(tablesKey)
     if (tables?.get(this.#context.id) === kept) tables.delete(this.#context.id)
   }
@@ -161,8 +167,8 @@ export class PrometheusPage implements Exporter {
   }
 
   async #make(format: PageFormat, zip: boolean): Promise<Buffer> {
-    const { table } = this.#kept ?? this.#takeTable()
-    table.expire(Date.now())
+    const { table, ingest } = this.#kept ?? this.#takeTable()
+    ingest.expire(Date.now())
     const source = { table, format, settings: this.#settings }
     const page = format.kind === 'protobuf' ? new ProtobufPage(source) : new TextPage(source)
     return zip ? zipped(page.write()) : joined(page.write())

@@ -7,6 +7,7 @@ import { messageNamed } from '../../proto/schema.ts'
 import { Range, readValue } from '../../proto/values.ts'
 import { findMember, ItemCursor } from '../../proto/views.ts'
 import { Cursor, LENGTH, WireError } from '../../proto/wire.ts'
+import type { Room } from '../../proto/room.ts'
 import { type Naming, type Reason, type Shape, type Stream, Streams } from './streams.ts'
 import type { Table } from './table.ts'
 import { Takers } from './takers.ts'
@@ -57,10 +58,18 @@ export class Ingest {
   /** Points of the batch that are on the page. */
   #taken = 0
 
-  constructor(table: Table, naming: Naming) {
+  /** `room`: where memory is taken for what is known again by its bytes. */
+  constructor(table: Table, naming: Naming, room?: Room) {
     this.#table = table
-    this.#streams = new Streams(table, naming, message => this.#warnings.push(message))
+    this.#streams = new Streams(table, naming, message => this.#warnings.push(message), room)
     this.#takers = new Takers(table, this.#streams)
+  }
+
+  /** Takes what was not heard of for too long off the page, and gives its memory back. */
+  expire(now: number): void {
+    const table = this.#table
+    table.expire(now)
+    if (table.left * 8 > table.size) this.#streams.forget()
   }
 
   /** Takes all points of a batch. What is not taken is told. */
@@ -206,6 +215,10 @@ function complaintOf(reason: Reason, { name, source }: Stream, limit: number): s
   if (reason === 'cardinality_limit') {
     return `there are ${limit} series already, so new ones of \`${name}\` are not taken; raise \`series_limit\` or drop attributes`
   }
+  if (reason === 'memory_limit') {
+    return `there is no memory for more series, so new ones of \`${name}\` are not taken; raise the memory limit, lower \`metric_expiration\` or drop attributes`
+  }
+  if (reason === 'labels_too_long') return `\`${source}\` has a point with more labels than a series can have`
   if (reason === 'out_of_order') return `\`${source}\` has points that are older than what the page has`
   return `\`${source}\` has a point without a usable value`
 }

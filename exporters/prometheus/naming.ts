@@ -29,13 +29,14 @@ export function namingOf(config: PrometheusConfig): Naming & { readonly identity
   }
 }
 
-/** So many names are kept; there are more only where keys are made up. */
+/** So many names are kept, of keys up to this length; there are more only where keys are made up. */
 const mostNames = 10_000
+const longestKey = 200
 
 function remembered(names: Map<string, string>, key: string, make: () => string): string {
   const known = names.get(key)
   if (known !== undefined) return known
   const made = make()
-  if (names.size < mostNames) names.set(key, made)
+  if (names.size < mostNames && key.length <= longestKey) names.set(key, made)
   return made
 }

@@ -2,13 +2,28 @@
 import { boundText } from '../../proto/prometheus/text.ts'
 import { type ExponentialPoint, type HistogramPoint, mostBuckets, type Numbers, type Side } from './points.ts'
 
+/** Bytes of an object with arrays of numbers, without the numbers, and of one bound with its texts. */
+const objectCost = 400
+const boundCost = 120
+const numberCost = Float64Array.BYTES_PER_ELEMENT
+
+/** Bytes that a state of so many numbers takes. */
+export const stateCost = (numbers: number): number => objectCost + numbers * numberCost
+
 /** Upper bounds of buckets, shared by all series that have the same. */
 export class Bounds {
   readonly values: Float64Array
+  /** Series that have them. */
+  users = 0
   readonly #texts: (readonly string[] | undefined)[] = [undefined, undefined]
 
   constructor(values: Float64Array) {
     this.values = values
+  }
+
+  /** Bytes they take, with their texts in both formats. */
+  get cost(): number {
+    return objectCost + this.values.length * boundCost
   }
 
   /** The bounds as values of the label `le`. */
@@ -43,6 +58,10 @@ export class Histogram {
   constructor(bounds: Bounds) {
     this.bounds = bounds
     this.counts = new Float64Array(0)
+  }
+
+  get cost(): number {
+    return stateCost(this.counts.length)
   }
 
   /** Takes the point's values. */
@@ -86,6 +105,29 @@ export class ExponentialHistogram {
   readonly positive: Buckets = { offset: 0, counts: new Float64Array(0) }
   readonly negative: Buckets = { offset: 0, counts: new Float64Array(0) }
 
+  get cost(): number {
+    return stateCost(this.positive.counts.length + this.negative.counts.length)
+  }
+
+  /** Bytes it will take once the point was added. */
+  costWith(point: ExponentialPoint): number {
+    const scale = this.#commonScale(point)
+    const positive = widthOf(this.positive, point.positive, this.scale - scale, point.scale - scale)
+    return stateCost(positive + widthOf(this.negative, point.negative, this.scale - scale, point.scale - scale))
+  }
+
+  /** The coarser of both scales, or a coarser one where the buckets would be too many. */
+  #commonScale(point: ExponentialPoint): number {
+    let scale = Math.min(this.scale, point.scale)
+    while (
+      widthOf(this.positive, point.positive, this.scale - scale, point.scale - scale) > mostBuckets ||
+      widthOf(this.negative, point.negative, this.scale - scale, point.scale - scale) > mostBuckets
+    ) {
+      scale--
+    }
+    return scale
+  }
+
   /** Takes the point's values. */
   set(point: ExponentialPoint): void {
     this.scale = point.scale
@@ -98,20 +140,13 @@ export class ExponentialHistogram {
     this.hasSum = point.hasSum
   }
 
-  /** Adds the point's values, at the coarser of both scales, or a coarser one where the buckets would be too many. */
+  /** Adds the point's values. */
   add(point: ExponentialPoint): void {
-    let scale = Math.min(this.scale, point.scale)
+    const scale = this.#commonScale(point)
     const positive = { offset: point.positive.offset, counts: listed(point.positive.counts) }
     const negative = { offset: point.negative.offset, counts: listed(point.negative.counts) }
-    const shifts = (): [own: number, other: number] => [this.scale - scale, point.scale - scale]
-    while (
-      widthOf(this.positive, positive, ...shifts()) > mostBuckets ||
-      widthOf(this.negative, negative, ...shifts()) > mostBuckets
-    ) {
-      scale--
-    }
-    merge(this.positive, positive, ...shifts())
-    merge(this.negative, negative, ...shifts())
+    merge(this.positive, positive, this.scale - scale, point.scale - scale)
+    merge(this.negative, negative, this.scale - scale, point.scale - scale)
     this.scale = scale
     this.zeroCount += point.zeroCount
     this.zeroThreshold = Math.max(this.zeroThreshold, point.zeroThreshold)
@@ -133,13 +168,19 @@ const listed = ({ values, length }: Numbers): Float64Array => values.slice(0, le
 /** The index of the bucket that a bucket falls into at a scale that is coarser by `shift`. */
 const coarser = (index: number, shift: number): number => Math.floor(index / 2 ** shift)
 
+/** Where buckets lie. */
+interface Extent {
+  readonly offset: number
+  readonly counts: { readonly length: number }
+}
+
 /** How many buckets both sides take together. */
-function widthOf(a: Buckets, b: Buckets, shiftA: number, shiftB: number): number {
+function widthOf(a: Extent, b: Extent, shiftA: number, shiftB: number): number {
   const [from, to] = rangeOf(a, b, shiftA, shiftB)
   return to - from
 }
 
-function rangeOf(a: Buckets, b: Buckets, shiftA: number, shiftB: number): [from: number, to: number] {
+function rangeOf(a: Extent, b: Extent, shiftA: number, shiftB: number): [from: number, to: number] {
   let from = Infinity
   let to = -Infinity
   for (const [{ offset, counts }, shift] of [[a, shiftA] as const, [b, shiftB] as const]) {
@@ -202,4 +243,8 @@ export class Summary {
   sum = 0
   /** Quantile, value, quantile, value. */
   quantiles = new Float64Array(0)
+
+  get cost(): number {
+    return stateCost(this.quantiles.length)
+  }
 }

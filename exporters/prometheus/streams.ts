@@ -13,9 +13,10 @@ import {
 } from '../../proto/prometheus/label-base.ts'
 import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../../proto/prometheus/names.ts'
 import { labelText } from '../../proto/prometheus/text.ts'
+import { endless, type Room, Share } from '../../proto/room.ts'
 import { fieldNamed, readText } from '../../proto/views.ts'
 import type { Bounds } from './states.ts'
-import type { Family, FamilyType, Series, Table } from './table.ts'
+import { type Family, type FamilyType, type NoRoom, pairsCost, type Series, type Table } from './table.ts'
 
 /** How names and labels of the page are made. */
 export interface Naming {
@@ -30,7 +31,8 @@ export type Reason =
   | 'name_conflict'
   | 'temporality_unspecified'
   | 'delta_not_monotonic'
-  | 'cardinality_limit'
+  | 'labels_too_long'
+  | NoRoom
   | 'out_of_order'
   | 'invalid'
 
@@ -55,6 +57,12 @@ const delta = 1
 
 /** Bytes of keys that are kept; then all are forgotten and found again. */
 const mostKeyBytes = 64 << 20
+/** Bytes that the labels of one series may take: what resource and scope give to each, and its own attributes. */
+const longestLabels = 1 << 16
+/** Bytes of what is kept of a resource, a scope or a metric besides texts, a little more than measured. */
+const entryCost = 800
+/** Longest schema URL of a scope that is known again. */
+const longestUrl = 1024
 
 const name = fieldNamed('Metric', 'name')
 const description = fieldNamed('Metric', 'description')
@@ -97,7 +105,10 @@ export class Stream {
     this.unit = unitName(unitText, naming.strategy)
     this.isDelta = shape.temporality === delta
     const hasTemporality = shape.data !== GAUGE && shape.data !== SUMMARY
-    if (this.name === '') {
+    if (base.size > longestLabels) {
+      this.refusal = 'labels_too_long'
+      this.complaint = `resource or scope of \`${this.source}\` give its series labels of more than ${longestLabels} bytes`
+    } else if (this.name === '') {
       this.refusal = 'no_name'
       this.complaint = `nothing of the name \`${this.source}\` can be kept`
     } else if (hasTemporality && shape.temporality === unspecified) {
@@ -137,14 +148,15 @@ export class Streams {
   readonly #naming: Naming
   /** Hears what is wrong with a metric that is on the page all the same. */
   readonly #warn: (message: string) => void
-  readonly #resources = new ByteTable()
+  readonly #room: Share
+  readonly #resources: ByteTable
   readonly #resourceEntries: ResourceEntry[] = []
   readonly #urls = new Map<string, number>()
-  readonly #scopes = new ByteTable()
+  readonly #scopes: ByteTable
   readonly #bases: LabelBase[] = []
-  readonly #metrics = new ByteTable()
+  readonly #metrics: ByteTable
   readonly #streams: Stream[] = []
-  readonly #points = new ByteTable()
+  readonly #points: ByteTable
   readonly #seriesOf: Series[] = []
   #resource: ResourceEntry | undefined
   #resourceId = -1
@@ -153,7 +165,12 @@ export class Streams {
   #view: DataView = viewOf(none)
   #viewed: Uint8Array = none
 
-  constructor(table: Table, naming: Naming, warn: (message: string) => void) {
+  constructor(table: Table, naming: Naming, warn: (message: string) => void, room: Room = endless) {
+    this.#room = new Share(room)
+    this.#resources = new ByteTable(this.#room)
+    this.#scopes = new ByteTable(this.#room)
+    this.#metrics = new ByteTable(this.#room)
+    this.#points = new ByteTable(this.#room)
     this.#table = table
     this.#naming = naming
     this.#warn = warn
@@ -166,11 +183,16 @@ export class Streams {
     const bytes = tables.reduce((sum, one) => sum + one.used, 0)
     // Several keys for one series are attributes in another order.
     const tooMany = this.#points.size > 10_000 + 4 * table.size
-    if (bytes <= mostKeyBytes && !tooMany && table.left <= 1000 + table.size) return
-    for (const one of tables) one.clear()
+    if (bytes > mostKeyBytes || tooMany || table.left > 1000 + table.size) this.forget()
+  }
+
+  /** Forgets all keys: what they led to is found again by its text. */
+  forget(): void {
+    for (const one of [this.#resources, this.#scopes, this.#metrics, this.#points]) one.clear()
     for (const list of [this.#resourceEntries, this.#bases, this.#streams, this.#seriesOf]) list.length = 0
     this.#urls.clear()
-    table.left = 0
+    this.#room.clear()
+    this.#table.forgetLeft()
   }
 
   /** Lets go of the bytes. */
@@ -187,7 +209,9 @@ export class Streams {
     let entry = this.#resourceEntries[id]
     if (id < 0) {
       entry = this.#resourceEntry(attributePairs(bytes, start, end, resourceTag))
-      id = this.#resources.add(hash, bytes, start, end, 0)
+      // The texts of its target_info repeat all of it.
+      const isKept = this.#room.grow(entryCost + pairsCost(entry.pairs) * 3)
+      id = isKept ? this.#resources.add(hash, bytes, start, end, 0) : -1
       if (id >= 0) this.#resourceEntries[id] = entry
     }
     this.#resource = entry
@@ -204,7 +228,7 @@ export class Streams {
   /** The content of an InstrumentationScope, to which what follows belongs, and the schema URL beside it. */
   scope(bytes: Uint8Array, start: number, end: number, schemaUrl: string): void {
     const url = this.#urls.get(schemaUrl) ?? this.#urls.size
-    const isKept = this.#resourceId >= 0 && url < 0x100
+    const isKept = this.#resourceId >= 0 && url < 0x100 && schemaUrl.length <= longestUrl
     if (isKept) this.#urls.set(schemaUrl, url)
     const salt = (this.#resourceId << 8) | url
     const view = this.#viewing(bytes)
@@ -212,7 +236,8 @@ export class Streams {
     let id = isKept ? this.#scopes.find(hash, view, start, end, salt) : -1
     if (id < 0) {
       this.#base = this.#makeBase(bytes, start, end, schemaUrl)
-      id = isKept ? this.#scopes.add(hash, bytes, start, end, salt) : -1
+      const hasRoom = isKept && this.#room.grow(entryCost + this.#base.size * 4)
+      id = hasRoom ? this.#scopes.add(hash, bytes, start, end, salt) : -1
       if (id >= 0) this.#bases[id] = this.#base
     } else this.#base = this.#bases[id]
     this.#scopeId = id
@@ -243,7 +268,9 @@ export class Streams {
       if (found.epoch !== this.#table.epoch) this.#settle(found)
       return found
     }
-    if (this.#scopeId >= 0) id = this.#metrics.add(hash, bytes, start, end, salt)
+    // Its texts are made of these bytes.
+    const isKept = this.#scopeId >= 0 && this.#room.grow(entryCost + (end - start) * 4)
+    if (isKept) id = this.#metrics.add(hash, bytes, start, end, salt)
     const base = this.#base ?? new LabelBase(this.#naming.labels, [], [])
     const made = new Stream(id, base, bytes.subarray(start, end), shape, this.#naming)
     if (id >= 0) this.#streams[id] = made
@@ -253,9 +280,18 @@ export class Streams {
 
   /** Finds the family that its series belong to, or says why there is none. */
   #settle(stream: Stream): void {
-    if (stream.refusal !== undefined && stream.refusal !== 'name_conflict') return
+    const { refusal } = stream
+    if (refusal !== undefined && refusal !== 'name_conflict' && refusal !== 'memory_limit') return
     const found = this.#table.family(stream.name, stream.type, stream.help, stream.unit)
     stream.epoch = this.#table.epoch
+    if (found === 'memory_limit') {
+      stream.family = undefined
+      stream.refusal = found
+      stream.complaint = `there is no memory for \`${stream.name}\``
+      // There may be the next time.
+      stream.epoch = -1
+      return
+    }
     if ('takenBy' in found) {
       stream.family = undefined
       stream.refusal = 'name_conflict'
@@ -272,7 +308,7 @@ export class Streams {
     }
   }
 
-  /** The series of a point with these attributes; undefined where there is no room for one more. */
+  /** The series of a point with these attributes, or why there is none. */
   series(
     stream: Stream,
     family: Family,
@@ -280,7 +316,7 @@ export class Streams {
     start: number,
     end: number,
     tag: number,
-  ): Series | undefined {
+  ): Series | NoRoom | 'labels_too_long' {
     const points = this.#points
     const view = this.#viewing(bytes)
     const hash = points.hash(view, start, end, stream.id)
@@ -289,8 +325,9 @@ export class Streams {
       const found = this.#seriesOf[key]
       if (!found.isGone) return found
     }
+    if (stream.base.size + end - start > longestLabels) return 'labels_too_long'
     const series = this.#table.series(family, labelsOf(stream, attributePairs(bytes, start, end, tag)))
-    if (series === undefined) return undefined
+    if (typeof series === 'string') return series
     if (key < 0 && stream.id >= 0) key = points.add(hash, bytes, start, end, stream.id)
     if (key >= 0) this.#seriesOf[key] = series
     return series

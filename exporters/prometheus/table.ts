@@ -1,7 +1,8 @@
 /** The table behind the page: the metrics and their series as they stand. */
 import { type Pair } from '../../proto/prometheus/label-base.ts'
 import { isPlainLabelName, labelText } from '../../proto/prometheus/text.ts'
-import type { ExponentialHistogram, Histogram, Summary } from './states.ts'
+import { endless, type Room, textCost } from '../../proto/room.ts'
+import { Bounds, type ExponentialHistogram, type Histogram, type Summary } from './states.ts'
 
 /** Types of a metric, in Prometheus' words. */
 export type FamilyType = 'counter' | 'gauge' | 'histogram' | 'summary' | 'unknown'
@@ -25,6 +26,11 @@ export class Series {
   exemplarsTag = 0
   /** It has left the table. */
   isGone = false
+  /** Bytes that it takes itself, and those of its state and exemplars. */
+  cost = 0
+  extra = 0
+  /** What it is charged a share of. */
+  bounds: Bounds | undefined = undefined
 
   constructor(family: Family, labels: string, pairs: readonly Pair[] | undefined) {
     this.family = family
@@ -43,20 +49,36 @@ export class Family {
   readonly series = new Map<string, Series>()
   /** What found no room in the table, where that can be summed up in one series. */
   overflow: Series | undefined
+  readonly cost: number
 
   constructor(name: string, type: FamilyType, help: string, unit: string) {
     this.name = name
     this.type = type
     this.help = help
     this.unit = unit
+    this.cost = familyCost + (1 + suffixes[type].length) * textCost(name) + textCost(help) + textCost(unit)
   }
 }
+
+/** Why something is not in the table. */
+export type NoRoom = 'cardinality_limit' | 'memory_limit'
+
+/** Bytes of what has no size of its own, a little more than measured: the entries that lead to it included. */
+const familyCost = 1500
+const seriesCost = 350
+const pairCost = 200
+const infoCost = 400
+
+/** Bytes that labels take one by one. */
+export const pairsCost = (pairs: readonly Pair[]): number =>
+  pairs.reduce((sum, [name, value]) => sum + pairCost + 2 * (name.length + value.length), 0)
 
 /** What is known of one resource. */
 export interface TargetInfo {
   readonly pairs: readonly Pair[]
   /** Which resource it is of, to tell those apart that call themselves the same. */
   readonly source: string
+  readonly cost: number
   updated: number
 }
 
@@ -95,14 +117,23 @@ export class Table {
   left = 0
   /** The family that writes each name. */
   readonly #owners = new Map<string, Family | undefined>()
+  readonly #room: Room
+  /** Bytes of series that have left, and that are known by their keys still. */
+  #leftBytes = 0
 
-  /** `reserved`: names that the page itself has. */
-  constructor(reserved: readonly string[]) {
+  /** `reserved`: names that the page itself has; `room`: where memory is taken for everything that comes with data. */
+  constructor(reserved: readonly string[], room: Room = endless) {
+    this.#room = room
     for (const name of [...reserved, overflowName]) this.#owners.set(name, undefined)
   }
 
   /** The family of that name and type, or what has its name, or one of the names it would write. */
-  family(name: string, type: FamilyType, help: string, unit: string): Family | { readonly takenBy: string } {
+  family(
+    name: string,
+    type: FamilyType,
+    help: string,
+    unit: string,
+  ): Family | { readonly takenBy: string } | 'memory_limit' {
     const known = this.families.get(name)
     if (known !== undefined) return known.type === type ? known : { takenBy: `${known.type} ${name}` }
     for (const suffix of suffixes[type]) {
@@ -112,19 +143,23 @@ export class Table {
       return { takenBy: owner === undefined ? `the page's own ${written}` : `${owner.type} ${owner.name}` }
     }
     const family = new Family(name, type, help, unit)
+    if (!this.#room.grow(family.cost)) return 'memory_limit'
     this.families.set(name, family)
     for (const suffix of suffixes[type]) this.#owners.set(`${name}${suffix}`, family)
     return family
   }
 
-  /** The series with these labels; undefined where there is no room for another one. */
-  series(family: Family, labels: readonly Pair[]): Series | undefined {
+  /** The series with these labels, or why there is no room for another one. */
+  series(family: Family, labels: readonly Pair[]): Series | NoRoom {
     const text = labelText(labels, 'allow-utf-8')
     const known = family.series.get(text)
     if (known !== undefined) return known
-    if (this.limit > 0 && this.size >= this.limit) return undefined
+    if (this.limit > 0 && this.size >= this.limit) return 'cardinality_limit'
     const isPlain = labels.every(([name]) => isPlainLabelName(name))
+    const cost = seriesCost + textCost(text) + (isPlain ? 0 : pairsCost(labels))
+    if (!this.#room.grow(cost)) return 'memory_limit'
     const series = new Series(family, text, isPlain ? undefined : labels)
+    series.cost = cost
     family.series.set(text, series)
     this.size++
     return series
@@ -133,7 +168,8 @@ export class Table {
   /** Counts a point that found no room. */
   countOverflow({ name }: Family): void {
     const { overflowed } = this
-    const isCounted = overflowed.has(name) || overflowed.size < mostOverflowNames
+    const isCounted =
+      overflowed.has(name) || (overflowed.size < mostOverflowNames && this.#room.grow(textCost(name) + pairCost))
     const counted = isCounted ? name : 'other'
     overflowed.set(counted, (overflowed.get(counted) ?? 0) + 1)
   }
@@ -141,6 +177,31 @@ export class Table {
   /** The one series for what found no room in the family. It takes none of the others' places. */
   overflow(family: Family): Series {
     return (family.overflow ??= new Series(family, labelText(overflowLabels, 'allow-utf-8'), undefined))
+  }
+
+  /** Makes room for what a series holds besides its labels, which took `before` bytes and is to take `after`. */
+  resize(series: Series, before: number, after: number): boolean {
+    const more = after - before
+    if (more > 0 && !this.#room.grow(more)) return false
+    if (more < 0) this.#room.shrink(-more)
+    series.extra += more
+    return true
+  }
+
+  /** Makes room for the bounds of a series, unless another one has the same. */
+  share(series: Series, bounds: Bounds): boolean {
+    if (series.bounds === bounds) return true
+    if (bounds.users === 0 && !this.#room.grow(bounds.cost)) return false
+    bounds.users++
+    this.#unshare(series)
+    series.bounds = bounds
+    return true
+  }
+
+  #unshare(series: Series): void {
+    const { bounds } = series
+    series.bounds = undefined
+    if (bounds !== undefined && --bounds.users === 0) this.#room.shrink(bounds.cost)
   }
 
   /** Takes a series off the page. */
@@ -151,6 +212,18 @@ export class Table {
     series.isGone = true
     this.size--
     this.left++
+    this.#leftBytes += series.cost
+    this.#unshare(series)
+    this.#room.shrink(series.extra)
+    series.extra = 0
+    series.state = series.exemplars = undefined
+  }
+
+  /** Nothing points to series that have left any more. */
+  forgetLeft(): void {
+    this.left = 0
+    this.#room.shrink(this.#leftBytes)
+    this.#leftBytes = 0
   }
 
   /** Keeps what is known of a resource. Of two that call themselves the same the first stays as long as it is heard of. */
@@ -158,8 +231,17 @@ export class Table {
     const known = this.infos.get(identity)
     if (known?.source === source) known.updated = now
     else if (known === undefined || this.#isOld(known.updated, now)) {
-      this.infos.set(identity, { pairs, source, updated: now })
+      this.#forgetInfo(identity)
+      const cost = infoCost + textCost(identity) + textCost(source) + pairsCost(pairs)
+      if (this.#room.grow(cost)) this.infos.set(identity, { pairs, source, cost, updated: now })
     }
+  }
+
+  #forgetInfo(identity: string): void {
+    const known = this.infos.get(identity)
+    if (known === undefined) return
+    this.infos.delete(identity)
+    this.#room.shrink(known.cost)
   }
 
   /** Forgets what has not been heard of for too long. */
@@ -169,7 +251,7 @@ export class Table {
       if (family.overflow !== undefined && this.#isOld(family.overflow.updated, now)) family.overflow = undefined
       if (family.series.size === 0 && family.overflow === undefined) this.#forget(family)
     }
-    for (const [identity, info] of this.infos) if (this.#isOld(info.updated, now)) this.infos.delete(identity)
+    for (const [identity, info] of this.infos) if (this.#isOld(info.updated, now)) this.#forgetInfo(identity)
   }
 
   #isOld(updated: number, now: number): boolean {
@@ -178,6 +260,7 @@ export class Table {
 
   #forget(family: Family): void {
     this.families.delete(family.name)
+    this.#room.shrink(family.cost)
     for (const suffix of suffixes[family.type]) this.#owners.delete(`${family.name}${suffix}`)
     this.epoch++
   }

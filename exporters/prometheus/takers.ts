@@ -1,8 +1,11 @@
 /** Puts single points into their series: the last value stays, deltas are added up. */
 import { ExponentialPoint, HistogramPoint, NumberPoint, SummaryPoint } from './points.ts'
-import { Bounds, ExponentialHistogram, Histogram, Summary } from './states.ts'
+import { Bounds, ExponentialHistogram, Histogram, stateCost, Summary } from './states.ts'
 import { EXPONENTIAL, HISTOGRAM, type Reason, type Stream, type Streams, SUMMARY } from './streams.ts'
 import type { Series, Table } from './table.ts'
+
+/** Bytes that a buffer of exemplars takes besides its own. */
+const exemplarsCost = 200
 
 type AnyPoint = NumberPoint | HistogramPoint | ExponentialPoint | SummaryPoint
 
@@ -58,14 +61,22 @@ export class Takers {
     if (bounds === undefined || !bounds.isSame(point.bounds)) {
       bounds = Bounds.of(point.bounds)
       if (bounds === undefined) return 'invalid'
-      stream.bounds = bounds
     }
     const series = this.#find(stream, point)
     if (series === undefined) return this.#reason
     const { state } = series
+    if (state instanceof Histogram && state.bounds.isSame(point.bounds)) bounds = state.bounds
+    const before = state?.cost ?? 0
+    const cost = stateCost(counts.length)
+    if (!this.#fits(series, cost)) return this.#refuse(series)
+    if (!this.#table.share(series, bounds)) {
+      this.#table.resize(series, cost, before)
+      return this.#refuse(series)
+    }
+    stream.bounds = bounds
     if (!(state instanceof Histogram)) (series.state = new Histogram(bounds)).set(point, bounds)
     else if (!stream.isDelta) state.set(point, bounds)
-    else state.add(point, state.bounds.isSame(point.bounds) ? state.bounds : bounds)
+    else state.add(point, bounds)
     this.#touch(series, stream, point, now)
     return undefined
   }
@@ -76,6 +87,10 @@ export class Takers {
     const series = this.#find(stream, point)
     if (series === undefined) return this.#reason
     const { state } = series
+    const { positive, negative } = point
+    const adds = stream.isDelta && state instanceof ExponentialHistogram
+    const cost = adds ? state.costWith(point) : stateCost(positive.counts.length + negative.counts.length)
+    if (!this.#fits(series, cost)) return this.#refuse(series)
     if (!(state instanceof ExponentialHistogram)) (series.state = new ExponentialHistogram()).set(point)
     else if (stream.isDelta) state.add(point)
     else state.set(point)
@@ -88,6 +103,7 @@ export class Takers {
     point.read(bytes, start, end)
     const series = this.#find(stream, point)
     if (series === undefined) return this.#reason
+    if (!this.#fits(series, stateCost(point.quantiles.length))) return this.#refuse(series)
     const state = series.state instanceof Summary ? series.state : new Summary()
     series.state = state
     state.count = point.count
@@ -106,7 +122,7 @@ export class Takers {
     if (family === undefined) return undefined
     const { attributes, attributesStart, attributesEnd, attributesTag } = point
     const series = this.#streams.series(stream, family, attributes, attributesStart, attributesEnd, attributesTag)
-    if (series === undefined) return point.ended ? undefined : this.#overflow(stream, point)
+    if (typeof series === 'string') return point.ended ? undefined : this.#overflow(stream, point, series)
     if (point.time !== 0 && (stream.isDelta ? point.time <= series.time : point.time < series.time)) {
       this.#reason = 'out_of_order'
       return undefined
@@ -117,13 +133,24 @@ export class Takers {
   }
 
   /** Deltas of one counter can be added up whatever they are of; of anything else nothing can be said together. */
-  #overflow(stream: Stream, point: AnyPoint): Series | undefined {
+  #overflow(stream: Stream, point: AnyPoint, reason: Reason): Series | undefined {
     const { family } = stream
     if (family === undefined) return undefined
     this.#table.countOverflow(family)
     if (stream.isDelta && point instanceof NumberPoint) return this.#table.overflow(family)
-    this.#reason = 'cardinality_limit'
+    this.#reason = reason
     return undefined
+  }
+
+  /** Whether there is room for the next state of a series. */
+  #fits(series: Series, cost: number): boolean {
+    return this.#table.resize(series, series.state?.cost ?? 0, cost)
+  }
+
+  /** There is no room for a point's state: what the series had before stays. */
+  #refuse(series: Series): Reason {
+    if (series.updated === 0) this.#table.remove(series)
+    return 'memory_limit'
   }
 
   #touch(series: Series, stream: Stream, point: AnyPoint, now: number): void {
@@ -131,13 +158,20 @@ export class Takers {
     if (!stream.isDelta || series.updated === 0) series.start = point.start
     if (point.time !== 0) series.time = point.time
     series.updated = now
-    if (point.exemplarsStart !== point.exemplarsEnd) keepExemplars(series, point)
+    if (point.exemplarsStart !== point.exemplarsEnd) this.#keepExemplars(series, point)
   }
-}
 
-function keepExemplars(series: Series, { bytes, exemplarsStart, exemplarsEnd, exemplarsTag }: AnyPoint): void {
-  const size = exemplarsEnd - exemplarsStart
-  if (series.exemplars?.length !== size) series.exemplars = Buffer.allocUnsafeSlow(size)
-  series.exemplars.set(bytes.subarray(exemplarsStart, exemplarsEnd))
-  series.exemplarsTag = exemplarsTag
+  /** Keeps what the page may show of a point; without room for it the page does without. */
+  #keepExemplars(series: Series, { bytes, exemplarsStart, exemplarsEnd, exemplarsTag }: AnyPoint): void {
+    const size = exemplarsEnd - exemplarsStart
+    const before = series.exemplars === undefined ? 0 : exemplarsCost + series.exemplars.length
+    if (!this.#table.resize(series, before, exemplarsCost + size)) {
+      this.#table.resize(series, before, 0)
+      series.exemplars = undefined
+      return
+    }
+    if (series.exemplars?.length !== size) series.exemplars = Buffer.allocUnsafeSlow(size)
+    series.exemplars.set(bytes.subarray(exemplarsStart, exemplarsEnd))
+    series.exemplarsTag = exemplarsTag
+  }
 }

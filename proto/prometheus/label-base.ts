@@ -39,12 +39,15 @@ export class LabelBase {
   readonly promoted: readonly Pair[]
   /** Labels that stand above attributes: those of the scope, `job`, `instance`. */
   readonly fixed: readonly Pair[]
+  /** Characters of both. */
+  readonly size: number
   readonly #rules: LabelRules
 
   constructor(rules: LabelRules, resource: readonly Pair[], scope: readonly Pair[]) {
     this.#rules = rules
     this.promoted = resource.filter(([key, value]) => value !== '' && rules.promotes?.(key) === true)
     this.fixed = [...scope, ...identity(resource)]
+    this.size = [...this.promoted, ...this.fixed].reduce((sum, [name, value]) => sum + name.length + value.length, 0)
   }
 
   /** The labels of a series with these attributes, sorted by name. Empty values are left out, `__name__` is not among them. */
