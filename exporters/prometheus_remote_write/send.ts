@@ -1,10 +1,12 @@
 /** Sends batches as remote write: one request, or several where a batch is large. */
+import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { compressSnappy } from '../../net/snappy.ts'
 import { labelName } from '../../proto/prometheus/names.ts'
 import { type EncodeOptions, type LeftOut, RemoteWriteEncoder } from '../../proto/remote-write/request.ts'
+import type { Room } from '../../proto/room.ts'
 import { WireError } from '../../proto/wire.ts'
 import { HttpPush, type Target } from '../http-push.ts'
 import { promotionOf, strategyOf } from '../prometheus-naming.ts'
@@ -36,6 +38,8 @@ export class RemoteWrite implements Exporter {
   readonly #context: ExporterContext
   readonly #push: HttpPush
   readonly #url: URL
+  /** What is known of metrics and labels. */
+  readonly #account: Account
   readonly #lanes: number
   readonly #targets = new Map<Version, Target>()
   readonly #encoders = new Map<Version, RemoteWriteEncoder>()
@@ -52,6 +56,7 @@ export class RemoteWrite implements Exporter {
       { ...client, compression: 'none', compression_params: { level: 0 }, timeout: config.timeout },
       context,
     )
+    this.#account = new Account(this.#push.budget, 'exporter', context.id)
     this.#lanes = config.max_batch_request_parallelism ?? config.remote_write_queue.num_consumers
     this.#version = config.protobuf_message === 'prometheus.WriteRequest' ? 1 : 2
   }
@@ -61,6 +66,7 @@ export class RemoteWrite implements Exporter {
   }
 
   stop(): Promise<void> {
+    this.#account.close()
     return this.#push.stop()
   }
 
@@ -224,12 +230,12 @@ export class RemoteWrite implements Exporter {
 
   #encoder(version: Version): RemoteWriteEncoder {
     let encoder = this.#encoders.get(version)
-    if (encoder === undefined) this.#encoders.set(version, (encoder = encoderOf(this.#config, version)))
+    if (encoder === undefined) this.#encoders.set(version, (encoder = encoderOf(this.#config, version, this.#account)))
     return encoder
   }
 }
 
-function encoderOf(config: RemoteWriteConfig, version: Version): RemoteWriteEncoder {
+function encoderOf(config: RemoteWriteConfig, version: Version, room: Room): RemoteWriteEncoder {
   const strategy = strategyOf(config)
   const external = Object.entries(config.external_labels).map(([name, value]) => [labelName(name, strategy), value])
   const native = config.convert_explicit_histograms_to_nhcb
@@ -248,6 +254,7 @@ function encoderOf(config: RemoteWriteConfig, version: Version): RemoteWriteEnco
     histograms: native ? (config.keep_classic_histograms ? 'both' : 'native') : 'classic',
     delta: config.native_delta_ingestion,
     maxBytes: config.max_batch_size_bytes,
+    room,
   })
 }
 

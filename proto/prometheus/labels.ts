@@ -16,7 +16,9 @@ import {
   targetInfoLabels,
 } from './label-base.ts'
 import { type Extra, extras, placeOf, encodedField, encodedLabel, isText } from './label-bytes.ts'
+import { SortedLabels } from './sorted-labels.ts'
 import { asBuffer, Range, readKeyValue, readValue, TEXT, text, valueKind, valueText } from '../values.ts'
+import { endless, type Room, Share } from '../room.ts'
 import { fieldNamed, readText } from '../views.ts'
 import { fieldSize, putVarint } from '../wire.ts'
 
@@ -24,6 +26,9 @@ import { fieldSize, putVarint } from '../wire.ts'
 const manyAttributes = 64
 /** What is kept of a set besides its bytes: place and own bytes of each extra, and the hash. */
 const PLACES = 7
+/** Bytes of what is kept of a resource, a scope or a key besides texts, and of a set besides its bytes. */
+const entryCost = 1000
+const setCost = (PLACES + 1) * Int32Array.BYTES_PER_ELEMENT * 2
 const none = Buffer.alloc(0)
 const scopeTag = 0x1a
 const resourceTag = 0x0a
@@ -64,20 +69,21 @@ export class LabelSets {
   generation = 0
   readonly #rules: LabelRules
   readonly #limit: number
-  readonly #resources = new ByteTable()
+  readonly #room: Share
+  readonly #resources: ByteTable
   readonly #sources: Source[] = []
   /** Schema URLs of scopes, numbered. */
   readonly #urls = new Map<string, number>()
-  readonly #scopes = new ByteTable()
+  readonly #scopes: ByteTable
   /** Number of the base of each scope. */
   readonly #scopeBases: number[] = []
   readonly #bases: EncodedBase[] = []
-  readonly #sets = new ByteTable()
-  readonly #keys = new ByteTable()
+  readonly #sets: ByteTable
+  readonly #keys: ByteTable
   /** Label names by number of the key, as sort keys, and their encoded fields. */
   readonly #names: string[] = []
   readonly #nameFields: Buffer[] = []
-  readonly #out = new Growing(4096, undefined)
+  #out = new Growing(4096, undefined)
   /** End of each set in `#out`; a set starts where the one before it ends. */
   #ends = new Int32Array(256)
   #places = new Int32Array(256 * PLACES)
@@ -88,18 +94,22 @@ export class LabelSets {
   #baseId = -1
   #base: EncodedBase
   readonly #place = new Int32Array(PLACES)
-  // The labels of one point while they are sorted.
-  readonly #keyOf = new Int32Array(manyAttributes)
-  readonly #valueStart = new Int32Array(manyAttributes)
-  readonly #valueEnd = new Int32Array(manyAttributes)
-  readonly #valueIn: Uint8Array[] = Array.from({ length: manyAttributes }, () => none)
+  readonly #sorted = new SortedLabels(manyAttributes)
   readonly #key = new Range()
   readonly #value = new Range()
 
-  /** `limit`: bytes of keys and sets that may be kept; once there are more all are forgotten. */
-  constructor(rules: LabelRules, limit = 32 << 20) {
+  /**
+   * @param limit bytes of keys and sets that may be kept; once there are more all are forgotten
+   * @param room where memory for them is taken; once there is none left all are forgotten
+   */
+  constructor(rules: LabelRules, limit = 32 << 20, room: Room = endless) {
     this.#rules = rules
     this.#limit = limit
+    this.#room = new Share(room)
+    this.#resources = new ByteTable(this.#room)
+    this.#scopes = new ByteTable(this.#room)
+    this.#sets = new ByteTable(this.#room)
+    this.#keys = new ByteTable(this.#room)
     this.bytes = this.#out.bytes
     this.#base = this.#encodedBase([], [])
   }
@@ -113,7 +123,8 @@ export class LabelSets {
     if (id < 0) {
       this.#pairs = attributePairs(bytes, start, end, resourceTag)
       this.#base = this.#encodedBase(this.#pairs, [])
-      id = this.#resources.add(hash, bytes, start, end, 0)
+      // Its pairs, and a base made of them.
+      id = this.#room.grow(entryCost + 10 * (end - start)) ? this.#resources.add(hash, bytes, start, end, 0) : -1
       // One that finds no place in the table is worked out again the next time.
       if (id >= 0) this.#sources[id] = { pairs: this.#pairs, info: undefined, base: this.#bases.push(this.#base) - 1 }
     }
@@ -141,7 +152,8 @@ export class LabelSets {
     const attributes = attributePairs(bytes, start, end, scopeTag)
     const labels = scopePairs(this.#rules, { name, version, schemaUrl }, attributes)
     this.#base = this.#encodedBase(this.#pairs, labels)
-    id = salt < 0 ? -1 : this.#scopes.add(hash, bytes, start, end, salt)
+    const isKept = salt >= 0 && this.#room.grow(entryCost + 6 * this.#base.base.size + schemaUrl.length)
+    id = isKept ? this.#scopes.add(hash, bytes, start, end, salt) : -1
     if (id >= 0) this.#scopeBases[id] = this.#baseId = this.#bases.push(this.#base) - 1
   }
 
@@ -161,7 +173,8 @@ export class LabelSets {
     if (!this.#encode(bytes, start, end, tag)) {
       this.#writeAll(this.#base.base.labels(attributePairs(bytes, start, end, tag)))
     }
-    this.#keep(known && !this.#full ? sets.add(hash, bytes, start, end, salt) : -1)
+    const isKept = known && !this.#full && this.#room.grow(setCost + 2 * (this.end - this.start))
+    this.#keep(isKept ? sets.add(hash, bytes, start, end, salt) : -1)
   }
 
   /** The labels of the resource's target_info; false where it has none. */
@@ -180,7 +193,7 @@ export class LabelSets {
     // Under a salt that no attributes have.
     const view = this.#viewing(none)
     const salt = (this.#source << 7) | 0x7f
-    const keep = source !== undefined && !this.#full
+    const keep = source !== undefined && !this.#full && this.#room.grow(setCost + 2 * (this.end - this.start))
     const hash = this.#sets.hash(view, 0, 0, salt)
     const id = keep ? this.#sets.add(hash, none, 0, 0, salt) : -1
     if (keep && id >= 0) source.info = id
@@ -199,6 +212,7 @@ export class LabelSets {
   }
 
   get #full(): boolean {
+    if (this.#room.isShort) return true
     return this.#sets.used + this.#resources.used + this.#scopes.used + this.#out.at + this.#keys.used > this.#limit
   }
 
@@ -206,7 +220,10 @@ export class LabelSets {
     for (const table of [this.#resources, this.#scopes, this.#sets, this.#keys]) table.clear()
     this.#urls.clear()
     for (const list of [this.#sources, this.#bases, this.#scopeBases, this.#names, this.#nameFields]) list.length = 0
+    // What has grown far is let go of, too.
+    if (this.#out.bytes.length > 1 << 16) this.#out = new Growing(4096, undefined)
     this.#out.at = 0
+    this.#room.clear()
     this.generation++
   }
 
@@ -241,8 +258,7 @@ export class LabelSets {
       const key = this.#readLabel(count, bytes, walk.from, walk.to)
       if (key < 0) return false
       if (this.#names[key] === '') continue
-      count = this.#insert(count, key)
-      if (count < 0) return false
+      if (!this.#sorted.insert(count++, key, this.#names)) return false
     }
     return this.#merge(count)
   }
@@ -256,7 +272,9 @@ export class LabelSets {
     const hash = this.#keys.hash(view, key.start, key.end, 0)
     let id = this.#keys.find(hash, view, key.start, key.end, 0)
     if (id < 0) {
-      id = this.#keys.add(hash, key.bytes, key.start, key.end, 0)
+      id = this.#room.grow(entryCost + 4 * (key.end - key.start))
+        ? this.#keys.add(hash, key.bytes, key.start, key.end, 0)
+        : -1
       if (id < 0) return -1
       const name = this.#rules.labelName(text(key.bytes, key.start, key.end))
       this.#names[id] = name === '__name__' ? '' : sortKey(name)
@@ -267,46 +285,22 @@ export class LabelSets {
       const made = Buffer.from(valueText(readValue(value.bytes, value.start, value.end)))
       key.set(made, 0, made.length)
     }
-    this.#valueIn[at] = key.bytes
-    this.#valueStart[at] = key.start
-    this.#valueEnd[at] = key.end
+    this.#sorted.put(at, key)
     return id
-  }
-
-  /** Sorts the label at `count`, whose key is given, in among those before it; -1 where there is one of that name. */
-  #insert(count: number, key: number): number {
-    const name = this.#names[key]
-    const start = this.#valueStart[count]
-    const end = this.#valueEnd[count]
-    const bytes = this.#valueIn[count]
-    let at = count
-    for (; at > 0; at--) {
-      const other = this.#names[this.#keyOf[at - 1]]
-      if (other === name) return -1
-      if (compareNames(other, name) < 0) break
-      this.#keyOf[at] = this.#keyOf[at - 1]
-      this.#valueStart[at] = this.#valueStart[at - 1]
-      this.#valueEnd[at] = this.#valueEnd[at - 1]
-      this.#valueIn[at] = this.#valueIn[at - 1]
-    }
-    this.#keyOf[at] = key
-    this.#valueStart[at] = start
-    this.#valueEnd[at] = end
-    this.#valueIn[at] = bytes
-    return count + 1
   }
 
   /** Writes the sorted labels of a point and those of the base, in order. */
   #merge(count: number): boolean {
     const { names, labels } = this.#base
+    const { keys, starts, ends, sources } = this.#sorted
     this.#begin()
     let b = 0
     for (let i = 0; i < count; i++) {
-      const key = this.#keyOf[i]
+      const key = keys[i]
       const name = this.#names[key]
       for (; b < names.length && compareNames(names[b], name) < 0; b++) this.#writeField(names[b], labels[b])
       if (b < names.length && names[b] === name) return false
-      this.#writeLabel(name, this.#nameFields[key], this.#valueIn[i], this.#valueStart[i], this.#valueEnd[i])
+      this.#writeLabel(name, this.#nameFields[key], sources[i], starts[i], ends[i])
     }
     for (; b < names.length; b++) this.#writeField(names[b], labels[b])
     this.#finish()

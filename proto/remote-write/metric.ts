@@ -1,5 +1,6 @@
 /** What all points of a metric share: where its data stands, what it is called in Prometheus, what its metadata says. */
 import { ByteTable, viewOf } from '../byte-table.ts'
+import { endless, type Room, Share } from '../room.ts'
 import { encodedLabel } from '../prometheus/label-bytes.ts'
 import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../prometheus/names.ts'
 import { EXPONENTIAL, GAUGE, HISTOGRAM, SUM, SUMMARY } from './point.ts'
@@ -131,16 +132,24 @@ export interface MetricRules {
   readonly delta: boolean
 }
 
+/** Bytes of what is made of a metric besides texts, and how often its name is among those. */
+const infoCost = 2500
+const textCopies = 16
+
 /** Metrics by what stands before their data. */
 export class MetricTable {
   readonly #rules: MetricRules
-  readonly #table = new ByteTable()
+  readonly #room: Share
+  readonly #table: ByteTable
   readonly #infos: MetricInfo[] = []
   #view = viewOf(Buffer.alloc(0))
   #viewed: Uint8Array | undefined
 
-  constructor(rules: MetricRules) {
+  /** `room`: where memory for what is known of metrics is taken; once there is none left all are forgotten. */
+  constructor(rules: MetricRules, room: Room = endless) {
     this.#rules = rules
+    this.#room = new Share(room)
+    this.#table = new ByteTable(this.#room)
   }
 
   /** The metric whose data was read. */
@@ -156,7 +165,8 @@ export class MetricTable {
     const hash = table.hash(view, headStart, headEnd, salt)
     const id = table.find(hash, view, headStart, headEnd, salt)
     if (id >= 0) return this.#infos[id]
-    const added = table.add(hash, head, headStart, headEnd, salt)
+    const isKept = this.#room.grow(infoCost + textCopies * (headEnd - headStart))
+    const added = isKept ? table.add(hash, head, headStart, headEnd, salt) : -1
     const info = this.#info(data, added)
     if (added >= 0) this.#infos[added] = info
     return info
@@ -164,9 +174,10 @@ export class MetricTable {
 
   /** Forgets all once there are many; for between two batches. */
   trim(): void {
-    if (this.#infos.length < 20_000 && this.#table.used < 8 << 20) return
+    if (this.#infos.length < 20_000 && this.#table.used < 8 << 20 && !this.#room.isShort) return
     this.#table.clear()
     this.#infos.length = 0
+    this.#room.clear()
   }
 
   #info(data: MetricData, id: number): MetricInfo {

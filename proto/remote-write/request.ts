@@ -14,6 +14,7 @@ import { Lane, type RemoteWritePart } from './lane.ts'
 import { BASE, BUCKET_OF, COUNT_OF, DELTA, MetricData, type MetricInfo, MetricTable, SUM_OF, types } from './metric.ts'
 import { metricName, type TranslationStrategy } from '../prometheus/names.ts'
 import { EXPONENTIAL, HISTOGRAM, Point, SUM, SUMMARY } from './point.ts'
+import type { Room } from '../room.ts'
 import { SeenSeries } from './seen.ts'
 import { Series, type SeriesWriter, SeriesWriter1 } from './series.ts'
 import { SeriesWriter2 } from './series2.ts'
@@ -43,6 +44,8 @@ export interface RemoteWriteOptions {
   readonly maxBytes: number
   /** Bytes of label sets that may be kept for the next batch. */
   readonly keep?: number
+  /** Where memory that is kept for the next batch is taken. */
+  readonly room?: Room
 }
 
 /** Data points between two numbers, counted through all groups; the others are passed over. */
@@ -104,9 +107,9 @@ export class RemoteWriteEncoder {
   constructor(options: RemoteWriteOptions) {
     this.#options = options
     const { version, labels, metadata } = options
-    this.#labels = new LabelSets(labels, options.keep)
-    this.#metrics = new MetricTable(options)
-    this.#symbols = version === 2 ? new Symbols() : undefined
+    this.#labels = new LabelSets(labels, options.keep, options.room)
+    this.#metrics = new MetricTable(options, options.room)
+    this.#symbols = version === 2 ? new Symbols(options.room) : undefined
     this.#writer =
       this.#symbols === undefined
         ? new SeriesWriter1(metadata)

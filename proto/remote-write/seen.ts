@@ -1,3 +1,6 @@
+/** Places that are always kept. */
+const most = 1 << 16
+
 /** Which series a batch had so far, and up to which time. Two that are taken for one cost time, not data. */
 export class SeenSeries {
   #keys = new Int32Array(1024)
@@ -9,6 +12,12 @@ export class SeenSeries {
 
   /** For the next batch. */
   clear(): void {
+    // What one large batch needed is not kept for small ones.
+    if (this.#keys.length > most && this.#size * 8 < this.#keys.length) {
+      this.#keys = new Int32Array(1024)
+      this.#times = new Float64Array(1024)
+      this.#stamps = new Int32Array(1024)
+    }
     this.#stamp++
     this.#size = 0
   }

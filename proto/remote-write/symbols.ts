@@ -3,6 +3,7 @@
  * at which it was first needed, so that a series that was seen before costs no look at its texts.
  */
 import { ByteTable, larger, viewOf } from '../byte-table.ts'
+import { endless, type Room } from '../room.ts'
 import type { LabelSets } from '../prometheus/labels.ts'
 import type { Lane } from './lane.ts'
 import { Cursor, putVarint, varintSize } from '../wire.ts'
@@ -21,7 +22,10 @@ const HEAD = 6
 
 /** All texts and label sets as numbers. */
 export class Symbols {
-  readonly #table = new ByteTable()
+  readonly #memory: Room
+  readonly #table: ByteTable
+  /** Bytes taken for texts and sets. */
+  #taken = 0
   /** The texts as fields of a request, one after the other. */
   #fields = Buffer.allocUnsafeSlow(8192)
   #ends = new Int32Array(1024)
@@ -38,14 +42,38 @@ export class Symbols {
   /** Counts how often everything was forgotten. */
   epoch = 0
 
+  /** `room`: where memory that is kept from one batch to the next is taken. */
+  constructor(room: Room = endless) {
+    this.#memory = room
+    this.#table = new ByteTable(room)
+  }
+
   /** Forgets what is too much, or belongs to label sets that are not kept any more; only between two batches. */
   trim(generation: number): void {
-    if (generation === this.#generation && this.#table.used < mostBytes) return
+    const fits = this.#settle()
+    if (fits && generation === this.#generation && this.#table.used < mostBytes) return
     this.#generation = generation
     this.#table.clear()
+    if (!fits) {
+      this.#fields = Buffer.allocUnsafeSlow(8192)
+      this.#ends = new Int32Array(1024)
+      this.sets = new Int32Array(8192)
+      this.#setOf = new Int32Array(1024)
+      this.#memory.shrink(this.#taken)
+      this.#taken = 0
+    }
     this.#setOf.fill(0)
     this.#setsAt = 0
     this.epoch++
+  }
+
+  /** Takes room for what the last batch has left, which was no more than what it brought; false: there is none. */
+  #settle(): boolean {
+    const numbers = this.#ends.length + this.sets.length + this.#setOf.length
+    const more = this.#fields.length + numbers * Int32Array.BYTES_PER_ELEMENT - this.#taken
+    if (more > 0 && !this.#memory.grow(more)) return false
+    this.#taken += Math.max(0, more)
+    return true
   }
 
   /** The number of a text. */

@@ -102,7 +102,7 @@ test.each([
     'x-scope-orgid': 'shop',
   })
   expect(seen[0].series).toEqual(['0', '1'])
-  expect(budget.used).toBe(0)
+  expect(budget.inFlight).toBe(0)
 })
 
 test.each<[string, string, Reply, string]>([
@@ -124,7 +124,7 @@ test.each<[string, string, Reply, string]>([
   const error = await refusal(exporter.send(batchOfMetrics([numbered('a', 0, 1), numbered('b', 0, 1)]), forever))
   expect(`${error.kind}${error.retryAfter === undefined ? '' : ` ${error.retryAfter}`}`).toBe(wanted)
   expect(error.message).toContain(endpoint)
-  expect(budget.used).toBe(0)
+  expect(budget.inFlight).toBe(0)
 })
 
 const dup = 'duplicate sample for timestamp 1000; overrides not allowed for series {__name__="a", i="1"}'
@@ -306,7 +306,7 @@ test('a large batch goes in several requests side by side, each series in the or
   expect(seen.length).toBeGreaterThan(3)
   expect([...times.values()].flat()).toHaveLength(4000)
   for (const of of times.values()) expect(of).toEqual(of.toSorted((a, b) => a - b))
-  expect(budget.used).toBe(0)
+  expect(budget.inFlight).toBe(0)
 })
 
 test('a retry of a batch of which a part was taken says so', async () => {
