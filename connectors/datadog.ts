@@ -1,5 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs'
 import * as z from 'zod'
+import { Account } from '../core/account.ts'
 import { Batch } from '../core/batch.ts'
 import { type ConnectorContext, defineConnector, type Step } from '../core/component.ts'
 import { Delivery } from '../core/delivery.ts'
@@ -120,6 +121,7 @@ class Stats {
   readonly #context: ConnectorContext
   readonly #subscriber: Subscriber<Batch>
   readonly #spans: SpanStats
+  readonly #account: Account
   readonly #timer: NodeJS.Timeout
   /** What was said of before. */
   #overflowed = 0
@@ -128,6 +130,7 @@ class Stats {
   constructor({ traces }: Config, context: ConnectorContext, subscriber: Subscriber<Batch>) {
     this.#context = context
     this.#subscriber = subscriber
+    this.#account = new Account(context.host.find(budgetKey), 'connector', context.id)
     const wanted = traces.resource_attributes_as_container_tags
     this.#spans = new SpanStats(
       {
@@ -141,6 +144,7 @@ class Stats {
         containerTags: new Set(wanted.map(name => containerTags.get(name) ?? name)),
       },
       Date.now(),
+      this.#account,
     )
     this.#timer = setInterval(() => this.flush(false), traces.bucket_interval)
     this.#timer.unref()
@@ -177,7 +181,10 @@ class Stats {
     const { log } = this.#context
     if (overflowed > this.#overflowed) {
       const spans = overflowed - this.#overflowed
-      log.warn({ spans }, 'more groups than `traces.max_groups`: spans were counted without their resource')
+      log.warn(
+        { spans },
+        'more groups than `traces.max_groups` or memory for them: spans were counted without their resource',
+      )
     }
     if (unreadable > this.#unreadable) {
       log.warn({ spans: unreadable - this.#unreadable }, 'spans that cannot be read are not counted')
@@ -188,5 +195,6 @@ class Stats {
 
   close(): void {
     clearInterval(this.#timer)
+    this.#account.close()
   }
 }

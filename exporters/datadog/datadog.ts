@@ -1,3 +1,4 @@
+import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../../core/component.ts'
 import type { Touch } from '../../core/touch.ts'
@@ -49,6 +50,8 @@ class Datadog implements Exporter {
   readonly #logs: DatadogLogs
   readonly #metrics: DatadogMetrics
   readonly #traces: DatadogTraces
+  /** What is known of cumulative series. */
+  readonly #account: Account
   readonly #key: KeyCheck
   readonly #metadata: HostMetadata | undefined
 
@@ -57,7 +60,8 @@ class Datadog implements Exporter {
     this.#intake = new Intake(config, context)
     this.#logs = new DatadogLogs(config, context)
     this.#metricsIntake = new Intake(config, context, 'zstd')
-    this.#metrics = new DatadogMetrics(this.#metricsIntake, this.#intake)
+    this.#account = new Account(this.#intake.push.budget, 'exporter', context.id)
+    this.#metrics = new DatadogMetrics(this.#metricsIntake, this.#intake, this.#account)
     this.#traces = new DatadogTraces(this.#intake)
     this.#key = new KeyCheck(this.#intake)
     if (config.host_metadata.enabled) this.#metadata = new HostMetadata(this.#intake)
@@ -101,6 +105,7 @@ class Datadog implements Exporter {
   async stop(): Promise<void> {
     this.#key.stop()
     this.#metadata?.stop()
+    this.#account.close()
     await Promise.all([this.#intake.push.stop(), this.#metricsIntake.push.stop(), this.#logs.stop()])
   }
 }

@@ -3,6 +3,8 @@
  * until then it stands beside what was known, so that a batch that is sent again gives the same differences.
  */
 
+import { endless, type Room, textCost } from '../../proto/room.ts'
+
 /** How a point stands to what is known of its series. */
 export const FIRST = 0
 export const NEXT = 1
@@ -25,20 +27,31 @@ export class Series<More> {
   newStart = 0
   newValue = 0
   newMore: More | undefined = undefined
+  /** Bytes taken for whatever else is known of it. */
+  cost = 0
 }
+
+/** Bytes of a series, of a group of them, and of the entry that leads to either, besides their names. */
+const seriesCost = 300
+const groupCost = 700
 
 /** All series of one exporter, of one kind. */
 export class Differences<More = undefined> {
   readonly #groups = new Map<string, Map<string, Series<More>>>()
   readonly #lifetime: number
   readonly #now: () => number
+  readonly #room: Room
   #batch = 0
   #touched: Series<More>[] = []
   #swept: number
 
-  /** `lifetime`: milliseconds after which a series that was not heard of is forgotten. */
-  constructor(lifetime: number, now: () => number = Date.now) {
+  /**
+   * @param lifetime milliseconds after which a series that was not heard of is forgotten
+   * @param room where memory for series is taken
+   */
+  constructor(lifetime: number, now: () => number = Date.now, room: Room = endless) {
     this.#lifetime = lifetime
+    this.#room = room
     this.#now = now
     this.#swept = now()
   }
@@ -49,13 +62,30 @@ export class Differences<More = undefined> {
     return ++this.#batch
   }
 
-  /** The series with that name in a group. */
-  series(group: string, name: string): Series<More> {
+  /** The series with that name in a group; undefined where there is no memory for another one. */
+  series(group: string, name: string): Series<More> | undefined {
     let names = this.#groups.get(group)
-    if (names === undefined) this.#groups.set(group, (names = new Map()))
-    let series = names.get(name)
-    if (series === undefined) names.set(name, (series = new Series()))
+    const known = names?.get(name)
+    if (known !== undefined) return known
+    if (!this.#room.grow(seriesCost + textCost(name))) return undefined
+    if (names === undefined) {
+      if (!this.#room.grow(groupCost + textCost(group))) {
+        this.#room.shrink(seriesCost + textCost(name))
+        return undefined
+      }
+      this.#groups.set(group, (names = new Map()))
+    }
+    const series = new Series<More>()
+    names.set(name, series)
     return series
+  }
+
+  /** Makes room for whatever else is to be known of a series: what was, and what the batch says. */
+  fits(series: Series<More>, bytes: number): boolean {
+    const more = 2 * bytes - series.cost
+    if (more > 0 && !this.#room.grow(more)) return false
+    series.cost += Math.max(0, more)
+    return true
   }
 
   /** How a point stands to what is known. */
@@ -111,8 +141,14 @@ export class Differences<More = undefined> {
   #sweep(now: number): void {
     this.#swept = now
     for (const [group, names] of this.#groups) {
-      for (const [name, series] of names) if (now - series.seen > this.#lifetime) names.delete(name)
-      if (names.size === 0) this.#groups.delete(group)
+      for (const [name, series] of names) {
+        if (now - series.seen <= this.#lifetime) continue
+        names.delete(name)
+        this.#room.shrink(seriesCost + textCost(name) + series.cost)
+      }
+      if (names.size > 0) continue
+      this.#groups.delete(group)
+      this.#room.shrink(groupCost + textCost(group))
     }
   }
 

@@ -26,6 +26,12 @@ export interface HistogramState {
   readonly bounds: Float64Array
 }
 
+/** Bytes of the state of a point besides its numbers. */
+const stateCost = 800
+
+const costOf = ({ buckets, positive, negative, bounds }: Point): number =>
+  stateCost + Float64Array.BYTES_PER_ELEMENT * (buckets.length + positive.length + negative.length + bounds.length)
+
 /** Maps histograms of both kinds. */
 export class Histograms {
   readonly #settings: MetricSettings
@@ -85,6 +91,10 @@ export class Histograms {
     if (!cumulative) return true
     const known = this.#known
     const series = known.series(group, name)
+    if (series === undefined || !known.fits(series, costOf(point))) {
+      output.reject('memory_limit')
+      return false
+    }
     const relation = known.relation(series, point.start, point.time)
     if (relation === OLD) {
       output.reject('out_of_order')

@@ -5,6 +5,7 @@ import { COUNT, GAUGE } from '../../proto/datadog/series.ts'
 import { statsMetric } from '../../proto/datadog/stats.ts'
 import type { Group } from '../../proto/group.ts'
 import type { Memory } from '../../proto/growing.ts'
+import { endless, type Room } from '../../proto/room.ts'
 import { BYTES, Range, valueKind } from '../../proto/values.ts'
 import { findAttribute } from '../../proto/attributes.ts'
 import { ItemCursor } from '../../proto/views.ts'
@@ -53,12 +54,13 @@ export class MetricMapping {
   readonly #point = new Point()
   readonly #data: Data = { kind: 'gauge', bytes: Buffer.alloc(0), start: 0, end: 0, temporality: 0, monotonic: false }
 
-  constructor(settings: MetricSettings, blocks: MetricBlocks, now: () => number = Date.now) {
+  /** `room`: where memory for what is known of cumulative series is taken. */
+  constructor(settings: MetricSettings, blocks: MetricBlocks, now: () => number = Date.now, room: Room = endless) {
     this.#settings = settings
     this.#blocks = blocks
-    this.#numbers = new Differences(settings.lifetime, now)
-    this.#summaries = new Differences(settings.lifetime, now)
-    this.#histogramState = new Differences(settings.lifetime, now)
+    this.#numbers = new Differences(settings.lifetime, now, room)
+    this.#summaries = new Differences(settings.lifetime, now, room)
+    this.#histogramState = new Differences(settings.lifetime, now, room)
     this.#histograms = new Histograms(settings, this.#histogramState)
   }
 
@@ -193,6 +195,7 @@ export class MetricMapping {
     const { start, time, value } = point
     if (!Number.isFinite(value)) return output.reject('not_finite')
     const series = known.series(group, named + point.tags.identity())
+    if (series === undefined) return output.reject('memory_limit')
     const relation = known.relation(series, start, time)
     if (relation === OLD) return output.reject('out_of_order')
     const before = known.value(series)
@@ -207,6 +210,7 @@ export class MetricMapping {
     const point = this.#point
     const { start, time, count, sum, quantiles, quantileValues } = point
     const series = known.series(group, named + point.tags.identity())
+    if (series === undefined) return output.reject('memory_limit')
     const relation = known.relation(series, start, time)
     if (relation === OLD) return output.reject('out_of_order')
     const before = known.value(series)

@@ -5,6 +5,7 @@ import { DeliveryError } from '../../core/errors.ts'
 import { userAgent } from '../../net/user-agent.ts'
 import { MetricBlocks } from '../../proto/datadog/metric-block.ts'
 import { statsBody } from '../../proto/datadog/stats.ts'
+import type { Room } from '../../proto/room.ts'
 import { WireError } from '../../proto/wire.ts'
 import type { Target } from '../http-push.ts'
 import type { Intake } from './intake.ts'
@@ -42,8 +43,8 @@ export class DatadogMetrics {
   /** Batches of which something was taken and something not yet: the rest stays what it was. */
   readonly #begun = new WeakMap<Batch, Plan>()
 
-  /** `stats` is the intake of traces. */
-  constructor(intake: Intake, stats: Intake) {
+  /** `stats` is the intake of traces; `room`: where memory for what is known of cumulative series is taken. */
+  constructor(intake: Intake, stats: Intake, room: Room) {
     this.#intake = intake
     this.#stats = stats
     const protobuf = 'application/x-protobuf'
@@ -59,7 +60,7 @@ export class DatadogMetrics {
       resourceAttributes: metrics.resource_attributes_as_tags,
       scope: metrics.instrumentation_scope_metadata_as_tags,
     })
-    this.#mapping = new MetricMapping(metricSettings(intake.config), blocks)
+    this.#mapping = new MetricMapping(metricSettings(intake.config), blocks, Date.now, room)
   }
 
   fits(batch: Batch): boolean {

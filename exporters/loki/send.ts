@@ -1,5 +1,6 @@
 /** Sends batches to Loki: one request per tenant, over its push API or as OTLP. */
 import { randomUUID } from 'node:crypto'
+import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
@@ -42,6 +43,8 @@ export class Loki implements Exporter {
   readonly #context: ExporterContext
   readonly #http: HttpPush
   readonly #writer: PushWriter
+  /** What is known of streams. */
+  readonly #account: Account
   readonly #targets = new Map<string | undefined, Target>()
   /** Names the bodies of this exporter, which depend on what streams it has seen. */
   readonly #id = randomUUID()
@@ -56,7 +59,9 @@ export class Loki implements Exporter {
     this.#context = context
     this.#http = new HttpPush(config, context)
     const { maxStreams, streamIdle, push } = options
-    this.#writer = new PushWriter(push, new StreamLimit(maxStreams, streamIdle, Object.keys(push.labels.fixed)))
+    this.#account = new Account(this.#http.budget, 'exporter', context.id)
+    const fixed = Object.keys(push.labels.fixed)
+    this.#writer = new PushWriter(push, new StreamLimit(maxStreams, streamIdle, fixed, Date.now, this.#account))
   }
 
   start(): void {
@@ -64,6 +69,7 @@ export class Loki implements Exporter {
   }
 
   stop(): Promise<void> {
+    this.#account.close()
     return this.#http.stop()
   }
 
@@ -176,7 +182,7 @@ export class Loki implements Exporter {
   #note({ demoted, demotedNames }: Pushed): void {
     if (demoted === 0) return
     this.#demoted += demoted
-    for (const name of demotedNames) this.#demotedNames.add(name)
+    for (const name of demotedNames) if (this.#demotedNames.size < mostNamed) this.#demotedNames.add(name)
     const now = performance.now()
     if (now - this.#warned < warnEvery) return
     this.#warned = now
@@ -188,7 +194,7 @@ export class Loki implements Exporter {
     this.#context.log.warn(
       fields,
       'too many streams: these labels went with the records as structured metadata; take labels with many values ' +
-        'out of `labels`, or raise `labels.max_streams`',
+        'out of `labels`, or raise `labels.max_streams` or the memory limit',
     )
     this.#demoted = 0
     this.#demotedNames.clear()
@@ -214,6 +220,9 @@ export class Loki implements Exporter {
     return { ...target, headers }
   }
 }
+
+/** So many labels are named in one line of the log. */
+const mostNamed = 20
 
 /** What Loki was not even sent. */
 function leftOut({ omitted }: Pushed, { limits }: PushSettings): Sent | undefined {

@@ -1,12 +1,23 @@
 /** Keeps the number of streams in bounds: labels with too many values make one stream each, which Loki refuses or dies of. */
 import { LabelSet, serviceName, unknownService } from '../../proto/loki/labels.ts'
 import type { StreamChoice } from '../../proto/loki/target.ts'
+import { endless, type Room, textCost } from '../../proto/room.ts'
 
 /** What is known of a stream in use. */
 interface Known {
   readonly set: LabelSet
   used: number
 }
+
+/** Bytes of a stream and of one of its labels, besides their texts. */
+const streamCost = 400
+const labelCost = 100
+
+/** Bytes that a stream takes: its labels stand in its text, too. */
+const costOf = ({ text, labels }: LabelSet): number => streamCost + labels.length * labelCost + 2 * textCost(text)
+
+/** So many names of labels are tried to do without: more there are only where names are made up. */
+const mostTried = 64
 
 /** Milliseconds for which it is not looked again which labels have the most values, or which streams are idle. */
 const look = 10_000
@@ -17,6 +28,7 @@ export class StreamLimit implements StreamChoice {
   readonly #idle: number
   readonly #fixed: ReadonlySet<string>
   readonly #now: () => number
+  readonly #room: Room
   readonly #known = new Map<string, Known>()
   #looked = -Infinity
   /** Names of labels, those with the most values first. */
@@ -26,8 +38,10 @@ export class StreamLimit implements StreamChoice {
    * @param most how many streams there may be; 0 sets no limit
    * @param idle milliseconds after which a stream without data does not count any more
    * @param fixed names of labels that are the same everywhere
+   * @param room where memory for what is known of streams is taken
    */
-  constructor(most: number, idle: number, fixed: Iterable<string>, now: () => number = Date.now) {
+  constructor(most: number, idle: number, fixed: Iterable<string>, now: () => number = Date.now, room: Room = endless) {
+    this.#room = room
     this.#most = most
     this.#idle = idle
     this.#fixed = new Set(fixed)
@@ -67,7 +81,7 @@ export class StreamLimit implements StreamChoice {
       known.used = now
       return true
     }
-    if (this.#known.size >= most) return false
+    if (this.#known.size >= most || !this.#room.grow(costOf(set))) return false
     this.#known.set(set.text, { set, used: now })
     return true
   }
@@ -79,6 +93,7 @@ export class StreamLimit implements StreamChoice {
     for (const [text, { set, used }] of this.#known) {
       if (now - used >= this.#idle) {
         this.#known.delete(text)
+        this.#room.shrink(costOf(set))
         continue
       }
       for (const { name, value } of set.labels) {
@@ -88,6 +103,9 @@ export class StreamLimit implements StreamChoice {
         else all.add(value)
       }
     }
-    this.#order = [...values].toSorted(([, a], [, b]) => b.size - a.size).map(([name]) => name)
+    this.#order = [...values]
+      .toSorted(([, a], [, b]) => b.size - a.size)
+      .slice(0, mostTried)
+      .map(([name]) => name)
   }
 }

@@ -4,6 +4,7 @@ import { originOfAttributes } from './host.ts'
 import { attributeTexts, tagsOf } from './tags.ts'
 import { reserved } from './log-names.ts'
 import { KeyTable } from './traces-keys.ts'
+import { Remembered } from '../remembered.ts'
 import { asBuffer } from '../values.ts'
 
 /** A message in its bytes. */
@@ -34,10 +35,13 @@ export interface Block {
 
 const field = (key: string, value: string): string => `${JSON.stringify(key)}:${JSON.stringify(value)},`
 
-/** Blocks by the bytes they are made of; the same few come with every batch. */
+/** How many are remembered. */
+const most = 256
+
+/** Blocks by the bytes they are made of. */
 export class Blocks {
   readonly #hostname: string
-  readonly #blocks = new Map<string, Block>()
+  readonly #blocks = new Remembered<Block>(most)
 
   /** `hostname` is that of resources that do not name theirs. */
   constructor(hostname: string) {
@@ -49,8 +53,8 @@ export class Blocks {
     const key = `${textOf(resource)}\0${textOf(scope)}`
     let block = this.#blocks.get(key)
     if (block === undefined) {
-      if (this.#blocks.size === 256) this.#blocks.clear()
-      this.#blocks.set(key, (block = this.#make(resource, scope)))
+      block = this.#make(resource, scope)
+      this.#blocks.keep(key, block)
     }
     return block
   }

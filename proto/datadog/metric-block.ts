@@ -3,6 +3,7 @@ import { attributeTags } from '../attributes.ts'
 import { originOfAttributes } from './host.ts'
 import { tagFields } from './point-tags.ts'
 import { attributeTexts, tagsOf } from './tags.ts'
+import { Remembered } from '../remembered.ts'
 import { asBuffer, encodeField } from '../values.ts'
 import { readText, fieldNamed } from '../views.ts'
 
@@ -35,10 +36,13 @@ export interface BlockSettings {
 const scopeName = fieldNamed('InstrumentationScope', 'name')
 const scopeVersion = fieldNamed('InstrumentationScope', 'version')
 
-/** Blocks by the bytes they are made of; the same few come with every batch. */
+/** How many are remembered. */
+const most = 256
+
+/** Blocks by the bytes they are made of. */
 export class MetricBlocks {
   readonly #settings: BlockSettings
-  readonly #blocks = new Map<string, MetricBlock>()
+  readonly #blocks = new Remembered<MetricBlock>(most)
 
   constructor(settings: BlockSettings) {
     this.#settings = settings
@@ -49,8 +53,8 @@ export class MetricBlocks {
     const key = `${textOf(resource)}\0${this.#settings.scope ? textOf(scope) : ''}`
     let block = this.#blocks.get(key)
     if (block === undefined) {
-      if (this.#blocks.size === 256) this.#blocks.clear()
-      this.#blocks.set(key, (block = this.#make(resource, scope)))
+      block = this.#make(resource, scope)
+      this.#blocks.keep(key, block)
     }
     return block
   }

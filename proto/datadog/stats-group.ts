@@ -1,5 +1,6 @@
 /** What is counted of spans that are alike, and the bytes of it. */
-import { DurationSketch } from './stats-sketch.ts'
+import { DurationSketch, sketchCost } from './stats-sketch.ts'
+import { endless, type Room, textCost } from '../room.ts'
 import { encodeField } from '../values.ts'
 import { putVarint64, varint64Size } from '../varint64.ts'
 import { putVarint, varintSize } from '../wire.ts'
@@ -35,9 +36,18 @@ export interface StatsOrigin {
 
 const empty = new DurationSketch().encode()
 
+/** Bytes of a group besides its texts: its object, the entry that leads to it, and two sketches at first. */
+const groupCost = 500 + 2 * sketchCost
+
+/** Bytes that a group with this key takes at first. */
+export function costOf({ service, name, resource, type, grpcStatus, peerTags }: StatsKey): number {
+  return [service, name, resource, type, grpcStatus, ...peerTags].reduce((sum, one) => sum + textCost(one), groupCost)
+}
+
 /** Counts of spans that are alike. A span that was sampled stands for more than itself. */
 export class StatsGroup {
   readonly key: StatsKey
+  readonly #room: Room
   #hits = 0
   #errors = 0
   #duration = 0
@@ -45,8 +55,15 @@ export class StatsGroup {
   #ok: DurationSketch | undefined
   #failed: DurationSketch | undefined
 
-  constructor(key: StatsKey) {
+  /** `room`: where memory for durations is taken. */
+  constructor(key: StatsKey, room: Room = endless) {
     this.key = key
+    this.#room = room
+  }
+
+  /** Bytes taken since it was made. */
+  get taken(): number {
+    return (this.#ok?.taken ?? 0) + (this.#failed?.taken ?? 0)
   }
 
   /** Counts a span that took `duration` nanoseconds. */
@@ -56,8 +73,8 @@ export class StatsGroup {
     if (isTopLevel) this.#topLevel += weight
     if (isError) {
       this.#errors += weight
-      ;(this.#failed ??= new DurationSketch()).add(duration, weight)
-    } else (this.#ok ??= new DurationSketch()).add(duration, weight)
+      ;(this.#failed ??= new DurationSketch(this.#room)).add(duration, weight)
+    } else (this.#ok ??= new DurationSketch(this.#room)).add(duration, weight)
   }
 
   /** The content of its protobuf message. */

@@ -1,6 +1,6 @@
 /** APM stats of spans: how many there were, how many failed, how long they took, in buckets of time. */
 import { PeerTags } from './stats-peer.ts'
-import { encodePayload, StatsGroup, type StatsKey, type StatsOrigin } from './stats-group.ts'
+import { costOf, encodePayload, StatsGroup, type StatsKey, type StatsOrigin } from './stats-group.ts'
 import { unsetHostname } from './stats.ts'
 import { GroupSpans, type SpanRules } from './traces-group.ts'
 import { concepts, extendedKeys, keyNumber } from './traces-keys.ts'
@@ -16,6 +16,7 @@ import { putStatement } from './traces.ts'
 import type { Group } from '../group.ts'
 import { Growing } from '../growing.ts'
 import type { Pattern } from '../pattern.ts'
+import { endless, type Room, textCost } from '../room.ts'
 import { text } from '../values.ts'
 import { WireError } from '../wire.ts'
 
@@ -47,7 +48,14 @@ const kept = 2
 interface Counted {
   readonly origin: StatsOrigin
   readonly group: StatsGroup
+  /** Bytes taken for it. */
+  readonly cost: number
 }
+
+/** Bytes of what is known of an origin, besides its text. */
+const originCost = 600
+/** Longest text that tells an origin apart: names of hosts and tags are short. */
+const longestOrigin = 16_384
 
 const hostnameKey = keyNumber('_dd.hostname')
 const rateKey = keyNumber('_sample_rate')
@@ -60,6 +68,9 @@ export class SpanStats {
   /** Spans that could not be read. */
   unreadable = 0
   readonly #rules: StatsRules
+  readonly #room: Room
+  /** Bytes taken for origins. */
+  #originBytes = 0
   readonly #spans: GroupSpans
   readonly #peers: PeerTags | undefined
   readonly #obfuscator = new Obfuscator()
@@ -79,8 +90,10 @@ export class SpanStats {
   #oldest = 0
   #newest = 0
 
-  constructor(rules: StatsRules, now: number) {
+  /** `room`: where memory for groups is taken; with none left spans are counted without their resource. */
+  constructor(rules: StatsRules, now: number, room: Room = endless) {
     this.#rules = rules
+    this.#room = room
     const table = extendedKeys(rules.peerTags ?? [])
     this.#spans = new GroupSpans(rules, table)
     this.#peers = rules.peerTags === undefined ? undefined : new PeerTags(rules.peerTags, table)
@@ -184,7 +197,8 @@ export class SpanStats {
     if (found !== undefined) return found.group
     const key = this.#keyOf(i, isRoot, status)
     const { mostGroups } = this.#rules
-    if (bucket.size < mostGroups) return added(bucket, known, origin, key)
+    const own = bucket.size < mostGroups ? this.#added(bucket, known, origin, key) : undefined
+    if (own !== undefined) return own
     this.overflowed++
     // What there is too much of is usually the resource.
     const { service, name, type, kind } = key
@@ -192,10 +206,24 @@ export class SpanStats {
     const collected = bucket.get(short)
     if (collected !== undefined) return collected.group
     if (bucket.size < mostGroups * 1.25) {
-      return added(bucket, short, origin, { ...blockedKey, service, name, type, kind, resource: tooMany })
+      const few = this.#added(bucket, short, origin, { ...blockedKey, service, name, type, kind, resource: tooMany })
+      if (few !== undefined) return few
     }
     const rest = bucket.get('rest')
-    return rest === undefined ? added(bucket, 'rest', restOrigin, blockedKey) : rest.group
+    if (rest !== undefined) return rest.group
+    // One of each bucket, whether there is room or not.
+    const group = new StatsGroup(blockedKey, this.#room)
+    bucket.set('rest', { origin: restOrigin, group, cost: 0 })
+    return group
+  }
+
+  /** A new group, if there is room for it. */
+  #added(bucket: Map<string, Counted>, known: string, origin: StatsOrigin, key: StatsKey): StatsGroup | undefined {
+    const cost = textCost(known) + costOf(key)
+    if (!this.#room.grow(cost)) return undefined
+    const group = new StatsGroup(key, this.#room)
+    bucket.set(known, { origin, group, cost })
+    return group
   }
 
   #keyOf(i: number, isRoot: boolean, status: number): StatsKey {
@@ -254,7 +282,11 @@ export class SpanStats {
     const id = JSON.stringify(origin)
     const known = this.#origins.get(id)
     if (known !== undefined) return known
-    if (this.#origins.size >= this.#rules.mostGroups) return restOrigin
+    if (this.#origins.size >= this.#rules.mostGroups || id.length > longestOrigin) return restOrigin
+    // Its parts repeat the text.
+    const cost = originCost + 2 * textCost(id)
+    if (!this.#room.grow(cost)) return restOrigin
+    this.#originBytes += cost
     const made = { ...origin, id, number: this.#nextOrigin++ }
     this.#origins.set(id, made)
     return made
@@ -264,13 +296,16 @@ export class SpanStats {
   flush(now: number, all: boolean): Buffer[] {
     const { interval } = this.#rules
     const parts: { origin: StatsOrigin; start: number; group: StatsGroup }[] = []
+    let bytes = 0
     for (const [start, bucket] of this.#buckets) {
       if (!all && start > now - kept * interval) continue
-      for (const { origin, group } of bucket.values()) parts.push({ origin, start, group })
+      for (const { origin, group, cost } of bucket.values()) {
+        parts.push({ origin, start, group })
+        bytes += cost + group.taken
+      }
       this.#buckets.delete(start)
     }
     this.#oldest = Math.max(this.#oldest, this.#aligned(now) - (kept - 1) * interval)
-    this.#forgetOrigins()
     const payloads: Buffer[] = []
     for (let i = 0; i < parts.length; i += groupsPerPayload) {
       const some = parts.slice(i, i + groupsPerPayload)
@@ -282,6 +317,8 @@ export class SpanStats {
       }))
       payloads.push(encodePayload(together, interval, parts.length > groupsPerPayload))
     }
+    this.#room.shrink(bytes)
+    this.#forgetOrigins()
     return payloads
   }
 
@@ -289,9 +326,16 @@ export class SpanStats {
   #forgetOrigins(): void {
     this.#known = new WeakMap()
     this.#origins.clear()
+    const before = this.#originBytes
+    this.#originBytes = 0
     for (const bucket of this.#buckets.values()) {
-      for (const { origin } of bucket.values()) this.#origins.set(origin.id, origin)
+      for (const { origin } of bucket.values()) {
+        if (origin === restOrigin || this.#origins.has(origin.id)) continue
+        this.#origins.set(origin.id, origin)
+        this.#originBytes += originCost + 2 * textCost(origin.id)
+      }
     }
+    this.#room.shrink(before - this.#originBytes)
   }
 }
 
@@ -317,12 +361,6 @@ const restOrigin: StatsOrigin = {
   version: '',
   containerId: '',
   tags: [],
-}
-
-function added(bucket: Map<string, Counted>, known: string, origin: StatsOrigin, key: StatsKey): StatsGroup {
-  const group = new StatsGroup(key)
-  bucket.set(known, { origin, group })
-  return group
 }
 
 /** Whether a tracer has counted the spans itself. */

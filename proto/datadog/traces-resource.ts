@@ -28,10 +28,13 @@ export class TraceResource {
   readonly hostname: string | undefined
   /** Tags of the container, as `key:value`. */
   readonly containerTags: readonly string[]
+  readonly #size: number
   readonly #common = new Map<string, CommonTags>()
+  #commonBytes = 0
 
   /** `bytes` are the content of the Resource. @throws WireError */
   constructor(bytes: Buffer, table: KeyTable) {
+    this.#size = bytes.length
     this.attributes = new AttributeColumns(table)
     const { attributes } = this
     loadAttributes(attributes, bytes, 0, bytes.length, attributeTags.resource)
@@ -60,10 +63,25 @@ export class TraceResource {
     let common = this.#common.get(key)
     if (common === undefined) {
       common = new CommonTags(this, bytes.subarray(start, end))
-      if (this.#common.size >= mostKept) this.#common.clear()
-      this.#common.set(key, common)
+      this.#keep(key, common)
     }
     return common
+  }
+
+  /** Bytes that it takes, with its scopes, roughly. */
+  get cost(): number {
+    return costOf(this.#size) + this.#commonBytes
+  }
+
+  #keep(key: string, common: CommonTags): void {
+    const cost = costOf(this.#size + key.length)
+    if (this.#common.size >= mostKept || this.#commonBytes + cost > mostBytes) {
+      this.#common.clear()
+      this.#commonBytes = 0
+    }
+    if (cost > mostBytes) return
+    this.#common.set(key, common)
+    this.#commonBytes += cost
   }
 
   /** The first of these attributes that has a text; ''. */
@@ -79,6 +97,11 @@ export class TraceResource {
 
 /** How many resources, and scopes of each, are kept to be found again. */
 const mostKept = 256
+/** Bytes that the scopes of one resource, and all resources of one generation, may take. */
+const mostBytes = 4 << 20
+
+/** Bytes of what is made of a message of that size: its tags are written several times over. */
+const costOf = (size: number): number => 2000 + 6 * size
 
 /** Keeps the resources that were seen last. */
 export class TraceResources {
@@ -96,12 +119,18 @@ export class TraceResources {
     const kept = this.#young.get(key)
     if (kept !== undefined) return kept
     const found = this.#old.get(key) ?? new TraceResource(Buffer.from(key, 'latin1'), this.#table)
-    if (this.#young.size >= mostKept) {
+    if (this.#young.size >= mostKept || this.#cost() + found.cost > mostBytes) {
       this.#old = this.#young
       this.#young = new Map()
     }
-    this.#young.set(key, found)
+    if (found.cost <= mostBytes) this.#young.set(key, found)
     return found
+  }
+
+  #cost(): number {
+    let cost = 0
+    for (const resource of this.#young.values()) cost += resource.cost
+    return cost
   }
 }
 

@@ -4,6 +4,7 @@ import type { Group } from '../group.ts'
 import { byName, type Label, labelsText, lokiName } from './names.ts'
 import { MetadataWriter } from './metadata.ts'
 import { lokiText } from './text.ts'
+import { Remembered } from '../remembered.ts'
 import { MAP, Range, readKeyValue, text, valueKind } from '../values.ts'
 import { Cursor, maxDepth, WireError } from '../wire.ts'
 
@@ -91,7 +92,7 @@ function taken(writer: MetadataWriter): Metadata {
 export class ResourceReader {
   readonly #settings: LabelSettings
   readonly #names: readonly Buffer[]
-  readonly #known = new Map<string, ResourceFacts>()
+  readonly #known = new Remembered<ResourceFacts>(mostKnown)
 
   constructor(settings: LabelSettings) {
     this.#settings = settings
@@ -105,13 +106,11 @@ export class ResourceReader {
 
   /** @throws WireError where the resource's bytes are none */
   read({ resource, resourceStart, resourceEnd }: Group): ResourceFacts {
-    if (resourceEnd - resourceStart > longestKnown) return this.#make(resource, resourceStart, resourceEnd)
     const key = resource.toString('latin1', resourceStart, resourceEnd)
     let facts = this.#known.get(key)
     if (facts === undefined) {
       facts = this.#make(resource, resourceStart, resourceEnd)
-      if (this.#known.size >= mostKnown) this.#known.clear()
-      this.#known.set(key, facts)
+      this.#known.keep(key, facts)
     }
     return facts
   }
@@ -166,9 +165,8 @@ export class ResourceReader {
   }
 }
 
-/** How many resources are known by their bytes, and how large they may be. */
+/** How many resources are known by their bytes. */
 const mostKnown = 1000
-const longestKnown = 4096
 
 interface Found extends Label {
   /** Place in the list of chosen attributes. */

@@ -32,6 +32,9 @@ interface Met {
   readonly name: MetadataName
 }
 
+/** Longest key that is remembered. */
+const longestKey = 256
+
 const slots = 1024
 /** Places where a key may be, from the one of its hash on. */
 const probes = 4
@@ -55,6 +58,7 @@ export class MetadataNames {
 
   #meet(slot: number, bytes: Buffer, view: DataView, start: number, length: number): MetadataName {
     const name = new MetadataName(lokiName(text(bytes, start, start + length)))
+    if (length > longestKey) return name
     const key = new Uint8Array(bytes.subarray(start, start + length))
     const words: number[] = []
     for (let i = 0; i + 4 < length; i += 4) words.push(view.getInt32(start + i, true))

@@ -24,7 +24,7 @@ test('by default lines are pushed in protobuf, as one block of snappy', async ()
       { time: 1767225600000000001n, line: 'two', metadata: [['host_name', 'h1']] },
     ],
   })
-  expect(budget.used).toBe(0)
+  expect(budget.inFlight).toBe(0)
 })
 
 test.each([
@@ -156,7 +156,7 @@ describe('records that Loki could not take', () => {
     const { exporter, seen, budget } = await against({}, { max_line_size: 3 })
     expect(await exporter.send(batchOf(mixed, 'logs'), forever)).toMatchObject({ rejected: 2 })
     expect(seen).toEqual([])
-    expect(budget.used).toBe(0)
+    expect(budget.inFlight).toBe(0)
   })
 })
 
