@@ -1,10 +1,12 @@
 import { Observable, type Subscriber } from 'rxjs'
 import * as z from 'zod'
+import { Account } from '../core/account.ts'
 import { type Batch, mergeBatches } from '../core/batch.ts'
 import { defineProcessor, type ProcessorContext } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
 import type { Touch } from '../core/touch.ts'
+import { budgetKey } from '../net/admission.ts'
 
 const config = z
   .strictObject({
@@ -92,11 +94,16 @@ interface Shard {
   timer: NodeJS.Timeout | undefined
 }
 
+/** Bytes that a combination takes: its text, its timer, and the batches it keeps apart. */
+const costOf = (key: string): number => 1000 + 2 * key.length
+
 class Shards {
   readonly #config: Config
   readonly #context: ProcessorContext
   readonly #subscriber: Subscriber<Batch>
   readonly #shards = new Map<string, Shard>()
+  /** What combinations of metadata take. */
+  readonly #account: Account
   readonly #unsubscribe: () => void
   #immediate: NodeJS.Immediate | undefined
   #paced: NodeJS.Timeout | undefined
@@ -108,6 +115,7 @@ class Shards {
     this.#config = settings
     this.#context = context
     this.#subscriber = subscriber
+    this.#account = new Account(context.host.find(budgetKey), 'processor', context.id)
     this.#unsubscribe = context.downstream.onIdle(() => this.#flushSoon())
   }
 
@@ -125,6 +133,11 @@ class Shards {
       if (key !== '' && limit > 0 && this.#shards.size >= limit) {
         const text = `${this.#context.id}: more than ${limit} combinations of \`metadata_keys\``
         this.#context.refuse(arrived, new DeliveryError('DELIVERY_BUSY', 'retry', text))
+        return
+      }
+      if (key !== '' && !this.#account.grow(costOf(key))) {
+        const text = `${this.#context.id}: no memory for one more combination of \`metadata_keys\``
+        this.#context.refuse(arrived, new DeliveryError('DELIVERY_MEMORY', 'retry', text))
         return
       }
       shard = { batches: [], items: 0, timer: undefined }
@@ -153,6 +166,7 @@ class Shards {
     clearTimeout(this.#paced)
     for (const { timer } of this.#shards.values()) clearTimeout(timer)
     this.#shards.clear()
+    this.#account.close()
   }
 
   /**
@@ -177,6 +191,7 @@ class Shards {
 
   #flush(key: string, shard: Shard): void {
     this.#shards.delete(key)
+    if (key !== '') this.#account.shrink(costOf(key))
     clearTimeout(shard.timer)
     this.#crowded = shard.batches.length > 1
     this.#flushedAt = performance.now()

@@ -1,11 +1,13 @@
-import { filter, map } from 'rxjs'
+import { filter, finalize, map } from 'rxjs'
 import * as z from 'zod'
+import { Account } from '../../core/account.ts'
 import { Batch } from '../../core/batch.ts'
 import { type ConnectorContext, defineConnector, type Step } from '../../core/component.ts'
 import { Delivery } from '../../core/delivery.ts'
 import { messageOf } from '../../core/errors.ts'
 import { Lease } from '../../core/lease.ts'
 import { budgetKey } from '../../net/admission.ts'
+import { Share } from '../../proto/room.ts'
 import { readRequest } from '../../proto/request.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { encodeValue } from '../../proto/values.ts'
@@ -108,10 +110,15 @@ export const count = defineConnector<Config>({
 
 class Count {
   readonly #context: ConnectorContext
+  /** What the counts of one batch take. */
+  readonly #account: Account
+  readonly #room: Share
   readonly #metrics: ReadonlyMap<Level, readonly Counted[]>
 
   constructor(config: Config, context: ConnectorContext) {
     this.#context = context
+    this.#account = new Account(context.host.find(budgetKey), 'connector', context.id)
+    this.#room = new Share(this.#account)
     this.#metrics = new Map(
       levelsOf[context.signal].map(level => [level, Object.entries(config[level]).map(countedOf)] as const),
     )
@@ -121,6 +128,7 @@ class Count {
     source.pipe(
       map(batch => this.#countedOf(batch)),
       filter(derived => derived !== undefined),
+      finalize(() => this.#account.close()),
     )
 
   /** The counts of a batch, which ends here; undefined when there are none. */
@@ -128,12 +136,20 @@ class Count {
     const { log, consume } = this.#context
     let bytes: Buffer | undefined
     try {
-      const { tallies, unreadable } = tallyGroups(batch.signal, batch.groups, this.#metrics)
+      const { tallies, unreadable, crowded } = tallyGroups(batch.signal, batch.groups, this.#metrics, this.#room)
+      if (crowded > 0) {
+        log.warn(
+          { items: crowded, of: batch.items },
+          'there is no memory for so many combinations of `attributes`: these items are not counted',
+        )
+      }
       if (unreadable > 0) log.warn({ items: unreadable, of: batch.items }, 'items that cannot be read are not counted')
       bytes = encodeTallies(tallies, Date.now())
     } catch (error) {
       // What is derived never refuses what it is derived from.
       log.error({ error: messageOf(error), items: batch.items }, 'counting failed; the batch is not counted')
+    } finally {
+      this.#room.clear()
     }
     const { context } = batch
     consume(batch)

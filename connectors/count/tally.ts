@@ -3,6 +3,7 @@ import { attributeTags, findAttribute } from '../../proto/attributes.ts'
 import type { Group } from '../../proto/group.ts'
 import type { Message } from '../../proto/schema.ts'
 import type { Signal } from '../../proto/signals.ts'
+import { type Room, textCost } from '../../proto/room.ts'
 import { encodeKeyValue, Range } from '../../proto/values.ts'
 import { eachPoint, fieldNamed, ItemCursor } from '../../proto/views.ts'
 import { Cursor, WireError } from '../../proto/wire.ts'
@@ -78,25 +79,43 @@ export interface Tally {
   readonly levels: ReadonlyMap<Level, LevelTally>
 }
 
-/** Counts what the groups hold, of each resource apart, and how many items could not be read. */
+/** Bytes of the counts of a resource, and of one series, besides texts and attributes. */
+const tallyCost = 2500
+const seriesCost = 500
+
+/** What was counted, and what was not. */
+export interface Tallied {
+  readonly tallies: Iterable<Tally>
+  /** Items that cannot be read. */
+  readonly unreadable: number
+  /** Items for whose counts there was no memory. */
+  readonly crowded: number
+}
+
+/** Counts what the groups hold, of each resource apart. `room`: where memory for the counts is taken. */
 export function tallyGroups(
   signal: Signal,
   groups: readonly Group[],
   metrics: ReadonlyMap<Level, readonly Counted[]>,
-): { tallies: Iterable<Tally>; unreadable: number } {
+  room: Room,
+): Tallied {
   const tallies = new Map<string, Tally>()
-  const walk = new Walk(signal)
+  const walk = new Walk(signal, room)
   for (const group of groups) {
     const { resource, resourceStart, resourceEnd } = group
     const key = resource.toString('latin1', resourceStart, resourceEnd)
     let tally = tallies.get(key)
     if (tally === undefined) {
+      if (!room.grow(tallyCost + textCost(key))) {
+        walk.crowded += group.items
+        continue
+      }
       const levels = new Map([...metrics].map(([level, counted]) => [level, new LevelTally(counted)] as const))
       tallies.set(key, (tally = { group, levels }))
     }
     walk.group(group, tally.levels)
   }
-  return { tallies: tallies.values(), unreadable: walk.unreadable }
+  return { tallies: tallies.values(), unreadable: walk.unreadable, crowded: walk.crowded }
 }
 
 const tagOf = (message: string, name: string): number => {
@@ -128,9 +147,24 @@ const points: ReadonlyMap<string, Shape> = new Map(
 )
 const events = tagOf('Span', 'events')
 
+/** A value of an attribute, and what tells it from others. */
+interface Found {
+  readonly value: Buffer
+  readonly text: string
+}
+
+/** Values up to this length are their own text; of longer ones each has a number. */
+const longestText = 64
+
 /** Goes through groups, with the same few objects for all items. */
 class Walk {
   unreadable = 0
+  crowded = 0
+  readonly #room: Room
+  readonly #numbers = new Map<string, string>()
+  /** What the resource and the scope that the items are of say, by key: read once for all of them. */
+  readonly #ofResource = new Map<Buffer, Found | undefined>()
+  readonly #ofScope = new Map<Buffer, Found | undefined>()
   readonly #signal: Signal
   readonly #items = new ItemCursor()
   readonly #cursor = new Cursor(Buffer.alloc(0))
@@ -140,14 +174,17 @@ class Walk {
   #group: Group | undefined
   #hasScope = false
 
-  constructor(signal: Signal) {
+  constructor(signal: Signal, room: Room) {
     this.#signal = signal
+    this.#room = room
   }
 
   group(group: Group, levels: Tally['levels']): void {
     this.#group = group
+    this.#ofResource.clear()
     const items = this.#items.set(group)
     while (items.nextScope()) {
+      this.#ofScope.clear()
       this.#hasScope = items.scope(this.#scope)
       while (items.nextItem()) {
         try {
@@ -218,31 +255,73 @@ class Walk {
       let key = ''
       this.#found.length = 0
       for (const { key: name, missing } of attributes) {
-        const value = this.#find(bytes, start, end, shape, name) ?? missing
+        const found = this.#find(bytes, start, end, shape, name)
+        const value = found?.value ?? missing
         if (value === undefined) break
         this.#found.push(value)
-        key += `${value.length}:${value.toString('latin1')}`
+        key += found?.text ?? this.#text(value)
       }
       if (this.#found.length < attributes.length) continue
       const known = series[i].get(key)
       if (known !== undefined) known.count++
-      else series[i].set(key, { attributes: this.#attributes(counted[i]), count: 1 })
+      else this.#begin(series[i], key, counted[i])
     }
   }
 
-  /** The value of an attribute of the item, else of its scope, else of its resource. */
-  #find(bytes: Uint8Array, start: number, end: number, shape: Shape | undefined, name: Buffer): Buffer | undefined {
-    const out = this.#value
-    const scope = this.#scope
-    if (shape !== undefined && findAttribute(bytes, start, end, shape.attributes, name, out)) return bufferOf(out)
-    if (this.#hasScope && findAttribute(scope.bytes, scope.start, scope.end, attributeTags.scope, name, out)) {
-      return bufferOf(out)
+  /** Counts the first of a series, if there is room for it. */
+  #begin(series: Map<string, Series>, key: string, counted: Counted): void {
+    let size = 0
+    for (const value of this.#found) size += value.length
+    for (const { key: name } of counted.attributes) size += name.length + 16
+    // The attributes are written once more.
+    if (this.#room.grow(seriesCost + textCost(key) + 2 * size)) {
+      series.set(key, { attributes: this.#attributes(counted), count: 1 })
+    } else this.crowded++
+  }
+
+  /** What tells a value from others; the same for the same value. */
+  #text(value: Buffer): string {
+    const text = value.toString('latin1')
+    if (value.length <= longestText) return `${value.length}:${text}`
+    let number = this.#numbers.get(text)
+    if (number === undefined) {
+      number = `#${this.#numbers.size};`
+      // Without room for it each is one of its own, and finds none for its series either.
+      if (this.#room.grow(textCost(text))) this.#numbers.set(text, number)
     }
-    if (this.#group === undefined) return undefined
-    const { resource, resourceStart, resourceEnd } = this.#group
-    return findAttribute(resource, resourceStart, resourceEnd, attributeTags.resource, name, out)
-      ? bufferOf(out)
+    return number
+  }
+
+  /** The value of an attribute of the item, else of its scope, else of its resource. */
+  #find(bytes: Uint8Array, start: number, end: number, shape: Shape | undefined, name: Buffer): Found | undefined {
+    const out = this.#value
+    if (shape !== undefined && findAttribute(bytes, start, end, shape.attributes, name, out)) return this.#foundIn(out)
+    const { bytes: scope, start: from, end: to } = this.#scope
+    const inScope = this.#hasScope
+      ? this.#inherited(this.#ofScope, scope, from, to, attributeTags.scope, name)
       : undefined
+    if (inScope !== undefined || this.#group === undefined) return inScope
+    const { resource, resourceStart, resourceEnd } = this.#group
+    return this.#inherited(this.#ofResource, resource, resourceStart, resourceEnd, attributeTags.resource, name)
+  }
+
+  #inherited(
+    known: Map<Buffer, Found | undefined>,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    tag: number,
+    name: Buffer,
+  ): Found | undefined {
+    if (known.has(name)) return known.get(name)
+    const found = findAttribute(bytes, start, end, tag, name, this.#value) ? this.#foundIn(this.#value) : undefined
+    known.set(name, found)
+    return found
+  }
+
+  #foundIn(range: Range): Found {
+    const value = bufferOf(range)
+    return { value, text: this.#text(value) }
   }
 
   /** What was found of the attributes, as fields of a data point. */

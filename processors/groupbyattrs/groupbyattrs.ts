@@ -1,12 +1,17 @@
+import { finalize } from 'rxjs'
 import * as z from 'zod'
-import { Batch, type Share } from '../../core/batch.ts'
+import { Account } from '../../core/account.ts'
+import { Batch, type Share as BatchShare } from '../../core/batch.ts'
 import { defineProcessor } from '../../core/component.ts'
+import { DeliveryError } from '../../core/errors.ts'
 import { texts } from '../../core/fields.ts'
+import { budgetKey } from '../../net/admission.ts'
 import type { Group } from '../../proto/group.ts'
-import { allSignals } from '../../proto/signals.ts'
+import { Share } from '../../proto/room.ts'
+import { allSignals, type Signal } from '../../proto/signals.ts'
 import { each } from '../steps.ts'
 import { GroupedKeys } from './grouped-keys.ts'
-import { regroup } from './regroup.ts'
+import { NoRoomError, regroup, type Regrouped } from './regroup.ts'
 
 const config = z.strictObject({
   keys: texts()
@@ -43,20 +48,40 @@ export const groupByAttrs = defineProcessor<z.output<typeof config>>({
 
   create({ keys }, context) {
     const grouped = new GroupedKeys([...new Set(keys)].filter(key => key !== ''))
-    return each(context, batch => regroupRequests(batch, grouped))
+    const account = new Account(context.host.find(budgetKey), 'processor', context.id)
+    const room = new Share(account)
+    const step = each(context, batch => {
+      try {
+        return regroupRequests(batch, grouped, room)
+      } catch (error) {
+        if (!(error instanceof NoRoomError)) throw error
+        context.refuse(batch, new DeliveryError('DELIVERY_MEMORY', 'retry', `${context.id}: ${error.message}`))
+        return undefined
+      }
+    })
+    return source => step(source).pipe(finalize(() => account.close()))
   },
 })
 
+/** What is made is charged to the request from here on; what was needed to make it is given back. */
+function regrouped(signal: Signal, groups: readonly Group[], keys: GroupedKeys, room: Share): Regrouped {
+  try {
+    return regroup(signal, groups, keys, room)
+  } finally {
+    room.clear()
+  }
+}
+
 /** Each request of a batch is grouped for itself, so that what comes of it can be told its sender alone. */
-function regroupRequests(batch: Batch, keys: GroupedKeys): Batch {
+function regroupRequests(batch: Batch, keys: GroupedKeys, room: Share): Batch {
   const groups: Group[] = []
-  const shares: Share[] = []
+  const shares: BatchShare[] = []
   let changed = false
   let at = 0
   for (const share of batch.shares) {
     const mine = batch.groups.slice(at, at + share.groups)
     at += share.groups
-    const result = regroup(batch.signal, mine, keys)
+    const result = regrouped(batch.signal, mine, keys, room)
     if (result.made > 0) {
       changed = true
       share.lease.grow(result.made)

@@ -4,6 +4,7 @@ import type { Group } from '../../proto/group.ts'
 import { metricPoints } from '../../proto/request.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { ItemCursor } from '../../proto/views.ts'
+import { type Room, textCost } from '../../proto/room.ts'
 import { Cursor, putVarint, WireError } from '../../proto/wire.ts'
 import { tagOf } from '../message-edits.ts'
 import { Runs } from '../runs.ts'
@@ -26,9 +27,22 @@ export interface Regrouped {
   readonly made: number
 }
 
-/** Groups the items of one request anew: by resource and by the keys that `keys` finds in them. */
-export function regroup(signal: Signal, groups: readonly Group[], keys: GroupedKeys): Regrouped {
-  return new Regrouping(signal, keys).run(groups)
+/** There is no memory for the groups that a request would become. */
+export class NoRoomError extends Error {
+  override name = 'NoRoomError'
+}
+
+/** Bytes of a group that is put together, and of a scope or a metric in it, besides what they copy. */
+const groupCost = 1500
+const partCost = 800
+
+/**
+ * Groups the items of one request anew: by resource and by the keys that `keys` finds in them. `room`: where memory for groups
+ * is taken, one for each value that is there.
+ * @throws NoRoomError
+ */
+export function regroup(signal: Signal, groups: readonly Group[], keys: GroupedKeys, room: Room): Regrouped {
+  return new Regrouping(signal, keys, room).run(groups)
 }
 
 /** Where in the result the items of a group go. */
@@ -50,10 +64,16 @@ class Regrouping {
   readonly #cursor = new ItemCursor()
   readonly #heads = new Arena(0)
   readonly #points = new Cursor(Buffer.alloc(0))
+  readonly #room: Room
 
-  constructor(signal: Signal, keys: GroupedKeys) {
+  constructor(signal: Signal, keys: GroupedKeys, room: Room) {
     this.#signal = signal
     this.#keys = keys
+    this.#room = room
+  }
+
+  #take(bytes: number): void {
+    if (!this.#room.grow(bytes)) throw new NoRoomError(`no memory for ${this.#out.size} groups and more of one request`)
   }
 
   run(groups: readonly Group[]): Regrouped {
@@ -62,6 +82,7 @@ class Regrouping {
     if (out.length === groups.length && out.every(({ whole }) => whole !== undefined)) return { groups, made: 0 }
     let made = 0
     for (const one of out) if (one.whole === undefined) made += one.size
+    this.#take(made)
     const bytes = Buffer.allocUnsafeSlow(made)
     let at = 0
     const written = out.map(one => {
@@ -136,6 +157,7 @@ class Regrouping {
   }
 
   #place(identity: string, resource: Buffer, start: number, end: number, rest: Runs): GroupOut {
+    this.#take(groupCost + textCost(identity))
     const place = new GroupOut(resource, start, end, rest)
     this.#out.set(identity, place)
     return place
@@ -162,11 +184,11 @@ class Regrouping {
         else if (keyed && this.#find(bytes, start, end, this.#itemTag)) {
           const place = this.#placeOf(source)
           place.items++
-          this.#addEdited(scopeIn(place, head).items, SECOND, start, end)
+          this.#addEdited(this.#scopeIn(place, head).items, SECOND, start, end)
         } else {
           const place = this.#plainOf(source)
           place.items++
-          scopeIn(place, head).items.add(bytes, field, end)
+          this.#scopeIn(place, head).items.add(bytes, field, end)
         }
       }
     }
@@ -195,16 +217,17 @@ class Regrouping {
     if (parts === undefined) {
       const place = this.#plainOf(source)
       place.items += metricPoints(this.#points.set(bytes, start, end))
-      scopeIn(place, head).items.add(bytes, field, end)
+      this.#scopeIn(place, head).items.add(bytes, field, end)
       return
     }
     const add = (tag: number, pointField: number, from: number, to: number): void => {
       const found = keyed && this.#find(bytes, from, to, tag)
       const place = found ? this.#placeOf(source) : this.#plainOf(source)
       place.items++
-      const { metrics } = scopeIn(place, head)
+      const { metrics } = this.#scopeIn(place, head)
       let metric = metrics.get(parts.identity)
       if (metric === undefined) {
+        this.#take(partCost)
         metric = new MetricOut(parts.shell, parts.tag, parts.rest)
         metrics.set(parts.identity, metric)
       }
@@ -212,6 +235,16 @@ class Regrouping {
       else metric.points.add(bytes, pointField, to)
     }
     for (const [from, to] of parts.pieces) eachPointOf(bytes, from, to, parts.tag, add)
+  }
+
+  #scopeIn(place: GroupOut, { runs, identity }: ReturnType<typeof besides>): ScopeOut {
+    let scope = place.scopes.get(identity)
+    if (scope === undefined) {
+      this.#take(partCost)
+      scope = new ScopeOut(runs)
+      place.scopes.set(identity, scope)
+    }
+    return scope
   }
 
   #plainOf(source: Source): GroupOut {
@@ -227,6 +260,8 @@ class Regrouping {
     let place = source.places.get(identity)
     if (place === undefined) {
       const { resource, resourceStart, resourceEnd } = source.group
+      // The resource once more, and the text that it is told apart by.
+      this.#take(groupCost + 3 * (resourceEnd - resourceStart + this.#keys.size))
       const made = this.#keys.addedTo(resource, resourceStart, resourceEnd, attributeTags.resource)
       place = this.#placeFor(made, 0, made.length, source)
       source.places.set(identity, place)
@@ -241,15 +276,6 @@ class Regrouping {
     this.#open(place)
     return place
   }
-}
-
-function scopeIn(place: GroupOut, { runs, identity }: ReturnType<typeof besides>): ScopeOut {
-  let scope = place.scopes.get(identity)
-  if (scope === undefined) {
-    scope = new ScopeOut(runs)
-    place.scopes.set(identity, scope)
-  }
-  return scope
 }
 
 /** Called with the tag of a point's attributes, where its field starts, and its content. */
