@@ -1,8 +1,9 @@
 /**
  * What happened to batches: every one that lost, dropped or failed anything, and a sample of the healthy ones. Keeps ids,
- * counts, reasons and a few resource attributes, never bytes of the data. Bounded: each component and reason has a ring of
- * its own, so that what is frequent does not push out what is rare.
+ * counts, reasons and a few resource attributes, never bytes of the data. Bounded in number and in bytes: each component and
+ * reason has a ring of its own, so that what is frequent does not push out what is rare.
  */
+import { endless, type Room, textCost } from '../proto/room.ts'
 import { sampleResource } from '../proto/sample.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Batch } from './batch.ts'
@@ -64,6 +65,9 @@ export interface JournalRecord {
   outcome: Outcome['kind'] | undefined
   /** Where spans of it are made, if it is traced. */
   trace: Trace | undefined
+  /** Bytes it takes, and the rings it stands in: while that is any they are charged. */
+  bytes: number
+  rings: number
 }
 
 /** Hears what happens to one request, to make spans of it. */
@@ -97,14 +101,20 @@ export interface JournalQuery {
 /** Records one ring holds, and events one record does. */
 const ringSize = 256
 const eventLimit = 32
+/** Bytes that all records may take, and those of a record and an event besides their texts. */
+const mostBytes = 16 << 20
+const recordCost = 400
+const eventCost = 250
+/** What others say is kept up to this length. */
+const longestText = 256
 /** Samples of attributes taken per component, reason and second. */
 const samplesPerSecond = 20
 /** One healthy request in this many is recorded, besides the first of each second. */
 const healthyEvery = 1024
 
 interface Ring {
+  /** The oldest first. */
   readonly records: JournalRecord[]
-  next: number
   second: number
   samples: number
 }
@@ -117,10 +127,17 @@ export class Journal {
   shows: (name: NodeName) => boolean = () => true
   /** Records that were begun. */
   begun = 0
+  readonly #room: Room
+  #bytes = 0
   readonly #rings = new Map<string, Ring>()
   #lastId = 0
   #sinceHealthy = 0
   #healthySecond = 0
+
+  /** `room`: where memory for records is taken. */
+  constructor(room: Room = endless) {
+    this.#room = room
+  }
 
   /** A request came in: some are recorded from the beginning. */
   received(name: NodeName, batch: Batch): void {
@@ -164,6 +181,7 @@ export class Journal {
   ): void {
     const ring = this.#ring(`${name.id} ${name.pipeline} ${what} ${reason ?? ''}`)
     const sample = this.#sample(name, ring, batch)
+    detail = cut(detail)
     for (const { delivery, items } of batch.shares) {
       const known = delivery.record
       const record = known ?? (delivery.record = this.#open(batch, delivery.items))
@@ -191,27 +209,32 @@ export class Journal {
   #open(batch: Batch, items: number): JournalRecord {
     const { receiver, transport, peer } = batch.context
     this.begun++
+    const from = cut(peer)
     return {
       id: ++this.#lastId,
       at: Date.now(),
       receiver,
       transport,
-      peer,
+      peer: from,
       signal: batch.signal,
       items,
       events: [],
       more: 0,
       outcome: undefined,
       trace: undefined,
+      bytes: recordCost + textCost(from ?? ''),
+      rings: 0,
     }
   }
 
   #add(record: JournalRecord, { kind, id, pipeline }: NodeName, told: Told): boolean {
-    if (record.events.length >= eventLimit) {
+    const { what, items, reason, detail, took, sample } = told
+    const cost = costOf(detail, sample)
+    if (record.events.length >= eventLimit || (record.rings > 0 && !this.#take(cost))) {
       record.more++
       return false
     }
-    const { what, items, reason, detail, took, sample } = told
+    record.bytes += cost
     const event = { at: Date.now(), kind, component: id, pipeline, what, items, reason, detail, took, sample }
     record.events.push(event)
     record.trace?.happened(record, event)
@@ -227,16 +250,34 @@ export class Journal {
 
   #ring(key: string): Ring {
     let ring = this.#rings.get(key)
-    if (ring === undefined) this.#rings.set(key, (ring = { records: [], next: 0, second: 0, samples: 0 }))
+    if (ring === undefined) this.#rings.set(key, (ring = { records: [], second: 0, samples: 0 }))
     return ring
   }
 
+  /** Keeps a record in a ring, in place of the oldest there where there is no room for more. */
   #put(ring: Ring, record: JournalRecord): void {
-    if (ring.records.length < ringSize) ring.records.push(record)
-    else {
-      ring.records[ring.next] = record
-      ring.next = (ring.next + 1) % ringSize
+    const { records } = ring
+    if (records.length >= ringSize) this.#forgetOldest(ring)
+    if (record.rings === 0) {
+      while (!this.#take(record.bytes)) if (!this.#forgetOldest(ring)) return
     }
+    record.rings++
+    records.push(record)
+  }
+
+  #forgetOldest({ records }: Ring): boolean {
+    const oldest = records.shift()
+    if (oldest === undefined) return false
+    if (--oldest.rings > 0) return true
+    this.#bytes -= oldest.bytes
+    this.#room.shrink(oldest.bytes)
+    return true
+  }
+
+  #take(bytes: number): boolean {
+    if (this.#bytes + bytes > mostBytes || !this.#room.grow(bytes)) return false
+    this.#bytes += bytes
+    return true
   }
 
   #sample(name: NodeName, ring: Ring, batch: Batch): Record<string, string> | undefined {
@@ -258,6 +299,18 @@ export function endRecord(record: JournalRecord, outcome: Outcome): void {
 
 /** What is told of an event, besides where it was. */
 type Told = Pick<JournalEvent, 'what' | 'items'> & Partial<Pick<JournalEvent, 'reason' | 'detail' | 'took' | 'sample'>>
+
+/** What others say, up to a length. */
+function cut<T extends string | undefined>(text: T): T | string {
+  return text !== undefined && text.length > longestText ? `${text.slice(0, longestText)}…` : text
+}
+
+/** Bytes of an event. */
+function costOf(detail: string | undefined, sample: JournalEvent['sample']): number {
+  let cost = eventCost + (detail === undefined ? 0 : textCost(detail))
+  if (sample !== undefined) for (const key in sample) cost += textCost(key) + textCost(sample[key])
+  return cost
+}
 
 function same(event: JournalEvent, name: NodeName, what: Happening, reason: string | undefined): boolean {
   return (

@@ -1,4 +1,5 @@
 /** One process: what it offers to components, the graph, the admin server; started and stopped in order. */
+import { Account } from '../core/account.ts'
 import { Books } from '../core/books.ts'
 import { Budget } from '../core/budget.ts'
 import type { Kind } from '../core/component.ts'
@@ -91,8 +92,9 @@ export type Phase = 'created' | 'starting' | 'running' | 'stopping' | 'stopped'
 /** One running configuration. */
 export class Service {
   readonly books = new Books()
-  readonly journal = new Journal()
   readonly budget = new Budget(0)
+  readonly #journalAccount = new Account(this.budget, 'service', 'journal')
+  readonly journal = new Journal(this.#journalAccount)
   readonly memory: MemoryPlan
   readonly #plan: ServicePlan
   readonly #log: Logger
@@ -236,6 +238,7 @@ export class Service {
     await this.#admin?.close()
     await this.#metricsServer?.close()
     await this.#listeners.close()
+    this.#journalAccount.close()
     this.#phase = 'stopped'
     return { lost }
   }
