@@ -3,6 +3,7 @@ import { AttributeWalk, attributeTags } from '../attributes.ts'
 import type { Group } from '../group.ts'
 import { byName, type Label, labelsText, lokiName } from './names.ts'
 import { MetadataWriter } from './metadata.ts'
+import type { MetadataNames } from './metadata-names.ts'
 import { lokiText } from './text.ts'
 import { Remembered } from '../remembered.ts'
 import { MAP, Range, readKeyValue, text, valueKind } from '../values.ts'
@@ -92,9 +93,12 @@ function taken(writer: MetadataWriter): Metadata {
 export class ResourceReader {
   readonly #settings: LabelSettings
   readonly #names: readonly Buffer[]
+  readonly #met: MetadataNames
   readonly #known = new Remembered<ResourceFacts>(mostKnown)
 
-  constructor(settings: LabelSettings) {
+  /** `met`: names of structured metadata that were met before. */
+  constructor(settings: LabelSettings, met: MetadataNames) {
+    this.#met = met
     this.#settings = settings
     const { resourceAttributes } = settings
     // Loki makes `service_name` in any case; better of the name that there is.
@@ -155,7 +159,7 @@ export class ResourceReader {
   }
 
   #rest(bytes: Buffer, start: number, end: number, demoted: readonly Label[]): Metadata {
-    const writer = new MetadataWriter(1024, undefined)
+    const writer = new MetadataWriter(1024, undefined, this.#met)
     writer.attributes(bytes, start, end, attributeTags.resource, this.#names)
     for (const { name, value } of demoted) {
       const content = Buffer.from(value)

@@ -40,12 +40,13 @@ export class MetadataWriter extends Growing {
   readonly #inner = new Range()
   readonly #halves = new Halves()
   readonly #cursor: Cursor
-  readonly #names: MetadataNames
+  /** Made at its first use: a table that a writer of a few labels has no need of. */
+  #names: MetadataNames | undefined
   #source: Buffer
   #input: DataView
 
   /** @param names those met before */
-  constructor(size: number, memory: Memory | undefined, names = new MetadataNames()) {
+  constructor(size: number, memory: Memory | undefined, names?: MetadataNames) {
     super(size, memory)
     this.#names = names
     this.#source = this.bytes
@@ -295,7 +296,7 @@ export class MetadataWriter extends Growing {
   }
 
   #nameOf(bytes: Buffer, start: number, length: number): MetadataName {
-    return this.#names.of(bytes, this.#inputOf(bytes), start, length)
+    return (this.#names ??= new MetadataNames()).of(bytes, this.#inputOf(bytes), start, length)
   }
 
   /** Writes a name's field and the tag of its value. There is room for three bytes more. */

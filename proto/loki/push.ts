@@ -65,7 +65,7 @@ export class PushWriter {
     this.#settings = settings
     this.#choice = choice
     this.#now = now
-    this.#resources = new ResourceReader(settings.labels)
+    this.#resources = new ResourceReader(settings.labels, this.#names)
   }
 
   /**
