@@ -13,6 +13,11 @@ import { Journal } from '../../core/journal.ts'
 import { Lease } from '../../core/lease.ts'
 import { silent } from '../../core/logger.ts'
 import { Status } from '../../core/status.ts'
+import { count } from '../../connectors/count/count.ts'
+import { tallyGroups } from '../../connectors/count/tally.ts'
+import { batch as batchProcessor } from '../../processors/batch.ts'
+import { groupByAttrs } from '../../processors/groupbyattrs/groupbyattrs.ts'
+import { endless } from '../../proto/room.ts'
 import { datadogExporter } from '../../exporters/datadog/datadog.ts'
 import { loki } from '../../exporters/loki/loki.ts'
 import { prometheus } from '../../exporters/prometheus/prometheus.ts'
@@ -25,6 +30,7 @@ import { ownNames } from '../../proto/datadog/traces-group.ts'
 import { readRequest } from '../../proto/request.ts'
 import { batchOf, forever } from '../support/exporting.ts'
 import { encode } from '../support/otlp.ts'
+import { toyGraph } from '../support/graph.ts'
 import { attributes, metricsRequest } from '../support/prometheus-page.ts'
 import { decodeRequest } from '../support/remote-write.ts'
 
@@ -246,18 +252,117 @@ describe('a flood of new keys', () => {
   })
 })
 
-/** Server spans, each of a resource name of its own. */
-const spans = (names: readonly string[]) =>
+describe('what a request needs while it is worked on', () => {
+  test('100,000 values to group by are refused before their groups are made, and a healthy request goes on', async () => {
+    const toy = await toyGraph({
+      exporters: { sink: {} },
+      components: { groupbyattrs: { definition: groupByAttrs, config: { keys: ['path'] } } },
+      pipelines: [{ processors: ['groupbyattrs'], exporters: ['sink'] }],
+    })
+    stopping.push(() => toy.graph.stop(50))
+    toy.budget.limit = 64 * mebibyte
+    // Each value makes a copy of its resource: 10 GB of 13 MB.
+    const hostile = spans(paths(100_000), { 'service.name': 'y'.repeat(100_000) }, true)
+    const { outcome } = toy.push(hostile)
+    expect(await outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_MEMORY' } })
+    expect(toy.budget.peak).toBeLessThanOrEqual(toy.budget.limit)
+    const [node] = toy.books.nodes.filter(({ name }) => name.id === 'groupbyattrs')
+    expect(node.returned.of('DELIVERY_MEMORY').value).toBe(100_000)
+    const healthy = toy.push(spans(paths(100), { 'service.name': 'shop' }, true))
+    expect((await healthy.outcome).kind).toBe('success')
+    expect(toy.sinks['sink'].batches[0].groups).toHaveLength(100)
+    await toy.graph.stop(100)
+    expect([toy.books.faults(), toy.budget.used]).toEqual([[], 0])
+  })
+
+  test('counts of more combinations than there is memory for are made of those that fit', async () => {
+    const host = new Host()
+    const budget = new Budget(8 * mebibyte)
+    host.provide(budgetKey, budget)
+    const toy = await toyGraph({
+      host,
+      exporters: { sink: {}, rest: {} },
+      components: {
+        count: { definition: count, config: { spans: { n: { attributes: [{ key: 'path' }] } } } },
+      },
+      pipelines: [
+        { id: 'traces', exporters: ['count', 'rest'] },
+        { id: 'metrics', receivers: ['count'], exporters: ['sink'] },
+      ],
+    })
+    stopping.push(() => toy.graph.stop(50))
+    expect((await toy.push(spans(paths(50_000), {}, true)).outcome).kind).toBe('success')
+    const sink = toy.sinks['sink']
+    await expect.poll(() => sink.batches.length).toBe(1)
+    expect(sink.batches[0].items).toBeGreaterThan(1000)
+    expect(sink.batches[0].items).toBeLessThan(50_000)
+    await toy.graph.stop(100)
+    expect([toy.books.faults(), budget.used, budget.kept]).toEqual([[], 0, 0])
+  })
+
+  test('a value of a large resource is read once, not once for each of its items', () => {
+    const few = readRequest('traces', spans(paths(20_000), { path: 'x' }))
+    const large = readRequest('traces', spans(paths(20_000), { path: 'x'.repeat(mebibyte) }))
+    const metrics = new Map([
+      ['spans', [{ name: 'n', description: '', attributes: [{ key: Buffer.from('path'), missing: undefined }] }]],
+    ] as const)
+    const took = (groups: typeof few.groups) => {
+      const before = process.cpuUsage()
+      tallyGroups('traces', groups, metrics, endless)
+      return process.cpuUsage(before).user
+    }
+    took(few.groups)
+    expect(took(large.groups)).toBeLessThan(20 * took(few.groups) + 50_000)
+  })
+
+  test('combinations of metadata that batch apart are charged, and refused where there is no room', async () => {
+    const toy = await toyGraph({
+      exporters: { sink: {} },
+      components: {
+        batch: {
+          definition: batchProcessor,
+          config: { metadata_keys: ['tenant'], metadata_cardinality_limit: 0, timeout: '1h' },
+        },
+      },
+      pipelines: [{ processors: ['batch'], exporters: ['sink'] }],
+    })
+    stopping.push(() => toy.graph.stop(50))
+    // Something is on its way, so that the rest waits for more.
+    let go = (): void => {}
+    toy.sinks['sink'].behave = () => new Promise(resolve => (go = () => resolve(undefined)))
+    toy.push(spans(['first']))
+    await expect.poll(() => toy.sinks['sink'].batches.length).toBe(1)
+    toy.budget.limit = mebibyte
+    const pushed = Array.from({ length: 300 }, (_, i) =>
+      toy.push(spans(['a']), { metadata: { tenant: `${i}-${'t'.repeat(4000)}` } }),
+    )
+    expect(toy.budget.kept).toBeLessThanOrEqual(toy.budget.limit / 2)
+    const [node] = toy.books.nodes.filter(({ name }) => name.id === 'batch')
+    expect(node.returned.of('DELIVERY_MEMORY').value).toBeGreaterThan(100)
+    toy.sinks['sink'].behave = () => Promise.resolve(undefined)
+    go()
+    await toy.graph.stop(10_000)
+    const outcomes = await Promise.all(pushed.map(({ outcome }) => outcome))
+    expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(['success', 'refused']))
+    expect([toy.books.faults(), toy.budget.used]).toEqual([[], 0])
+  })
+})
+
+const paths = (n: number) => Array.from({ length: n }, (_, i) => `/p/${i}`)
+
+/** Server spans, each of a name of its own; `own`: which is an attribute, too. */
+const spans = (names: readonly string[], resource: Readonly<Record<string, string>> = {}, own = false) =>
   encode('ExportTraceServiceRequest', {
     resource_spans: [
       {
-        resource: { attributes: attributes({ 'service.name': 'shop' }) },
+        resource: { attributes: attributes({ 'service.name': 'shop', ...resource }) },
         scope_spans: [
           {
             spans: names.map((name, i) => ({
               trace_id: Buffer.alloc(16, 1),
               span_id: Buffer.from((i + 1).toString(16).padStart(16, '0'), 'hex'),
               name,
+              ...(own && { attributes: attributes({ path: name }) }),
               kind: 2,
               start_time_unix_nano: '1700000000000000000',
               end_time_unix_nano: String(1_700_000_000_000_000_000n + BigInt(i) * 1_000_003n),
