@@ -1,5 +1,7 @@
+import { chmodSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build, defineConfig, type Plugin } from 'rolldown'
+import { billOfMaterials, bundledPackages, noticesText } from './scripts/bundled.ts'
 
 /**
  * What packages ask for and Kymo never uses: half a megabyte of text, which V8 keeps and reads at every start. By the
@@ -72,7 +74,8 @@ const threads: Plugin = {
 const frugal: Plugin = {
   name: 'frugal',
   generateBundle(_options, bundle) {
-    for (const chunk of Object.values(bundle)) if (chunk.type === 'chunk') chunk.code = lazy(direct(ascii(chunk.code)))
+    for (const chunk of Object.values(bundle))
+      if (chunk.type === 'chunk') chunk.code = named(lazy(direct(ascii(chunk.code))))
   },
 }
 
@@ -123,10 +126,29 @@ const text = {
   sourcemap: false,
 } as const
 
+/** Says behind the first line where the licences are. */
+function named(code: string): string {
+  const note = '/*! Kymo, Apache-2.0. It contains other packages: their licences are in THIRD_PARTY_NOTICES.txt. */\n'
+  return code.replace(/^(?:#!.*\n)?/, first => first + note)
+}
+
+/** What ships beside the bundle: the licences of what is in it, which it has no comments for, and the bill of materials. */
+const paper: Plugin = {
+  name: 'paper',
+  writeBundle({ file = '' }, bundle) {
+    const modules = Object.values(bundle).flatMap(chunk => (chunk.type === 'chunk' ? chunk.moduleIds : []))
+    const packages = bundledPackages(import.meta.dirname, modules)
+    const beside = (name: string, text: string) => writeFileSync(join(dirname(file), name), text, { mode: 0o644 })
+    beside('THIRD_PARTY_NOTICES.txt', noticesText(packages))
+    beside('kymo.cdx.json', `${JSON.stringify(billOfMaterials(import.meta.dirname, packages), null, 2)}\n`)
+    chmodSync(file, 0o755)
+  },
+}
+
 export default defineConfig({
   input: 'cli/main.ts',
   platform: 'node',
-  plugins: [lean, threads, frugal],
+  plugins: [lean, threads, frugal, paper],
   // Its module for Node is CommonJS, of which nothing can be left out.
   resolve: { alias: { rxjs: join(import.meta.dirname, 'node_modules/rxjs/dist/esm/index.js') } },
   // Without undici's second HTTP parser, an experiment.

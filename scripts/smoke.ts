@@ -1,9 +1,9 @@
 /**
- * `npm run smoke`: does the bundle do its job? Starts it with the built-in configuration on free ports, sends a span, reads
+ * `npm run smoke`: does the bundle do its job, and has it its papers? Starts it with the built-in configuration on free ports, sends a span, reads
  * the admin server, stops it, and holds start time and idle memory to their limits.
  */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 
@@ -38,6 +38,23 @@ function residentOf(pid: number): { now: number; most: number } {
   return { now, most }
 }
 
+/** Licences and bill of materials: both name the same packages, and all that the manifest depends on. */
+function checkPapers(): void {
+  const dist = join(import.meta.dirname, '../dist')
+  const notices = readFileSync(join(dist, 'THIRD_PARTY_NOTICES.txt'), 'utf8')
+  const bill = JSON.parse(readFileSync(join(dist, 'kymo.cdx.json'), 'utf8')) as {
+    components: { group?: string; name: string; version: string }[]
+  }
+  const listed = [...notices.matchAll(/^ {2}(\S+) (\S+) \(.+\)$/gm)].map(([, name, version]) => `${name} ${version}`)
+  const billed = bill.components.map(({ group, name, version }) => `${group ? `${group}/` : ''}${name} ${version}`)
+  check(`${billed.length} packages in notices and bill of materials`, listed.join() === billed.join())
+  const manifest = JSON.parse(readFileSync(join(dist, '../package.json'), 'utf8')) as { dependencies: object }
+  const missing = Object.keys(manifest.dependencies).filter(name => !billed.some(one => one.startsWith(`${name} `)))
+  check(`all dependencies are among them${missing.map(name => `, not ${name}`).join('')}`, missing.length === 0)
+  check('the bundle can be executed', (statSync(join(dist, 'kymo.mjs')).mode & 0o777) === 0o755)
+}
+
+checkPapers()
 const [grpc, http, admin] = await Promise.all([freePort(), freePort(), freePort()])
 const bundle = join(import.meta.dirname, '../dist/kymo.mjs')
 // As if it were executed: with the options of its first line.

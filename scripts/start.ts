@@ -12,6 +12,7 @@ const sources = [
   'package.json',
   'package-lock.json',
   'rolldown.config.ts',
+  'scripts/bundled.ts',
 ]
 
 function changed(path: string): number {
