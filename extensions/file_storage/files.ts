@@ -1,9 +1,15 @@
 /** The few file operations that the log stands on, so that a test can stand in for the disk. */
 import fs from 'node:fs'
+import { open } from 'node:fs/promises'
 import { noFollow } from '../../core/ownership.ts'
 
 /** An open file. */
-export type FileHandle = number
+export interface FileHandle {
+  readonly fd: number
+  close(): Promise<void>
+  /** Node's permission model allows this, and not the same by the number alone. */
+  datasync(): Promise<void>
+}
 
 /** Everything the log does to a disk. Errors carry `code`, as those of node:fs do. */
 export interface FileOperations {
@@ -61,18 +67,18 @@ const fileMode = 0o600
 
 /** The operations on the disks of this machine. */
 export const realFiles: FileOperations = {
-  open: (path, how) => called(done => fs.open(path, flags[how], fileMode, done)),
-  close: file => called(done => fs.close(file, error => done(error ?? null, undefined))),
+  open: (path, how) => open(path, flags[how], fileMode),
+  close: file => file.close(),
   read: readAll,
   write: writeAll,
   async writeDurably(file, buffers, at) {
     await writeAll(file, buffers, at)
-    if (!writesThrough) await sync(file)
+    if (!writesThrough) await file.datasync()
   },
-  truncate: (file, size) => called(done => fs.ftruncate(file, size, error => done(error, undefined))),
-  sync,
+  truncate: ({ fd }, size) => called(done => fs.ftruncate(fd, size, error => done(error, undefined))),
+  sync: file => file.datasync(),
   syncDirectory,
-  size: async file => (await called<fs.Stats>(done => fs.fstat(file, done))).size,
+  size: async ({ fd }) => (await called<fs.Stats>(done => fs.fstat(fd, done))).size,
   list: path => called(done => fs.readdir(path, done)),
   rename: (from, to) => called(done => fs.rename(from, to, error => done(error, undefined))),
   unlink: path => called(done => fs.unlink(path, error => done(error, undefined))),
@@ -82,25 +88,21 @@ export const realFiles: FileOperations = {
   },
 }
 
-function sync(file: FileHandle): Promise<void> {
-  return called(done => fs.fdatasync(file, error => done(error, undefined)))
-}
-
-async function readAll(file: FileHandle, buffers: readonly Buffer[], at: number): Promise<number> {
+async function readAll({ fd }: FileHandle, buffers: readonly Buffer[], at: number): Promise<number> {
   let left = buffers
   let total = 0
   for (;;) {
-    const part = await called<number>(done => fs.readv(file, left, at + total, done))
+    const part = await called<number>(done => fs.readv(fd, left, at + total, done))
     total += part
     left = without(left, part)
     if (part === 0 || left.length === 0) return total
   }
 }
 
-async function writeAll(file: FileHandle, buffers: readonly Buffer[], at: number): Promise<void> {
+async function writeAll({ fd }: FileHandle, buffers: readonly Buffer[], at: number): Promise<void> {
   let left = buffers
   for (let from = at; left.length > 0;) {
-    const part = await called<number>(done => fs.writev(file, left, from, done))
+    const part = await called<number>(done => fs.writev(fd, left, from, done))
     from += part
     left = without(left, part)
     if (part === 0 && left.length > 0) throw Object.assign(new Error('the disk took no bytes'), { code: 'EIO' })
@@ -119,11 +121,11 @@ function without(buffers: readonly Buffer[], bytes: number): readonly Buffer[] {
 async function syncDirectory(path: string): Promise<void> {
   // Windows has no such thing; its file systems keep the order of names themselves.
   if (process.platform === 'win32') return
-  const directory = await called<number>(done => fs.open(path, 'r', done))
+  const directory = await open(path, 'r')
   try {
-    await called(done => fs.fsync(directory, error => done(error, undefined)))
+    await directory.sync()
   } finally {
-    await called(done => fs.close(directory, error => done(error ?? null, undefined)))
+    await directory.close()
   }
 }
 

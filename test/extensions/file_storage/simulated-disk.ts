@@ -84,7 +84,11 @@ export class SimulatedDisk implements FileOperations {
       this.operations.push({ kind: 'link', file, path })
     }
     if (file === undefined) throw errorOf('ENOENT', path)
-    const handle = this.#nextHandle++
+    const handle: FileHandle = {
+      fd: this.#nextHandle++,
+      close: () => this.close(handle),
+      datasync: () => this.sync(handle),
+    }
     this.#open.set(handle, { file, path })
     return handle
   }
