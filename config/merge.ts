@@ -7,36 +7,32 @@ import type { Report } from './report.ts'
 export function splitKeys(node: Node, report: Report): Node {
   if (node.kind === 'list') return { ...node, items: node.items.map(item => splitKeys(item, report)) }
   if (node.kind === 'scalar') return node
-  let entries: ReadonlyMap<string, Entry> = new Map()
+  const entries = new Map<string, Entry>()
   for (const [key, { key: place, value }] of node.entries) {
     const words = key.split('::')
     let entry: Entry = { key: place, value: splitKeys(value, report) }
     for (const word of words.slice(1).toReversed())
       entry = { key: place, value: { kind: 'map', place: entry.value.place, entries: new Map([[word, entry]]) } }
-    entries = joined(entries, words[0], entry, [], report)
+    join(entries, words[0], entry, [], report)
   }
   return { ...node, entries }
 }
 
 /** Adds an entry; the same value written in both forms has no defined winner, so it is an error. */
-function joined(
-  entries: ReadonlyMap<string, Entry>,
-  key: string,
-  entry: Entry,
-  path: readonly string[],
-  report: Report,
-): ReadonlyMap<string, Entry> {
-  const made = new Map(entries)
-  const there = made.get(key)
-  if (there === undefined) return made.set(key, entry)
+function join(entries: Map<string, Entry>, key: string, entry: Entry, path: readonly string[], report: Report): void {
+  const there = entries.get(key)
+  if (there === undefined) {
+    entries.set(key, entry)
+    return
+  }
   if (there.value.kind === 'map' && entry.value.kind === 'map') {
-    let inner: ReadonlyMap<string, Entry> = there.value.entries
-    for (const [word, below] of entry.value.entries) inner = joined(inner, word, below, [...path, key], report)
-    return made.set(key, { key: there.key, value: { ...there.value, entries: inner } })
+    // All sections here are made by `splitKeys`; a copy for each key would be quadratic.
+    const inner = there.value.entries as Map<string, Entry>
+    for (const [word, below] of entry.value.entries) join(inner, word, below, [...path, key], report)
+    return
   }
   const name = [...path, key].join('::')
   report.error('CONFIG_SYNTAX', entry.key, `\`${name}\` is given twice, once with \`::\` in its key`)
-  return made
 }
 
 /** How values meet. */

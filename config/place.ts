@@ -8,6 +8,8 @@ export interface Source {
   readonly text: string
   /** Its turn among the sources. */
   readonly order: number
+  /** Where its lines begin, once somebody has asked: with thousands of errors, looking each time takes minutes. */
+  lines?: readonly number[]
 }
 
 /** A stretch of a source: from `start` to before `end`. */
@@ -19,15 +21,29 @@ export interface Place {
 
 /** Line and column of a place, counted from 1. */
 export function positionOf(place: Place): Position {
-  const { text, name } = place.source
-  const start = Math.min(place.start, text.length)
-  let line = 1
-  let from = 0
-  for (let at = text.indexOf('\n'); at >= 0 && at < start; at = text.indexOf('\n', from)) {
-    line++
-    from = at + 1
+  const { source } = place
+  const start = Math.min(place.start, source.text.length)
+  source.lines ??= linesOf(source.text)
+  const line = lastUpTo(source.lines, start)
+  return { file: source.name, line: line + 1, column: start - source.lines[line] + 1 }
+}
+
+function linesOf(text: string): number[] {
+  const lines = [0]
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1)
+  return lines
+}
+
+/** Index of the last of some ascending numbers that is not above `most`; the first of them is not. */
+function lastUpTo(numbers: readonly number[], most: number): number {
+  let low = 0
+  let high = numbers.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if (numbers[middle] <= most) low = middle
+    else high = middle - 1
   }
-  return { file: name, line, column: start - from + 1 }
+  return low
 }
 
 /** Orders places as a reader meets them. */

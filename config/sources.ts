@@ -1,6 +1,7 @@
 /** The texts a configuration is made of: `--config` values in order, then `--set` values. */
 import { readFileSync } from 'node:fs'
 import { messageOf } from '../core/errors.ts'
+import { limits } from './limits.ts'
 import { nearest } from './nearest.ts'
 import type { Source } from './place.ts'
 import type { Report } from './report.ts'
@@ -79,7 +80,28 @@ export function readSources(
     const key = set.slice(0, at).trim()
     texts.push({ name: `--set ${key}`, text: `${key.replaceAll('.', '::')}: ${set.slice(at + 1).trim()}` })
   }
+  tellSizes(texts, report)
   return texts.map(({ name, text }, order) => ({ name, text, order }))
+}
+
+/** Tells of texts that are too large, or too many, to be read. */
+function tellSizes(texts: readonly { readonly name: string; readonly text: string }[], report: Report): void {
+  const { sources, source, sourcesTogether } = limits
+  let all = 0
+  for (const { name, text } of texts) {
+    all += text.length
+    if (text.length > source)
+      report.error(
+        'CONFIG_SOURCE',
+        undefined,
+        `\`${name}\` has more than ${source} characters`,
+        'split it, or leave a part out',
+      )
+  }
+  if (texts.length > sources)
+    report.error('CONFIG_SOURCE', undefined, `there are ${texts.length} sources; at most ${sources} are read`)
+  else if (all > sourcesTogether)
+    report.error('CONFIG_SOURCE', undefined, `the sources have more than ${sourcesTogether} characters together`)
 }
 
 function readSource(
