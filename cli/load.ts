@@ -12,8 +12,8 @@ export function load({ config, set, featureGates }: SourceOptions, readFile?: Re
     return loadConfig({ sources: config, sets: set, components, env, builtIn, gates: featureGates, readFile })
   } catch (error) {
     if (!(error instanceof ConfigErrors)) throw error
-    const { errors } = error
-    const count = errors.length === 1 ? '1 error' : `${errors.length} errors`
+    const { errors, total } = error
+    const count = total === 1 ? '1 error' : `${total} errors`
     process.stderr.write(`${renderErrors(errors)}\n${count} in the configuration; nothing was started\n`)
     return undefined
   }

@@ -1,9 +1,10 @@
 /** `kymo print-config`: the configuration as it takes effect. */
 import { childOf } from '../config/shape.ts'
-import { type Node, plainOf, yamlOf } from '../config/document.ts'
+import { type Node, plainOf, type ScalarNode, yamlOf } from '../config/document.ts'
 import { effectiveOf } from '../config/effective.ts'
 import { escaped } from '../config/expand.ts'
 import { originOf } from '../config/place.ts'
+import { shown } from '../config/shown.ts'
 import { exitCodes } from '../service/process.ts'
 import type { SourceOptions } from './commands.ts'
 import { load } from './load.ts'
@@ -27,7 +28,7 @@ export function printConfig(options: PrintOptions): number {
 
 /** The text of an effective configuration. */
 export function rendered(root: Node, { format, json, mode, origin }: Omit<PrintOptions, keyof SourceOptions>): string {
-  const plain = written(plainOf(root, mode === 'unredacted' ? undefined : () => '[REDACTED]'))
+  const plain = plainOf(root, mode === 'unredacted' ? ({ value }) => written(value) : asShown)
   if (json === true || format === 'json') {
     const shown = origin === true ? { config: plain, origins: Object.fromEntries(originsOf(root, [])) } : plain
     return `${JSON.stringify(shown, null, 2)}\n`
@@ -40,13 +41,11 @@ export function rendered(root: Node, { format, json, mode, origin }: Omit<PrintO
   })
 }
 
-/** The values with `$` written so that they are the same when they are read again. */
-function written(value: unknown): unknown {
-  if (typeof value === 'string') return escaped(value)
-  if (Array.isArray(value)) return value.map(written)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, written(inner)]))
-}
+/** With `$` written so that it is the same when it is read again. */
+const written = (value: ScalarNode['value']) => (typeof value === 'string' ? escaped(value) : value)
+
+/** References stay what they are. */
+const asShown = (node: ScalarNode) => (node.origin === undefined ? written(shown(node)) : shown(node))
 
 /** Where each value came from, by its path. */
 function* originsOf(node: Node, path: readonly string[]): Generator<[path: string, origin: string]> {

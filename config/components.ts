@@ -8,6 +8,7 @@ import { collectorTypes, removed } from './known.ts'
 import { nearest, quoted, suggest } from './nearest.ts'
 import { positionOf, type Place } from './place.ts'
 import type { Report } from './report.ts'
+import { concealedOf } from './shown.ts'
 
 /** The kinds in the order of the pipeline. */
 export const kinds = ['receiver', 'processor', 'exporter', 'connector', 'extension'] as const satisfies Kind[]
@@ -169,10 +170,15 @@ function tellAmbiguous(components: Components, report: Report): void {
 /** The components of one kind, once nothing is wrong with them. */
 export function configuredOf<K extends Kind>(kind: K, components: Components): Map<string, ConfiguredComponent<K>> {
   const made = new Map<string, ConfiguredComponent<K>>()
-  for (const [id, { definition, config }] of components[kind]) {
+  for (const [id, { definition, config, node }] of components[kind]) {
     if (definition?.kind !== kind) continue
     // The line above has narrowed it, which the compiler cannot follow through the type parameter.
-    made.set(id, { id, definition: definition as Extract<Definition, { kind: K }>, config })
+    made.set(id, {
+      id,
+      definition: definition as Extract<Definition, { kind: K }>,
+      config,
+      concealed: concealedOf(node),
+    })
   }
   return made
 }
@@ -181,11 +187,17 @@ export function configuredOf<K extends Kind>(kind: K, components: Components): M
 export function tellReference(
   kind: Kind,
   id: string,
-  where: { path: string; place: Place },
+  where: { readonly path: string; readonly place: Place; readonly written?: string | undefined },
   candidates: readonly string[],
   report: Report,
 ): void {
-  const message = `${where.path}: references ${kind} \`${id}\` which is not configured`
+  const { path, place, written } = where
+  const message = `${path}: references ${kind} \`${written ?? id}\` which is not configured`
   const otherwise = candidates.length === 0 ? `no ${kind}s are configured` : `configured: ${quoted(candidates)}`
-  report.error('CONFIG_REFERENCE', where.place, message, suggest(id, candidates, otherwise))
+  report.error(
+    'CONFIG_REFERENCE',
+    place,
+    message,
+    written === undefined ? suggest(id, candidates, otherwise) : otherwise,
+  )
 }

@@ -4,8 +4,9 @@ import { kinds } from './components.ts'
 import { type Entry, everyNode, type MapNode, type Node, plainOf } from './document.ts'
 import { effectiveOf } from './effective.ts'
 import { sameValue } from './equal.ts'
+import { shown } from './shown.ts'
 
-/** One value that differs. A value that is secret is `[REDACTED]` on both sides. */
+/** One value that differs, as it may be shown: secrets as `[REDACTED]`, what came from outside as its reference. */
 export interface KeyDifference {
   /** Keys from the component on, joined with `::`. */
   readonly key: string
@@ -74,8 +75,10 @@ function keysThatDiffer(was: Node, is: Node): KeyDifference[] {
     const sides = [old.get(key), now.get(key)]
     const [before, after] = sides.map(side => plainOf(side))
     if (sameValue(before, after)) continue
-    const secret = sides.some(side => [...everyNode(side)].some(node => node.secret === true))
-    const [shownBefore, shownAfter] = sides.map(side => plainOf(side, () => '[REDACTED]'))
+    const secret = sides.some(side =>
+      [...everyNode(side)].some(node => node.secret === true || node.origin !== undefined),
+    )
+    const [shownBefore, shownAfter] = sides.map(side => plainOf(side, shown))
     found.push({ key, before: shownBefore, after: shownAfter, secret })
   }
   return found

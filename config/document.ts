@@ -10,14 +10,37 @@ import {
   type YAMLParseError,
 } from 'yaml'
 import * as Yaml from 'yaml'
+import { limits } from './limits.ts'
 import { type Place, positionOf, type Source } from './place.ts'
 import { Report } from './report.ts'
+
+/** A reference that brings nothing, and has no default. */
+export interface Missing {
+  /** Where it stands. */
+  readonly place: Place
+  /** What is missing, such as: the environment variable `X` is not set. */
+  readonly what: string
+  readonly hint: string
+}
+
+/** Where a value came from that does not stand in the configuration: told in its place, because it may be a secret. */
+export interface Origin {
+  /** The value as it is written, with its references. */
+  readonly written: string
+  /** What the references brought; nothing where a default was taken. */
+  readonly texts: readonly string[]
+  readonly missing: readonly Missing[]
+  /** Whether the node is all of the value, and not something in it. */
+  readonly whole: boolean
+}
 
 interface Base {
   /** Where the value stands; what came out of a reference stands where the reference does. */
   readonly place: Place
   /** What came out of a reference, as it was before YAML gave it a type. Fields that take a text get this. */
   readonly text?: string | undefined
+  /** Set when it came from a variable or a file. */
+  readonly origin?: Origin | undefined
   /** Could not be read; the report says why, and nothing more is to be said of it. */
   readonly broken?: boolean
   /** A schema says that this is not to be shown. */
@@ -76,7 +99,8 @@ function parseAll(text: string): readonly Document.Parsed[] {
     ...dialect,
     merge: true,
     prettyErrors: false,
-    uniqueKeys: true,
+    // The library compares each key with all before it; the tree finds what stands twice by looking it up.
+    uniqueKeys: false,
     logLevel: 'silent',
   })
   return 'empty' in documents ? [] : documents
@@ -112,10 +136,6 @@ function tellSyntax(errors: readonly YAMLParseError[], source: Source, report: R
     const { line } = positionOf(place)
     if (lines.has(line)) continue
     lines.add(line)
-    if (code === 'DUPLICATE_KEY') {
-      report.error('CONFIG_SYNTAX', place, `the key \`${wordAt(source.text, pos[0])}\` stands twice in one section`)
-      continue
-    }
     // Without the text of the token, which may be a secret.
     const what = message.replace(/ token in YAML stream: .*$/s, ' in this place')
     report.error('CONFIG_SYNTAX', place, inLowerCase(what), hintAt(source.text, pos[0]))
@@ -133,7 +153,6 @@ export function readFragment(text: string, place: Place): Node | undefined {
   return attempt.failed ? undefined : (made ?? { kind: 'scalar', value: null, place })
 }
 
-const wordAt = (text: string, at: number) => /^["']?([^\s"':]*)/.exec(text.slice(at))?.[1] ?? ''
 /** What is likely to have been meant where the YAML stops being YAML. */
 function hintAt(text: string, at: number): string | undefined {
   if (text[at] === '{' && text[at - 1] === '$')
@@ -145,9 +164,6 @@ const inLowerCase = (message: string) => message.charAt(0).toLowerCase() + messa
 
 type Range = readonly [number, number, ...unknown[]]
 
-/** What aliases may unfold to: a few lines can stand for billions of values. */
-const mostUnfolded = 20_000
-
 /** Turns the nodes of the YAML library into ours. */
 class TreeMaker {
   readonly #document: Document.Parsed
@@ -158,7 +174,9 @@ class TreeMaker {
   /** What each name stands for so far, and each alias: the library would go through the whole document for every one. */
   readonly #anchors = new Map<string, unknown>()
   readonly #targets = new Map<Yaml.Alias, unknown>()
-  /** Values made because an alias names them. */
+  #depth = 0
+  #values = 0
+  /** Those of them that are made because an alias names them. */
   #unfolded = 0
 
   constructor(document: Document.Parsed, report: Report, place: (range: Range) => Place) {
@@ -171,8 +189,11 @@ class TreeMaker {
     const { contents } = this.#document
     if (contents === null) return undefined
     const made = this.#node(contents, contents.range)
-    if (this.#unfolded <= mostUnfolded) return made
-    const message = 'the aliases of this document unfold to too many values'
+    const isMuch = this.#values > limits.values
+    if (!isMuch && this.#unfolded <= limits.unfolded) return made
+    const message = isMuch
+      ? `there are more than ${limits.values} values here`
+      : 'the aliases of this document unfold to too many values'
     this.#report.error('CONFIG_SYNTAX', this.#place(contents.range ?? [0, 0]), message)
     return undefined
   }
@@ -181,8 +202,23 @@ class TreeMaker {
     const range = rangeOf(node) ?? around ?? [0, 0]
     const place = this.#place(range)
     if (this.#following.size > 0) this.#unfolded++
-    if (this.#unfolded > mostUnfolded) return { kind: 'scalar', value: null, place, broken: true }
+    if (++this.#values > limits.values || this.#unfolded > limits.unfolded || this.#depth >= limits.depth)
+      return this.#cut(place)
     this.#note(node)
+    this.#depth++
+    const made = this.#whole(node, range, place)
+    this.#depth--
+    return made
+  }
+
+  /** Stands for what is too much. */
+  #cut(place: Place): Node {
+    if (this.#depth >= limits.depth)
+      this.#report.error('CONFIG_SYNTAX', place, `more than ${limits.depth} sections are in one another here`)
+    return { kind: 'scalar', value: null, place, broken: true }
+  }
+
+  #whole(node: unknown, range: Range, place: Place): Node {
     if (isAlias(node)) return this.#alias(node, place)
     if (isMap(node)) return { kind: 'map', place, entries: this.#entries(node, range) }
     if (isSeq(node)) return { kind: 'list', place, items: node.items.map(item => this.#node(item, range)) }
@@ -218,7 +254,13 @@ class TreeMaker {
       this.#note(key)
       if (isMerge(key)) merged.push(this.#node(value, range))
       else if (isMap(key) || isSeq(key)) this.#report.error('CONFIG_SYNTAX', place, 'a key must be a single word')
-      else entries.set(keyText(key), { key: place, value: this.#node(value, range) })
+      else {
+        const name = keyText(key)
+        const entry = { key: place, value: this.#node(value, range) }
+        if (entries.has(name))
+          this.#report.error('CONFIG_SYNTAX', place, `the key \`${name}\` stands twice in one section`)
+        else entries.set(name, entry)
+      }
     }
     for (const source of merged) this.#merge(entries, source)
     return entries
@@ -254,14 +296,13 @@ function scalarValue(node: unknown): ScalarNode['value'] {
   return value === null || value === undefined ? null : isScalar(node) && node.source ? node.source : null
 }
 
-/** The values without their places; what is secret is handed to `cover`, if there is one. */
-export function plainOf(node: Node | undefined, cover?: (secret: string) => unknown): unknown {
+/** The values without their places; `single` says what a single value is, if it is not itself. */
+export function plainOf(node: Node | undefined, single?: (node: ScalarNode) => unknown): unknown {
   if (node === undefined) return undefined
-  if (node.kind === 'list') return node.items.map(item => plainOf(item, cover))
+  if (node.kind === 'list') return node.items.map(item => plainOf(item, single))
   if (node.kind === 'map')
-    return Object.fromEntries([...node.entries].map(([key, { value }]) => [key, plainOf(value, cover)]))
-  const covered = cover !== undefined && node.secret === true && node.value !== null
-  return covered ? cover(node.text ?? String(node.value)) : node.value
+    return Object.fromEntries([...node.entries].map(([key, { value }]) => [key, plainOf(value, single)]))
+  return single === undefined ? node.value : single(node)
 }
 
 /** Keeps a value, and all that is in it, from being shown. */

@@ -181,6 +181,8 @@ function leaf(schema: Schema, { secret, duration }: Shape, node: Extract<Node, {
   }
   if (typeof data === 'string' || typeof data === 'number' || typeof data === 'boolean' || data === null)
     return { ...node, value: data }
+  // As a list it would be several values, none of which may be shown.
+  if (node.origin !== undefined) return node
   const isPlainList = Array.isArray(data) && data.every(item => typeof item === 'string')
   return isPlainList ? { ...toNode(data), place: node.place } : node
 }

@@ -1,11 +1,13 @@
 /** From what zod found wrong to what a user reads: the place in the file, the words, the nearest right word. */
 import * as z from 'zod'
-import { hide, type Node } from './document.ts'
+import { everyNode, hide, type Node } from './document.ts'
 import { nearest, quoted, suggest } from './nearest.ts'
 import type { Place } from './place.ts'
 import { looksSecret } from './render.ts'
 import type { Report } from './report.ts'
-import { childOf, holdsSecrets, inputFor, keysOf, nearestOption, schemaAt, shapeOf } from './shape.ts'
+import { childOf, describedAs, holdsSecrets, inputFor, keysOf, nearestOption, schemaAt, shapeOf } from './shape.ts'
+import { maskUrl, mayReveal } from './shown.ts'
+import { alternatives, fixedTexts, kinds, plainWording, stock, wording } from './wording.ts'
 
 type Issue = z.core.$ZodIssue
 type Schema = z.core.$ZodType
@@ -21,10 +23,28 @@ export interface Section {
 
 /** Checks a section by its schema. Everything wrong with it goes to the report; the result is then undefined. */
 export function check<T>(section: Section, schema: z.ZodType<T>, report: Report): T | undefined {
-  const parsed = schema.safeParse(inputFor(section.node, schema))
-  if (parsed.success) return parsed.data
+  const input = inputFor(section.node, schema)
+  const isWhole = tellMissing(section.path, section.node, report)
+  const parsed = schema.safeParse(input)
+  if (parsed.success) return isWhole ? parsed.data : undefined
   new Teller(section, schema, report).tell(parsed.error.issues, [])
   return undefined
+}
+
+/** Secrets of which something is missing. Anybody would guess what is left of them, so there is no going on with that. */
+function tellMissing(path: string, node: Node, report: Report): boolean {
+  if (node.secret && node.origin !== undefined && node.origin.missing.length > 0) {
+    for (const { what, hint, place } of node.origin.missing)
+      report.error('CONFIG_SOURCE', place, `${path}: ${what}, and this is a secret`, hint)
+    return false
+  }
+  let isWhole = true
+  if (node.kind === 'map') {
+    for (const [key, { value }] of node.entries) if (!tellMissing(`${path}::${key}`, value, report)) isWhole = false
+  } else if (node.kind === 'list') {
+    for (const [i, item] of node.items.entries()) if (!tellMissing(`${path}[${i}]`, item, report)) isWhole = false
+  }
+  return isWhole
 }
 
 /** Tells an error about a value that its schema has nothing against. */
@@ -35,32 +55,24 @@ export function tellValue(
   hint: string | undefined,
   report: Report,
 ): void {
-  new Teller(section, z.unknown(), report).say(path, message, hint)
+  new Teller(section, z.unknown(), report).sayOf(path, message, hint)
 }
 
-/** What zod says when the schema has no words of its own. */
-const stock = /^(?:Invalid |Unrecognized |Too (?:small|big))/
+/** With more hidden values than this in a section, its schema's words are not compared with them: they are not told. */
+const mostCompared = 1000
 
 /** What zod may say of a value that is not there. */
 const missing: ReadonlySet<string> = new Set(['invalid_type', 'invalid_value', 'invalid_union'])
-
-const kinds: Record<string, string> = {
-  string: 'a text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: '`true` or `false`',
-  object: 'a section',
-  record: 'a section',
-  array: 'a list',
-  tuple: 'a list',
-  null: 'nothing',
-}
 
 /** Puts the issues of one section into words. */
 class Teller {
   readonly #section: Section
   readonly #schema: Schema
   readonly #report: Report
+  /** The schema's messages that are the same for every value, once they are asked for. */
+  #fixed: ReadonlySet<string> | undefined
+  /** Values of the section that are not to be told, likewise. */
+  #hidden: readonly string[] | undefined
   /** Keys that are there under a misspelt name. */
   readonly #meant = new Set<string>()
 
@@ -88,9 +100,10 @@ class Teller {
     } else if (issue.code === 'invalid_union') this.#union(issue, path)
     else if (issue.code === 'invalid_value') this.#choice(path, issue.values.map(String), issue.message)
     else if (issue.code === 'invalid_key' || issue.code === 'invalid_element') {
-      for (const inner of issue.issues) this.say(path, wording(inner), undefined)
+      for (const inner of issue.issues) this.sayOf(path, wording(inner), undefined, plainWording(inner))
     } else if (issue.code === 'invalid_type') this.#type(path, issue)
-    else this.say(path, wording(issue), undefined)
+    else if (stock.test(issue.message)) this.#say(path, wording(issue), undefined)
+    else this.sayOf(path, issue.message, undefined, plainWording(issue))
   }
 
   /** The value at a path, or how far the path goes. */
@@ -98,12 +111,12 @@ class Teller {
     let node: Node | undefined = this.#section.node
     let key = this.#section.key
     let depth = 0
-    let broken = node.broken === true
+    let broken = isBroken(node)
     for (const step of path) {
       const below = childOf(node, step)
       if (below === undefined) return { node: undefined, key, depth, broken }
       key = node?.kind === 'map' ? (node.entries.get(String(step))?.key ?? key) : below.place
-      broken ||= below.broken === true
+      broken ||= isBroken(below)
       node = below
       depth++
     }
@@ -115,15 +128,41 @@ class Teller {
     return this.#section.path + steps.join('')
   }
 
+  /** Whether a value is not to be told; one from outside never is, and its reference is told in its place. */
   #isSecret(path: readonly PropertyKey[]): boolean {
     const { node } = this.#find(path)
+    if (node?.origin !== undefined) return true
     const schema = schemaAt(this.#schema, this.#section.node, path)
     if (node?.secret || (schema !== undefined && holdsSecrets(schema))) return true
     return path.some(step => typeof step === 'string' && looksSecret(step))
   }
 
-  /** An error about a value. */
-  say(path: readonly PropertyKey[], message: string, hint: string | undefined): void {
+  /** An error in the words of a schema or component, which may quote any value of the section. */
+  sayOf(path: readonly PropertyKey[], message: string, hint: string | undefined, plain?: string): void {
+    if (this.#isTellable(path, message, hint)) return this.#say(path, message, hint)
+    const { node } = this.#find(path)
+    const what = node?.origin?.whole === true ? `what \`${node.origin.written}\` stands for` : 'this'
+    if (plain !== undefined) return this.#say(path, plain.startsWith('is ') ? `${what} ${plain}` : plain, hint)
+    const description = describedAs(schemaAt(this.#schema, this.#section.node, path))
+    const expected = description === undefined ? undefined : `what it is: ${description}`
+    this.#say(path, `${what} cannot be taken, and is not shown because it may be a secret`, expected)
+  }
+
+  /** Whether words are the same for every value, or at least have nothing of those that are hidden here. */
+  #isTellable(path: readonly PropertyKey[], message: string, hint = ''): boolean {
+    this.#hidden ??= [...hiddenIn(this.#section.node)]
+    const all = this.#hidden
+    if (all.length === 0) return true
+    this.#fixed ??= fixedTexts(this.#schema)
+    if (this.#fixed.has(message) && hint === '') return true
+    if (all.length > mostCompared) return false
+    const text = `${message} ${hint}`
+    const here = path.length === 0 ? all : [...hiddenIn(this.#find(path).node)]
+    return !here.some(value => mayReveal(text, value)) && !all.some(value => mayReveal(text, value, 6))
+  }
+
+  /** An error about a value, in words that quote none. */
+  #say(path: readonly PropertyKey[], message: string, hint: string | undefined): void {
     const { node, key, depth } = this.#find(path)
     const place = node !== undefined && depth === path.length && node.place.end > node.place.start ? node.place : key
     this.#report.error('CONFIG_INVALID_VALUE', place, `${this.#name(path)}: ${message}`, hint)
@@ -147,25 +186,27 @@ class Teller {
 
   #choice(path: readonly PropertyKey[], values: readonly string[], message: string): void {
     const { node } = this.#find(path)
-    if (!stock.test(message)) return this.say(path, message, undefined)
+    if (!stock.test(message)) return this.sayOf(path, message, undefined)
+    const isSecret = this.#isSecret(path)
     const given = node?.kind === 'scalar' ? (node.text ?? String(node.value ?? '')) : ''
     const named = values.filter(value => value !== '')
     const one = named.length === 1 ? `expected ${quoted(named)}` : `expected one of ${quoted(named)}`
     const hint = values.includes(given) ? `put it in quotes: \`"${given}"\`` : suggest(given, values)
-    this.say(path, `${one}, got ${this.#got(path)}`, hint)
+    this.#say(path, `${one}, got ${this.#got(path)}`, isSecret ? undefined : hint)
   }
 
   #type(path: readonly PropertyKey[], issue: z.core.$ZodIssueInvalidType): void {
     const { node } = this.#find(path)
     const expected = String(issue.expected)
     const wanted = stock.test(issue.message) ? `expected ${kinds[expected] ?? expected}` : issue.message
-    this.say(path, `${wanted}, got ${this.#got(path)}`, hintFor(expected, node, this.#isSecret(path)))
+    this.#say(path, `${wanted}, got ${this.#got(path)}`, hintFor(expected, node, this.#isSecret(path)))
   }
 
   /** What was given, in words. */
   #got(path: readonly PropertyKey[]): string {
     const { node } = this.#find(path)
     if (node === undefined) return 'nothing'
+    if (node.origin?.whole) return gotFrom(node, node.origin.written)
     if (node.kind === 'map') return 'a section'
     if (node.kind === 'list') return 'a list'
     if (node.value === null) return 'nothing'
@@ -173,7 +214,7 @@ class Teller {
       typeof node.value === 'string' ? 'the text' : typeof node.value === 'number' ? 'the number' : 'the value'
     if (this.#isSecret(path)) return kind.replace('the', 'a')
     const text = String(node.value)
-    return `${kind} \`${text.length > 60 ? `${text.slice(0, 60)}…` : text}\``
+    return `${kind} \`${maskUrl(text.length > 60 ? `${text.slice(0, 60)}…` : text)}\``
   }
 
   /** Of the ways a value could have been right, the one it is nearest to; if it is near none, all of them. */
@@ -187,12 +228,13 @@ class Teller {
     if (stock.test(issue.message)) {
       if ('options' in issue && Array.isArray(issue.options))
         this.#choice(path, issue.options.map(String), issue.message)
-      else this.say(path, `expected ${alternatives(issue)}, got ${got}`, undefined)
+      else this.#say(path, `expected ${alternatives(issue)}, got ${got}`, undefined)
       return
     }
     const number = issue.errors.some(([first]) => first?.code === 'invalid_type' && first.expected === 'number')
     const hint = number ? hintFor('number', this.#find(path).node, this.#isSecret(path)) : undefined
-    this.say(path, issue.message.startsWith('expected') ? `${issue.message}, got ${got}` : issue.message, hint)
+    if (!this.#isTellable(path, issue.message)) return this.sayOf(path, issue.message, hint)
+    this.#say(path, issue.message.startsWith('expected') ? `${issue.message}, got ${got}` : issue.message, hint)
   }
 
   /** What the option that was probably meant has against the value; undefined when its very kind is wrong. */
@@ -208,16 +250,30 @@ class Teller {
   }
 }
 
-/** All that a value could have been. */
-function alternatives({ errors }: z.core.$ZodIssueInvalidUnion): string {
-  const expected = new Set<string>()
-  for (const [first] of errors) {
-    if (first?.code === 'invalid_type') expected.add(kinds[first.expected] ?? first.expected)
-    if (first?.code === 'invalid_value') for (const value of first.values) expected.add(`\`${String(value)}\``)
+/** Could not be read, or something of a secret is missing: that has been told. */
+const isBroken = (node: Node) =>
+  node.broken === true || (node.secret === true && node.origin !== undefined && node.origin.missing.length > 0)
+
+/** What is given by a reference, in words. */
+function gotFrom(node: Node, written: string): string {
+  if (node.kind !== 'scalar') return `\`${written}\`, which stands for a ${node.kind === 'map' ? 'section' : 'list'}`
+  if (node.value !== null) {
+    const kind = typeof node.value === 'string' ? 'text' : typeof node.value === 'number' ? 'number' : 'truth value'
+    return `\`${written}\`, which stands for a ${kind}`
   }
-  const all = [...expected]
-  const last = all.pop() ?? 'another value'
-  return all.length === 0 ? last : `${all.join(', ')} or ${last}`
+  const [missing] = node.origin?.missing ?? []
+  return missing === undefined ? `nothing from \`${written}\`` : `nothing: ${missing.what}`
+}
+
+/** The values in a node that are not to be told. */
+function* hiddenIn(node: Node | undefined): Generator<string> {
+  for (const inner of everyNode(node)) {
+    const isHidden = inner.secret === true || inner.origin !== undefined
+    if (!isHidden || inner.kind !== 'scalar' || inner.value === null) continue
+    yield String(inner.value)
+    if (inner.text !== undefined) yield inner.text
+    yield* inner.origin?.texts ?? []
+  }
 }
 
 /** How to make the value what it should be, where one more character does it. */
@@ -234,26 +290,3 @@ function hintFor(expected: string, node: Node | undefined, secret: boolean): str
   if (expected === 'array') return 'write it as a list: `[a, b]`'
   return undefined
 }
-
-/** The words for limits and forms; texts of the schema's own are taken as they are. */
-function wording(issue: Issue): string {
-  if (!stock.test(issue.message)) return issue.message
-  if (issue.code === 'too_small') {
-    if (issue.origin !== 'string' && issue.origin !== 'array')
-      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}`
-    return issue.minimum === 1 ? 'must not be empty' : `needs at least ${issue.minimum} ${partsOf(issue.origin)}`
-  }
-  if (issue.code === 'too_big') {
-    if (issue.origin !== 'string' && issue.origin !== 'array')
-      return `must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}`
-    return `must have at most ${issue.maximum} ${partsOf(issue.origin)}`
-  }
-  if (issue.code === 'invalid_format')
-    return issue.format === 'regex' ? `must match \`${issue.pattern}\`` : `is no valid ${issue.format}`
-  if (issue.code === 'invalid_type') return `expected ${kinds[issue.expected] ?? issue.expected}`
-  if (issue.code === 'not_multiple_of') return `must be a multiple of ${issue.divisor}`
-  if (issue.code === 'invalid_value') return `expected one of ${quoted(issue.values.map(String))}`
-  return issue.message.charAt(0).toLowerCase() + issue.message.slice(1)
-}
-
-const partsOf = (origin: string) => (origin === 'string' ? 'characters' : 'entries')

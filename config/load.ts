@@ -2,7 +2,6 @@
 import type { Definition } from '../core/component.ts'
 import type { Configured } from '../core/configured.ts'
 import type { ConfigError } from '../core/errors.ts'
-import { Secret } from '../core/fields.ts'
 import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
 import { configuredOf, kinds, readComponents } from './components.ts'
 import { type Entry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
@@ -15,7 +14,8 @@ import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, Source } from './place.ts'
 import { tellExtensionsInUse } from './references.ts'
-import { ConfigErrors, Report } from './report.ts'
+import { Report } from './report.ts'
+import { concealedOf, isBareReference, shown } from './shown.ts'
 import { type ReadFile, readSources } from './sources.ts'
 import { warnOfTraps } from './traps.ts'
 
@@ -46,7 +46,7 @@ export interface Loaded {
   readonly configured: Configured
   readonly telemetry: TelemetryConfig
   readonly warnings: readonly ConfigError[]
-  /** The merged and expanded document as plain values; what is secret in it does not print. */
+  /** The merged document as plain values, as they may be shown. */
   readonly document: unknown
   /** The same with the place of each value. */
   readonly root: MapNode
@@ -67,8 +67,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   const kyma = readKyma(sources, definitions, report)
   const documents = sources.map(source => kyma.replaced.get(source) ?? readTop(source, report))
   if (report.failed) {
-    const hidden = kyma.documents.flatMap(secretsOf)
-    throw new ConfigErrors(report.errors(hidden), report.warnings(hidden))
+    throw report.asErrors(kyma.documents.flatMap(secretsOf))
   }
 
   const gates = readGates(options.gates ?? [], report)
@@ -87,10 +86,15 @@ export function loadConfig(options: LoadOptions): Loaded {
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)
   // Beside errors these would only mislead: what is misspelt looks unused.
-  if (!report.failed) warnOfTraps(components, service, telemetryEntry, report)
+  if (!report.failed) {
+    report.concealed = concealedOf(root)
+    warnOfTraps(components, service, telemetryEntry, report)
+    report.concealed = undefined
+  }
+  warnOfMissing(root, report)
 
   const secrets = [root, ...kyma.documents].flatMap(secretsOf)
-  if (report.failed || telemetry === undefined) throw new ConfigErrors(report.errors(secrets), report.warnings(secrets))
+  if (report.failed || telemetry === undefined) throw report.asErrors(secrets)
   const configured = {
     receivers: configuredOf('receiver', components),
     processors: configuredOf('processor', components),
@@ -100,7 +104,7 @@ export function loadConfig(options: LoadOptions): Loaded {
     started: service.started.map(({ id }) => id),
     pipelines: configuredPipelines(service.pipelines),
   }
-  const document = plainOf(root, secret => new Secret(secret))
+  const document = plainOf(root, shown)
   return { configured, telemetry, warnings: report.warnings(secrets), document, root, notes: gates.notes }
 }
 
@@ -138,12 +142,21 @@ function readTelemetry(entry: Entry | undefined, top: Place | undefined, report:
   return check({ path: 'service::telemetry', key: entry.key, node }, telemetryConfig, report)
 }
 
-/** Where secrets stand in the sources. A reference to a variable is none: its name helps, its value is elsewhere. */
+/** Warns of references that bring nothing, where that is no error. */
+function warnOfMissing(root: Node, report: Report): void {
+  for (const { secret, origin } of everyNode(root)) {
+    if (secret || origin?.whole !== true) continue
+    for (const { what, hint, place } of origin.missing)
+      report.warn('CONFIG_SOURCE', place, what.endsWith('empty') ? what : `${what}: empty here`, hint)
+  }
+}
+
+/** Where secrets stand in the sources. A reference and nothing else is none: its name helps, its value is elsewhere. */
 function secretsOf(root: Node): Place[] {
   const places: Place[] = []
   for (const { kind, secret, place } of everyNode(root)) {
     const { source, start, end } = place
-    if (secret && kind === 'scalar' && end > start && !/^["']?\$\{/.test(source.text.slice(start, end)))
+    if (secret && kind === 'scalar' && end > start && !isBareReference(source.text.slice(start, end)))
       places.push(place)
   }
   return places

@@ -14,6 +14,8 @@ import type { Report } from './report.ts'
 export interface Reference {
   readonly id: string
   readonly place: Place
+  /** What is told in place of an id that came from a variable or a file, where no component has it. */
+  readonly written?: string | undefined
 }
 
 /** A pipeline as the file has it. */
@@ -60,9 +62,10 @@ export function readService(
 
   const extensions = value.entries.get('extensions')
   const started = extensions === undefined ? [] : readReferences('service::extensions', extensions, report)
-  for (const { id, place } of started)
-    if (!components.extension.has(id))
-      tellReference('extension', id, { path: 'service::extensions', place }, [...components.extension.keys()], report)
+  for (const { id, ...where } of started) {
+    if (components.extension.has(id)) continue
+    tellReference('extension', id, { path: 'service::extensions', ...where }, [...components.extension.keys()], report)
+  }
   const pipelines = value.entries.get('pipelines')
   if (allowNoPipelines && isEmpty(pipelines?.value)) return { started, pipelines: [] }
   return { started, pipelines: readPipelines(pipelines, key, components, report) }
@@ -186,8 +189,10 @@ function readReference(path: string, item: Node, report: Report): Reference | un
   if (item.broken) return undefined
   const text = item.text ?? (item.kind === 'scalar' ? item.value : undefined)
   const id = typeof text === 'string' ? parseId(text) : 'expected the id of a component'
-  if (typeof id !== 'string') return { id: id.text, place: item.place }
-  report.error('CONFIG_ID', item.place, `${path}: ${id}`)
+  const written = item.origin?.written
+  if (typeof id !== 'string') return { id: id.text, place: item.place, written }
+  const fault = written === undefined ? id : `what \`${written}\` stands for is no id of a component`
+  report.error('CONFIG_ID', item.place, `${path}: ${fault}`)
   return undefined
 }
 
@@ -197,19 +202,20 @@ function checkPipeline(pipeline: Pipeline, components: Components, report: Repor
   const ends = { receiver: pipeline.receivers, exporter: pipeline.exporters } as const
   for (const kind of ['receiver', 'exporter'] as const) {
     const candidates = [...components[kind].keys(), ...components.connector.keys()]
-    for (const { id, place } of ends[kind]) {
+    for (const { id, place, written } of ends[kind]) {
       const found = components[kind].get(id)
       if (found !== undefined) tellSignal(found, pipeline, place, report)
-      else if (!components.connector.has(id)) tellReference(kind, id, { path, place }, candidates, report)
+      else if (!components.connector.has(id)) tellReference(kind, id, { path, place, written }, candidates, report)
     }
   }
   const seen = new Set<string>()
-  for (const { id, place } of pipeline.processors) {
-    if (seen.has(id)) report.error('CONFIG_PIPELINE', place, `${path}: references processor \`${id}\` multiple times`)
+  for (const { id, place, written } of pipeline.processors) {
+    if (seen.has(id))
+      report.error('CONFIG_PIPELINE', place, `${path}: references processor \`${written ?? id}\` multiple times`)
     seen.add(id)
     const found = components.processor.get(id)
     if (found !== undefined) tellSignal(found, pipeline, place, report)
-    else tellReference('processor', id, { path, place }, [...components.processor.keys()], report)
+    else tellReference('processor', id, { path, place, written }, [...components.processor.keys()], report)
   }
 }
 

@@ -46,10 +46,13 @@ function tellExtension(
   report: Report,
 ): void {
   const id = parseId(node.text ?? String(node.value))
-  const { place } = node
-  if (typeof id === 'string') report.error('CONFIG_ID', place, `${path}: ${id}`)
-  else if (!components.extension.has(id.text))
-    tellReference('extension', id.text, { path, place }, [...components.extension.keys()], report)
+  const { place, origin } = node
+  const written = origin?.written
+  if (typeof id === 'string') {
+    const fault = written === undefined ? id : `what \`${written}\` stands for is no id of an extension`
+    report.error('CONFIG_ID', place, `${path}: ${fault}`)
+  } else if (!components.extension.has(id.text))
+    tellReference('extension', id.text, { path, place, written }, [...components.extension.keys()], report)
   else if (offering !== undefined && !offers(components.extension.get(id.text)?.definition, offering)) {
     const able = [...components.extension].filter(([, one]) => offers(one.definition, offering)).map(([other]) => other)
     const hint = able.length > 0 ? `write \`${able.join('` or `')}\`` : `configure one, such as \`file_storage\``

@@ -1,6 +1,7 @@
 /** What a user sees of a configuration error. */
 import type { ConfigError } from '../core/errors.ts'
 import { positionOf, type Place } from './place.ts'
+import { hiddenInUrls } from './shown.ts'
 
 /** Longest piece of a source line that is shown. */
 const width = 110
@@ -55,6 +56,7 @@ function hiddenIn(line: string, from: number, { source }: Place, secrets: readon
     .map(secret => [Math.max(secret.start, from) - from, Math.min(secret.end, to) - from])
   for (const match of line.matchAll(afterSecretKey))
     found.push([match.index + match[1].length, match.index + match[0].length])
+  found.push(...hiddenInUrls(line))
   for (const match of line.matchAll(scheme)) found.push([match.index + match[1].length, match.index + match[0].length])
   const merged: Range[] = []
   for (const [start, end] of found.toSorted((a, b) => a[0] - b[0])) {

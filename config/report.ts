@@ -1,5 +1,7 @@
 /** What was found wrong with a configuration, collected over all stages so that it is told at once. */
+import type { Concealed } from '../core/concealed.ts'
 import { type Code, ConfigError } from '../core/errors.ts'
+import { limits } from './limits.ts'
 import { comparePlaces, positionOf, type Place } from './place.ts'
 import { snippetOf } from './render.ts'
 
@@ -16,57 +18,71 @@ export class ConfigErrors extends Error {
   override name = 'ConfigErrors'
   readonly errors: readonly ConfigError[]
   readonly warnings: readonly ConfigError[]
+  /** How many errors there are; not all of very many are told. */
+  readonly total: number
 
-  constructor(errors: readonly ConfigError[], warnings: readonly ConfigError[] = []) {
+  constructor(errors: readonly ConfigError[], warnings: readonly ConfigError[] = [], total = errors.length) {
     super(errors.map(error => error.message).join('\n'))
     this.errors = errors
     this.warnings = warnings
+    this.total = total
   }
 }
 
 /** Collects errors and warnings. */
 export class Report {
-  readonly #errors: Fault[] = []
-  readonly #warnings: Fault[] = []
+  readonly #errors = new Map<string, Fault>()
+  readonly #warnings = new Map<string, Fault>()
+  /** Keeps values out of the warnings that components' own words are part of. */
+  concealed: Concealed | undefined
 
   error(code: Code, place: Place | undefined, message: string, hint?: string): void {
     add(this.#errors, { code, message, place, hint })
   }
 
   warn(code: Code, place: Place | undefined, message: string, hint?: string): void {
-    add(this.#warnings, { code, message, place, hint })
+    add(this.#warnings, { code, message: this.concealed?.tell(message) ?? message, place, hint })
   }
 
   get failed(): boolean {
-    return this.#errors.length > 0
+    return this.#errors.size > 0
+  }
+
+  /** Everything that is wrong, to be thrown. */
+  asErrors(secrets: readonly Place[]): ConfigErrors {
+    return new ConfigErrors(this.errors(secrets), this.warnings(secrets), this.#errors.size)
   }
 
   /** The errors in the order of their places; `secrets` are blacked out of the snippets. */
   errors(secrets: readonly Place[]): ConfigError[] {
-    return inOrder(this.#errors, secrets)
+    return inOrder(this.#errors, secrets, 'errors')
   }
 
   /** The warnings, likewise. */
   warnings(secrets: readonly Place[]): ConfigError[] {
-    return inOrder(this.#warnings, secrets)
+    return inOrder(this.#warnings, secrets, 'warnings')
   }
 }
 
 /** An anchor used twice would otherwise tell its faults twice. */
-function add(faults: Fault[], fault: Fault): void {
-  const same = (other: Fault) => other.message === fault.message && comparePlaces(other.place, fault.place) === 0
-  if (!faults.some(same)) faults.push(fault)
+function add(faults: Map<string, Fault>, fault: Fault): void {
+  const { message, place } = fault
+  const key = place === undefined ? message : `${place.source.order} ${place.start} ${message}`
+  if (!faults.has(key)) faults.set(key, fault)
 }
 
-function inOrder(faults: readonly Fault[], secrets: readonly Place[]): ConfigError[] {
-  return faults
-    .toSorted((a, b) => comparePlaces(a.place, b.place))
-    .map(({ code, message, place, hint }) => {
-      if (place === undefined) return new ConfigError(code, message, { hint })
-      return new ConfigError(code, message, {
-        position: positionOf(place),
-        snippet: snippetOf(place, secrets),
-        hint,
-      })
+function inOrder(faults: ReadonlyMap<string, Fault>, secrets: readonly Place[], what: string): ConfigError[] {
+  const all = [...faults.values()].toSorted((a, b) => comparePlaces(a.place, b.place))
+  const bySource = Map.groupBy(secrets, ({ source }) => source)
+  const told = all.slice(0, limits.told).map(({ code, message, place, hint }) => {
+    if (place === undefined) return new ConfigError(code, message, { hint })
+    return new ConfigError(code, message, {
+      position: positionOf(place),
+      snippet: snippetOf(place, bySource.get(place.source) ?? []),
+      hint,
     })
+  })
+  const rest = all.length - told.length
+  if (rest > 0) told.push(new ConfigError(all[limits.told].code, `and ${rest} more ${what}, which are not told`))
+  return told
 }

@@ -190,6 +190,18 @@ export function childOf(node: Node | undefined, key: PropertyKey): Node | undefi
   return node?.kind === 'list' ? node.items[Number(key)] : undefined
 }
 
+/** What a schema says of itself in words. */
+export function describedAs(schema: Schema | undefined): string | undefined {
+  let at = schema
+  while (at !== undefined) {
+    const description = z.globalRegistry.get(at)?.description
+    if (description !== undefined) return description
+    const { def } = (at as z.core.$ZodTypes)._zod
+    at = 'innerType' in def ? (def.innerType as Schema) : def.type === 'pipe' ? def.out : undefined
+  }
+  return undefined
+}
+
 /** Whether a value of this schema is a secret, or has secrets in it. */
 export function holdsSecrets(schema: Schema, seen: Set<Schema> = new Set()): boolean {
   const { schema: bare, secret } = shapeOf(schema)

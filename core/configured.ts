@@ -1,6 +1,7 @@
 /** A checked configuration as the graph is built from it. */
 import type { Signal } from '../proto/signals.ts'
 import type { Definition, Kind } from './component.ts'
+import type { Concealed } from './concealed.ts'
 
 /** One component of a configuration, checked. */
 export interface ConfiguredComponent<K extends Kind = Kind> {
@@ -9,6 +10,8 @@ export interface ConfiguredComponent<K extends Kind = Kind> {
   readonly definition: Extract<Definition, { kind: K }>
   /** What the definition's schema made of the section: defaults filled in. */
   readonly config: unknown
+  /** Values of it that are not to be told: secrets, and what came from variables and files. */
+  readonly concealed?: Concealed | undefined
 }
 
 /** One entry of `service.pipelines`, with ids that are all configured. */

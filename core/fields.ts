@@ -24,14 +24,13 @@ export function duration(what: { min?: number; exclusive?: boolean } = {}) {
     .transform((text, check) => {
       const value = text === null ? 0 : parseDuration(text)
       if (value === undefined) {
-        check.addIssue({
-          code: 'custom',
-          message: `\`${text}\` is no duration; write a number with a unit, such as \`5s\` or \`200ms\``,
-        })
+        const plain = 'is no duration; write a number with a unit, such as `5s` or `200ms`'
+        check.addIssue({ code: 'custom', message: `\`${text}\` ${plain}`, params: { plain } })
         return z.NEVER
       }
       if (exclusive ? value <= min : value < min) {
-        check.addIssue({ code: 'custom', message: `must be ${exclusive ? 'more than' : 'at least'} ${min}ms` })
+        const message = `must be ${exclusive ? 'more than' : 'at least'} ${min}ms`
+        check.addIssue({ code: 'custom', message, params: { plain: message } })
         return z.NEVER
       }
       return value

@@ -1,4 +1,5 @@
 /** Component status, with the states and moves of the Collector (reference: component-status). */
+import type { Concealed } from './concealed.ts'
 
 /** The states a component can be in. */
 export type State =
@@ -30,16 +31,24 @@ export class Status {
   lastError: string | undefined
   lastErrorAt: number | undefined
   readonly #onChange: ((status: Status, from: State) => void) | undefined
+  readonly #concealed: Concealed | undefined
 
-  constructor(onChange?: (status: Status, from: State) => void) {
+  /** `concealed` keeps values out of what is told as an error. */
+  constructor(onChange?: (status: Status, from: State) => void, concealed?: Concealed) {
     this.#onChange = onChange
+    this.#concealed = concealed
+  }
+
+  /** A text about the component, without what must not be told. */
+  tell(text: string): string {
+    return this.#concealed?.tell(text) ?? text
   }
 
   /** Moves to `state` if that is a legal move, and says whether it was. */
   set(state: State, error?: string): boolean {
     if (!moves[this.state].includes(state)) return false
     if (error !== undefined) {
-      this.lastError = error
+      this.lastError = this.tell(error)
       this.lastErrorAt = Date.now()
     }
     const from = this.state

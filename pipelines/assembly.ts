@@ -1,8 +1,15 @@
 /** All parts of one configuration: made anew, or taken from the configuration before where nothing about them changes. */
 import type { Books, NodeBooks } from '../core/books.ts'
-import { type ComponentContext, type Extension, type Kind, orderingOf } from '../core/component.ts'
+import {
+  type ComponentContext,
+  type Extension,
+  type Kind,
+  orderingOf,
+  type ReceiverContext,
+} from '../core/component.ts'
+import { concealing } from '../core/concealed.ts'
 import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
-import { InternalError } from '../core/errors.ts'
+import { InternalError, messageOf } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
 import type { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
@@ -165,33 +172,35 @@ export class Assembly {
     return part
   }
 
-  #context(kind: Kind, id: string): ComponentContext & { status: Status } {
+  #context(kind: Kind, { id, concealed }: Named): ComponentContext & { status: Status } {
     const { host, log, onStatus } = this.#process
     const { extensions } = this
-    const status = new Status((changed, from) => onStatus?.({ kind, id }, changed, from))
+    const status = new Status((changed, from) => onStatus?.({ kind, id }, changed, from), concealed)
     const extension = (name: string): Extension | undefined => extensions.get(name)?.lifecycle
-    return { id, log: log.child(id, { kind }), status, host, extension }
+    return { id, log: concealing(log.child(id, { kind }), concealed), status, host, extension }
   }
 
-  #addExtension({ id, definition, config }: ConfiguredComponent<'extension'>): void {
+  #addExtension(component: ConfiguredComponent<'extension'>): void {
+    const { id, definition, config } = component
     let part = this.#keep(this.#kept?.extensions.get(id), 'extension', id)
     if (part === undefined) {
-      const context = this.#context('extension', id)
-      const lifecycle = definition.create(config as never, context)
+      const context = this.#context('extension', component)
+      const lifecycle = named('extension', component, () => definition.create(config as never, context))
       part = this.#made({ ...infoOf('extension', id, definition.type, context), lifecycle })
     }
     this.extensions.set(id, part)
   }
 
-  #addExporter({ id, definition, config }: ConfiguredComponent<'exporter'>): void {
+  #addExporter(component: ConfiguredComponent<'exporter'>): void {
+    const { id, definition, config } = component
     const signals = this.#signalsOf(id, pipeline => pipeline.exporters)
     if (signals.size === 0) return
     const kept = this.#keep(this.#kept?.exporters.get(id), 'exporter', id)
     if (kept !== undefined) return void this.exporters.set(id, kept)
     const { host, books, journal } = this.#process
-    const context = this.#context('exporter', id)
+    const context = this.#context('exporter', component)
     const { status, log } = context
-    const exporter = definition.create(config as never, { ...context, signals })
+    const exporter = named('exporter', component, () => definition.create(config as never, { ...context, signals }))
     const destinations = new Map<Signal, Destination>()
     const info = infoOf('exporter', id, definition.type, context)
     this.exporters.set(id, this.#made({ ...info, lifecycle: exporter, destinations }))
@@ -224,17 +233,21 @@ export class Assembly {
   }
 
   #makeStep(processor: string, pipeline: Pipeline): StepPart {
-    const { definition, config } = need(this.configured.processors, processor, 'processor')
+    const component = need(this.configured.processors, processor, 'processor')
+    const { definition, config } = component
     const { id, signal } = pipeline
     const { books, journal } = this.#process
-    const context = this.#context('processor', processor)
+    const context = this.#context('processor', component)
     const { status, log } = context
     const place = { id, signal, downstream: pipeline }
     const node: StepNode = new StepNode({
       books: books.node({ kind: 'processor', id: processor, pipeline: id, signal }),
       hold: definition.hold,
       journal,
-      make: () => definition.create(config as never, { ...context, ...processorContext(node, place) }),
+      make: () =>
+        named('processor', component, () =>
+          definition.create(config as never, { ...context, ...processorContext(node, place) }),
+        ),
       log,
       status,
     })
@@ -252,26 +265,31 @@ export class Assembly {
       if (input !== from || !wanted.has(to) || this.connectors.has(key)) continue
       let part = this.#keep(this.#kept?.connectors.get(key), 'connector', id)
       if (part === undefined) {
-        const context = this.#context('connector', id)
-        const sink = new ConnectorSink(component, { from, to }, context, this.#process)
+        const context = this.#context('connector', component)
+        const sink = named(
+          'connector',
+          component,
+          () => new ConnectorSink(component, { from, to }, context, this.#process),
+        )
         part = this.#made({ ...infoOf('connector', id, definition.type, context), sink, to })
       }
       this.connectors.set(key, part)
     }
   }
 
-  #addReceiver({ id, definition, config }: ConfiguredComponent<'receiver'>): void {
+  #addReceiver(component: ConfiguredComponent<'receiver'>): void {
+    const { id, definition, config } = component
     const signals = this.#signalsOf(id, pipeline => pipeline.receivers)
     if (signals.size === 0) return
     for (const signal of signals) this.sources.set(`${id} ${signal}`, this.#sourceOf(id, signal))
     const kept = this.#keep(this.#kept?.receivers.get(id), 'receiver', id)
     if (kept !== undefined) return void this.receivers.set(id, kept)
-    const context = this.#context('receiver', id)
+    const context = this.#context('receiver', component)
     // An instance keeps its sources, whatever assembly comes after this one.
     const mine = new Map([...signals].map(signal => [signal, this.#sourceOf(id, signal)] as const))
     const source = (signal: Signal): Source => need(mine, signal, 'receiver')
     const doors: (() => void)[] = []
-    const lifecycle = definition.create(config as never, {
+    const whole: ReceiverContext = {
       ...context,
       signals,
       push: batch => source(batch.signal).push(batch),
@@ -281,7 +299,8 @@ export class Assembly {
         // So that there is a count from the beginning, of nothing.
         for (const signal of signals) source(signal).books.answersTo(transport)
       },
-    })
+    }
+    const lifecycle = named('receiver', component, () => definition.create(config as never, whole))
     const info = infoOf('receiver', id, definition.type, context)
     const books = [...mine.values()].map(one => one.books)
     this.receivers.set(id, this.#made({ ...info, lifecycle, signals, books, doors }))
@@ -296,6 +315,21 @@ export class Assembly {
       this.#livingSources.set(key, source)
     }
     return source
+  }
+}
+
+/** What of a component its errors are told with. */
+type Named = Pick<ConfiguredComponent, 'id' | 'concealed'>
+
+/** What a component makes of its configuration. What it throws is told with its name, and without what it may quote. */
+function named<T>(kind: Kind, { id, concealed }: Named, make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    const message = messageOf(error)
+    throw new Error(`${kind} ${id}: ${concealed?.tell(message) ?? message}`, {
+      cause: concealed?.tellAll(error) ?? error,
+    })
   }
 }
 

@@ -63,7 +63,7 @@ export async function startPart({ kind, id, status, lifecycle }: Part): Promise<
     await lifecycle.start?.()
   } catch (error) {
     status.set('FatalError', messageOf(error))
-    throw new Error(`failed to start ${kind} ${id}: ${messageOf(error)}`, { cause: error })
+    throw new Error(`failed to start ${kind} ${id}: ${status.tell(messageOf(error))}`, { cause: error })
   }
   // Unless it has something to tell of itself already.
   if (status.state === 'Starting') status.set('OK')
@@ -80,7 +80,7 @@ export async function stopPart({ kind, id, status, lifecycle }: Part, end: numbe
     const stopped = Promise.resolve(lifecycle.stop?.()).then(() => 'stopped' as const)
     if ((await Promise.race([stopped, late])) === 'late') log.warn({ kind, id }, 'did not stop within the deadline')
   } catch (error) {
-    log.warn({ kind, id, error: messageOf(error) }, 'failed to stop')
+    log.warn({ kind, id, error: status.tell(messageOf(error)) }, 'failed to stop')
   } finally {
     clearTimeout(timer)
   }

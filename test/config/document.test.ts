@@ -90,7 +90,7 @@ test.each([
 })
 
 test('all faults of a text are told, each with its place', () => {
-  expect(read('a: b: c\nd: 1\nd: 2\ne: "x\n').errors.length).toBeGreaterThanOrEqual(3)
+  expect(read('a: b: c\nd: &x\n\te: f\ng: "x\n').errors.length).toBeGreaterThanOrEqual(3)
 })
 
 test('where the parser has lost its way, what follows is not told', () => {

@@ -144,17 +144,47 @@ test('a file is read into a value, and keeps its text in a text field', () => {
 })
 
 test.each([
-  ['a letter in a truth field', 'bool', '"${env:A}"', { A: 't' }, 'expected `true` or `false`, got the text `t`'],
-  ['a number in a truth field', 'bool', '"${env:A}"', { A: '23' }, 'expected `true` or `false`, got the number `23`'],
-  ['a text in an int field', 'int', '"${env:A}"', { A: 'x' }, 'expected a whole number, got the text `x`'],
-  ['a quoted number in an int field', 'int', '"${env:A}"', { A: '"3"' }, 'expected a whole number, got the text `"3"`'],
-  ['a number inside a text in an int field', 'int', '"1${env:A}"', { A: '3' }, 'expected a whole number, got the text'],
+  [
+    'a letter in a truth field',
+    'bool',
+    '"${env:A}"',
+    { A: 't' },
+    'expected `true` or `false`, got `${env:A}`, which stands for a text',
+  ],
+  [
+    'a number in a truth field',
+    'bool',
+    '"${env:A}"',
+    { A: '23' },
+    'expected `true` or `false`, got `${env:A}`, which stands for a number',
+  ],
+  [
+    'a text in an int field',
+    'int',
+    '"${env:A}"',
+    { A: 'x' },
+    'expected a whole number, got `${env:A}`, which stands for a text',
+  ],
+  [
+    'a quoted number in an int field',
+    'int',
+    '"${env:A}"',
+    { A: '"3"' },
+    'expected a whole number, got `${env:A}`, which stands for a text',
+  ],
+  [
+    'a number inside a text in an int field',
+    'int',
+    '"1${env:A}"',
+    { A: '3' },
+    'got `1${env:A}`, which stands for a text',
+  ],
   [
     'two numbers in an int field',
     'int',
     '"${env:A}${env:A}"',
     { A: '3' },
-    'expected a whole number, got the text `33`',
+    'expected a whole number, got `${env:A}${env:A}`, which stands for a text',
   ],
   ['a number in a text field', 'text', '5', {}, 'expected a text, got the number `5` (put it in quotes: `"5"`)'],
   ['a bad reference in a comment, in a text field', 'text', '"${A}"', { A: 'true # ${a.b}' }, 'expected a text'],
@@ -168,7 +198,13 @@ test.each([
   ['an address of the web', 'untyped', '"${https://x/y}"', {}, 'not fetched over https yet'],
   ['a file that is not there', 'untyped', '"${file:/nowhere/at/all}"', {}, 'there is no such file'],
   ['a circle of one', 'untyped', '"${env:A}"', { A: '${env:A}' }, 'too many recursive expansions'],
-  ['a circle of two', 'untyped', '"x${env:A}"', { A: '${env:B}', B: '[${env:A}]' }, '${env:A} -> ${env:B} -> ${env:A}'],
+  [
+    'a circle of two',
+    'untyped',
+    '"x${env:A}"',
+    { A: '${env:B}', B: '[${env:A}]' },
+    '${env:A} -> x${env:A} -> ${env:A}',
+  ],
   ['a circle in a default', 'untyped', '"${env:A}"', { A: '${env:B:-${env:A}}' }, 'leads back to itself'],
 ] as const)('%s is an error', (_, field, yaml, env, message) => {
   expect(errorOf(field, yaml, env)).toContain(message)
@@ -193,12 +229,13 @@ test('a fault inside what a variable holds points at the reference', () => {
   ])
 })
 
-test('an unset variable is warned of, once for each place', () => {
+test('an unset or empty variable is warned of, once for each place', () => {
   const text = around(
     'processors:\n  any: {a: "${env:A}", b: "${env:A:-x}", c: "${env:E}"}',
     'receivers: [otlp], processors: [any], exporters: [debug]',
   )
   expect(warningsOf(text, { env: { E: '' } })).toEqual([
     '5:13 the environment variable `A` is not set: empty here (set it, or give a default: `${env:A:-default}`)',
+    '5:46 the environment variable `E` is set, but empty (set it, or give a default: `${env:E:-default}`)',
   ])
 })

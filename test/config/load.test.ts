@@ -106,13 +106,24 @@ test('with errors, the warnings are told too: an unset variable may be the cause
   )
 })
 
-test('the document is the merged and expanded configuration', () => {
-  const text = around('processors: {any: {a: "${env:A}", b: "$${c}"}}')
-  expect(load([text, 'processors::any::d: 1'], { env: { A: '[1]' } }).document).toEqual({
+test('the document is the merged configuration, with what came from outside as its reference', () => {
+  const text = around(
+    'processors: {any: {a: "${env:A}", b: "$${c}", e: "${env:E:-x}", l: ["${env:A}"], s: {u: "http://u:p@h/?k=v"}}}',
+  )
+  expect(load([text, 'processors::any::d: 1'], { env: { A: '1' } }).document).toEqual({
     receivers: { otlp: { protocols: { grpc: null } } },
     exporters: { debug: null },
     service: { pipelines: { traces: { receivers: ['otlp'], exporters: ['debug'] } } },
-    processors: { any: { a: [1], b: '${c}', d: 1 } },
+    processors: {
+      any: {
+        a: '${env:A}',
+        b: '${c}',
+        d: 1,
+        e: 'x',
+        l: ['${env:A}'],
+        s: { u: 'http://[REDACTED]:[REDACTED]@h/?k=[REDACTED]' },
+      },
+    },
   })
 })
 
