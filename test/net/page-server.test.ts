@@ -1,7 +1,7 @@
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
-import { AuthError, type ServerAuthenticator } from '../../core/auth.ts'
+import { afterEach, expect, test, vi } from 'vitest'
+import { AuthError, type Identity, type ServerAuthenticator } from '../../core/auth.ts'
 import { httpServer } from '../../net/http-server-keys.ts'
 import { Listeners } from '../../net/listeners.ts'
 import { PageServer, textPage } from '../../net/page-server.ts'
@@ -102,6 +102,34 @@ test.each([
   const answer = await get(await serve({}, withKey), { authorization })
   expect(answer).toMatchObject({ status, text })
   expect(answer.headers['www-authenticate']).toBe(challenge)
+})
+
+test('who takes a while to be known waits for the page as long', async () => {
+  const asked: PromiseWithResolvers<Identity>[] = []
+  const cancel = vi.fn()
+  const port = await serve(
+    {},
+    {
+      authenticate() {
+        const one = Promise.withResolvers<Identity>()
+        asked.push(one)
+        return { identity: one.promise, cancel }
+      },
+    },
+  )
+  const next = () => vi.waitFor(() => expect(asked).toHaveLength(1), 60_000).then(() => asked.splice(0)[0])
+  const welcome = get(port)
+  ;(await next()).resolve(new Map())
+  expect(await welcome).toMatchObject({ status: 200, text: 'page 1' })
+  const stranger = get(port)
+  ;(await next()).reject(new AuthError('no key', 'Key'))
+  expect(await stranger).toMatchObject({ status: 401, text: 'no key' })
+  expect(cancel).not.toHaveBeenCalled()
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET /page HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  await next()
+  socket.destroy()
+  await vi.waitFor(() => expect(cancel).toHaveBeenCalledOnce(), 60_000)
 })
 
 test('a head that is too large is answered 431', async () => {
