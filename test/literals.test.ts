@@ -59,7 +59,7 @@ function literals(): Found[] {
 /** Texts that a literal may go over again and again: many of what stands in it, then something else. */
 function attacks({ source }: RegExp, size: number): string[] {
   const signs = new Set([
-    ...source.replaceAll(/\\[a-zA-Z]|\\u[0-9a-f]{4}/g, ''),
+    ...source.replaceAll(/\\[a-zA-Z]|\\u[0-9a-f]{4}/g, '').split(''),
     'a',
     '0',
     ' ',

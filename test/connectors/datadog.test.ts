@@ -103,7 +103,10 @@ test('the length of a bucket can be set', async () => {
 })
 
 test.each([
-  [{ ignore_resources: ['('] }, 'traces.ignore_resources.0: no regular expression: missing closing ): `(` at character 1'],
+  [
+    { ignore_resources: ['('] },
+    'traces.ignore_resources.0: no regular expression: missing closing ): `(` at character 1',
+  ],
   [{ bucket_interval: '10ms' }, 'traces.bucket_interval: must be at least 1000ms'],
   [{ max_groups: 1 }, 'traces.max_groups: must be at least 100'],
 ])('%o is refused', (traces, complaint) => {

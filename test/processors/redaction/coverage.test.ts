@@ -62,7 +62,7 @@ const contents: Record<string, (value: unknown) => unknown> = {
 /** Values that the secret hides in. */
 const hidden: [name: string, value: unknown][] = [
   ['a text', `a ${secret} b`],
-  ['a list', ['a', `${secret}`]],
+  ['a list', ['a', secret]],
   ['a map in a list in a map', { a: [{ b: `x ${secret}` }] }],
 ]
 const bytesValue = (text: Buffer) => ({ bytes_value: text })
