@@ -55,10 +55,7 @@ export function commandLine(version: string, actions: Actions): Command {
     .addOption(
       new Option('--admin-host <name>', 'a name it may be asked by, besides localhost and addresses; repeatable')
         .env('KYMO_ADMIN_HOSTS')
-        .argParser((value, before: readonly string[] = []) => [
-          ...before,
-          ...value.split(',').map(name => name.trim()),
-        ]),
+        .argParser(collectNames),
     )
     .addOption(
       new Option(
@@ -99,6 +96,10 @@ function sourceOptions(command: Command): Command {
         "the Collector's: a,-b,+c; `kymo featuregate` says what they mean",
       ).argParser(collect),
     )
+}
+
+function collectNames(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...value.split(',').map(name => name.trim())]
 }
 
 function milliseconds(text: string): number {

@@ -211,7 +211,7 @@ class FileExporter implements Exporter {
   async stop(): Promise<void> {
     const writers = [...this.#writers.values()]
     this.#writers.clear()
-    for (const path of [...this.#begun]) this.#forget(path)
+    for (const path of this.#begun) this.#forget(path)
     await Promise.all([...this.#closing, ...writers.map(writer => writer.close())])
   }
 

@@ -407,7 +407,8 @@ test.each([
 
 test('who may not act may not take the data either, but may ask how things are', async () => {
   await admin.close()
-  const access = () => ({ code: 403, message: 'not you', hint: 'go' }) as const
+  const denial = { code: 403, message: 'not you', hint: 'go' } as const
+  const access = (_: unknown, stake: string) => (stake === 'reading' ? undefined : denial)
   const pages = { metrics: undefined, ready: () => ({ ready: true, phase: 'running' }), status: () => ({}), access }
   admin = await startAdmin('127.0.0.1:0', { ...pages, routes: queues.routes }, new Listeners())
   await bury(['1'])
