@@ -112,7 +112,8 @@ test('over HTTP a body stays where it is until it is known whether anybody wants
   const { answer } = await running.next()
   await new Promise(resolve => setTimeout(resolve, 100))
   // What a request costs, and what Node reads ahead.
-  expect(running.budget.used).toBe(4096 + 65_536)
+  expect(running.budget.used).toBeGreaterThanOrEqual(4096 + 65_536)
+  expect(running.budget.used).toBeLessThan(2 * 65_536)
   answer(alice)
   expect(await heard).toBe('in')
   await running.gone()
