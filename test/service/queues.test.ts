@@ -27,6 +27,8 @@ let lines: Line[]
 let came: Map<string, Batch[]>
 let behave: (batch: Batch) => void
 
+const pages = { metrics: undefined, ready: () => ({ ready: true, phase: 'running' }), status: () => ({}) }
+
 beforeEach(async () => {
   storage = new MemoryStorage()
   books = new Books()
@@ -51,7 +53,6 @@ beforeEach(async () => {
     entrance: id => arrive(id),
     exporterEntrance: id => arrive(`exporter ${id}`),
   })
-  const pages = { metrics: undefined, ready: () => ({ ready: true, phase: 'running' }), status: () => ({}) }
   admin = await startAdmin('127.0.0.1:0', { ...pages, routes: queues.routes }, new Listeners())
 })
 afterEach(async () => {
@@ -409,8 +410,7 @@ test('who may not act may not take the data either, but may ask how things are',
   await admin.close()
   const denial = { code: 403, message: 'not you', hint: 'go' } as const
   const access = (_: unknown, stake: string) => (stake === 'reading' ? undefined : denial)
-  const pages = { metrics: undefined, ready: () => ({ ready: true, phase: 'running' }), status: () => ({}), access }
-  admin = await startAdmin('127.0.0.1:0', { ...pages, routes: queues.routes }, new Listeners())
+  admin = await startAdmin('127.0.0.1:0', { ...pages, access, routes: queues.routes }, new Listeners())
   await bury(['1'])
   expect(await get('/v1/queues/export?dead_letters=true')).toMatchObject({ status: 403, body: { error: 'not you' } })
   expect(await post('/v1/queues/drop', { dead_letters: true })).toMatchObject({ status: 403 })
