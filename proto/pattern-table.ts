@@ -21,6 +21,8 @@ export class Table {
   /** For one beginning only; made when a place is asked for first. */
   #single: Automaton | undefined
   #makeSingle: (() => Automaton | undefined) | undefined
+  /** Characters looked up by `matches`, beyond one for each of the text. */
+  steps = 0
   readonly #place: Place = { start: 0, end: 0, steps: 0 }
 
   private constructor(
@@ -50,7 +52,10 @@ export class Table {
   matches(text: string): boolean {
     const automaton = this.#whole ?? this.#single
     if (automaton === undefined || !text.includes(automaton.needle)) return false
-    return this.#whole === undefined ? this.#findFromEach(text, 0, this.#place, Infinity) : occurs(this.#whole, text, 0)
+    if (this.#whole !== undefined) return occurs(this.#whole, text, 0)
+    const found = this.#findFromEach(text, 0, this.#place, Infinity)
+    this.steps += this.#place.steps
+    return found
   }
 
   /** Whether a part of the text behind `from` may match: sure where it says that none does. */

@@ -148,12 +148,11 @@ export class Rules {
   /** Whether one of the patterns matches; undefined where it would take too long to tell. */
   #match(patterns: readonly Pattern[], value: string): boolean | undefined {
     for (const pattern of patterns) {
-      this.#allowance.left -= value.length
       if (this.#allowance.left < 0 || value.length > pattern.longest) {
         this.unsure = true
         return undefined
       }
-      if (pattern.matches(value)) return true
+      if (pattern.matches(value, this.#allowance)) return true
     }
     return false
   }
