@@ -1,13 +1,13 @@
 /** Pages of an extension on a port of their own. */
 import { serverAuthenticator } from '../core/authenticators.ts'
 import type { ComponentContext } from '../core/component.ts'
-import type { HttpServerConfig } from '../net/http-server-keys.ts'
+import type { PageServerConfig } from '../net/http-server-keys.ts'
 import { type Binding, listenersKey } from '../net/listeners.ts'
 import { PageServer, type PageSource } from '../net/page-server.ts'
 
 /** Serves pages from `start` to `stop`. */
 export class PageListener {
-  readonly #config: HttpServerConfig
+  readonly #config: PageServerConfig
   readonly #context: ComponentContext
   readonly #page: PageSource
   readonly #names: readonly string[] | undefined
@@ -15,7 +15,7 @@ export class PageListener {
   #binding: Binding | undefined
 
   /** `names`: what the server is called; without a list any name may be its own where the network may connect. */
-  constructor(config: HttpServerConfig, context: ComponentContext, page: PageSource, names?: readonly string[]) {
+  constructor(config: PageServerConfig, context: ComponentContext, page: PageSource, names?: readonly string[]) {
     this.#config = config
     this.#context = context
     this.#page = page

@@ -3,12 +3,12 @@ import * as z from 'zod'
 import { type ComponentContext, defineExtension } from '../core/component.ts'
 import { texts } from '../core/fields.ts'
 import { type ComponentHealth, type Health, healthKey } from '../core/health.ts'
-import { httpServer } from '../net/http-server-keys.ts'
+import { pageServer } from '../net/http-server-keys.ts'
 import { pageHeaders } from '../net/page-headers.ts'
 import { jsonPage, type Page } from '../net/page-server.ts'
 import { PageListener } from './page-listener.ts'
 
-const config = httpServer({ endpoint: 'localhost:55679' }).safeExtend({
+const config = pageServer({ endpoint: 'localhost:55679' }).safeExtend({
   expvar: z
     .strictObject({ enabled: z.boolean().default(false).describe('Serve figures of the process as JSON.') })
     .prefault({})

@@ -2,10 +2,11 @@
 import type { ClientHttp2Stream } from 'node:http2'
 import { constants } from 'node:http2'
 import { messageOf } from '../core/errors.ts'
-import { encodingOf, inflateSmall } from './compression.ts'
+import { encodingOf } from './compression.ts'
 import { GrpcCode } from '../proto/status.ts'
 import { type AnswerHeaders, errorOfHttp, errorOfReset, errorOfTrailers, GrpcError } from './grpc-error.ts'
 import type { GrpcSession } from './grpc-session.ts'
+import { inflateSmall } from './inflation.ts'
 
 /** Longest answer that is read, as OTLP recommends. */
 const answerLimit = 4 * 1024 * 1024

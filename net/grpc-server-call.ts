@@ -4,17 +4,11 @@ import type { Identity } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
-import {
-  type Admission,
-  Intake,
-  type IntakeOwner,
-  memoryRetryDelay,
-  type Refusal,
-  type RefusalKind,
-} from './admission.ts'
+import { type Admission, memoryRetryDelay, type Refusal, type RefusalKind } from './admission.ts'
 import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Connection } from './grpc-server-connection.ts'
+import { Intake, type IntakeOwner } from './intake.ts'
 
 /** Serves one method. The charge of the call's body is the handler's from now on. Answers once, with `reply` or `fail`. */
 export type GrpcHandler<C> = (call: IncomingCall<C>) => void
@@ -57,6 +51,7 @@ export class IncomingCall<C> implements IntakeOwner {
   #asked: PendingAnswer | undefined
   /** Whether all of the message came meanwhile. */
   #isWhole = false
+  #isClosed = false
   /** Bytes of the five-byte prefix that have arrived, and what they say. */
   #prefixed = 0
   #compressed = 0
@@ -73,7 +68,7 @@ export class IncomingCall<C> implements IntakeOwner {
     this.#connection = connection
     this.#stream = stream
     this.#rawHeaders = rawHeaders
-    this.#intake = new Intake(admission, connection, this, timeout)
+    this.#intake = new Intake(admission, connection.share, this, timeout)
     connection.began()
     const own: CallStream = stream
     own[callKey] = this
@@ -101,6 +96,22 @@ export class IncomingCall<C> implements IntakeOwner {
       else values.push(raw[i + 1])
     }
     return map
+  }
+
+  /** Asks for room for the call as such, and answers when there is none. */
+  enter(): boolean {
+    const refusal = this.#intake.begin(this.#rawHeaders)
+    if (refusal === undefined) return true
+    this.refused(refusal)
+    if (this.#intake.isVain) this.#connection.destroy()
+    return false
+  }
+
+  /** This is no call. */
+  refuseType(): void {
+    if (!this.#end(0)) return
+    this.#stream.respond({ ':status': 415 }, { endStream: true })
+    this.#stream.close(http2.constants.NGHTTP2_NO_ERROR)
   }
 
   /**
@@ -135,15 +146,13 @@ export class IncomingCall<C> implements IntakeOwner {
       this.#encoding = typeof encoding === 'string' ? encodingOf(encoding) : undefined
       if (this.#encoding === undefined) return this.#unknownEncoding(String(encoding))
     }
-    const refusal = this.#intake.begin()
-    if (refusal) return this.refused(refusal)
     this.#stream.on('data', onData)
     this.#stream.on('end', onEnd)
   }
 
   /** Answers with a message. */
   reply(message: Buffer): void {
-    if (!this.#end()) return
+    if (!this.#end(message.length)) return
     const stream = this.#stream
     stream.respond(headers, withTrailers)
     stream.on('wantTrailers', onWantTrailers)
@@ -163,7 +172,7 @@ export class IncomingCall<C> implements IntakeOwner {
   }
 
   #fail(status: RpcStatus, more: Record<string, string> | undefined): void {
-    if (!this.#end()) return
+    if (!this.#end(status.message.length)) return
     const trailers: Record<string, string | number> = {
       ...headers,
       'grpc-status': status.code,
@@ -176,13 +185,15 @@ export class IncomingCall<C> implements IntakeOwner {
     const stream = this.#stream
     stream.respond(trailers, trailersOnly)
     // Whatever is still to come of the request is not wanted.
-    if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_NO_ERROR)
+    if (stream.readableEnded) return
+    this.#connection.cutOff(this.#prefixed < 5 ? Infinity : this.#size - this.#intake.received)
+    stream.close(http2.constants.NGHTTP2_NO_ERROR)
   }
 
   /** The body cannot be had, or the deadline has passed. */
   refused(refusal: Refusal): void {
     if (this.#state === 'ended') return
-    this.#admission.refusals[refusal.kind]++
+    this.#admission.count(refusal.kind, this.#connection.share)
     this.fail(statusOf(refusal))
     this.cancelled()
   }
@@ -196,6 +207,7 @@ export class IncomingCall<C> implements IntakeOwner {
 
   /** Data of the stream. */
   received(chunk: Buffer): void {
+    this.#connection.received(chunk.length)
     if (this.#state !== 'reading') return
     let from = 0
     if (this.#prefixed < 5) {
@@ -254,19 +266,37 @@ export class IncomingCall<C> implements IntakeOwner {
 
   /** The stream is gone, answered or not. */
   closed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#connection.ended()
-    if (this.#state === 'ended') return
-    this.#admission.refusals.cancelled++
-    this.#end()
-    this.cancelled()
+    const isAnswered = this.#state === 'ended'
+    if (!isAnswered) {
+      this.#admission.refusals.cancelled++
+      this.#end(0)
+    }
+    this.#intake.close()
+    if (!isAnswered) this.cancelled()
   }
 
-  /** Ends the call and says whether it can still be answered. */
-  #end(): boolean {
+  /** The connection is gone; the stream may hear of it later. */
+  gone(): void {
+    this.closed()
+  }
+
+  /** The sender does not take the answer: what it holds is let go of. */
+  unread(): void {
+    this.#admission.count('unread', this.#connection.share)
+    this.#stream.close(http2.constants.NGHTTP2_CANCEL)
+    this.#stream.destroy()
+    this.#connection.unread()
+  }
+
+  /** Ends the call, with an answer of `bytes`, and says whether it can still be answered. */
+  #end(bytes: number): boolean {
     if (this.#state === 'ended') return false
     this.#state = 'ended'
     this.#asked?.cancel()
-    this.#intake.end()
+    this.#intake.answered(bytes)
     this.body = nothing
     this.#connection.answered()
     return !this.#stream.destroyed && !this.#stream.closed
@@ -303,6 +333,11 @@ const codeOf: Record<RefusalKind, number> = {
   cancelled: GrpcCode.DEADLINE_EXCEEDED,
   denied: GrpcCode.UNAUTHENTICATED,
   unready: GrpcCode.UNAVAILABLE,
+  connections: GrpcCode.UNAVAILABLE,
+  requests: GrpcCode.UNAVAILABLE,
+  peer: GrpcCode.UNAVAILABLE,
+  unread: GrpcCode.UNAVAILABLE,
+  flood: GrpcCode.UNAVAILABLE,
 }
 
 function statusOf(refusal: Refusal): RpcStatus {

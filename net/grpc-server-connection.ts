@@ -1,7 +1,8 @@
 /** The life of one gRPC connection: idle, age and grace, keepalive, and clients that ping too much. */
 import http2, { type ServerHttp2Session } from 'node:http2'
-import type { ConnectionShare } from './admission.ts'
 import type { GrpcServerConfig } from './grpc-server-keys.ts'
+import { maxHeaderBytes } from './header-limits.ts'
+import type { ConnectionShare } from './occupancy.ts'
 
 /** Milliseconds of everything that ends connections; Infinity where nothing does. */
 export interface ConnectionRules {
@@ -20,6 +21,13 @@ export interface ConnectionRules {
 const greeting = 20_000
 /** Pings too soon after the last that are forgiven, as in other implementations. */
 const forgiven = 2
+/** What a stream may bring before its sender has to be told that there is room: large, so that one round trip limits nobody. */
+export const streamWindow = 8 << 20
+/** Bytes that a connection may send beside calls and their messages, and how often it may change its settings. */
+const idleBytes = 256 * 1024
+const settingsMost = 100
+/** A connection that leaves so many answers is ended. */
+const unreadMost = 10
 /** Longest wait for calls that were sent before the client knew that the connection ends. */
 const roundTrip = 100
 /** Without a call and without `permit_without_stream`, pings may come once in this time. */
@@ -42,8 +50,9 @@ export function connectionRules(keepalive: GrpcServerConfig['keepalive']): Conne
 }
 
 /** One connection, with what its calls carry. */
-export class Connection<C> implements ConnectionShare {
-  held = 0
+export class Connection<C> {
+  /** What it takes up of the listener. */
+  readonly share: ConnectionShare
   readonly context: C
   readonly peer: string
   /** Resolves when the connection is gone. */
@@ -60,23 +69,58 @@ export class Connection<C> implements ConnectionShare {
   #lastPing = 0
   #strikes = 0
   #retiredAt = 0
+  readonly #onFlood: () => void
+  /** Calls that ever began, bytes of their messages, settings that came. */
+  #began = 0
+  #messages = 0
+  #settings = 0
+  #unread = 0
 
-  constructor(session: ServerHttp2Session, context: C, peer: string, rules: ConnectionRules) {
+  /** `onFlood` is told when the connection is ended because of what it sends beside calls. */
+  constructor(
+    session: ServerHttp2Session,
+    context: C,
+    peer: string,
+    share: ConnectionShare,
+    rules: ConnectionRules,
+    onFlood: () => void,
+  ) {
     this.#session = session
+    this.share = share
+    this.#onFlood = onFlood
     this.context = context
     this.peer = peer
     this.#rules = rules
     // Spread, so that connections opened together do not come back together.
     this.#age = rules.age * (0.9 + Math.random() * 0.2)
     this.closed = new Promise(resolve => session.once('close', () => resolve()))
-    session.on('remoteSettings', () => (this.#greeted = true))
+    session.on('remoteSettings', () => {
+      this.#greeted = true
+      if (++this.#settings > settingsMost + this.#began) this.#flooded()
+    })
     session.on('ping', () => this.#onPing())
   }
 
   /** A call has begun. */
   began(): void {
     this.#calls++
+    this.#began++
     this.#lastSeen = Date.now()
+  }
+
+  /** So much of the bytes of the connection was part of a message. */
+  received(bytes: number): void {
+    this.#messages += bytes
+  }
+
+  /** A call was ended whose sender may have sent up to `bytes` more by the time it hears of it. */
+  cutOff(bytes: number): void {
+    this.#messages += Math.min(bytes, streamWindow)
+  }
+
+  /** A call's answer was not taken. */
+  unread(): void {
+    if (++this.#unread >= unreadMost) this.destroy()
   }
 
   /** A call's answer is on its way: pings are welcome again. */
@@ -94,6 +138,11 @@ export class Connection<C> implements ConnectionShare {
   /** Looks at the clock. */
   look(now: number): void {
     const rules = this.#rules
+    const { destroyed, socket } = this.#session
+    if (destroyed) return
+    // Heads of calls, and what comes with them, may be as large as they want to be; what is left are frames about nothing.
+    const idle = socket.bytesRead - this.#messages - this.#began * maxHeaderBytes
+    if (idle > idleBytes) return this.#flooded()
     if (this.#retiredAt > 0) {
       if (now - this.#retiredAt >= rules.grace) this.destroy()
       return
@@ -104,6 +153,11 @@ export class Connection<C> implements ConnectionShare {
     if (this.#pinged > 0) {
       if (now - this.#pinged >= rules.pong) this.destroy()
     } else if (now - this.#lastSeen >= rules.silence) this.#ping(now)
+  }
+
+  #flooded(): void {
+    this.#onFlood()
+    this.destroy()
   }
 
   #ping(now: number): void {

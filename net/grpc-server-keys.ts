@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { duration, int } from '../core/fields.ts'
 import { grpcServerAuth } from './auth.ts'
+import { callLimits } from './limit-keys.ts'
 import { parseEndpoint } from './listeners.ts'
 import { tlsServer } from './tls.ts'
 
@@ -92,6 +93,7 @@ export const grpcServer = (defaults: { endpoint: string }) =>
         .describe('Calls that one connection may have open.'),
       read_buffer_size: int(0).default(0).describe('Has no effect here.'),
       write_buffer_size: int(0).default(0).describe('Has no effect here.'),
+      limits: callLimits(),
       keepalive: keepalive
         .transform(value => value ?? keepalive.unwrap().unwrap().parse({}))
         .prefault({})

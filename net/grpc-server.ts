@@ -8,19 +8,20 @@ import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { GrpcCode } from '../proto/status.ts'
+import { Gate } from './gate.ts'
+import { occupancyLimits } from './limit-keys.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
 import { Doorman } from './auth.ts'
-import { Connection, type ConnectionRules, connectionRules } from './grpc-server-connection.ts'
+import { Connection, type ConnectionRules, connectionRules, streamWindow } from './grpc-server-connection.ts'
 import type { GrpcServerConfig } from './grpc-server-keys.ts'
 import { type GrpcHandler, IncomingCall } from './grpc-server-call.ts'
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
 import { handshakeTimeout, ServerTls } from './tls.ts'
 
 /**
- * Flow-control windows: large, so that one round trip limits nobody. They are no memory of ours: what arrives is taken
- * at once or the stream is reset, so no more than one read of the socket (`readAhead`) ever waits per connection.
+ * The flow-control window of a connection, as large as that of a stream is. They are no memory of ours: what arrives is
+ * taken at once or the stream is reset, so no more than one read of the socket (`readAhead`) ever waits per connection.
  */
-export const streamWindow = 8 << 20
 export const connectionWindow = 32 << 20
 
 export interface GrpcServerOptions<C> {
@@ -48,8 +49,8 @@ export class GrpcServer<C> {
   readonly #rules: ConnectionRules
   readonly #log: Logger
   readonly #doorman: Doorman | undefined
-  /** What TLS connections stand on: before the handshake is done there is nothing else to end them by. */
-  readonly #sockets = new Set<Socket>()
+  /** Has what TLS connections stand on, too: before the handshake is done there is nothing else to end them by. */
+  readonly #gate: Gate
   #sweep: NodeJS.Timeout | undefined
   #stopping = false
 
@@ -57,7 +58,15 @@ export class GrpcServer<C> {
     const { config, budget } = options
     this.#log = options.log
     this.#doorman = options.authenticator && new Doorman(options.authenticator, options.log)
-    this.admission = new Admission(budget, { maxBody: config.max_recv_msg_size_mib * 2 ** 20, ...options.limits })
+    const { limits } = config
+    const own = {
+      maxBody: config.max_recv_msg_size_mib * 2 ** 20,
+      bodyTimeout: limits.body_timeout || Infinity,
+      answerTimeout: limits.answer_timeout || Infinity,
+      occupancy: occupancyLimits(limits),
+    }
+    this.admission = new Admission(budget, { ...own, ...options.limits }, options.log)
+    this.#gate = new Gate(this.admission, config.tls !== undefined)
     this.#rules = connectionRules(config.keepalive)
     const settings: http2.ServerOptions = {
       settings: {
@@ -82,6 +91,7 @@ export class GrpcServer<C> {
       })
       this.#tls = new ServerTls(config.tls, error => options.onTls?.(error))
       this.#tls.start(tls => server.setSecureContext(tls))
+      server.on('secureConnection', socket => this.#gate.shaken(socket))
       this.#server = server
     } else this.#server = http2.createServer(settings)
     this.#server.on('session', session => this.#open(session, options))
@@ -98,11 +108,7 @@ export class GrpcServer<C> {
       socket.destroy()
       return
     }
-    if (this.#tls !== undefined) {
-      this.#sockets.add(socket)
-      socket.on('close', () => this.#sockets.delete(socket))
-    }
-    this.#server.emit('connection', socket)
+    if (this.#gate.admit(socket)) this.#server.emit('connection', socket)
   }
 
   get connections(): number {
@@ -117,18 +123,22 @@ export class GrpcServer<C> {
     this.#stopping = true
     const until = Date.now() + deadline
     for (const connection of this.#connections) connection.retire()
-    const isBusy = (): boolean => this.#connections.size > 0 || (replaced && this.#sockets.size > 0)
+    const isBusy = (): boolean => this.#connections.size > 0 || (replaced && this.#gate.sockets.size > 0)
     while (isBusy() && Date.now() < until) await new Promise(resolve => setTimeout(resolve, 10))
     this.#tls?.stop()
     for (const connection of this.#connections) connection.destroy()
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of this.#gate.sockets) socket.destroy()
     clearInterval(this.#sweep)
   }
 
   #open(session: http2.ServerHttp2Session, options: GrpcServerOptions<C>): void {
     const { remoteAddress, remotePort } = session.socket
     const peer = remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`
-    const connection = new Connection(session, options.connected(peer), peer, this.#rules)
+    const { share, leave } = this.#shareOf(session)
+    if (share === undefined) return session.destroy()
+    const connection = new Connection(session, options.connected(peer), peer, share, this.#rules, () =>
+      this.admission.count('flood', share),
+    )
     session.setLocalWindowSize(connectionWindow)
     this.#connections.add(connection)
     if (this.#stopping) connection.retire()
@@ -139,10 +149,21 @@ export class GrpcServer<C> {
     session.on('stream', (stream, headers, _flags, rawHeaders) => this.#begin(connection, stream, headers, rawHeaders))
     session.on('close', () => {
       this.#connections.delete(connection)
+      leave()
       if (this.#connections.size > 0) return
       clearInterval(this.#sweep)
       this.#sweep = undefined
     })
+  }
+
+  /** What a connection takes up. With TLS over a unix socket nothing tells which it is, so it is counted twice. */
+  #shareOf({ socket }: http2.ServerHttp2Session) {
+    const known = this.#gate.shareOf(socket)
+    const share = known ?? this.admission.enter(undefined)
+    const leave = (): void => {
+      if (known === undefined && share !== undefined) this.admission.leave(share)
+    }
+    return { share, leave }
   }
 
   #begin(
@@ -154,14 +175,11 @@ export class GrpcServer<C> {
     // The connection broke before this was told: there will be no other end to give back at.
     if (stream.destroyed) return
     stream.on('error', ignore)
-    const type = headers['content-type']
-    if (headers[':method'] !== 'POST' || type === undefined || !isGrpc(type)) {
-      stream.respond({ ':status': 415 }, { endStream: true })
-      stream.close(http2.constants.NGHTTP2_NO_ERROR)
-      return
-    }
     const timeout = parseTimeout(headers['grpc-timeout'])
     const call = new IncomingCall<C>(this.admission, connection, stream, rawHeaders, timeout ?? Infinity)
+    if (!call.enter()) return
+    const type = headers['content-type']
+    if (headers[':method'] !== 'POST' || type === undefined || !isGrpc(type)) return call.refuseType()
     const path = headers[':path'] ?? ''
     const handler = this.#handlers.get(path)
     if (handler === undefined) {

@@ -5,20 +5,13 @@ import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatusJson } from '../proto/json-answer.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
-import {
-  type Admission,
-  type ConnectionShare,
-  Intake,
-  type IntakeOwner,
-  memoryRetryDelay,
-  readAhead,
-  type Refusal,
-  type RefusalKind,
-} from './admission.ts'
+import { type Admission, memoryRetryDelay, readAhead, type Refusal, type RefusalKind } from './admission.ts'
 import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Cors } from './cors.ts'
 import { maxHeaders } from './header-limits.ts'
+import { Intake, type IntakeOwner } from './intake.ts'
+import type { ConnectionShare } from './occupancy.ts'
 
 /** What a body is written in. Answers are written in the same. */
 export interface Format {
@@ -31,7 +24,9 @@ export const protobufFormat: Format = { type: 'application/x-protobuf', encodeSt
 export const jsonFormat: Format = { type: 'application/json', encodeStatus: encodeStatusJson }
 
 /** One connection and what its requests carry. */
-export interface HttpConnection<C> extends ConnectionShare {
+export interface HttpConnection<C> {
+  /** What it takes up of the listener. */
+  readonly share: ConnectionShare
   readonly context: C
   readonly peer: string
 }
@@ -96,7 +91,7 @@ export class HttpExchange<C> implements IntakeOwner {
     this.#terms = terms
     this.#connection = connection
     this.#request = request
-    this.#intake = new Intake(terms.admission, connection, this, terms.answerTimeout)
+    this.#intake = new Intake(terms.admission, connection.share, this, terms.answerTimeout)
   }
 
   /** What the connection carries. */
@@ -124,22 +119,26 @@ export class HttpExchange<C> implements IntakeOwner {
   /** Reads the body, then calls `next`: also when it is refused, which `handle` then answers; not when the sender is gone. */
   read(next: () => void): void {
     this.#next = next
-    if (!this.#checkHead()) return next()
     const { doorman, authParameters } = this.#terms
-    const { headers, url } = this.#request
-    if (doorman === undefined) return this.#readBody(this.#intake.begin())
+    const { headers, rawHeaders, socket, url } = this.#request
+    const refusal = this.#intake.begin(rawHeaders)
+    if (refusal) {
+      if (this.#intake.isVain) socket.destroy()
+      return this.refused(refusal)
+    }
+    if (!this.#checkHead()) return next()
+    if (doorman === undefined) return this.#readBody()
     const answer = doorman.ask(headerOf(headers, authParameters, url), this.#connection.peer)
     if (isPending(answer)) this.#wait(answer)
-    else if (this.#decide(answer)) this.#readBody(this.#intake.begin())
+    else if (this.#decide(answer)) this.#readBody()
     else next()
   }
 
-  /** Reads the body of a sender that may come in, where there is room. */
-  #readBody(noRoom: Refusal | undefined): void {
+  /** Reads the body of a sender that may come in. */
+  #readBody(): void {
     const request: ExchangeMessage = this.#request
     const { 'content-encoding': encoding, 'content-length': length } = request.headers
     if (!this.#checkEncoding(encoding)) return this.#next?.()
-    if (noRoom) return this.refused(noRoom)
     if (length !== undefined) {
       const refusal = this.#intake.expect(Number(length))
       if (refusal) return this.refused(refusal)
@@ -168,7 +167,7 @@ export class HttpExchange<C> implements IntakeOwner {
 
   /** Leaves the body where it is until it is known whether anybody wants it; what Node reads ahead of us is charged. */
   #wait(answer: PendingAnswer): void {
-    const refusal = this.#intake.begin(readAhead)
+    const refusal = this.#intake.ahead(readAhead)
     if (refusal) {
       answer.cancel()
       return this.refused(refusal)
@@ -177,7 +176,8 @@ export class HttpExchange<C> implements IntakeOwner {
     this.#attend()
     answer.whenTold(told => {
       this.#asked = undefined
-      if (this.#decide(told)) this.#readBody(undefined)
+      this.#intake.ahead(0)
+      if (this.#decide(told)) this.#readBody()
       else this.#next?.()
     })
   }
@@ -189,7 +189,7 @@ export class HttpExchange<C> implements IntakeOwner {
       return true
     }
     const { kind, message, challenge } = answer
-    this.#terms.admission.refusals[kind]++
+    this.#terms.admission.count(kind, this.#connection.share)
     const body = { code: codeOf[kind], message }
     const status = statusOf[kind]
     this.#refusal =
@@ -222,9 +222,9 @@ export class HttpExchange<C> implements IntakeOwner {
     const own: ExchangeResponse = response
     own[exchangeKey] = this
     this.#response = response
+    response.on('close', onResponseClose)
     if (this.#refusal) return this.#answerRefusal(this.#refusal)
     if (response.destroyed || response.socket?.destroyed) return this.#cancel()
-    response.on('close', onResponseClose)
     this.charge = this.#intake.take()
     this.#state = 'handled'
     try {
@@ -237,7 +237,8 @@ export class HttpExchange<C> implements IntakeOwner {
 
   /** Gives up what was read; somebody else answers. */
   discard(): void {
-    this.#end()
+    this.#end(0)
+    this.#intake.close()
   }
 
   /** Answers with success. */
@@ -252,7 +253,7 @@ export class HttpExchange<C> implements IntakeOwner {
 
   #answer(status: number, body: Buffer, more: readonly string[] | undefined): void {
     const response = this.#response
-    if (!this.#end() || response === undefined || response.destroyed) return
+    if (!this.#end(body.length) || response === undefined || response.destroyed) return
     const { headers: always, cors, lastAnswers } = this.#terms
     const headers = ['content-type', this.format.type, 'content-length', String(body.length)]
     if (more !== undefined) headers.push(...more)
@@ -271,7 +272,7 @@ export class HttpExchange<C> implements IntakeOwner {
       if (!this.#request.complete) socket.destroy()
       return
     }
-    if (!this.#end()) return
+    if (!this.#end(0)) return
     // The sender is still sending. It is told at once, and the connection ends; what comes until it notices is thrown
     // away, because a reset would overtake the answer.
     const message = this.format.encodeStatus(body)
@@ -287,10 +288,10 @@ export class HttpExchange<C> implements IntakeOwner {
   /** The body cannot be had, or the answer took too long. */
   refused(refusal: Refusal): void {
     if (this.#state === 'ended' || this.#refusal) return
-    this.#terms.admission.refusals[refusal.kind]++
+    this.#terms.admission.count(refusal.kind, this.#connection.share)
     const { kind, message } = refusal
     const body = { code: codeOf[kind], message }
-    const again = statusOf[kind] === 503
+    const again = statusOf[kind] === 503 || statusOf[kind] === 429
     const answer = { status: statusOf[kind], body: again ? { ...body, retryDelay: memoryRetryDelay } : body }
     if (this.#state === 'handled') {
       this.#answer(answer.status, this.format.encodeStatus(answer.body), retryAfter(answer.body))
@@ -299,7 +300,7 @@ export class HttpExchange<C> implements IntakeOwner {
     }
     this.#refusal = answer
     this.#asked?.cancel()
-    this.#intake.end()
+    this.#intake.answered()
     this.#next?.()
   }
 
@@ -337,20 +338,28 @@ export class HttpExchange<C> implements IntakeOwner {
   /** The response is over, written or not. */
   responseClosed(): void {
     if (this.#state !== 'ended') this.#cancel()
+    this.#intake.close()
+  }
+
+  /** The connection is gone. */
+  gone(): void {
+    if (this.#state !== 'ended') this.#cancel()
   }
 
   #cancel(): void {
-    if (this.#end()) this.#terms.admission.refusals.cancelled++
+    if (this.#end(0)) this.#terms.admission.refusals.cancelled++
     const { onCancel } = this
     this.onCancel = undefined
+    // Where it was answered that its time is over, the answer has yet to be taken.
+    if (this.#response === undefined || this.#response.destroyed || this.#response.closed) this.#intake.close()
     onCancel?.()
   }
 
-  #end(): boolean {
+  #end(bytes: number): boolean {
     if (this.#state === 'ended') return false
     this.#state = 'ended'
     this.#asked?.cancel()
-    this.#intake.end()
+    this.#intake.answered(bytes)
     this.body = nothing
     return true
   }
@@ -378,6 +387,11 @@ const statusOf: Record<RefusalKind, number> = {
   cancelled: 503,
   denied: 401,
   unready: 503,
+  connections: 503,
+  requests: 503,
+  peer: 429,
+  unread: 503,
+  flood: 503,
 }
 const codeOf: Record<RefusalKind, number> = {
   too_large: GrpcCode.RESOURCE_EXHAUSTED,
@@ -387,6 +401,11 @@ const codeOf: Record<RefusalKind, number> = {
   cancelled: GrpcCode.DEADLINE_EXCEEDED,
   denied: GrpcCode.UNAUTHENTICATED,
   unready: GrpcCode.UNAVAILABLE,
+  connections: GrpcCode.UNAVAILABLE,
+  requests: GrpcCode.UNAVAILABLE,
+  peer: GrpcCode.RESOURCE_EXHAUSTED,
+  unread: GrpcCode.UNAVAILABLE,
+  flood: GrpcCode.UNAVAILABLE,
 }
 
 /** Retry-After has whole seconds, and 0 would say at once. */

@@ -4,6 +4,7 @@ import { duration, int, secret, texts } from '../core/fields.ts'
 import { httpServerAuth } from './auth.ts'
 import { encodingOf } from './compression.ts'
 import { checkEndpoint, serverKeys } from './grpc-server-keys.ts'
+import { connectionLimits, requestLimits } from './limit-keys.ts'
 
 const cors = z.strictObject({
   allowed_origins: texts().default([]).describe('Origins of web pages that may send; `*` stands for any text.'),
@@ -28,12 +29,23 @@ export const httpServer = (defaults: { endpoint: string }) =>
     .strictObject({
       ...serverKeys(defaults),
       ...httpKeys(),
+      limits: requestLimits(),
+    })
+    .superRefine(checkEndpoint)
+
+/** An HTTP server of pages. */
+export const pageServer = (defaults: { endpoint: string }) =>
+  z
+    .strictObject({
+      ...serverKeys(defaults),
+      ...httpKeys(),
     })
     .superRefine(checkEndpoint)
 
 /** The keys of an HTTP server beside those of every server, to be spread into a schema. */
 export const httpKeys = () => ({
   auth: httpServerAuth(),
+  limits: connectionLimits(),
   cors: cors
     .nullish()
     .transform(value => value ?? undefined)
@@ -57,3 +69,5 @@ export const httpKeys = () => ({
 
 /** What `httpServer` parses to. */
 export type HttpServerConfig = z.output<ReturnType<typeof httpServer>>
+/** What `pageServer` parses to. */
+export type PageServerConfig = z.output<ReturnType<typeof pageServer>>

@@ -14,12 +14,16 @@ import { Cors } from './cors.ts'
 import { type Format, type HttpConnection, HttpExchange, type HttpTerms } from './http-exchange.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
 import { maxHeaders } from './header-limits.ts'
+import { occupancyLimits } from './limit-keys.ts'
+import { ConnectionShare, Peer } from './occupancy.ts'
 import { PortlessServer } from './portless-server.ts'
 
 /** Serves one path. The charge of the body is the handler's from now on. Answers once, with `reply` or `fail`. */
 export type HttpHandler<C> = (exchange: HttpExchange<C>) => void
 
 const connectionKey = Symbol('connection')
+/** When answers were first seen to wait on a connection. */
+const unreadKey = Symbol('unread')
 
 export interface HttpServerOptions<C> {
   readonly config: HttpServerConfig
@@ -48,11 +52,17 @@ export class HttpServer<C> {
   constructor(options: HttpServerOptions<C>) {
     const { config, budget } = options
     this.#options = options
-    this.admission = new Admission(budget, {
-      maxBody: config.max_request_body_size,
-      ...(config.read_timeout > 0 ? { bodyTimeout: config.read_timeout } : {}),
-      ...options.limits,
-    })
+    this.admission = new Admission(
+      budget,
+      {
+        maxBody: config.max_request_body_size,
+        ...(config.read_timeout > 0 ? { bodyTimeout: config.read_timeout } : {}),
+        answerTimeout: config.limits.answer_timeout || Infinity,
+        occupancy: occupancyLimits(config.limits),
+        ...options.limits,
+      },
+      options.log,
+    )
     this.#terms = {
       admission: this.admission,
       log: options.log,
@@ -70,7 +80,13 @@ export class HttpServer<C> {
       connectionsCheckingInterval: Math.min(5000, Math.max(50, config.read_header_timeout / 4)),
     }
     const { handshakeTimeout } = options
-    this.#server = new PortlessServer({ config, limits, handshakeTimeout, onTls: error => options.onTls?.(error) })
+    this.#server = new PortlessServer({
+      config,
+      places: this.admission,
+      limits,
+      handshakeTimeout,
+      onTls: error => options.onTls?.(error),
+    })
     // One more than allowed, to see that there are too many: Node leaves out what is beyond.
     this.#server.node.maxHeadersCount = maxHeaders + 1
     this.#fastify = this.#create()
@@ -135,9 +151,34 @@ export class HttpServer<C> {
     if (known !== undefined) return known
     const { remoteAddress, remotePort } = socket
     const peer = remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`
-    const connection = { held: 0, peer, context: this.#options.connected(peer) }
+    const share = this.#shareOf(socket)
+    share.probe = now => this.#lookUnread(socket, share, now)
+    const connection = { share, peer, context: this.#options.connected(peer) }
     socket[connectionKey] = connection
     return connection
+  }
+
+  /** What a connection takes up. With TLS over a unix socket nothing tells which it is, so it is counted twice. */
+  #shareOf(socket: Socket): ConnectionShare {
+    const known = this.#server.shareOf(socket)
+    if (known !== undefined) return known
+    const share = this.admission.enter(undefined)
+    if (share === undefined) {
+      socket.destroy()
+      return new ConnectionShare(new Peer(''))
+    }
+    socket.once('close', () => this.admission.leave(share))
+    return share
+  }
+
+  /** Ends a connection whose sender does not take its answers. */
+  #lookUnread(socket: Socket & { [unreadKey]?: number | undefined }, share: ConnectionShare, now: number): void {
+    if (socket.writableLength === 0) socket[unreadKey] = undefined
+    else if (socket[unreadKey] === undefined) socket[unreadKey] = now
+    else if (now - socket[unreadKey] >= this.admission.answerTimeout) {
+      this.admission.count('unread', share)
+      socket.destroy()
+    }
   }
 
   #notFound(request: IncomingMessage, response: ServerResponse): void {

@@ -5,7 +5,7 @@ import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Logger } from '../core/logger.ts'
 import { type AuthRefusal, Doorman, headerOf, isPending, isRefusal } from './auth.ts'
 import { Cors } from './cors.ts'
-import type { HttpServerConfig } from './http-server-keys.ts'
+import type { PageServerConfig } from './http-server-keys.ts'
 import { hostCheck } from './local-host.ts'
 import { pageHeaders } from './page-headers.ts'
 import { PortlessServer } from './portless-server.ts'
@@ -28,7 +28,7 @@ export type PageSource = (
 ) => Page | Promise<Page> | undefined
 
 export interface PageServerOptions {
-  readonly config: HttpServerConfig
+  readonly config: PageServerConfig
   readonly authenticator?: ServerAuthenticator | undefined
   /** Told who is not let in. */
   readonly log?: Logger
@@ -48,9 +48,6 @@ export const jsonPage = (status: number, value: unknown): Page => ({
 
 /** A page of plain text. */
 export const textPage = (status: number, text: string): Page => ({ status, type: 'text/plain; charset=utf-8', text })
-
-/** Most connections of one server: probes, scrapers and people are few. */
-const mostConnections = 256
 
 /** Milliseconds after which a connection ends on which nothing moves. */
 const stalledAfter = 60_000
@@ -74,7 +71,7 @@ export class PageServer {
     // Who does not read what was asked for keeps it in memory, also who reads a byte now and then.
     const answerWithin = config.write_timeout || stalledAfter
     const onTls = (error: string | undefined) => options.onTls?.(error)
-    this.#server = new PortlessServer({ config, limits, onTls, most: mostConnections, answerWithin })
+    this.#server = new PortlessServer({ config, limits, onTls, answerWithin })
     this.#server.node.on('request', (request, response) => this.#serve(request, response))
     this.#server.node.timeout = answerWithin
     this.#server.open()

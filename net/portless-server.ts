@@ -3,19 +3,24 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { maxHeaderBytes } from './header-limits.ts'
-import type { HttpServerConfig } from './http-server-keys.ts'
+import { Gate, type Places } from './gate.ts'
+import type { PageServerConfig } from './http-server-keys.ts'
+import { occupancyLimits } from './limit-keys.ts'
 import { isLoopback } from './local-host.ts'
+import { type ConnectionShare, Occupancy } from './occupancy.ts'
 import { handshakeTimeout, ServerTls } from './tls.ts'
 
 export interface PortlessOptions {
-  readonly config: Pick<HttpServerConfig, 'tls' | 'idle_timeout'>
+  readonly config: Pick<PageServerConfig, 'tls' | 'idle_timeout'> & Partial<Pick<PageServerConfig, 'limits'>>
+  /** Who decides whether there is a place for a connection; without it `limits` of the configuration do. */
+  readonly places?: Places
   /** Limits of one request, as Node has them. */
   readonly limits: Pick<ServerOptions, 'headersTimeout' | 'requestTimeout' | 'connectionsCheckingInterval'>
   /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
   onTls?: ((error: string | undefined) => void) | undefined
   /** Milliseconds for the TLS handshake. */
   readonly handshakeTimeout?: number | undefined
-  /** Most connections: one more ends an idle one. Of one peer elsewhere a quarter of them. Without it there is no limit. */
+  /** Most connections: one more ends an idle one. Of one peer elsewhere a quarter of them. Without it none is ended for another. */
   readonly most?: number | undefined
   /** Milliseconds in which an answer that is made must be taken. Without it there is no limit. */
   readonly answerWithin?: number | undefined
@@ -26,16 +31,17 @@ export class PortlessServer {
   /** To hear requests. */
   readonly node: Server | SecureServer
   readonly #tls: ServerTls | undefined
+  readonly #gate: Gate
   readonly #most: number
-  readonly #sockets = new Set<Socket>()
-  /** Those with a request that has no answer yet, as far as they are limited. */
+  /** Those with a request that has no answer yet, where idle ones are ended for others. */
   readonly #busy = new Set<Socket>()
 
   constructor(options: PortlessOptions) {
-    const { config, limits, onTls, handshakeTimeout: patience = handshakeTimeout, most, answerWithin } = options
+    const { config, places, limits, onTls, handshakeTimeout: patience = handshakeTimeout, most, answerWithin } = options
+    this.#gate = new Gate(places ?? standAlone(config), config.tls !== undefined)
+    this.#most = most ?? Infinity
     const { tls, idle_timeout: keepAliveTimeout } = config
     const settings = { ...limits, keepAliveTimeout, maxHeaderSize: maxHeaderBytes }
-    this.#most = most ?? Infinity
     if (tls === undefined) {
       this.node = createServer(settings)
       this.#attend(most, answerWithin)
@@ -46,6 +52,7 @@ export class PortlessServer {
     const server = createSecureServer({ ...settings, ...checks })
     this.#tls = new ServerTls(tls, error => onTls?.(error))
     this.#tls.start(made => server.setSecureContext(made))
+    server.on('secureConnection', socket => this.#gate.shaken(socket))
     this.node = server
     this.#attend(most, answerWithin)
   }
@@ -54,7 +61,7 @@ export class PortlessServer {
   #attend(most: number | undefined, answerWithin: number | undefined): void {
     if (most === undefined && answerWithin === undefined) return
     this.node.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      const raw = this.#rawOf(socket)
+      const raw = most === undefined ? undefined : this.#rawOf(socket)
       if (raw !== undefined) this.#busy.add(raw)
       let timer: NodeJS.Timeout | undefined
       response.once('prefinish', () => {
@@ -69,10 +76,10 @@ export class PortlessServer {
 
   /** The connection that was accepted, where TLS stands on it. */
   #rawOf(socket: Socket): Socket | undefined {
-    if (this.#sockets.has(socket)) return socket
+    const { sockets } = this.#gate
+    if (sockets.has(socket)) return socket
     const { remoteAddress, remotePort } = socket
-    for (const one of this.#sockets)
-      if (one.remotePort === remotePort && one.remoteAddress === remoteAddress) return one
+    for (const one of sockets) if (one.remotePort === remotePort && one.remoteAddress === remoteAddress) return one
     return undefined
   }
 
@@ -91,27 +98,22 @@ export class PortlessServer {
       socket.destroy()
       return
     }
-    this.#sockets.add(socket)
-    socket.on('close', () => {
-      this.#sockets.delete(socket)
-      this.#busy.delete(socket)
-    })
-    this.node.emit('connection', socket)
+    if (this.#gate.admit(socket)) this.node.emit('connection', socket)
   }
 
   /** Whether there is room for one more of `peer`, or could be made. Who is new goes before who only waits. */
   #makeRoom(peer: string | undefined): boolean {
+    const { sockets } = this.#gate
     const isElsewhere = peer !== undefined && !isLoopback(peer.replace(/^::ffff:/, ''))
-    const own = isElsewhere ? [...this.#sockets].filter(one => one.remoteAddress === peer) : []
+    const own = isElsewhere ? [...sockets].filter(one => one.remoteAddress === peer && !one.destroyed) : []
     if (isElsewhere && own.length >= Math.max(1, this.#most >> 2)) return this.#endIdleOf(own)
-    return this.#sockets.size < this.#most || this.#endIdleOf(this.#sockets)
+    return sockets.size < this.#most || this.#endIdleOf(sockets)
   }
 
   /** Ends the one that was accepted first of those that have asked nothing. */
   #endIdleOf(sockets: Iterable<Socket>): boolean {
     for (const socket of sockets) {
-      if (this.#busy.has(socket)) continue
-      this.#sockets.delete(socket)
+      if (this.#busy.has(socket) || socket.destroyed) continue
       socket.destroy()
       return true
     }
@@ -119,7 +121,12 @@ export class PortlessServer {
   }
 
   get connections(): number {
-    return this.#sockets.size
+    return this.#gate.sockets.size
+  }
+
+  /** What the connection takes up that `socket`, of a request, belongs to. */
+  shareOf(socket: Socket): ConnectionShare | undefined {
+    return this.#gate.shareOf(socket)
   }
 
   /**
@@ -131,17 +138,24 @@ export class PortlessServer {
     this.#tls?.stop()
     const until = Date.now() + deadline
     if (!replaced) this.#endIdle()
-    while (this.#sockets.size > 0 && Date.now() < until) {
+    const { sockets } = this.#gate
+    while (sockets.size > 0 && Date.now() < until) {
       await new Promise(resolve => setTimeout(resolve, 10))
       if (!replaced) this.#endIdle()
     }
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of sockets) socket.destroy()
     this.node.close(() => {})
   }
 
   #endIdle(): void {
     this.node.closeIdleConnections()
     // Node does not call idle what has never sent anything.
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
+    for (const socket of this.#gate.sockets) if (socket.bytesRead === 0) socket.destroy()
   }
+}
+
+/** Places of a server that charges nothing. */
+function standAlone({ limits = {} }: PortlessOptions['config']): Places {
+  const refusals = { connections: 0, requests: 0, peer: 0, unread: 0, flood: 0 }
+  return new Occupancy(occupancyLimits(limits), refusals, undefined, undefined)
 }

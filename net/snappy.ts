@@ -27,67 +27,108 @@ export function snappySize(body: Uint8Array, start = 0): number | undefined {
   return undefined
 }
 
+/** Most input, output and chunks of one piece of work: some 5 ms. */
+const pieceInput = 512 * 1024
+const pieceOutput = 4 << 20
+const pieceChunks = 4096
+
 /**
  * Inflates a block.
  * @throws TooLargeError when it says that it is larger than `limit`, Error when it is malformed
  */
 export function inflateSnappy(body: Buffer, limit: number): Buffer {
+  const { block, out } = wholeBlock(body, limit)
+  block.run(body.length, Infinity)
+  return out
+}
+
+function wholeBlock(body: Buffer, limit: number): { block: Block; out: Buffer } {
   const size = snappySize(body)
   if (size === undefined) throw new Error('no size')
   if (size > limit) throw new TooLargeError(`inflates to ${size} bytes`)
   // Three bytes make at most 64: a larger claim need not be given its memory.
   if (size > body.length * 22) throw new Error(`${body.length} bytes cannot be ${size}`)
   const out = Buffer.allocUnsafeSlow(size)
-  inflateInto(body, 0, body.length, out, 0, size)
-  return out
+  return { block: new Block(body, 0, body.length, out, 0, size), out }
 }
 
-/** Inflates the block between `at` and `end` into `out`, where it has to fill `start` to `start + size`. */
-function inflateInto(body: Buffer, at: number, end: number, out: Buffer, start: number, size: number): void {
-  while (body[at] >= 0x80) at++
-  at++
-  let o = start
-  const last = start + size
-  while (at < end) {
-    const tag = body[at++]
-    let length: number
-    let offset: number
-    switch (tag & 3) {
-      case 0:
-        length = (tag >>> 2) + 1
-        if (length > 60) {
-          const bytes = length - 60
-          if (at + bytes > end) throw new Error('truncated literal')
-          length = body.readUIntLE(at, bytes) + 1
-          at += bytes
-        }
-        if (length > end - at || length > last - o) throw new Error('literal beyond the end')
-        if (length < 24) for (let i = 0; i < length; i++) out[o + i] = body[at + i]
-        else body.copy(out, o, at, at + length)
-        at += length
-        o += length
-        continue
-      case 1:
-        length = 4 + ((tag >>> 2) & 7)
-        offset = ((tag & 0xe0) << 3) | body[at]
-        at += 1
-        break
-      case 2:
-        length = 1 + (tag >>> 2)
-        offset = body[at] | (body[at + 1] << 8)
-        at += 2
-        break
-      default:
-        length = 1 + (tag >>> 2)
-        offset = (body[at] | (body[at + 1] << 8) | (body[at + 2] << 16) | (body[at + 3] << 24)) >>> 0
-        at += 4
-    }
-    if (at > end || offset === 0 || offset > o - start) throw new Error('copy from before the start')
-    if (length > last - o) throw new Error('copy beyond the end')
-    // Source and target may overlap: then the copied bytes repeat.
-    for (const stop = o + length; o < stop; o++) out[o] = out[o - offset]
+/** The block between `at` and `end` of a body, which has to fill `start` to `start + size` of `out`. */
+class Block {
+  readonly #body: Buffer
+  readonly #end: number
+  readonly #out: Buffer
+  readonly #start: number
+  readonly #last: number
+  #at: number
+  #o: number
+
+  constructor(body: Buffer, at: number, end: number, out: Buffer, start: number, size: number) {
+    this.#body = body
+    this.#end = end
+    this.#out = out
+    this.#start = start
+    this.#last = start + size
+    this.#o = start
+    while (body[at] >= 0x80) at++
+    this.#at = at + 1
   }
-  if (o !== last) throw new Error(`${o - start} of ${size} bytes`)
+
+  /** Goes on for about so many bytes in and out; says whether all is done. */
+  run(input: number, output: number): boolean {
+    const body = this.#body
+    const out = this.#out
+    const end = this.#end
+    const start = this.#start
+    const last = this.#last
+    let at = this.#at
+    let o = this.#o
+    const pauseAt = Math.min(end, at + input)
+    const pauseOut = o + output
+    while (at < pauseAt && o < pauseOut) {
+      const tag = body[at++]
+      let length: number
+      let offset: number
+      switch (tag & 3) {
+        case 0:
+          length = (tag >>> 2) + 1
+          if (length > 60) {
+            const bytes = length - 60
+            if (at + bytes > end) throw new Error('truncated literal')
+            length = body.readUIntLE(at, bytes) + 1
+            at += bytes
+          }
+          if (length > end - at || length > last - o) throw new Error('literal beyond the end')
+          if (length < 24) for (let i = 0; i < length; i++) out[o + i] = body[at + i]
+          else body.copy(out, o, at, at + length)
+          at += length
+          o += length
+          continue
+        case 1:
+          length = 4 + ((tag >>> 2) & 7)
+          offset = ((tag & 0xe0) << 3) | body[at]
+          at += 1
+          break
+        case 2:
+          length = 1 + (tag >>> 2)
+          offset = body[at] | (body[at + 1] << 8)
+          at += 2
+          break
+        default:
+          length = 1 + (tag >>> 2)
+          offset = (body[at] | (body[at + 1] << 8) | (body[at + 2] << 16) | (body[at + 3] << 24)) >>> 0
+          at += 4
+      }
+      if (at > end || offset === 0 || offset > o - start) throw new Error('copy from before the start')
+      if (length > last - o) throw new Error('copy beyond the end')
+      // Source and target may overlap: then the copied bytes repeat.
+      for (const stop = o + length; o < stop; o++) out[o] = out[o - offset]
+    }
+    this.#at = at
+    this.#o = o
+    if (at < end) return false
+    if (o !== last) throw new Error(`${o - start} of ${last - start} bytes`)
+    return true
+  }
 }
 
 const streamStart = Buffer.from([0xff, 0x06, 0x00, 0x00, 0x73, 0x4e, 0x61, 0x50, 0x70, 0x59])
@@ -123,11 +164,19 @@ function maskedChecksum(bytes: Buffer): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
 }
 
-/** What a framed stream inflates to, by the sizes its chunks give; undefined when it is malformed. */
+/** Chunks of a framed stream: each holds up to 64 KiB, so 64 MiB take 1024. */
+const chunksMost = 1 << 17
+
+/**
+ * What a framed stream inflates to, by the sizes its chunks give; undefined when it is malformed.
+ * @throws Error where there are far more chunks than they are worth
+ */
 export function framedSize(body: Buffer): number | undefined {
   let size = 0
+  let chunks = 0
   for (let at = 0; at < body.length;) {
     if (at + 4 > body.length) return undefined
+    if (++chunks > chunksMost) throw new Error(`more than ${chunksMost} chunks`)
     const type = body[at]
     const length = body.readUIntLE(at + 1, 3)
     at += 4
@@ -146,26 +195,79 @@ export function framedSize(body: Buffer): number | undefined {
  * @throws TooLargeError beyond `limit`, Error when it is malformed
  */
 export function inflateFramed(body: Buffer, limit: number): Buffer {
-  if (!isFramed(body)) throw new Error('no stream identifier')
-  const size = framedSize(body)
-  if (size === undefined) throw new Error('truncated or oversized chunk')
-  if (size > limit) throw new TooLargeError(`inflates to ${size} bytes`)
-  const out = Buffer.allocUnsafeSlow(size)
-  let o = 0
-  for (let at = 0; at < body.length;) {
-    const type = body[at]
-    const end = at + 4 + body.readUIntLE(at + 1, 3)
-    if (type <= 1) {
-      const start = o
-      if (type === 1) o += body.copy(out, o, at + 8, end)
-      else {
-        const length = snappySize(body, at + 8) ?? 0
-        inflateInto(body, at + 8, end, out, o, length)
-        o += length
-      }
-      if (maskedChecksum(out.subarray(start, o)) !== body.readUInt32LE(at + 4)) throw new Error('wrong checksum')
-    } else if (type < 0x80) throw new Error(`unknown chunk type ${type}`)
-    at = end
+  const frames = new Framed(body, limit)
+  frames.run(Infinity, Infinity)
+  return frames.out
+}
+
+/** A framed stream while it is inflated. */
+class Framed {
+  readonly out: Buffer
+  readonly #body: Buffer
+  #at = 0
+  #o = 0
+
+  constructor(body: Buffer, limit: number) {
+    if (!isFramed(body)) throw new Error('no stream identifier')
+    const size = framedSize(body)
+    if (size === undefined) throw new Error('truncated or oversized chunk')
+    if (size > limit) throw new TooLargeError(`inflates to ${size} bytes`)
+    this.#body = body
+    this.out = Buffer.allocUnsafeSlow(size)
   }
-  return out
+
+  /** As that of a block. */
+  run(input: number, output: number): boolean {
+    const { out } = this
+    const body = this.#body
+    let at = this.#at
+    let o = this.#o
+    const pauseAt = Math.min(body.length, at + input)
+    const pauseOut = o + output
+    for (let chunks = 0; at < pauseAt && o < pauseOut && (chunks < pieceChunks || input === Infinity); chunks++) {
+      const type = body[at]
+      const end = at + 4 + body.readUIntLE(at + 1, 3)
+      if (type <= 1) {
+        const start = o
+        if (type === 1) o += body.copy(out, o, at + 8, end)
+        else {
+          const length = snappySize(body, at + 8) ?? 0
+          new Block(body, at + 8, end, out, o, length).run(body.length, Infinity)
+          o += length
+        }
+        if (maskedChecksum(out.subarray(start, o)) !== body.readUInt32LE(at + 4)) throw new Error('wrong checksum')
+      } else if (type < 0x80) throw new Error(`unknown chunk type ${type}`)
+      at = end
+    }
+    this.#at = at
+    this.#o = o
+    return at >= body.length
+  }
+}
+
+/** Inflating a body of either format in pieces. */
+export class SnappyWork {
+  readonly output: Buffer
+  readonly #work: { run(input: number, output: number): boolean }
+
+  /** @throws TooLargeError beyond `limit`, Error when it is malformed */
+  constructor(body: Buffer, limit: number) {
+    if (isFramed(body)) {
+      const framed = new Framed(body, limit)
+      this.#work = framed
+      this.output = framed.out
+    } else {
+      const { block, out } = wholeBlock(body, limit)
+      this.#work = block
+      this.output = out
+    }
+  }
+
+  /**
+   * Does a piece of the work, and says whether all is done.
+   * @throws Error when it is malformed
+   */
+  advance(): boolean {
+    return this.#work.run(pieceInput, pieceOutput)
+  }
 }

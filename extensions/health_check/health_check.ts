@@ -3,7 +3,7 @@ import { type ComponentContext, defineExtension, type Extension } from '../../co
 import { duration } from '../../core/fields.ts'
 import { type Health, healthKey } from '../../core/health.ts'
 import { grpcServer } from '../../net/grpc-server-keys.ts'
-import { httpServer } from '../../net/http-server-keys.ts'
+import { pageServer } from '../../net/http-server-keys.ts'
 import { jsonPage, type Page, textPage } from '../../net/page-server.ts'
 import { PageListener } from '../page-listener.ts'
 import { httpStatusOf, judge, type Verdict, verdictDocument } from './aggregate.ts'
@@ -26,7 +26,7 @@ const rules = z.strictObject({
   recovery_duration: duration().prefault('1m').describe('How long a component may be in trouble.'),
 })
 
-const http = httpServer({ endpoint }).safeExtend({
+const http = pageServer({ endpoint }).safeExtend({
   status: z
     .strictObject({
       enabled: z.boolean().default(true).describe('Serve the status.'),
@@ -51,7 +51,7 @@ const http = httpServer({ endpoint }).safeExtend({
     .describe('The page of the configuration.'),
 })
 
-const config = httpServer({ endpoint })
+const config = pageServer({ endpoint })
   .safeExtend({
     path: path('/').describe('Path of the answer.'),
     response_body: z

@@ -2,7 +2,7 @@ import { zstdDecompressSync } from 'node:zlib'
 import type * as grpc from '@grpc/grpc-js'
 import { afterEach, expect, test } from 'vitest'
 import { otlpGrpcExporter } from '../../exporters/otlp_grpc.ts'
-import { inflate } from '../../net/compression.ts'
+import { Inflation } from '../../net/inflation.ts'
 import { encodeResponse } from '../../proto/response.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { encodeStatus, GrpcCode, grpcCodeName } from '../../proto/status.ts'
@@ -75,7 +75,7 @@ test.each([
       ? message
       : encoding === 'zstd'
         ? zstdDecompressSync(message)
-        : await inflate(encoding === 'snappy' ? 'x-snappy-framed' : 'gzip', message, 1 << 20)
+        : new Inflation(encoding === 'snappy' ? 'x-snappy-framed' : 'gzip', message).runNow(1 << 20)
   expect(plain.toString('hex')).toBe(body.toString('hex'))
 })
 

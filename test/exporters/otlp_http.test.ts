@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { ConfigError } from '../../core/errors.ts'
 import { otlpHttpExporter } from '../../exporters/otlp_http.ts'
-import { encodingOf, inflate } from '../../net/compression.ts'
+import { encodingOf } from '../../net/compression.ts'
+import { Inflation } from '../../net/inflation.ts'
 import { encodeResponse } from '../../proto/response.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { encodeStatus } from '../../proto/status.ts'
@@ -90,7 +91,7 @@ test.each([
   await exporter.send(batch, forever)
   expect(seen[0].headers['content-encoding']).toBe(encoding)
   const known = encodingOf(encoding)
-  expect(known && (await inflate(known, seen[0].body, 1 << 20)).toString('hex')).toBe(body.toString('hex'))
+  expect(known && new Inflation(known, seen[0].body).runNow(1 << 20).toString('hex')).toBe(body.toString('hex'))
 })
 
 test.each([

@@ -1,0 +1,248 @@
+/**
+ * How much of one listener is taken up, and by whom: connections, requests in flight, memory. No protocol is known here.
+ *
+ * Of what a limit allows, the last quarter is kept for connections that have little: one that has much, or many of one
+ * peer, cannot shut the door for the others.
+ */
+import { isIPv6 } from 'node:net'
+import type { Budget } from '../core/budget.ts'
+import type { Logger } from '../core/logger.ts'
+
+/** Which limit turned somebody away, or ended what he had. */
+export type LimitKind = 'connections' | 'requests' | 'peer' | 'unread' | 'flood'
+
+/** What may be taken up at once; Infinity where there is no limit. */
+export interface OccupancyLimits {
+  readonly connections: number
+  readonly connectionsPerPeer: number
+  readonly requests: number
+  readonly requestsPerPeer: number
+  /** Part of the budget, 0 to 1, that bodies and open requests of one peer may take. */
+  readonly memoryPerPeer: number
+}
+
+/** What has to be looked at from time to time. */
+interface Watched {
+  look(now: number): void
+  /** The connection is gone. */
+  gone(): void
+}
+
+/** Charged for each connection: 27 to 43 KiB were measured. */
+export const connectionCost = 32 * 1024
+/** Connections of a listener that what the process keeps aside for peers pays for. */
+export const paidConnections = 32
+/** Milliseconds between two lines of the log about one limit. */
+const silence = 60_000
+
+const limitless: OccupancyLimits = {
+  connections: Infinity,
+  connectionsPerPeer: Infinity,
+  requests: Infinity,
+  requestsPerPeer: Infinity,
+  memoryPerPeer: 1,
+}
+
+const explanations: Record<LimitKind, string> = {
+  connections: 'a connection was closed at once: there are as many as `limits` allows, or as memory does',
+  requests: 'a request was turned away: as many are in flight as `limits.max_requests` allows',
+  peer: 'a request was turned away: its peer has what `limits` allows one',
+  unread: 'an answer was given up: its sender did not take it within `limits.answer_timeout`',
+  flood: 'a connection was ended: it sent frames without end that are no requests',
+}
+
+/** What one peer address takes up. */
+export class Peer {
+  readonly address: string
+  connections = 0
+  requests = 0
+  held = 0
+
+  constructor(address: string) {
+    this.address = address
+  }
+}
+
+/** What one connection takes up. */
+export class ConnectionShare {
+  readonly peer: Peer
+  /** Bytes charged for bodies that are read and for open requests. */
+  held = 0
+  requests = 0
+  /** Answers that have not been taken yet. */
+  unread = 0
+  /** Requests that are not over. */
+  readonly open = new Set<Watched>()
+  /** Looks at the connection as such. */
+  probe: ((now: number) => void) | undefined
+
+  constructor(peer: Peer) {
+    this.peer = peer
+  }
+}
+
+/** How full a listener is, for the status document and for metrics. */
+export interface OccupancyFigures {
+  readonly connections: number
+  readonly connections_of_one_peer: number
+  readonly requests: number
+  readonly requests_of_one_peer: number
+  readonly bytes: number
+  readonly bytes_of_one_peer: number
+}
+
+/** The connections and requests of one listener. */
+export class Occupancy {
+  readonly limits: OccupancyLimits
+  readonly shares = new Set<ConnectionShare>()
+  requests = 0
+  readonly #budget: Budget | undefined
+  readonly #refusals: Record<LimitKind, number>
+  readonly #log: Logger | undefined
+  readonly #peers = new Map<string, Peer>()
+  readonly #told = new Map<LimitKind, number>()
+
+  /** `refusals` are counted up when a limit bites. Without a budget connections are counted, not charged. */
+  constructor(
+    limits: Partial<OccupancyLimits>,
+    refusals: Record<LimitKind, number>,
+    budget: Budget | undefined,
+    log: Logger | undefined,
+  ) {
+    this.limits = { ...limitless, ...limits }
+    this.#refusals = refusals
+    this.#budget = budget
+    this.#log = log
+  }
+
+  /** Most bytes that one peer may hold. */
+  get peerMemory(): number {
+    return (this.#budget?.limit ?? Infinity) * this.limits.memoryPerPeer
+  }
+
+  /** A connection from `address` (none on unix sockets) comes in; undefined when it must be closed. */
+  enter(address: string | undefined): ConnectionShare | undefined {
+    const name = peerName(address)
+    const peer = this.#peers.get(name) ?? new Peer(name)
+    const { connections, connectionsPerPeer } = this.limits
+    const isFull = this.shares.size >= connections || (name !== '' && peer.connections >= connectionsPerPeer)
+    if (isFull || !this.#chargeConnection()) {
+      this.turnedAway('connections', name)
+      return undefined
+    }
+    const share = new ConnectionShare(peer)
+    this.shares.add(share)
+    peer.connections++
+    this.#peers.set(name, peer)
+    return share
+  }
+
+  /** The connection is gone, and with it all that it had open. */
+  leave(share: ConnectionShare): void {
+    if (!this.shares.delete(share)) return
+    if (this.shares.size >= paidConnections) this.#budget?.release(connectionCost)
+    const { peer } = share
+    if (--peer.connections === 0) this.#peers.delete(peer.address)
+  }
+
+  /**
+   * Connections may take half of the budget. Where data has used it up, some still come in, so that their senders hear
+   * when to come again.
+   */
+  #chargeConnection(): boolean {
+    const budget = this.#budget
+    if (budget === undefined || this.shares.size < paidConnections) return true
+    const sum = (this.shares.size + 1) * connectionCost
+    if (sum > budget.limit / 2) return false
+    if (sum <= budget.limit / 16) budget.charge(connectionCost)
+    else return budget.tryCharge(connectionCost)
+    return true
+  }
+
+  /** Counts a request of the connection, unless there are too many: says which limit that is. */
+  begin(share: ConnectionShare): 'requests' | 'peer' | undefined {
+    const { peer, requests } = share
+    const { limits } = this
+    if (!fits(this.requests, limits.requests, requests, this.shares.size)) return 'requests'
+    if (peer.address !== '' && !fits(peer.requests, limits.requestsPerPeer, requests, peer.connections)) return 'peer'
+    this.requests++
+    peer.requests++
+    share.requests++
+    return undefined
+  }
+
+  /** A request that was counted is over. */
+  end(share: ConnectionShare): void {
+    this.requests--
+    share.peer.requests--
+    share.requests--
+  }
+
+  /** Whether the peer of the connection may hold `bytes` more. */
+  hasMemory(share: ConnectionShare, bytes: number): boolean {
+    const { peer } = share
+    return peer.address === '' || fits(peer.held + bytes - 1, this.peerMemory, share.held + bytes - 1, peer.connections)
+  }
+
+  /** Whether so much is taken that those who only wait should wait less. */
+  isCrowded(share: ConnectionShare): boolean {
+    const { peer } = share
+    const { requests, requestsPerPeer } = this.limits
+    return (
+      (this.#budget !== undefined && this.#budget.used > this.#budget.limit * most) ||
+      this.requests > requests * most ||
+      (peer.address !== '' && (peer.requests > requestsPerPeer * most || peer.held > this.peerMemory * most))
+    )
+  }
+
+  /** Counts that a limit bit, and says so once in a while. */
+  turnedAway(kind: LimitKind, peer: string): void {
+    this.#refusals[kind]++
+    const now = Date.now()
+    if (now - (this.#told.get(kind) ?? -Infinity) < silence) return
+    this.#told.set(kind, now)
+    this.#log?.warn({ limit: kind, peer: peer || undefined }, explanations[kind])
+  }
+
+  /** How full it is now. */
+  get figures(): OccupancyFigures {
+    const peers = [...this.#peers.values()].filter(({ address }) => address !== '')
+    const largest = (part: 'connections' | 'requests' | 'held') =>
+      peers.reduce((most, peer) => Math.max(most, peer[part]), 0)
+    let bytes = Math.max(0, this.shares.size - paidConnections) * connectionCost
+    for (const { held } of this.shares) bytes += held
+    return {
+      connections: this.shares.size,
+      connections_of_one_peer: largest('connections'),
+      requests: this.requests,
+      requests_of_one_peer: largest('requests'),
+      bytes,
+      bytes_of_one_peer: largest('held'),
+    }
+  }
+}
+
+/** What may be taken by whoever comes; the rest is for those that have little. */
+const most = 0.75
+
+/** Whether one more is allowed where `used` of `limit` are taken, `own` of them by one of `sharing` connections. */
+function fits(used: number, limit: number, own: number, sharing: number): boolean {
+  return used < limit * most || (used < limit && own < (limit * (1 - most)) / sharing)
+}
+
+/**
+ * The address that limits per peer count by: that of the machine, for IPv6 its network of 64 bits, of which one sender may
+ * have every address. Empty for unix sockets, where everybody is this machine and nobody is counted apart.
+ */
+export function peerName(address: string | undefined): string {
+  if (address === undefined) return ''
+  const plain = address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+  if (!isIPv6(plain)) return plain
+  const [head, tail] = plain.split('%', 1)[0].split('::', 2)
+  const groups = head === '' ? [] : head.split(':')
+  if (tail !== undefined) {
+    const after = tail === '' ? 0 : tail.split(':').length
+    while (groups.length < 8 - after) groups.push('0')
+  }
+  return `${groups.slice(0, 4).join(':')}::/64`
+}
