@@ -242,6 +242,14 @@ export interface Door {
   readonly transport: string
   /** Requests by reason; read whenever somebody asks. */
   readonly refusals: Readonly<Record<string, number>>
+  /** What senders take up there, where that is limited. */
+  readonly usage?: Readonly<Record<string, Usage>>
+}
+
+/** How near something is to its limit, if it has one. */
+export interface Usage {
+  readonly used: number
+  readonly limit: number | undefined
 }
 
 /** What was turned away at one door, over all instances of its receiver. */
@@ -250,6 +258,7 @@ class CountedDoor implements Door {
   readonly transport: string
   readonly #past = new Map<string, number>()
   readonly #counts = new Set<Readonly<Record<string, number>>>()
+  readonly #usages: (() => Readonly<Record<string, Usage>>)[] = []
 
   constructor(receiver: string, transport: string) {
     this.receiver = receiver
@@ -263,9 +272,16 @@ class CountedDoor implements Door {
     return sum
   }
 
-  add(counts: Readonly<Record<string, number>>): () => void {
+  /** That of the latest instance: one that it has replaced is ending. */
+  get usage(): Readonly<Record<string, Usage>> {
+    return this.#usages.at(-1)?.() ?? {}
+  }
+
+  add(counts: Readonly<Record<string, number>>, usage?: () => Readonly<Record<string, Usage>>): () => void {
     this.#counts.add(counts)
+    if (usage !== undefined) this.#usages.push(usage)
     return () => {
+      if (usage !== undefined && this.#usages.includes(usage)) this.#usages.splice(this.#usages.indexOf(usage), 1)
       if (!this.#counts.delete(counts)) return
       for (const [reason, n] of Object.entries(counts)) this.#past.set(reason, (this.#past.get(reason) ?? 0) + n)
     }
@@ -306,8 +322,16 @@ export class Books {
     return edge
   }
 
-  /** Counts `refusals` at the door of a receiver, until the returned function is called; what was counted stays. */
-  door(receiver: string, transport: string, refusals: Readonly<Record<string, number>>): () => void {
+  /**
+   * Counts `refusals` at the door of a receiver, and tells the `usage` of its limits, until the returned function is called;
+   * what was counted stays.
+   */
+  door(
+    receiver: string,
+    transport: string,
+    refusals: Readonly<Record<string, number>>,
+    usage?: () => Readonly<Record<string, Usage>>,
+  ): () => void {
     const key = `${receiver} ${transport}`
     let door = this.#doorByName.get(key)
     if (door === undefined) {
@@ -315,7 +339,7 @@ export class Books {
       this.#doorByName.set(key, door)
       this.doors.push(door)
     }
-    return door.add(refusals)
+    return door.add(refusals, usage)
   }
 
   /** Every equation that does not hold, in words; empty when the books balance. */

@@ -7,7 +7,7 @@ import type * as z from 'zod'
 import type { Signal } from '../proto/signals.ts'
 import type { ClientAuthenticator, ServerAuthenticator } from './auth.ts'
 import type { Batch } from './batch.ts'
-import type { Counter, NodeBooks } from './books.ts'
+import type { Counter, NodeBooks, Usage } from './books.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Host } from './host.ts'
 import type { Logger } from './logger.ts'
@@ -78,8 +78,15 @@ export interface ReceiverContext extends ComponentContext {
   /** Hands a batch to the pipelines of its signal. Never throws; what came of it is told to the batch's deliveries. */
   push(batch: Batch): void
   books(signal: Signal): NodeBooks
-  /** Offers the books the requests it turns away before they are batches, by reason; read when somebody asks. */
-  door(transport: string, refusals: Readonly<Record<string, number>>): void
+  /**
+   * Offers the books the requests it turns away before they are batches, by reason, and how near its limits are; read when
+   * somebody asks.
+   */
+  door(
+    transport: string,
+    refusals: Readonly<Record<string, number>>,
+    usage?: () => Readonly<Record<string, Usage>>,
+  ): void
 }
 
 /** One step of a pipeline: plain RxJS over batches. Taken from a method's type, so that steps of one signal fit in a list of all. */

@@ -5,6 +5,7 @@
  * peer, cannot shut the door for the others.
  */
 import { isIPv6 } from 'node:net'
+import type { Usage } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 
@@ -79,16 +80,6 @@ export class ConnectionShare {
   constructor(peer: Peer) {
     this.peer = peer
   }
-}
-
-/** How full a listener is, for the status document and for metrics. */
-export interface OccupancyFigures {
-  readonly connections: number
-  readonly connections_of_one_peer: number
-  readonly requests: number
-  readonly requests_of_one_peer: number
-  readonly bytes: number
-  readonly bytes_of_one_peer: number
 }
 
 /** The connections and requests of one listener. */
@@ -204,23 +195,29 @@ export class Occupancy {
     this.#log?.warn({ limit: kind, peer: peer || undefined }, explanations[kind])
   }
 
-  /** How full it is now. */
-  get figures(): OccupancyFigures {
+  /** How full it is now, and may be. */
+  get usage(): Record<string, Usage> {
+    const { limits } = this
     const peers = [...this.#peers.values()].filter(({ address }) => address !== '')
-    const largest = (part: 'connections' | 'requests' | 'held') =>
-      peers.reduce((most, peer) => Math.max(most, peer[part]), 0)
+    const most = (part: 'connections' | 'requests' | 'held') =>
+      peers.reduce((top, peer) => Math.max(top, peer[part]), 0)
     let bytes = Math.max(0, this.shares.size - paidConnections) * connectionCost
     for (const { held } of this.shares) bytes += held
     return {
-      connections: this.shares.size,
-      connections_of_one_peer: largest('connections'),
-      requests: this.requests,
-      requests_of_one_peer: largest('requests'),
-      bytes,
-      bytes_of_one_peer: largest('held'),
+      connections: usage(this.shares.size, limits.connections),
+      connections_per_peer: usage(most('connections'), limits.connectionsPerPeer),
+      requests: usage(this.requests, limits.requests),
+      requests_per_peer: usage(most('requests'), limits.requestsPerPeer),
+      memory_bytes: usage(bytes, this.#budget?.limit),
+      memory_bytes_per_peer: usage(most('held'), this.peerMemory),
     }
   }
 }
+
+const usage = (used: number, limit = Infinity): Usage => ({
+  used,
+  limit: limit === Infinity ? undefined : Math.floor(limit),
+})
 
 /** What may be taken by whoever comes; the rest is for those that have little. */
 const most = 0.75

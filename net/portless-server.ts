@@ -155,7 +155,7 @@ export class PortlessServer {
 }
 
 /** Places of a server that charges nothing. */
-function standAlone({ limits = {} }: PortlessOptions['config']): Places {
+function standAlone({ limits }: PortlessOptions['config']): Places {
   const refusals = { connections: 0, requests: 0, peer: 0, unread: 0, flood: 0 }
-  return new Occupancy(occupancyLimits(limits), refusals, undefined, undefined)
+  return new Occupancy(occupancyLimits(limits ?? {}), refusals, undefined, undefined)
 }

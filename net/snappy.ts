@@ -224,7 +224,8 @@ class Framed {
     let o = this.#o
     const pauseAt = Math.min(body.length, at + input)
     const pauseOut = o + output
-    for (let chunks = 0; at < pauseAt && o < pauseOut && (chunks < pieceChunks || input === Infinity); chunks++) {
+    const pauseChunks = input === Infinity ? Infinity : pieceChunks
+    for (let chunks = 0; at < pauseAt && o < pauseOut && chunks < pauseChunks; chunks++) {
       const type = body[at]
       const end = at + 4 + body.readUIntLE(at + 1, 3)
       if (type <= 1) {

@@ -294,8 +294,8 @@ export class Assembly {
       signals,
       push: batch => source(batch.signal).push(batch),
       books: signal => source(signal).books,
-      door: (transport, refusals) => {
-        doors.push(this.#process.books.door(id, transport, refusals))
+      door: (transport, refusals, usage) => {
+        doors.push(this.#process.books.door(id, transport, refusals, usage))
         // So that there is a count from the beginning, of nothing.
         for (const signal of signals) source(signal).books.answersTo(transport)
       },

@@ -3,7 +3,7 @@ import type { Books, NodeBooks } from '../core/books.ts'
 import type { State, Status } from '../core/status.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
 import type { Pace, Rates } from './rates.ts'
-import { account, byReason, type ComponentView, time } from './status.ts'
+import { account, byReason, type ComponentView, time, usageOf } from './status.ts'
 
 /** What the documents are made of. */
 export interface ComponentSources {
@@ -58,7 +58,10 @@ export function componentDocument(views: readonly ComponentView[], sources: Comp
     dropped: sum(nodes.map(({ dropped }) => byReason(dropped))),
     ...(doors.length === 0
       ? {}
-      : { refused_requests: Object.fromEntries(doors.map(({ transport, refusals }) => [transport, refusals])) }),
+      : {
+          refused_requests: Object.fromEntries(doors.map(({ transport, refusals }) => [transport, refusals])),
+          limits: Object.fromEntries(doors.map(({ transport, usage }) => [transport, usageOf(usage)])),
+        }),
     parts: nodes.map(node => ({
       ...account(node),
       // Only a processor has instances of its own in each pipeline.

@@ -1,6 +1,6 @@
 /** The status document: one answer to what runs, how it is, and where every item went. */
 import { keptState } from '../core/account.ts'
-import type { Books, NodeBooks, Reasons } from '../core/books.ts'
+import type { Books, Door, NodeBooks, Reasons } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
 import type { MemoryPlan } from '../core/memory.ts'
 import type { Status } from '../core/status.ts'
@@ -85,6 +85,12 @@ export function statusDocument(sources: StatusSources): object {
       in_flight: inFlight,
       last_success: lastSuccess ? time(lastSuccess) : null,
     })),
+    doors: books.doors.map(({ receiver, transport, refusals, usage }) => ({
+      receiver,
+      transport,
+      refused_requests: refusals,
+      limits: usageOf(usage),
+    })),
     storages: sources.storages ?? [],
     orphans: sources.orphans ?? [],
     books: books.nodes.filter(node => !node.retired).map(account),
@@ -118,6 +124,13 @@ export function account(node: NodeBooks) {
     maybe_twice: node.maybeTwice,
     unaccounted: node.balance(),
   }
+}
+
+/** How near each limit of a door is; null where there is none. */
+export function usageOf(usage: Door['usage'] = {}) {
+  return Object.fromEntries(
+    Object.entries(usage).map(([what, { used, limit }]) => [what, { used, limit: limit ?? null }]),
+  )
 }
 
 /** What was counted, by reason. */

@@ -107,7 +107,7 @@ class OtlpReceiver {
 
   async #startGrpc(config: GrpcServerConfig): Promise<void> {
     const server = new GrpcServer<Context>({ config, ...this.#options('grpc', config.auth) })
-    this.#context.door('grpc', server.admission.refusals)
+    this.#context.door('grpc', server.admission.refusals, () => server.admission.occupancy.usage)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
       server.register(signals[signal].grpcPath, grpcHandler(this.#door, signal, config.include_metadata))
@@ -117,7 +117,7 @@ class OtlpReceiver {
 
   async #startHttp(config: HttpConfig): Promise<void> {
     const server = new HttpServer<Context>({ config, ...this.#options('http', config.auth) })
-    this.#context.door('http', server.admission.refusals)
+    this.#context.door('http', server.admission.refusals, () => server.admission.occupancy.usage)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
       const handler = httpHandler(this.#door, signal, config.include_metadata)
