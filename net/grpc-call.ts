@@ -200,7 +200,7 @@ export class GrpcCall {
     if (encoding === undefined) return bad(`the answer is compressed with \`${name}\`, which was not offered`)
     try {
       // Some servers answer with the compression of the request, whatever is offered.
-      return inflateSmall(encoding, message, answerLimit)
+      return inflateSmall(encoding, message)
     } catch (error) {
       return bad(`the answer cannot be inflated: ${messageOf(error)}`)
     }

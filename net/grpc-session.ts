@@ -3,6 +3,7 @@ import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } fro
 import tls from 'node:tls'
 import { connectFailure, connectSocket } from './connect.ts'
 import type { Address } from './grpc-target.ts'
+import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
 
 /** Pings that find out whether the peer is still there, in milliseconds. */
 export interface Keepalive {
@@ -79,7 +80,8 @@ export class GrpcSession {
     )
     const session = http2.connect(options.tls ? 'https://peer' : 'http://peer', {
       createConnection: () => socket,
-      settings: { enablePush: false, initialWindowSize: streamWindow },
+      settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: maxHeaderBytes },
+      maxHeaderListPairs: maxHeaders,
       // What is in flight is counted by the budget; this limit would only break calls.
       maxSessionMemory: Number.MAX_SAFE_INTEGER,
     })

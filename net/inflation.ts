@@ -256,10 +256,11 @@ function inflateSnappyBody(encoding: 'snappy' | 'x-snappy-framed', body: Buffer,
 
 /**
  * The few bytes of an answer, on this thread.
- * @throws any Error when the body is not what it should be, or larger
+ * @throws any Error when the body is not what it should be, or more than is done at once
  */
-export function inflateSmall(encoding: Encoding, body: Buffer, limit: number): Buffer {
-  return new Inflation(encoding, body).runNow(limit)
+export function inflateSmall(encoding: Encoding, body: Buffer): Buffer {
+  if (body.length >= longFrom) throw new TooLargeError(`${body.length} bytes are more than an answer needs`)
+  return new Inflation(encoding, body).runNow(longOutput)
 }
 
 function explained(error: unknown, limit: number): unknown {

@@ -41,6 +41,19 @@ const insecureSuites: Record<string, string> = {
   TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256: 'ECDHE-RSA-AES128-SHA256',
 }
 
+/** TLS 1.3 has no others, and Node leaves 1.3 away where a list names none of them. */
+const modern = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
+/** What is offered unless `cipher_suites` says otherwise: authenticated encryption and forward secrecy only, no CBC. */
+const offered = [
+  ...modern,
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+]
+
 const file = (what: string) => z.string().optional().describe(`File with ${what}, in PEM.`)
 /** Empty it would stand for nothing, and nothing would be checked, or anybody trusted whom the system trusts. */
 const filled = () =>
@@ -65,7 +78,12 @@ const shared = {
     .describe("Trust the system's authorities beside those given."),
   min_version: version.default('1.2').describe('Lowest version of TLS.'),
   max_version: version.optional().describe('Highest version of TLS.'),
-  cipher_suites: z.array(z.string()).default([]).describe('Cipher suites up to TLS 1.2, by their IANA names.'),
+  cipher_suites: z
+    .array(z.string())
+    .default([])
+    .describe(
+      'Cipher suites up to TLS 1.2, by their IANA names. Without it those with authenticated encryption and forward secrecy; suites with CBC have to be named. Those of TLS 1.3 are always there.',
+    ),
   include_insecure_cipher_suites: z.boolean().default(false).describe('Allow insecure suites in `cipher_suites`.'),
   curve_preferences: texts().default([]).describe('Curves to offer: X25519, P256, P384, P521, X25519MLKEM768.'),
   reload_interval: duration()
@@ -178,11 +196,16 @@ function readShared(tls: Shared): SecureContextOptions {
   if (ca !== undefined || tls.include_system_ca_certs_pool) {
     options.ca = [...(ca === undefined ? [] : [ca]), ...(tls.include_system_ca_certs_pool ? systemAuthorities() : [])]
   }
-  if (tls.cipher_suites.length > 0) {
-    options.ciphers = tls.cipher_suites.map(name => suites[name] ?? insecureSuites[name]).join(':')
-  }
+  const ciphers = ciphersOf(tls)
+  if (ciphers !== undefined) options.ciphers = ciphers.join(':')
   if (tls.curve_preferences.length > 0) options.ecdhCurve = tls.curve_preferences.map(name => curves[name]).join(':')
   return options
+}
+
+/** What to offer; what Node does where a version is asked for that has nothing better. */
+function ciphersOf({ cipher_suites: named, min_version: least }: Shared): readonly string[] | undefined {
+  if (named.length > 0) return [...new Set([...modern, ...named.map(name => suites[name] ?? insecureSuites[name])])]
+  return least < '1.2' ? undefined : offered
 }
 
 function systemAuthorities(): string[] {

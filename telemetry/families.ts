@@ -326,8 +326,11 @@ const processFamilies: readonly OwnFamily[] = [
         Object.entries(refusals).map(([reason, value]) => ({ labels: { receiver, transport, reason }, value })),
       ),
   ),
-  gauge('kymo_receiver_usage', 'What senders take up at a receiver, of all and of the one peer that has most.', doorLabels, s =>
-    usages(s.books, ({ used }) => used),
+  gauge(
+    'kymo_receiver_usage',
+    'What senders take up at a receiver, of all and of the one peer that has most.',
+    doorLabels,
+    s => usages(s.books, ({ used }) => used),
   ),
   gauge('kymo_receiver_usage_limit', 'What they may take up, where that is limited.', doorLabels, s =>
     usages(s.books, ({ limit }) => limit),

@@ -176,4 +176,14 @@ describe('when a configuration is exchanged', () => {
     end()
     expect(books.doors.map(({ refusals }) => refusals)).toEqual([{ too_large: 5, memory: 1 }])
   })
+
+  test('how near the limits of a door are is told by the latest instance of its receiver', () => {
+    const books = new Books()
+    const usage = (used: number) => () => ({ connections: { used, limit: 10 } })
+    books.door('otlp', 'grpc', {}, usage(3))
+    const end = books.door('otlp', 'grpc', {}, usage(4))
+    expect(books.doors[0].usage).toEqual({ connections: { used: 4, limit: 10 } })
+    end()
+    expect(books.doors[0].usage).toEqual({ connections: { used: 3, limit: 10 } })
+  })
 })

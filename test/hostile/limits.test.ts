@@ -70,7 +70,7 @@ const oneCall = (stream: number, body: Buffer) =>
   Buffer.concat([frame(1, 4, stream, fields), frame(0, 1, stream, body)])
 
 test('answers that nobody takes stay charged, are given up in time, and the connection ends', async () => {
-  const { server, budget, attack, healthy, refusals } = await grpcVictim({ limits: { answer_timeout: '200ms' } })
+  const { server, budget, attack, healthy, refusals } = await grpcVictim({ limits: { answer_timeout: '3s' } })
   const attackers = Array.from({ length: 3 }, () => attack())
   let closed = 0
   for (const socket of attackers) {
@@ -185,13 +185,15 @@ test.each<[string, Buffer]>([
   const socket = attack()
   socket.write(preface())
   let isOver = false
-  socket.on('close', () => (isOver = true))
+  const over = new Promise<void>(resolve => {
+    socket.on('close', () => {
+      isOver = true
+      resolve()
+    })
+  })
   for (let sent = 0; !isOver && sent < 400 << 20; sent += flood.length) {
-    if (!socket.write(flood)) {
-      await new Promise<void>(resolve => {
-        socket.once('drain', resolve).once('close', () => resolve())
-      })
-    }
+    const isTaken = socket.write(flood)
+    if (!isTaken) await Promise.race([over, new Promise(resolve => socket.once('drain', resolve))])
     await new Promise(resolve => setImmediate(resolve))
   }
   await vi.waitFor(() => expect(isOver).toBe(true), minute)

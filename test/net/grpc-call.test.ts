@@ -182,6 +182,18 @@ test.each([
     { 'grpc-encoding': 'gzip' },
     /cannot be inflated/,
   ],
+  [
+    'of more compressed bytes than any answer needs',
+    framed(gzipSync(Buffer.alloc(100_000), { level: 0 }), 1),
+    { 'grpc-encoding': 'gzip' },
+    /cannot be inflated/,
+  ],
+  [
+    'of thousands of frames of zstd',
+    framed(Buffer.concat(Array.from({ length: 3000 }, () => zstdCompressSync('x'))), 1),
+    { 'grpc-encoding': 'zstd' },
+    /cannot be inflated/,
+  ],
   ['longer than the limit', framed(Buffer.alloc(4_200_000)), {}, /longer than/],
   ['with a prefix that lies', Buffer.from([0, 0, 0, 0, 9, 1]), {}, /prefix says 9 of 1/],
   ['cut off in its prefix', Buffer.from([0, 0]), {}, /cut off/],
@@ -191,6 +203,29 @@ test.each([
   const call = client(server.endpoint).call(path, frame)
   if (typeof expected === 'string') expect(String(await call)).toBe(expected)
   else expect((await failed(call)).message).toMatch(expected)
+})
+
+test.each([
+  ['10,000 headers', Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`h${i}`, 'v']))],
+  [
+    'headers of 100 KiB',
+    Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`h${i}`, 'x'.repeat(1000)])),
+  ],
+])('an answer with %s is an error, and the next call is made', async (_what, more) => {
+  let isHostile = true
+  const server = kept(
+    await bareHttp2(stream => {
+      const headers = isHostile ? more : {}
+      stream.respond(
+        { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0', ...headers },
+        { endStream: true },
+      )
+    }),
+  )
+  const made = client(server.endpoint)
+  expect(await failed(made.call(path, frame, { timeout: 20_000 }))).toBeInstanceOf(Error)
+  isHostile = false
+  expect(String(await made.call(path, frame))).toBe('')
 })
 
 test('a server that answers without reading all ends the call', async () => {

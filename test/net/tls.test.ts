@@ -1,5 +1,6 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
+import { once } from 'node:events'
+import { connect, createSecureContext, createServer } from 'node:tls'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
@@ -52,10 +53,50 @@ test('every setting becomes one that Node takes', () => {
   expect(options).toMatchObject({
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
-    ciphers: 'ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA',
+    ciphers:
+      'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA',
     ecdhCurve: 'X25519:prime256v1:secp384r1:secp521r1',
   })
   createSecureContext(options)
+})
+
+const cbc = 'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA'
+const gcm = 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'
+const cbcRsa = 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA'
+const gcmRsa = 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'
+test.each<[string, object, string, object]>([
+  ['CBC alone gets no connection', {}, 'ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA', { maxVersion: 'TLSv1.2' }],
+  [
+    'CBC gets one that names it',
+    { cipher_suites: [cbc, cbcRsa] },
+    'ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA',
+    { maxVersion: 'TLSv1.2' },
+  ],
+  ['TLS 1.2 gets authenticated encryption', {}, 'ALL', { maxVersion: 'TLSv1.2' }],
+  ['TLS 1.3 gets it, also where suites of 1.2 are named', { cipher_suites: [gcm, gcmRsa] }, '', {}],
+])('a client of %s', async (_what, settings, ciphers, more) => {
+  const running = createServer(readServerTls(tlsServer().parse({ ...server, ...settings })))
+  running.on('tlsClientError', () => {}).on('secureConnection', socket => socket.on('error', () => {}))
+  await once(running.listen(0, '127.0.0.1'), 'listening')
+  const address = running.address()
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+  const client = connect({
+    port,
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    ...(ciphers ? { ciphers } : {}),
+    ...more,
+  })
+  const heard = await new Promise<string>(resolve => {
+    client.once('secureConnect', () => resolve(`${client.getProtocol()} ${client.getCipher().standardName}`))
+    client.once('error', () => resolve('refused'))
+  })
+  client.destroy()
+  running.close()
+  if (_what.startsWith('CBC alone')) expect(heard).toBe('refused')
+  else if (_what.startsWith('CBC')) expect(heard).toMatch(/^TLSv1.2 .*_CBC_/)
+  else if (_what.startsWith('TLS 1.2')) expect(heard).toMatch(/^TLSv1.2 .*(GCM|POLY1305)/)
+  else expect(heard).toMatch(/^TLSv1.3 TLS_/)
 })
 
 test('a client has what it needs to connect, and nothing when it is insecure', () => {

@@ -80,7 +80,8 @@ test('metrics carry the names of the Collector and the books', async () => {
   exporter.delivered = 6
   exporter.lost.of('queue_full').value = 1
   exporter.rejected.of('DELIVERY_REJECTED').value = 2
-  service.books.doors.push({ receiver: 'toy', transport: 'grpc', refusals: { too_large: 3, memory: 0 } })
+  const usage = { connections: { used: 7, limit: 10 }, requests: { used: 2, limit: undefined } }
+  service.books.doors.push({ receiver: 'toy', transport: 'grpc', refusals: { too_large: 3, memory: 0 }, usage })
   const response = await page('/metrics')
   expect(response.headers.get('content-type')).toMatch(/^text\/plain/)
   const text = await response.text()
@@ -90,6 +91,9 @@ test('metrics carry the names of the Collector and the books', async () => {
     'otelcol_receiver_refused_spans{receiver="toy",transport="http"} 1',
     'otelcol_receiver_refused_spans{receiver="toy",transport=""} 5',
     'kymo_receiver_refused_requests_total{receiver="toy",transport="grpc",reason="too_large"} 3',
+    'kymo_receiver_usage{receiver="toy",transport="grpc",resource="connections"} 7',
+    'kymo_receiver_usage{receiver="toy",transport="grpc",resource="requests"} 2',
+    'kymo_receiver_usage_limit{receiver="toy",transport="grpc",resource="connections"} 10',
     'kymo_exporter_latency_ms{exporter="toy/out",data_type="traces",quantile="0.99"} 12.5',
     'kymo_exporter_queue_oldest_seconds{exporter="toy/out",data_type="traces"} 0',
     'kymo_connections 1',
@@ -107,6 +111,10 @@ test('metrics carry the names of the Collector and the books', async () => {
     expect(text).toContain(`${line}\n`)
   expect(text).toMatch(/^otelcol_process_memory_rss \d{7,}$/m)
   expect(text).not.toContain('otelcol_receiver_accepted_log_records{')
+  expect(text).not.toContain('kymo_receiver_usage_limit{receiver="toy",transport="grpc",resource="requests"}')
+  expect(await (await page('/status')).json()).toMatchObject({
+    doors: [{ receiver: 'toy', limits: { connections: { used: 7, limit: 10 }, requests: { used: 2, limit: null } } }],
+  })
 })
 
 test('counters go up from one scrape to the next', async () => {
