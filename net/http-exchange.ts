@@ -5,11 +5,12 @@ import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatusJson } from '../proto/json-answer.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
-import { type Admission, memoryRetryDelay, readAhead, type Refusal, type RefusalKind } from './admission.ts'
+import { type Admission, memoryRetryDelay, readAhead, type Refusal } from './admission.ts'
 import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Cors } from './cors.ts'
 import { maxHeaders } from './header-limits.ts'
+import { codeOf, retryAfter, statusOf } from './http-refusal.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 import type { ConnectionShare } from './occupancy.ts'
 
@@ -119,14 +120,14 @@ export class HttpExchange<C> implements IntakeOwner {
   /** Reads the body, then calls `next`: also when it is refused, which `handle` then answers; not when the sender is gone. */
   read(next: () => void): void {
     this.#next = next
-    const { doorman, authParameters } = this.#terms
-    const { headers, rawHeaders, socket, url } = this.#request
+    const { headers, url, rawHeaders, socket } = this.#request
     const refusal = this.#intake.begin(rawHeaders)
     if (refusal) {
       if (this.#intake.isVain) socket.destroy()
       return this.refused(refusal)
     }
     if (!this.#checkHead()) return next()
+    const { doorman, authParameters } = this.#terms
     if (doorman === undefined) return this.#readBody()
     const answer = doorman.ask(headerOf(headers, authParameters, url), this.#connection.peer)
     if (isPending(answer)) this.#wait(answer)
@@ -167,16 +168,13 @@ export class HttpExchange<C> implements IntakeOwner {
 
   /** Leaves the body where it is until it is known whether anybody wants it; what Node reads ahead of us is charged. */
   #wait(answer: PendingAnswer): void {
-    const refusal = this.#intake.ahead(readAhead)
-    if (refusal) {
-      answer.cancel()
-      return this.refused(refusal)
-    }
     this.#asked = answer
+    const refusal = this.#intake.hold(readAhead)
+    if (refusal) return this.refused(refusal)
     this.#attend()
     answer.whenTold(told => {
       this.#asked = undefined
-      this.#intake.ahead(0)
+      this.#intake.hold(0)
       if (this.#decide(told)) this.#readBody()
       else this.#next?.()
     })
@@ -377,38 +375,4 @@ function onRequestClose(this: ExchangeMessage): void {
 }
 function onResponseClose(this: ExchangeResponse): void {
   this[exchangeKey]?.responseClosed()
-}
-
-const statusOf: Record<RefusalKind, number> = {
-  too_large: 413,
-  memory: 503,
-  slow: 503,
-  malformed: 400,
-  cancelled: 503,
-  denied: 401,
-  unready: 503,
-  connections: 503,
-  requests: 503,
-  peer: 429,
-  unread: 503,
-  flood: 503,
-}
-const codeOf: Record<RefusalKind, number> = {
-  too_large: GrpcCode.RESOURCE_EXHAUSTED,
-  memory: GrpcCode.UNAVAILABLE,
-  slow: GrpcCode.UNAVAILABLE,
-  malformed: GrpcCode.INVALID_ARGUMENT,
-  cancelled: GrpcCode.DEADLINE_EXCEEDED,
-  denied: GrpcCode.UNAUTHENTICATED,
-  unready: GrpcCode.UNAVAILABLE,
-  connections: GrpcCode.UNAVAILABLE,
-  requests: GrpcCode.UNAVAILABLE,
-  peer: GrpcCode.RESOURCE_EXHAUSTED,
-  unread: GrpcCode.UNAVAILABLE,
-  flood: GrpcCode.UNAVAILABLE,
-}
-
-/** Retry-After has whole seconds, and 0 would say at once. */
-function retryAfter({ retryDelay }: RpcStatus): string[] | undefined {
-  return retryDelay === undefined ? undefined : ['retry-after', String(Math.max(1, Math.ceil(retryDelay / 1000)))]
 }

@@ -102,17 +102,17 @@ export class Intake {
     return refusal
   }
 
-  /** Asks for room for `bytes` of the body that wait unread; with 0 they wait no more. */
-  ahead(bytes: number): Refusal | undefined {
-    if (bytes > 0) return this.#charge(bytes)
-    this.#settle(0)
-    return undefined
-  }
-
   /** Whether the budget is overrun, and this connection does not take its answers: one more would only take memory. */
   get isVain(): boolean {
     const { budget } = this.#admission
     return this.#share.unread > unreadMost && budget.used > budget.limit * overrun
+  }
+
+  /** Asks for room for `bytes` that wait unread; 0 gives it back. */
+  hold(bytes: number): Refusal | undefined {
+    if (bytes > this.#charged) return this.#charge(bytes - this.#charged)
+    this.#settle(bytes)
+    return undefined
   }
 
   /** The size is known. What can never fit is refused before any of it arrives. */

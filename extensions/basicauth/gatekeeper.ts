@@ -7,9 +7,9 @@ import {
   type PendingIdentity,
   type ServerAuthenticator,
 } from '../../core/auth.ts'
+import { peerName } from '../../net/occupancy.ts'
 import { Checks, type SlowProof } from './checks.ts'
 import type { Htpasswd, User } from './htpasswd.ts'
-import { hostOf } from './turns.ts'
 
 const challenge = 'Basic realm="kymo", charset="UTF-8"'
 
@@ -48,7 +48,15 @@ export class Gatekeeper implements ServerAuthenticator {
     const hashedName = this.#digest(pair.subarray(0, colon))
     const { proof } = user ?? standIn(file, hashedName)
     if (proof.speed === 'slow')
-      return this.#pending({ name, user, digest, password, proof, peer: hostOf(peer), hashedName })
+      return this.#pending({
+        name,
+        user,
+        digest,
+        password,
+        proof,
+        peer: peerName(peer.replace(/:\d+$/, '')),
+        hashedName,
+      })
     if (!proof.verify(password) || user === undefined) throw wrong()
     return user.identity
   }

@@ -136,16 +136,3 @@ function requeue<K, V>(map: Map<K, V>, key: K): void {
   map.delete(key)
   map.set(key, value)
 }
-
-/** What of the address of a peer stands for one sender: the host, of IPv6 its network of 64 bits, which one host has whole. */
-export function hostOf(peer: string): string {
-  const host = peer.replace(/:\d+$/, '').replace(/^::ffff:(?=\d+\.)/i, '')
-  if (!host.includes(':')) return host
-  const [head, tail] = host.split('%', 1)[0].split('::', 2)
-  const groups = head === '' ? [] : head.split(':')
-  if (tail !== undefined) {
-    const rest = tail === '' ? 0 : tail.split(':').length
-    while (groups.length < 8 - rest) groups.push('0')
-  }
-  return groups.slice(0, 4).join(':')
-}
