@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
-import * as promises from 'node:fs/promises'
+import promises from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
@@ -8,14 +9,13 @@ import { Status } from '../../core/status.ts'
 import { faultOfFile, onlyValue, WatchedFile } from '../../extensions/watched-file.ts'
 import { keepingLogger, type Line } from '../support/kymo.ts'
 
-vi.mock('node:fs/promises', async original => ({ ...(await original<typeof promises>()) }))
-
 const folder = mkdtempSync(join(tmpdir(), 'kymo-watched-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const open: WatchedFile<string>[] = []
 afterEach(() => {
   vi.useRealTimers()
   vi.restoreAllMocks()
+  syncBuiltinESMExports()
   for (const file of open.splice(0)) file.stop()
 })
 
@@ -85,6 +85,7 @@ test('a process that may open no more files keeps what the file said', async () 
   const { value, status, look } = watched('good')
   const full = Object.assign(new Error('too many open files'), { code: 'EMFILE' })
   vi.spyOn(promises, 'open').mockRejectedValue(full)
+  syncBuiltinESMExports()
   look()
   await vi.waitFor(() => expect(status.state).toBe('RecoverableError'), 60_000)
   expect(value()).toBe('good')
