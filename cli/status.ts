@@ -26,7 +26,13 @@ interface Line {
 /** What is read of `/status`. */
 interface ProcessDocument {
   readonly process: { readonly version: string; readonly phase: string; readonly pid: number; readonly started: string }
-  readonly memory: { readonly rss_bytes: number; readonly limit_bytes: number; readonly pressed: boolean }
+  readonly memory: {
+    readonly rss_bytes: number
+    readonly limit_bytes: number
+    readonly pressed: boolean
+    /** What components keep beside the data. */
+    readonly kept?: readonly { readonly id: string; readonly bytes: number }[]
+  }
   readonly books_faults: readonly string[]
 }
 
@@ -101,11 +107,16 @@ const orders: Record<Exclude<Sorting, 'name'>, (line: Line) => number> = {
   errors: line => troubled(stateOf(line)) * 1e15 + failedOf(line.part) + (line.part?.failed_attempts ?? 0),
 }
 
+/** Bytes from which on what a component keeps is told. */
+const worthTelling = 16 * 2 ** 20
+
 function headOf({ process: { version, phase, pid, started }, memory, books_faults }: ProcessDocument): string {
   const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
   const pressed = memory.pressed ? ', nothing new is taken' : ''
   const books = books_faults.length === 0 ? 'books balance' : `books do not balance: ${books_faults.join('; ')}`
-  const used = `${mebibytes(memory.rss_bytes)} of ${mebibytes(memory.limit_bytes)}${pressed}`
+  const [most] = (memory.kept ?? []).filter(({ bytes }) => bytes >= worthTelling).toSorted((a, b) => b.bytes - a.bytes)
+  const kept = most === undefined ? '' : ` (${mebibytes(most.bytes)} kept by ${most.id})`
+  const used = `${mebibytes(memory.rss_bytes)} of ${mebibytes(memory.limit_bytes)}${kept}${pressed}`
   return `kymo ${version}, ${phase} for ${since(started)}, pid ${pid}, ${used}, ${books}\n`
 }
 

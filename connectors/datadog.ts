@@ -59,8 +59,8 @@ const traces = z
     max_groups: int(100)
       .default(20_000)
       .describe(
-        'How many combinations of service, operation, resource and so on are counted apart in a bucket. What is more is ' +
-          'counted under `agent_blocked_value` in place of its resource.',
+        'How many combinations of service, operation, resource and so on are counted apart in a bucket. What is more, or ' +
+          'finds no memory, is counted under `agent_blocked_value` in place of its resource.',
       ),
     trace_buffer: unused('spans are counted when they come.').optional(),
   })

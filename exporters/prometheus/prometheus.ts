@@ -38,7 +38,7 @@ const config = z
       .default(200_000)
       .describe(
         'Most series on the page, a histogram counting as one; 0 sets no limit. Points of further ones are rejected with ' +
-          'the reason cardinality_limit and counted on the page.',
+          'the reason cardinality_limit and counted on the page; those for which there is no memory, with memory_limit.',
       ),
     ...sending({ queue: false }),
   })

@@ -2,7 +2,7 @@
 import { type Pair } from '../../proto/prometheus/label-base.ts'
 import { isPlainLabelName, labelText } from '../../proto/prometheus/text.ts'
 import { endless, type Room, textCost } from '../../proto/room.ts'
-import { Bounds, type ExponentialHistogram, type Histogram, type Summary } from './states.ts'
+import type { Bounds, ExponentialHistogram, Histogram, Summary } from './states.ts'
 
 /** Types of a metric, in Prometheus' words. */
 export type FamilyType = 'counter' | 'gauge' | 'histogram' | 'summary' | 'unknown'

@@ -66,3 +66,11 @@ test('the page has the process, a line for each component, and what is not well'
   expect(text).toMatch(/^busy +exporter +traces +OK \S+ +100 +0 +0 +0 +10% +\S+ +12ms$/m)
   expect(text).toMatch(/^exporter sick RecoverableError for .* ago: no route to host$/m)
 })
+
+test('who keeps the most beside the data is told, once that is much', () => {
+  const [first] = ['prometheus', 'loki'].map((id, i) => ({ id, bytes: (40 - 30 * i) * 2 ** 20 }))
+  const head = (kept: readonly { id: string; bytes: number }[]) =>
+    statusText({ ...whole, memory: { ...whole.memory, kept } }, [], {}).split('\n')[0]
+  expect(head([{ id: 'loki', bytes: 10 * 2 ** 20 }, first])).toContain('90 MiB of 512 MiB (40 MiB kept by prometheus),')
+  expect(head([{ id: 'loki', bytes: 10 * 2 ** 20 }])).toContain('90 MiB of 512 MiB,')
+})

@@ -55,9 +55,10 @@ test('what is in no hurry waits for data in flight, not for what is kept', () =>
 test('accounts of one component are told as one, and one that nothing was asked of is not', () => {
   const budget = new Budget(100)
   const [one, other] = [new Account(budget, 'connector', 'a'), new Account(budget, 'connector', 'a')]
-  new Account(budget, 'exporter', 'never')
+  const never = new Account(budget, 'exporter', 'never')
   one.grow(10)
   other.grow(15)
   other.grow(1000)
+  expect([...budget.accounts]).not.toContain(never)
   expect(keptState(budget.accounts)).toEqual([{ keeper: { kind: 'connector', id: 'a' }, bytes: 25, refused: 1 }])
 })

@@ -179,7 +179,7 @@ export class SimulatedDisk implements FileOperations {
 
   #of(handle: FileHandle): { readonly file: number; readonly path: string } {
     const open = this.#open.get(handle)
-    if (open === undefined) throw errorOf('EBADF', String(handle))
+    if (open === undefined) throw errorOf('EBADF', String(handle.fd))
     return open
   }
 
