@@ -232,6 +232,7 @@ export class Service {
     this.#expiry.stop()
     const { lost } = (await this.#graph?.stop(deadline)) ?? { lost: 0 }
     this.#watch.stop()
+    this.#meter.stop()
     this.#rates.stop()
     if (lost > 0) this.#log.error({ items: lost, by: this.#losses() }, 'stopped; not all could be delivered')
     await this.#exports.stop(deadline)

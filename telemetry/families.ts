@@ -364,6 +364,12 @@ const processFamilies: readonly OwnFamily[] = [
     [],
     s => [{ labels: {}, value: s.process().eventLoopUtilization }],
   ),
+  fractional(
+    'kymo_event_loop_longest_block_ms',
+    'Longest time in which the event loop came to nothing else since the last scrape, in milliseconds, to ten of them: over 50 senders wait, and the machine or an input is to blame.',
+    [],
+    s => [{ labels: {}, value: s.process().eventLoopBlockMilliseconds }],
+  ),
   total('kymo_internal_faults_total', 'Faults of Kymo itself that were caught and logged.', s => s.faults()),
   counter(
     'kymo_config_reloads_total',

@@ -17,6 +17,8 @@ export interface ProcessFigures {
   readonly externalBytes: number
   /** Share of the time in which the event loop was busy, since the last scrape. */
   readonly eventLoopUtilization: number
+  /** Longest time in which the event loop came to nothing else, since the last scrape. */
+  readonly eventLoopBlockMilliseconds: number
 }
 
 /** The queue of one exporter and signal. */
