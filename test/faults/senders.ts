@@ -34,12 +34,12 @@ export interface Client {
 }
 
 /** OTLP/HTTP without any retry of its own. */
-export function httpClient(port: number): Client {
-  const agent = new Agent({ keepAlive: true, maxSockets: Infinity })
+export function httpClient(port: number, more: Readonly<Record<string, string>> = {}): Client {
+  const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 16 })
   return {
     send: (signal, body, patience) =>
       new Promise(resolve => {
-        const headers = { 'content-type': 'application/x-protobuf', 'content-length': body.length }
+        const headers = { 'content-type': 'application/x-protobuf', 'content-length': body.length, ...more }
         const options = { agent, method: 'POST', host: '127.0.0.1', port, path: `/v1/${signal}`, headers }
         const request = httpRequest(options, response => {
           const chunks: Buffer[] = []
@@ -68,7 +68,7 @@ export function httpClient(port: number): Client {
 const retryable = new Set([1, 4, 8, 10, 11, 14, 15])
 
 /** OTLP/gRPC over one connection that is made anew when it breaks; no retry of its own. */
-export function grpcClient(port: number, tls = false): Client {
+export function grpcClient(port: number, tls = false, more: Readonly<Record<string, string>> = {}): Client {
   let session: ClientHttp2Session | undefined
   const sessionNow = (): ClientHttp2Session => {
     if (session !== undefined && !session.closed && !session.destroyed) return session
@@ -90,6 +90,7 @@ export function grpcClient(port: number, tls = false): Client {
         ':path': `/opentelemetry.proto.collector.${service}/Export`,
         'content-type': 'application/grpc',
         te: 'trailers',
+        ...more,
       }
       const stream = sessionNow().request(headers)
       const chunks: Buffer[] = []
