@@ -32,8 +32,6 @@ export interface Attack {
   readonly victim?: VictimName
   /** Most seconds it goes on. */
   readonly seconds?: number
-  /** Whether it is part of the short form as well. */
-  readonly short?: boolean
   /** Makes what is sent, before the time begins. */
   prepare?(): unknown
   run(target: Target): Promise<void>

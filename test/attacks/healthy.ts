@@ -29,7 +29,7 @@ export interface Pace {
 }
 
 /** Milliseconds after which an answer is none. */
-const patience = 5000
+const patience = 10_000
 
 /** The senders, seen from the process that measures. */
 export class Healthy {

@@ -50,7 +50,6 @@ function rowsOf(shape: Shape, only: readonly Signal[], way: Way): Attack[] {
       name: `60 MB of ${shape.what}, gzipped, over ${way}`,
       of: ofF2.test(shape.what) ? 'F2' : 'F1',
       seconds: 12,
-      short: shape.what === 'empty groups' || (way === 'gRPC' && shape.what.includes('twice beside')),
       prepare: bodies,
       run: target => sendAll(target, way, bodies()),
     },

@@ -13,7 +13,7 @@ const zipped = { 'content-encoding': 'gzip' }
 
 /** Sends bodies as logs over HTTP, gzipped, a few times. */
 function logs(
-  row: Pick<Attack, 'name' | 'of' | 'victim' | 'seconds' | 'short'>,
+  row: Pick<Attack, 'name' | 'of' | 'victim' | 'seconds'>,
   body: () => Buffer,
   headers: Readonly<Record<string, string>> = {},
 ): Attack {
@@ -216,7 +216,6 @@ export const contentAttacks: readonly Attack[] = [
         name: `JSON: ${what}`,
         of: 'held',
         seconds: 12,
-        short: what.includes('prototypes') || what.startsWith('objects'),
       },
       body,
       json,

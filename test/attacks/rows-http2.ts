@@ -5,8 +5,10 @@ import { type Attack, flood, http2Wire, stay, type Target, type Wire } from './a
 import * as h2 from './frames.ts'
 
 const path = signals.traces.grpcPath
-const head = h2.callHead(path)
-const small = h2.message(itemWith('traces', []))
+/** The head of a call. */
+export const head = h2.callHead(path)
+/** The message of a call. */
+export const small = h2.message(itemWith('traces', []))
 const { END_HEADERS, END_STREAM, HEADERS, frame } = h2
 
 /** Streams of one connection, as many as it may have. */
@@ -18,7 +20,7 @@ function wires(target: Target, count: number, values: Readonly<Record<number, nu
 }
 
 /** A call on each of the streams that a connection may have. */
-const calls = (message: Buffer, end: boolean, count = streams): Buffer =>
+export const calls = (message: Buffer, end: boolean, count = streams): Buffer =>
   Buffer.concat(
     Array.from({ length: count }, (_, i) =>
       Buffer.concat([
@@ -29,7 +31,7 @@ const calls = (message: Buffer, end: boolean, count = streams): Buffer =>
   )
 
 /** A flood over a few connections, made again when they are ended, of bytes that are made per round. */
-async function floods(
+export async function floods(
   target: Target,
   connections: number,
   make: (round: number) => Buffer,
@@ -53,10 +55,11 @@ async function floods(
   )
 }
 
-const many = (one: Buffer, count: number): Buffer => repeated(one, one.length * count)
+/** The same bytes, so many times. */
+export const many = (one: Buffer, count: number): Buffer => repeated(one, one.length * count)
 
 /** Calls on streams of growing numbers, as `make` writes them. */
-const onStreams = (round: number, count: number, make: (stream: number) => Buffer): Buffer =>
+export const onStreams = (round: number, count: number, make: (stream: number) => Buffer): Buffer =>
   Buffer.concat(Array.from({ length: count }, (_, i) => make((round * count + i) * 2 + 1)))
 
 const holding: readonly Attack[] = [
@@ -73,17 +76,6 @@ const holding: readonly Attack[] = [
       }
       await stay(target, 20_000)
       target.heard(`${open.filter(wire => wire.closed).length} of 110 connections ended`)
-    },
-  },
-  {
-    name: '30 connections of 300 calls whose answers are never read, for three seconds',
-    of: 'F5',
-    seconds: 5,
-    short: true,
-    async run(target) {
-      const bytes = calls(small, true, 300)
-      for (const wire of wires(target, 30, { [h2.INITIAL_WINDOW_SIZE]: 0 })) await wire.write(bytes)
-      await stay(target, 3000)
     },
   },
   {
@@ -147,7 +139,6 @@ const flooding: readonly Attack[] = [
   {
     name: 'calls that are reset at once (rapid reset)',
     of: 'held',
-    short: true,
     seconds: 6,
     run: target =>
       floods(target, 4, round =>
@@ -183,7 +174,6 @@ const flooding: readonly Attack[] = [
   {
     name: 'heads that never end (CONTINUATION)',
     of: 'held',
-    short: true,
     seconds: 6,
     run: target => {
       const part = many(frame(h2.CONTINUATION, 0, 1, many(h2.literal('a', 'x'.repeat(100)), 100)), 20)
@@ -267,7 +257,6 @@ const headers: readonly Attack[] = [
   {
     name: 'heads that unpack to 250 times their size (HPACK bomb)',
     of: 'held',
-    short: true,
     seconds: 6,
     run: target => {
       const value = h2.remembered('x', 'v'.repeat(3900))

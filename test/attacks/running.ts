@@ -57,8 +57,12 @@ export class Running {
     for (const stream of [started.stdout, started.stderr]) {
       stream?.setEncoding('latin1').on('data', (text: string) => (output = (output + text).slice(-(4 << 20))))
     }
+    // One whose loop hangs does not notice that nobody is there any more.
+    const abandon = () => started.kill('SIGKILL')
+    process.once('exit', abandon)
     const ended = new Promise<number | null>(resolve => {
       started.on('close', (code, signal) => {
+        process.off('exit', abandon)
         this.#exit = code === null ? `ended by ${signal}` : `ended with ${code}`
         resolve(code)
       })
@@ -97,6 +101,14 @@ export class Running {
     // The kernel's own peak, from here on.
     if (this.gone === undefined) writeFileSync(`/proc/${this.child.pid}/clear_refs`, '5')
     this.#watch.peak = 0
+  }
+
+  /** Resolves when it has told of its loop anew, or has ended, or after so many milliseconds. */
+  async told(milliseconds: number): Promise<boolean> {
+    const before = this.#heard
+    const from = performance.now()
+    while (this.#heard === before && this.gone === undefined && performance.now() - from < milliseconds) await delay(10)
+    return this.#heard !== before
   }
 
   /** The longest block since `forget`; one that goes on counts, too. */

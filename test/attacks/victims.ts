@@ -92,11 +92,11 @@ export const victims = {
           summary: 'debug',
         },
         'attributes/match': {
-          include: { match_type: 'regexp', attributes: [{ key: 'evil', value: '^(a|aa)+$' }] },
+          include: { match_type: 'regexp', resources: [{ key: 'evil', value: '^(a|aa)+$' }] },
           actions: [{ key: 'new', value: 1, action: 'upsert' }],
         },
         'attributes/extract': {
-          actions: [{ key: 'evil', action: 'extract', pattern: '^(?P<one>(a+)+)(?P<two>b)$' }],
+          actions: [{ key: 'evil', action: 'extract', pattern: '^(?P<one>a+)+(?P<two>b)$' }],
         },
       },
     }),
