@@ -21,16 +21,23 @@ afterAll(async () => {
   clean?.()
 })
 
+/** How often an attack is tried where only time was at fault: a busy machine makes blocks of what is none. */
+const tries = 3
+
 test.each([...shortAttacks, ...smallestDearest])(
   '$of: $name',
   async attack => {
-    const { faults } = await scene.suffer(attack)
-    if (faults.length > 0) {
+    let faults: readonly string[] = []
+    for (let left = tries; left > 0; left--) {
+      const suffered = await scene.suffer(attack)
+      faults = suffered.faults
+      if (faults.length === 0) return
       // What it left behind is no fault of the next one.
       await scene.close()
       scene = await Scene.set('gateway', bundle(), sink.port, quick)
+      if (!suffered.onlyTime) break
     }
     expect(faults).toEqual([])
   },
-  60_000,
+  240_000,
 )

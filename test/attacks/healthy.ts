@@ -25,11 +25,10 @@ export interface Pace {
   readonly http: number
   /** Requests a second of each. */
   readonly rate: number
+  /** Milliseconds after which an answer is none. */
+  readonly patience: number
   readonly headers?: Readonly<Record<string, string>>
 }
-
-/** Milliseconds after which an answer is none. */
-const patience = 10_000
 
 /** The senders, seen from the process that measures. */
 export class Healthy {
@@ -84,7 +83,7 @@ async function send(pace: Pace): Promise<void> {
   const one = async (client: (typeof clients)[number], over: string): Promise<void> => {
     const from = performance.now()
     const late = lateness.sum
-    const heard = await client.send('traces', body, patience)
+    const heard = await client.send('traces', body, pace.patience)
     took.push(performance.now() - from - (lateness.sum - late))
     if (heard.what === 'success' && heard.rejected === 0) return
     const code = 'code' in heard ? ` ${heard.code}` : ''

@@ -21,7 +21,7 @@ function sends(name: string, of: string, encoding: string, make: () => Buffer, w
   return {
     name: `${name}, over ${way}`,
     of,
-    seconds: 10,
+    seconds: 60,
     prepare: body,
     async run(target) {
       const caller = way === 'gRPC' ? new Caller(target) : undefined
@@ -29,7 +29,7 @@ function sends(name: string, of: string, encoding: string, make: () => Buffer, w
         if (caller === undefined)
           await post(target, signals.logs.path, body(), { 'content-encoding': encoding, ...type })
         else await caller.call('logs', h2.message(body(), { compressed: true }), { 'grpc-encoding': encoding })
-        if (target.over.aborted) target.fault('no answer in ten seconds')
+        if (target.over.aborted) target.fault('no answer in a minute')
       })
       caller?.close()
     },

@@ -25,6 +25,9 @@ export interface Held {
   readonly connections: number
 }
 
+/** Characters of its output that are kept. */
+const mostOutput = 4 << 20
+
 /** A running victim. */
 export class Running {
   readonly ports: Ports
@@ -35,6 +38,7 @@ export class Running {
   #block: Block = { elapsed: 0, computed: 0 }
   #heard = performance.now()
   #exit: string | undefined
+  #output = ''
 
   private constructor(ports: Ports, folder: string, config: string, bundle: string, victim: Victim) {
     this.ports = ports
@@ -53,9 +57,10 @@ export class Running {
       this.#block.elapsed = Math.max(this.#block.elapsed, worst.elapsed)
       this.#block.computed = Math.max(this.#block.computed, worst.computed)
     })
-    let output = ''
     for (const stream of [started.stdout, started.stderr]) {
-      stream?.setEncoding('latin1').on('data', (text: string) => (output = (output + text).slice(-(4 << 20))))
+      stream?.setEncoding('latin1').on('data', (text: string) => {
+        this.#output = (this.#output + text).slice(-mostOutput)
+      })
     }
     // One whose loop hangs does not notice that nobody is there any more.
     const abandon = () => started.kill('SIGKILL')
@@ -69,7 +74,7 @@ export class Running {
     })
     this.child = {
       pid: started.pid ?? 0,
-      output: () => output,
+      output: () => this.#output,
       ended,
       async stop(patience = 5000) {
         started.kill('SIGTERM')
@@ -93,6 +98,13 @@ export class Running {
   /** How it ended, if it did. */
   get gone(): string | undefined {
     return this.#watch.killed ? `ended at ${endedAt} MiB, so that the machine goes on` : this.#exit
+  }
+
+  /** What it wrote since the last time. */
+  takeOutput(): string {
+    const output = this.#output
+    this.#output = ''
+    return output
   }
 
   /** Forgets the highest figures. */
