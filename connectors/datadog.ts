@@ -170,8 +170,9 @@ class Stats {
     const bytes = statsRequest(payloads, now)
     const request = readRequest('metrics', bytes)
     const budget = this.#context.host.get(budgetKey)
-    budget.charge(bytes.length)
-    const lease = new Lease(budget, bytes.length, request.items)
+    const size = bytes.length + request.charged
+    budget.charge(size)
+    const lease = new Lease(budget, size, request.items)
     const origin = { receiver: '', transport: '', peer: undefined, metadata: undefined, auth: undefined }
     this.#subscriber.next(Batch.of('metrics', request, origin, new Delivery(request.items, undefined), lease))
   }

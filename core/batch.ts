@@ -1,4 +1,4 @@
-import { encodeGroups, type Group, groupsSize } from '../proto/group.ts'
+import { encodeGroups, type Group, groupCost, groupsSize } from '../proto/group.ts'
 import { cutGroup, moveGroups } from '../proto/cut.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { SharedBody } from './body.ts'
@@ -193,14 +193,15 @@ export class Batch {
   compacted(): Batch {
     const { shares } = this
     // The usual case: one request, most of it kept.
-    if (shares.length === 1 && this.byteLength >= shares[0].lease.bytes / 2) return this
+    const whole = this.byteLength + this.groups.length * groupCost
+    if (shares.length === 1 && whole >= shares[0].lease.bytes / 2) return this
     let groups: Group[] | undefined
     let kept: Share[] | undefined
     let at = 0
     for (let i = 0; i < shares.length; i++) {
       const share = shares[i]
       const mine = this.groups.slice(at, at + share.groups)
-      const size = groupsSize(mine)
+      const size = groupsSize(mine) + mine.length * groupCost
       if (size < share.lease.bytes / 2) {
         groups ??= [...this.groups]
         kept ??= [...shares]

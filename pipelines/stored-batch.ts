@@ -12,8 +12,8 @@ import { readRequest } from '../proto/request.ts'
  */
 export function batchOf(record: StoredRecord, budget: Budget): Batch {
   const { signal, context, payload } = record
-  const { groups, items } = readRequest(signal, payload)
-  const bytes = BufferPool.cost(payload.length)
+  const { groups, items, charged } = readRequest(signal, payload)
+  const bytes = BufferPool.cost(payload.length) + charged
   budget.charge(bytes)
   const lease = new Lease(budget, bytes, items, payload)
   const whole = [{ items, groups: groups.length }]

@@ -1,6 +1,6 @@
 /** Cutting resource groups between items, and moving them to other buffers. */
 import { Group } from './group.ts'
-import { metricPoints } from './request.ts'
+import { metricPoints } from './points.ts'
 import type { Signal } from './signals.ts'
 import { Cursor, fieldSize, putVarint, varintSize } from './wire.ts'
 

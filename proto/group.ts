@@ -8,6 +8,9 @@ import { fieldSize, putVarint } from './wire.ts'
 /** Tag of a request's resource group and of a resource group's resource: field 1, length-delimited. */
 const FIRST = 0x0a
 
+/** Bytes of memory that a group takes beside its bytes, with its place in a list. */
+export const groupCost = 128
+
 /** A resource group: where it stands in its bytes, and its resource if that was replaced. */
 export class Group {
   /** The bytes the group stands in. */

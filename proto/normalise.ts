@@ -9,6 +9,10 @@ import { Cursor, LENGTH, maxDepth, putVarint, varintSize, WireError } from './wi
 /** How many times over what is merged may be copied, and how much that may be in any case. */
 const mostCopies = 2
 const freeCopies = 65_536
+/** Fields that may be looked at: an object is made for each. */
+const mostFields = 20_000
+/** Bytes of memory that one such object takes, with the view of its bytes. */
+export const fieldCost = 400
 
 /** Thrown by a reader that met a singular message twice; `normalise` makes the message one that has it once. */
 export class WrittenTwice extends Error {
@@ -22,36 +26,54 @@ interface Node {
   tag: number
 }
 
+/** What may still be done: bytes that may be copied, fields that may be looked at. */
+export interface Allowance {
+  copies: number
+  fields: number
+}
+
+/** What may be done for a message of `size` bytes. */
+export const allowanceFor = (size: number, fields = mostFields): Allowance => ({
+  copies: mostCopies * size + freeCopies,
+  fields,
+})
+
 /**
  * The same message with every singular message in it written once, and of each oneof only the member that counts.
- * Fields that are not known are kept.
+ * Fields that are not known are kept; messages named `whole` are not looked into.
  * @throws WireError where the bytes cannot be walked, nest too deep, or stand in pieces at too many levels
  */
-export function normalise(message: string, body: Buffer): Buffer {
-  const node = normalised(messageNamed(message), body, 0, { left: mostCopies * body.length + freeCopies })
+export function normalise(
+  message: string,
+  body: Buffer,
+  allowance: Allowance = allowanceFor(body.length),
+  whole?: string,
+): Buffer {
+  const node = normalised(messageNamed(message), body, 0, allowance, whole)
   if (node === undefined) return body
   const out = Buffer.allocUnsafeSlow(node.size)
   write(node, out, 0)
   return out
 }
 
-/** Bytes that may still be copied. */
-interface Allowance {
-  left: number
-}
-
 /** The content of a message written anew; undefined when it may stay as it is. */
-function normalised(message: Message, body: Buffer, depth: number, copies: Allowance): Node | undefined {
+function normalised(
+  message: Message,
+  body: Buffer,
+  depth: number,
+  allowance: Allowance,
+  whole: string | undefined,
+): Node | undefined {
   if (depth > maxDepth) throw new WireError(`messages nested more than ${maxDepth} deep`)
-  const fields = scan(message, body)
+  const fields = scan(message, body, allowance)
   let changed = fields.some(({ dropped, joined }) => dropped || joined !== undefined)
   const node: Node = { size: 0, parts: [], tag: 0 }
   for (const { field, tag, start, content, end, dropped, joined } of fields) {
     if (dropped) continue
     let part: Buffer | Node = body.subarray(start, end)
-    if (field?.type === 'message') {
-      const inner = joined === undefined ? body.subarray(content, end) : join(joined, copies)
-      const rewritten = normalised(messageNamed(field.of), inner, depth + 1, copies)
+    if (field?.type === 'message' && field.of !== whole) {
+      const inner = joined === undefined ? body.subarray(content, end) : join(joined, allowance)
+      const rewritten = normalised(messageNamed(field.of), inner, depth + 1, allowance, whole)
       if (rewritten !== undefined) part = { ...rewritten, tag }
       else if (joined !== undefined) part = { size: inner.length, parts: [inner], tag }
       changed ||= rewritten !== undefined
@@ -63,14 +85,17 @@ function normalised(message: Message, body: Buffer, depth: number, copies: Allow
 }
 
 /** The pieces of a message as one. All copies live until the outermost message is written. */
-function join(pieces: readonly Buffer[], copies: Allowance): Buffer {
+function join(pieces: readonly Buffer[], allowance: Allowance): Buffer {
   let size = 0
   for (const { length } of pieces) size += length
-  copies.left -= size
+  allowance.copies -= size
   // Pieces within pieces would be copied once per level.
-  if (copies.left < 0) throw new WireError('too many messages stand in pieces')
+  if (allowance.copies < 0) throw inPieces()
   return Buffer.concat(pieces, size)
 }
+
+/** More stands in pieces than is put together. */
+export const inPieces = (): WireError => new WireError('too many messages stand in pieces; write each message once')
 
 /** One field as it stands. */
 interface Standing {
@@ -86,13 +111,14 @@ interface Standing {
 }
 
 /** The fields of a message, told which of them still count. */
-function scan(message: Message, body: Buffer): Standing[] {
+function scan(message: Message, body: Buffer, allowance: Allowance): Standing[] {
   const fields: Standing[] = []
   // Where a singular message stands first, and what each oneof holds now.
   const first = new Map<Field, Standing>()
   const members = new Map<string, Standing>()
   const cursor = new Cursor(body)
   while (cursor.at < body.length) {
+    if (--allowance.fields < 0) throw inPieces()
     const start = cursor.at
     const tag = cursor.tag()
     const field = message.byNumber[tag >>> 3]

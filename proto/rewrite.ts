@@ -5,7 +5,7 @@
 import { Arena } from './actions.ts'
 import { moveGroups } from './cut.ts'
 import { encodeGroups, Group, groupsSize } from './group.ts'
-import { metricPoints } from './request.ts'
+import { metricPoints } from './points.ts'
 import type { Signal } from './signals.ts'
 import { Range } from './values.ts'
 import { ItemCursor } from './views.ts'

@@ -132,11 +132,12 @@ class Guest {
   push(body: Buffer): Promise<boolean> {
     return new Promise(resolve => {
       const request = readRequest(this.#signal, body)
-      const { items } = request
+      const { items, charged } = request
       if (items === 0) return resolve(true)
-      this.#budget.charge(body.length)
+      const size = body.length + charged
+      this.#budget.charge(size)
       const delivery = new Delivery(items, outcome => resolve(outcome.kind === 'success' || outcome.kind === 'partial'))
-      const lease = new Lease(this.#budget, body.length, items)
+      const lease = new Lease(this.#budget, size, items)
       this.#context.push(Batch.of(this.#signal, request, this.#origin, delivery, lease))
     })
   }

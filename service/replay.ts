@@ -231,10 +231,11 @@ function replayed(
   onEnd: (outcome: Outcome) => void,
   budget: Budget,
 ): { batch: Batch; delivery: Delivery } {
-  const { groups, items } = readRequest(signal, payload)
+  const { groups, items, charged } = readRequest(signal, payload)
   const delivery = new Delivery(items, onEnd)
-  budget.charge(payload.length)
-  const lease = new Lease(budget, payload.length, items)
+  const bytes = payload.length + charged
+  budget.charge(bytes)
+  const lease = new Lease(budget, bytes, items)
   const fits =
     shares.reduce((sum, one) => sum + one.groups, 0) === groups.length &&
     shares.reduce((sum, one) => sum + one.items, 0) === items

@@ -160,8 +160,9 @@ class Count {
     const request = readRequest(signal, bytes)
     if (request.items === 0) return undefined
     const budget = this.#context.host.get(budgetKey)
-    budget.charge(bytes.length)
-    const lease = new Lease(budget, bytes.length, request.items)
+    const size = bytes.length + request.charged
+    budget.charge(size)
+    const lease = new Lease(budget, size, request.items)
     return Batch.of(signal, request, context, new Delivery(request.items, undefined), lease)
   }
 }

@@ -2,7 +2,7 @@
 import type { Batch } from '../../core/batch.ts'
 import type { Sent } from '../../core/component.ts'
 import { attributeTags, findAttribute } from '../../proto/attributes.ts'
-import { metricPoints } from '../../proto/request.ts'
+import { metricPoints } from '../../proto/points.ts'
 import { messageNamed } from '../../proto/schema.ts'
 import { Range, readValue } from '../../proto/values.ts'
 import { findMember, ItemCursor } from '../../proto/views.ts'

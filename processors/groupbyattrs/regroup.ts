@@ -1,7 +1,7 @@
 import { Arena } from '../../proto/actions.ts'
 import { attributeTags } from '../../proto/attributes.ts'
 import type { Group } from '../../proto/group.ts'
-import { metricPoints } from '../../proto/request.ts'
+import { metricPoints } from '../../proto/points.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { ItemCursor } from '../../proto/views.ts'
 import { type Room, textCost } from '../../proto/room.ts'
