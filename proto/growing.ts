@@ -1,4 +1,5 @@
 /** A buffer that grows while it is written to. */
+import { WireError } from './wire.ts'
 
 /** Where large buffers come from and go back to, such as a pool. */
 export interface Memory {
@@ -14,10 +15,12 @@ export class Growing {
   view: DataView
   at = 0
   readonly #memory: Memory | undefined
+  readonly #most: number
 
-  /** Starts with room for `size` bytes; without `memory` from the system. */
-  constructor(size: number, memory: Memory | undefined) {
+  /** Starts with room for `size` bytes, which may grow to `most`; without `memory` from the system. */
+  constructor(size: number, memory: Memory | undefined, most = Infinity) {
     this.#memory = memory
+    this.#most = most
     this.bytes = memory === undefined ? Buffer.allocUnsafeSlow(size) : memory.take(size)
     this.view = viewOf(this.bytes)
   }
@@ -29,6 +32,7 @@ export class Growing {
 
   #grow(size: number): void {
     const wanted = Math.max(this.bytes.length * 2, this.at + size)
+    if (wanted > this.#most) throw new WireError(`the request takes more than ${this.#most} bytes as protobuf`)
     const larger = this.#memory === undefined ? Buffer.allocUnsafeSlow(wanted) : this.#memory.take(wanted)
     this.bytes.copy(larger, 0, 0, this.at)
     this.#memory?.give(this.bytes)

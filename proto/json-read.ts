@@ -6,7 +6,10 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Memory } from './growing.ts'
+import { measure } from './json-measure.ts'
 import { KEY_ONLY, readAttribute, WHOLE } from './json-attribute.ts'
+import { maxGroups, tooManyGroups } from './framer.ts'
+import { maxFields } from './item-limits.ts'
 import { BASE64, BOOL, type FieldPlan, HEX, MESSAGE, type Plan, planCount, planOf, TEXT } from './json-plan.ts'
 import { readBase64, readId, readNumber, readText } from './json-scalars.ts'
 import {
@@ -21,6 +24,8 @@ import {
   QUOTE,
 } from './json-scan.ts'
 import { ProtoSink, slack } from './json-sink.ts'
+import { isData } from './points.ts'
+import { type Signal, signals } from './signals.ts'
 import { maxDepth, WireError } from './wire.ts'
 
 /**
@@ -40,6 +45,45 @@ export function jsonToProtobuf(message: string, text: Buffer, memory?: Memory): 
   }
 }
 
+/** Bytes of text that are read between two pauses, and from where on that is done. */
+const slice = 64 * 1024
+export const largeText = 512 * 1024
+
+/**
+ * The same in steps that take a short while each; what is returned stands in a buffer from `memory`. Between two pauses
+ * one item is read at most, so items are bounded: see json-measure.ts. `onRead` is called once the text is needed no more.
+ */
+export function* jsonInSlices(
+  signal: Signal,
+  text: Buffer,
+  memory: Memory,
+  onRead: () => void,
+): Generator<undefined, Buffer> {
+  if (!isUtf8(text)) throw new WireError(`the text is not valid UTF-8 (byte ${firstBadByte(text)})`)
+  const sink = new ProtoSink(text.length + slack, planCount + 1, memory, 2 * (text.length + slack))
+  let isDone = false
+  try {
+    yield* new JsonReader(text, sink).slices(planOf(signals[signal].request), spineOf(signal))
+    onRead()
+    yield
+    const body = sink.done()
+    isDone = true
+    return body
+  } finally {
+    if (!isDone) sink.abandon()
+  }
+}
+
+/** The messages on the way from a request to its items: in them a pause can be made. */
+function spineOf(signal: Signal): ReadonlySet<Plan> {
+  const { request, resourceGroup, scopeGroup, item } = signals[signal]
+  const spine = new Set([request, resourceGroup, scopeGroup].map(planOf))
+  if (signal !== 'metrics') return spine
+  const metric = planOf(item)
+  const data = metric.fields.filter(field => isData(field.number)).map(field => field.plan)
+  return new Set([...spine, metric, ...data])
+}
+
 /** Where the first byte stands that is no UTF-8. The text may be large, so it is looked at in pieces. */
 function firstBadByte(text: Buffer): number {
   for (let start = 0; ;) {
@@ -57,12 +101,20 @@ function firstBadByte(text: Buffer): number {
   }
 }
 
+/** How deep a value is taken to stand that is in a message of the spine. */
+const spineDepth = 6
+
 const keyValue = planOf('KeyValue')
 const [keyField, valueField] = keyValue.fields
 
 class JsonReader {
   readonly #scan: JsonScanner
   readonly #sink: ProtoSink
+  #pauseAt = slice
+  #unknown = 0
+  /** Resource groups, and how many there were. */
+  #group: Plan | undefined
+  #groups = 0
 
   /** `sink` has room for the length of the text: but for a few numbers, which make room themselves, what is written is shorter. */
   constructor(text: Buffer, sink: ProtoSink) {
@@ -157,14 +209,17 @@ class JsonReader {
     do {
       byte = scan.next()
       if (field.packed) readNumber(scan, sink, field, false)
-      else if (byte === NULL && field.kind === MESSAGE) {
-        // An element that is null is one without content, so that those after it keep their places.
-        scan.word('null')
-        sink.varint(field.tag)
-        sink.varint(0)
-      } else this.#field(field, byte, depth)
+      else this.#element(field, byte, depth)
     } while (this.#more(CLOSE_LIST))
     if (field.packed) sink.close(start, reserved, planCount)
+  }
+
+  #element(field: FieldPlan, byte: number, depth: number): void {
+    if (byte !== NULL || field.kind !== MESSAGE) return this.#field(field, byte, depth)
+    // An element that is null is one without content, so that those after it keep their places.
+    this.#scan.word('null')
+    this.#sink.varint(field.tag)
+    this.#sink.varint(0)
   }
 
   /** Reads one value and writes it with its tag. */
@@ -218,6 +273,92 @@ class JsonReader {
     if (this.#more(CLOSE_OBJECT)) this.#members(keyValue, depth + 1, start, keyField.bit | valueField.bit)
     sink.bytes[start - 2] = field.tag
     sink.close(start, 1, keyValue.index)
+    return true
+  }
+
+  /** Reads the whole text as `read` does, with pauses in the messages of `spine`. */
+  *slices(plan: Plan, spine: ReadonlySet<Plan>): Generator<undefined, void> {
+    const scan = this.#scan
+    this.#group = plan.fields[0].plan
+    if (scan.next() !== OPEN_OBJECT) throw scan.unexpected('`{`')
+    yield* this.#messageInSlices(plan, spine)
+    if (scan.next() >= 0) throw scan.unexpected('the end of the text')
+  }
+
+  *#messageInSlices(plan: Plan, spine: ReadonlySet<Plan>): Generator<undefined, void> {
+    const scan = this.#scan
+    scan.at++
+    if (scan.next() === CLOSE_OBJECT) {
+      scan.at++
+      return
+    }
+    let guess = plan.fields[0]
+    let seen = 0
+    do {
+      if (scan.next() !== QUOTE) throw scan.unexpected('a key in quotes')
+      const keyAt = scan.at
+      measure(scan)
+      const field = this.#key(plan, guess)
+      const byte = scan.next()
+      if (field === undefined) {
+        if (++this.#unknown > maxFields) throw scan.error(`more than ${maxFields} keys that OTLP does not have`, keyAt)
+        measure(scan)
+        scan.skip(spineDepth)
+      } else {
+        guess = field.next
+        // What was written would have to be taken out again, which can be most of the text.
+        if ((seen & (byte === NULL ? field.bit : field.conflicts)) !== 0) {
+          throw scan.error(`in a large request ${field.name} cannot stand beside what is there already`, keyAt)
+        }
+        if (byte === NULL) scan.word('null')
+        else {
+          seen |= field.bit
+          yield* this.#valueInSlices(field, byte, spine)
+        }
+      }
+      if (this.#due()) yield
+    } while (this.#more(CLOSE_OBJECT))
+  }
+
+  *#valueInSlices(field: FieldPlan, byte: number, spine: ReadonlySet<Plan>): Generator<undefined, void> {
+    const scan = this.#scan
+    const inSpine = field.kind === MESSAGE && spine.has(field.plan)
+    if (field.repeated && field.kind === MESSAGE && byte === OPEN_LIST) {
+      scan.at++
+      if (scan.next() === CLOSE_LIST) {
+        scan.at++
+        return
+      }
+      do {
+        const element = scan.next()
+        if (field.plan === this.#group && ++this.#groups > maxGroups) throw tooManyGroups()
+        if (inSpine && element === OPEN_OBJECT) yield* this.#openInSlices(field, spine)
+        else {
+          measure(scan)
+          this.#element(field, element, spineDepth)
+        }
+        if (this.#due()) yield
+      } while (this.#more(CLOSE_LIST))
+    } else if (inSpine && byte === OPEN_OBJECT) yield* this.#openInSlices(field, spine)
+    else {
+      measure(scan)
+      if (field.repeated) this.#list(field, byte, spineDepth)
+      else this.#field(field, byte, spineDepth)
+    }
+  }
+
+  *#openInSlices(field: FieldPlan, spine: ReadonlySet<Plan>): Generator<undefined, void> {
+    const sink = this.#sink
+    const reserved = sink.expected(field.plan.index)
+    const start = sink.open(field.tag, reserved)
+    yield* this.#messageInSlices(field.plan, spine)
+    sink.close(start, reserved, field.plan.index)
+  }
+
+  #due(): boolean {
+    const { at } = this.#scan
+    if (at < this.#pauseAt) return false
+    this.#pauseAt = at + slice
     return true
   }
 }

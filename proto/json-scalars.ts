@@ -42,6 +42,16 @@ export function readText(scan: JsonScanner, sink: ProtoSink, field: FieldPlan): 
     if (from >= end) throw scan.error('string without an end', open)
     if (text[from] === QUOTE) break
     if (text[from] !== BACKSLASH) throw scan.error(`control character ${text[from]} in a string`, from)
+    // A text may be made of nothing but these, so they are not worth a call each.
+    let letter = from + 1 < end ? escapes[text[from + 1]] : 0
+    if (letter !== 0) {
+      do {
+        out[at++] = letter
+        from += 2
+        letter = from + 1 < end && text[from] === BACKSLASH ? escapes[text[from + 1]] : 0
+      } while (letter !== 0)
+      continue
+    }
     sink.at = at
     from += readEscape(scan, sink, from)
     at = sink.at
@@ -60,19 +70,15 @@ export function readText(scan: JsonScanner, sink: ProtoSink, field: FieldPlan): 
   }
 }
 
-/** Writes what the escape at `at` stands for and gives its length: two make one where they are a pair of surrogates. */
+/** Writes what the `\u` escape at `at` stands for and gives its length: two make one where they are a pair of surrogates. */
 function readEscape(scan: JsonScanner, sink: ProtoSink, at: number): number {
   const { text, end } = scan
-  if (scan.escapeLength(at) === 2) {
-    sink.bytes[sink.at++] = escapes.get(text[at + 1]) ?? 0
-    return 2
-  }
-  const unit = (from: number) => parseInt(text.toString('latin1', from + 2, from + 6), 16)
-  let code = unit(at)
+  scan.escapeLength(at)
+  let code = unitAt(text, at)
   let length = 6
   if (code >= 0xd800 && code <= 0xdfff) {
     const paired = code < 0xdc00 && at + 8 < end && text[at + 6] === BACKSLASH && text[at + 7] === 0x75
-    const low = paired && scan.escapeLength(at + 6) === 6 ? unit(at + 6) : 0
+    const low = paired && scan.escapeLength(at + 6) === 6 ? unitAt(text, at + 6) : 0
     if (low >= 0xdc00 && low <= 0xdfff) {
       code = 0x10000 + ((code - 0xd800) << 10) + low - 0xdc00
       length = 12
@@ -81,8 +87,34 @@ function readEscape(scan: JsonScanner, sink: ProtoSink, at: number): number {
       code = 0xfffd
     }
   }
-  sink.at += sink.bytes.write(String.fromCodePoint(code), sink.at)
+  sink.at = putCode(sink.bytes, sink.at, code)
   return length
+}
+
+/** The UTF-16 unit of an escape whose digits were checked. */
+const unitAt = (text: Uint8Array, at: number): number =>
+  (hexDigit[text[at + 2]] << 12) |
+  (hexDigit[text[at + 3]] << 8) |
+  (hexDigit[text[at + 4]] << 4) |
+  hexDigit[text[at + 5]]
+
+/** Writes a code point as UTF-8 and returns where it ends. By hand: a text may be made of nothing but escapes. */
+function putCode(out: Uint8Array, at: number, code: number): number {
+  if (code < 0x80) {
+    out[at] = code
+    return at + 1
+  }
+  if (code < 0x800) out[at++] = 0xc0 | (code >> 6)
+  else {
+    if (code < 0x10000) out[at++] = 0xe0 | (code >> 12)
+    else {
+      out[at++] = 0xf0 | (code >> 18)
+      out[at++] = 0x80 | ((code >> 12) & 0x3f)
+    }
+    out[at++] = 0x80 | ((code >> 6) & 0x3f)
+  }
+  out[at] = 0x80 | (code & 0x3f)
+  return at + 1
 }
 
 /** Reads a trace or span id, written in hex, and writes it with its tag. */

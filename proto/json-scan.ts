@@ -16,13 +16,20 @@ export const NULL = 0x6e
 const MINUS = 0x2d
 const ZERO = 0x30
 
+/** Bytes of white space that may stand in one place. */
+const longestGap = 4 * 1024 * 1024
+
+/** How far into a text paths are found: that takes reading it from its start. */
+const farthestPath = 4 * 1024 * 1024
+
 /** A number as JSON writes it: sign, digits before and after the point, exponent. */
 const numberForm = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 
-/** What the letter after a backslash stands for. */
-export const escapes: ReadonlyMap<number, number> = new Map(
-  Array.from('"\\/bfnrt', (letter, i) => [letter.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt(i)]),
-)
+/** What the letter after a backslash stands for; 0 for letters that stand for nothing. */
+export const escapes = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const letter = '"\\/bfnrt'.indexOf(String.fromCharCode(byte))
+  return letter < 0 ? 0 : '"\\/\b\f\n\r\t'.charCodeAt(letter)
+})
 
 /** Value of each hex digit; 255 for other bytes. */
 export const hexDigit = Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -52,7 +59,7 @@ export class JsonScanner {
 
   /** What is wrong, with the path and the byte of where it is. */
   error(what: string, at = this.at): WireError {
-    const path = pathAt(this.text, at)
+    const path = at > farthestPath ? '' : pathAt(this.text, at)
     return new WireError(`${path === '' ? '' : `${path}: `}${what} (byte ${at})`)
   }
 
@@ -65,8 +72,14 @@ export class JsonScanner {
 
   /** Moves to the next byte that is no white space and gives it; -1 at the end. */
   next(): number {
-    const { text, end } = this
+    const { text, at, end } = this
+    return at < end && text[at] > 0x20 ? text[at] : this.#afterGap()
+  }
+
+  #afterGap(): number {
+    const { text } = this
     let { at } = this
+    const end = Math.min(this.end, at + longestGap)
     while (at < end) {
       const byte = text[at]
       if (byte > 0x20) {
@@ -77,7 +90,9 @@ export class JsonScanner {
       at++
     }
     this.at = at
-    return at < end ? text[at] : -1
+    if (at < end) return text[at]
+    if (at < this.end) throw this.error(`more than ${longestGap} bytes of white space`)
+    return -1
   }
 
   /** Moves past `word` (`true`, `null`, ...). */
@@ -110,9 +125,9 @@ export class JsonScanner {
   /** Bytes of the escape at `at`. */
   escapeLength(at: number): number {
     const { text, end } = this
-    const letter = at + 1 < end ? text[at + 1] : -1
+    const letter = at + 1 < end ? text[at + 1] : 0
     if (letter !== 0x75) {
-      if (!escapes.has(letter)) throw this.error('escape that JSON does not have', at)
+      if (escapes[letter] === 0) throw this.error('escape that JSON does not have', at)
       return 2
     }
     for (let i = at + 2; i < at + 6; i++) {

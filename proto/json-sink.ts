@@ -10,8 +10,9 @@ export class ProtoSink extends Growing {
   /** Per kind of message how many bytes its last length took. */
   readonly #expected: Uint8Array
 
-  constructor(size: number, kinds: number, memory: Memory | undefined) {
-    super(size, memory)
+  /** `most`: bytes that it may grow to; Infinity without a bound. */
+  constructor(size: number, kinds: number, memory: Memory | undefined, most = Infinity) {
+    super(size, memory, most)
     this.#expected = new Uint8Array(kinds).fill(1)
   }
 

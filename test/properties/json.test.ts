@@ -1,10 +1,10 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { groupsToJson, protobufToJson } from '../../proto/json-write.ts'
-import { jsonToProtobuf } from '../../proto/json-read.ts'
+import { jsonInSlices, jsonToProtobuf } from '../../proto/json-read.ts'
 import { readRequest } from '../../proto/request.ts'
 import { enums, type Field, messageNamed, messages } from '../../proto/schema.ts'
-import { signals } from '../../proto/signals.ts'
+import { allSignals, signals } from '../../proto/signals.ts'
 import {
   decode,
   encode,
@@ -129,6 +129,48 @@ test('what is read is what was written, however untidily', () => {
       expect(decode(name, bytes)).toEqual(pruned(name, decode(name, encode(name, plain))))
     }),
     { numRuns: 3000 },
+  )
+})
+
+test('a large text is read in slices as it is at once, its end as well as its faults', () => {
+  const memory = { take: (size: number) => Buffer.alloc(size), give: () => {} }
+  const sliced = (signal: (typeof allSignals)[number], text: Buffer): Buffer => {
+    const steps = jsonInSlices(signal, text, memory, () => {})
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return value
+    }
+  }
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...allSignals),
+      fc.integer(),
+      fc.boolean(),
+      fc.double({ min: 0, max: 2, noNaN: true }),
+      (signal, seed, spaced, cut) => {
+        const random = new Random(seed)
+        const { request } = signals[signal]
+        const plain = withIds(request, randomMessage(random, request, 6))
+        const whole = Buffer.from(untidyJson(random, request, plain, spaced))
+        const text = whole.subarray(0, Math.ceil(whole.length * cut))
+        let expected: Buffer | Error
+        try {
+          expected = jsonToProtobuf(request, text)
+        } catch (error) {
+          expected = error as Error
+        }
+        let found: Buffer | Error
+        try {
+          found = sliced(signal, text)
+        } catch (error) {
+          found = error as Error
+          // What stands twice on the way to the items is for small requests only.
+          if (found.message.includes('cannot stand beside')) return
+        }
+        expect(found).toEqual(expected)
+      },
+    ),
+    { numRuns: 1000 },
   )
 })
 

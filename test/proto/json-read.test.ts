@@ -312,7 +312,7 @@ test.each([0, 1, 2, 3, 65_530, 65_536, 140_000])('bad UTF-8 after %i good charac
 
 test('values nest as deep in JSON as in protobuf', () => {
   const nested = (depth: number) =>
-    `{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":${'{"arrayValue":{"values":['.repeat(depth)}{}${']}}'.repeat(depth)}}]}}]}`
+    `{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":${'{"arrayValue":{"values":['.repeat(depth)}{}${']}}'.repeat(depth)}}]},"scopeSpans":[{"spans":[{}]}]}]}`
   const deepest = jsonToProtobuf('ExportTraceServiceRequest', Buffer.from(nested(47)))
   expect(readRequest('traces', deepest).groups.length).toBe(1)
   expect(messageOf('ExportTraceServiceRequest', nested(48))).toMatch(/values nested more than 100 deep/)
