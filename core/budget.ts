@@ -5,6 +5,7 @@
 
 import type { Account } from './account.ts'
 import { BufferPool } from './pool.ts'
+import { Turns } from './turns.ts'
 
 /** Called when room may have come back. */
 type Waiter = () => void
@@ -27,6 +28,8 @@ export class Budget {
   pressed = false
   /** Buffers of bodies, to be used again. What lies idle in it is not charged; it is bounded by itself. */
   readonly pool = new BufferPool()
+  /** Time is shared out beside memory: what a large request takes of it goes in turns. */
+  readonly turns = new Turns()
 
   readonly #waiters = new Set<Waiter>()
 

@@ -69,6 +69,11 @@ export class Delivery {
     return this.#withdrawn
   }
 
+  /** Why the whole is to be sent again, as soon as that is known; what was not pushed yet need not be. */
+  get refusal(): DeliveryError | undefined {
+    return this.#refused
+  }
+
   /** Lets `tally` hear the outcome too. */
   reportTo(tally: OutcomeTally): void {
     this.#tally = tally

@@ -7,6 +7,7 @@ import type { HttpHandler } from '../../net/http-server.ts'
 import { encodeResponseJson } from '../../proto/json-answer.ts'
 import { encodeResponse, type PartialSuccess } from '../../proto/response.ts'
 import type { Signal } from '../../proto/signals.ts'
+import { NoRoomError } from '../../proto/purse.ts'
 import { GrpcCode, type RpcStatus } from '../../proto/status.ts'
 import { WireError } from '../../proto/wire.ts'
 import type { Door } from './door.ts'
@@ -26,6 +27,7 @@ export function grpcHandler(door: Door, signal: Signal, metadata: boolean): Grpc
         call.reply(empty)
       }
     } catch (error) {
+      if (error instanceof NoRoomError) return call.refused(noRoom)
       if (!(error instanceof WireError)) throw error
       call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: error.message })
     }
@@ -37,25 +39,21 @@ export function httpHandler(door: Door, signal: Signal, metadata: boolean): Http
   return exchange => {
     try {
       const context = contextOf(exchange, metadata)
-      const request = bodyOf(exchange, door, signal)
-      if (request === undefined) return exchange.refused(noRoom)
-      const { body, charge } = request
+      const { body, charge } = exchange
       const answer = (outcome: Outcome): void => answerHttp(exchange, signal, outcome)
-      if (!door.enter(signal, body, charge, context, exchange, answer)) exchange.reply(responseOf(exchange, signal))
+      const isJson = exchange.format === jsonFormat
+      // Nobody needs the text again; the exchange would keep it until it is answered.
+      if (isJson) exchange.body = empty
+      const entered = isJson
+        ? door.enterJson(signal, body, charge, context, exchange, answer)
+        : door.enter(signal, body, charge, context, exchange, answer)
+      if (!entered) exchange.reply(responseOf(exchange, signal))
     } catch (error) {
+      if (error instanceof NoRoomError) return exchange.refused(noRoom)
       if (!(error instanceof WireError)) throw error
       exchange.fail(400, { code: GrpcCode.INVALID_ARGUMENT, message: error.message })
     }
   }
-}
-
-/** The request in protobuf; undefined when there is no room to read it. */
-function bodyOf(exchange: HttpExchange<Context>, door: Door, signal: Signal) {
-  if (exchange.format !== jsonFormat) return exchange
-  const { body, charge } = exchange
-  // Nobody needs the text again; the exchange would keep it until it is answered.
-  exchange.body = empty
-  return door.fromJson(signal, body, charge)
 }
 
 function contextOf(request: IncomingCall<Context> | HttpExchange<Context>, metadata: boolean): Context {
@@ -64,13 +62,18 @@ function contextOf(request: IncomingCall<Context> | HttpExchange<Context>, metad
   return { ...context, metadata: request.metadata(), auth }
 }
 
+/** Whether there was no room to read a large request: refused at the door, and counted there. */
+const hadNoRoom = (outcome: Outcome): boolean => outcome.kind === 'refused' && outcome.error.code === 'DELIVERY_MEMORY'
+
 function answerGrpc(call: IncomingCall<Context>, outcome: Outcome): void {
+  if (hadNoRoom(outcome)) return call.refused(noRoom)
   const refusal = refusalOf(outcome)
   if (refusal === undefined) call.reply(protobufResponse(outcome))
   else call.fail(refusal)
 }
 
 function answerHttp(exchange: HttpExchange<Context>, signal: Signal, outcome: Outcome): void {
+  if (hadNoRoom(outcome)) return exchange.refused(noRoom)
   const refusal = refusalOf(outcome)
   if (refusal === undefined) exchange.reply(responseOf(exchange, signal, outcome))
   else exchange.fail(refusal.code === GrpcCode.INVALID_ARGUMENT ? 400 : 503, refusal)

@@ -1,27 +1,18 @@
-/** From the bytes of a request to a batch in the pipelines, whatever protocol brought them. */
-import { Batch, type Context } from '../../core/batch.ts'
+/** From the bytes of a request to batches in the pipelines, whatever protocol brought them. */
+import type { Context } from '../../core/batch.ts'
 import type { Budget } from '../../core/budget.ts'
 import type { ReceiverContext } from '../../core/component.ts'
-import { Delivery, type Outcome } from '../../core/delivery.ts'
-import { DeliveryError } from '../../core/errors.ts'
-import { Lease } from '../../core/lease.ts'
-import { BufferPool } from '../../core/pool.ts'
-import { jsonToProtobuf } from '../../proto/json-read.ts'
-import { type Request, readRequest } from '../../proto/request.ts'
-import { type Signal, signals } from '../../proto/signals.ts'
-
-/** A sender that waits, and can be told to stop waiting. */
-export interface Waiting {
-  onCancel: (() => void) | undefined
-}
+import type { Outcome } from '../../core/delivery.ts'
+import { Entrance, type Waiting } from '../../core/entrance.ts'
+import type { Signal } from '../../proto/signals.ts'
 
 /** Where requests of one receiver enter. */
 export class Door {
-  readonly #context: ReceiverContext
+  readonly #entrance: Entrance
   readonly #budget: Budget
 
   constructor(context: ReceiverContext, budget: Budget) {
-    this.#context = context
+    this.#entrance = new Entrance(budget, batch => context.push(batch))
     this.#budget = budget
   }
 
@@ -29,6 +20,7 @@ export class Door {
    * Pushes what `body` holds, which nobody else may read any more and whose `charge` is taken over. `onEnd` hears the
    * outcome, later. Returns false when the request is empty, which is success.
    * @throws WireError when the body is no request of the signal
+   * @throws NoRoomError when there is no room for what is made of it
    */
   enter(
     signal: Signal,
@@ -38,54 +30,22 @@ export class Door {
     waiting: Waiting,
     onEnd: (outcome: Outcome) => void,
   ): boolean {
-    let request: Request
-    try {
-      request = readRequest(signal, body)
-    } catch (error) {
-      this.#letGo(body, charge)
-      throw error
-    }
-    const { items } = request
-    if (items === 0) {
-      this.#letGo(body, charge)
-      return false
-    }
-    const delivery = new Delivery(items, onEnd)
-    waiting.onCancel = () => delivery.withdraw(gaveUp())
-    this.#context.push(Batch.of(signal, request, context, delivery, new Lease(this.#budget, charge, items, body)))
-    return true
+    return this.#entrance.enter({ signal, context, waiting, onEnd }, body, charge)
   }
 
-  /**
-   * The request that `text` is as OTLP/JSON, and the charge for it; undefined when there is no room to read it. Takes over
-   * `text`, which nobody else may read any more, and its `charge`.
-   * @throws WireError when the text is no request of the signal
-   */
-  fromJson(signal: Signal, text: Buffer, charge: number): { body: Buffer; charge: number } | undefined {
+  /** The same for a `text` in OTLP/JSON. */
+  enterJson(
+    signal: Signal,
+    text: Buffer,
+    charge: number,
+    context: Context,
+    waiting: Waiting,
+    onEnd: (outcome: Outcome) => void,
+  ): boolean {
     const budget = this.#budget
-    // What is written meanwhile has room for as much as the text is long.
-    const scratch = BufferPool.cost(text.length)
-    if (!budget.tryCharge(scratch)) {
-      this.#letGo(text, charge)
-      return undefined
-    }
-    try {
-      const body = jsonToProtobuf(signals[signal].request, text, budget.pool)
-      const cost = BufferPool.cost(body.length)
-      budget.charge(cost)
-      return { body, charge: cost }
-    } finally {
-      budget.release(scratch)
-      this.#letGo(text, charge)
-    }
+    return this.#entrance.enterJson({ signal, context, waiting, onEnd }, text, () => {
+      budget.release(charge)
+      budget.pool.give(text)
+    })
   }
-
-  #letGo(body: Buffer, charge: number): void {
-    this.#budget.release(charge)
-    this.#budget.pool.give(body)
-  }
-}
-
-function gaveUp(): DeliveryError {
-  return new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender gave up waiting')
 }

@@ -1,14 +1,12 @@
 /** From a line of a file to a batch in the pipelines, again and again until it is taken. */
-import { Batch, type Context } from '../../core/batch.ts'
+import type { Context } from '../../core/batch.ts'
 import type { Budget } from '../../core/budget.ts'
 import type { ReceiverContext } from '../../core/component.ts'
-import { Delivery, type Outcome } from '../../core/delivery.ts'
+import type { Outcome } from '../../core/delivery.ts'
+import { Entrance, type Waiting } from '../../core/entrance.ts'
 import { DeliveryError } from '../../core/errors.ts'
-import { Lease } from '../../core/lease.ts'
-import { BufferPool } from '../../core/pool.ts'
-import { jsonToProtobuf } from '../../proto/json-read.ts'
-import { type Request, readRequest } from '../../proto/request.ts'
-import { type Signal, signals } from '../../proto/signals.ts'
+import { NoRoomError } from '../../proto/purse.ts'
+import type { Signal } from '../../proto/signals.ts'
 import { WireError } from '../../proto/wire.ts'
 
 /** Waits between two attempts for a line that was refused, in milliseconds. */
@@ -21,6 +19,14 @@ const toldAtFirst = 5
 const firstKey = /^\s*\{\s*"resource_?(spans|metrics|logs)"/i
 const signalOfKey: Readonly<Record<string, Signal>> = { spans: 'traces', metrics: 'metrics', logs: 'logs' }
 
+/** What is heard of a line for which there is no memory: it is tried again. */
+const noRoom: Outcome = {
+  kind: 'refused',
+  error: new DeliveryError('DELIVERY_MEMORY', 'retry', 'the memory budget is used up'),
+  retryAfter: 0,
+  mayBeSentTwice: 0,
+}
+
 /** Where lines enter. */
 export class LineDoor {
   /** Lines that are passed over, by reason. */
@@ -29,13 +35,15 @@ export class LineDoor {
   readonly #budget: Budget
   readonly #origin: Context
   readonly #stopping: AbortSignal
-  readonly #open = new Set<Delivery>()
+  readonly #entrance: Entrance
+  readonly #open = new Set<Waiting>()
   readonly #told = new Map<string, number>()
 
   constructor(context: ReceiverContext, budget: Budget, stopping: AbortSignal) {
     this.#context = context
     this.#budget = budget
     this.#stopping = stopping
+    this.#entrance = new Entrance(budget, batch => context.push(batch))
     this.#origin = { receiver: context.id, transport: 'file', peer: undefined, metadata: undefined, auth: undefined }
   }
 
@@ -95,9 +103,7 @@ export class LineDoor {
 
   /** Nobody waits any more for what has not ended. */
   withdraw(): void {
-    for (const delivery of this.#open) {
-      delivery.withdraw(new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the receiver is stopping'))
-    }
+    for (const waiting of this.#open) waiting.onCancel?.()
   }
 
   /** Waits for room to read a line of `length` bytes, without taking it. */
@@ -107,47 +113,35 @@ export class LineDoor {
     return true
   }
 
-  /** What the pipelines said of the line; undefined when there is nothing for them in it. */
+  /**
+   * What the pipelines said of the line; undefined when there is nothing for them in it. It is read as what its first key
+   * says, or else as each signal that some pipeline takes.
+   */
   async #push(text: Buffer): Promise<Outcome | undefined> {
-    const read = this.#read(text)
-    if (read === undefined) return undefined
-    const { signal, request, body } = read
-    const { promise, resolve } = Promise.withResolvers<Outcome>()
-    const delivery = new Delivery(request.items, resolve)
-    this.#open.add(delivery)
-    const lease = new Lease(this.#budget, BufferPool.cost(body.length), request.items, body)
-    this.#context.push(Batch.of(signal, request, this.#origin, delivery, lease))
-    return promise.finally(() => this.#open.delete(delivery))
-  }
-
-  /** Reads the line as what its first key says, or else as each signal that some pipeline takes. */
-  #read(text: Buffer): { signal: Signal; request: Request; body: Buffer } | undefined {
     const key = firstKey.exec(text.toString('latin1', 0, 256))?.[1].toLowerCase()
     const said = key === undefined ? undefined : signalOfKey[key]
     for (const signal of said === undefined ? this.#context.signals : [said]) {
       if (!this.#context.signals.has(signal)) continue
-      const found = this.#readAs(signal, text)
-      if (found !== undefined) return found
+      const outcome = await this.#enter(signal, text)
+      if (outcome !== undefined) return outcome
     }
     return undefined
   }
 
-  #readAs(signal: Signal, text: Buffer): { signal: Signal; request: Request; body: Buffer } | undefined {
-    const { pool } = this.#budget
-    this.#budget.charge(text.length)
-    let body: Buffer
+  #enter(signal: Signal, text: Buffer): Promise<Outcome | undefined> {
+    const waiting: Waiting = { onCancel: undefined }
+    const { promise, resolve, reject } = Promise.withResolvers<Outcome | undefined>()
+    const arrival = { signal, context: this.#origin, waiting, onEnd: resolve, onMalformed: reject }
+    this.#open.add(waiting)
     try {
-      body = jsonToProtobuf(signals[signal].request, text, pool)
-    } finally {
-      this.#budget.release(text.length)
+      // The text stands in the file as well: while it is read both that and what is written are held.
+      this.#budget.charge(text.length)
+      if (!this.#entrance.enterJson(arrival, text, () => this.#budget.release(text.length))) resolve(undefined)
+    } catch (error) {
+      if (error instanceof NoRoomError) resolve(noRoom)
+      else reject(error)
     }
-    const request = readRequest(signal, body)
-    if (request.items === 0) {
-      pool.give(body)
-      return undefined
-    }
-    this.#budget.charge(BufferPool.cost(body.length))
-    return { signal, request, body }
+    return promise.finally(() => this.#open.delete(waiting))
   }
 
   #tell(outcome: Exclude<Outcome, { kind: 'refused' }> | undefined, path: string, line: number): void {

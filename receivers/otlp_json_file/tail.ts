@@ -3,6 +3,7 @@ import type { Budget } from '../../core/budget.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
 import { openToRead } from '../../core/own-file.ts'
+import { largeText } from '../../proto/json-read.ts'
 import type { LineDoor } from './line-door.ts'
 import { Mark } from './mark.ts'
 
@@ -144,6 +145,8 @@ export class Tail {
       if (this.#skipping) this.#skipping = false
       else if (line.length > longestLine) this.#tooLong(number)
       else if (!isBlank(line)) taken.push(door.take(line, this.path, number))
+      // A large line is read in turns; those after it must not overtake it.
+      if (line.length > largeText && !(await Promise.all(taken)).every(Boolean)) return false
     }
     if (!(await Promise.all(taken)).every(Boolean)) return false
     this.#unfinished = undefined

@@ -174,17 +174,16 @@ export async function startPipeline(): Promise<Pipeline> {
       try {
         if (door === undefined) throw new TypeError('the receiver was not made')
         const { signal, json } = input
-        let body = budget.pool.take(input.body.length)
+        const body = budget.pool.take(input.body.length)
         body.set(input.body)
-        let charge = BufferPool.cost(body.length)
+        const charge = BufferPool.cost(body.length)
         budget.charge(charge)
-        if (json) {
-          const read = door.fromJson(signal, body, charge)
-          if (read === undefined) return resolve({ refused: 'no room' })
-          ;({ body, charge } = read)
-        }
         const context = { receiver: 'fuzz', transport: 'fuzz', peer: undefined, metadata: undefined, auth: undefined }
-        const entered = door.enter(signal, body, charge, context, { onCancel: undefined }, ({ kind }) => resolve(kind))
+        const waiting = { onCancel: undefined }
+        const onEnd = ({ kind }: Outcome): void => resolve(kind)
+        const entered = json
+          ? door.enterJson(signal, body, charge, context, waiting, onEnd)
+          : door.enter(signal, body, charge, context, waiting, onEnd)
         if (!entered) resolve('empty')
       } catch (error) {
         if (error instanceof WireError) resolve({ refused: error.message })

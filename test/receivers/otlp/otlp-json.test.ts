@@ -5,8 +5,9 @@ import { requestCost } from '../../../net/admission.ts'
 import type { Batch } from '../../../core/batch.ts'
 import { Budget } from '../../../core/budget.ts'
 import { DeliveryError } from '../../../core/errors.ts'
-import { encodeGroups } from '../../../proto/group.ts'
+import { encodeGroups, groupCost } from '../../../proto/group.ts'
 import { protobufToJson } from '../../../proto/json-write.ts'
+import { readRequest } from '../../../proto/request.ts'
 import { allSignals, signals } from '../../../proto/signals.ts'
 import { everything } from '../../support/everything.ts'
 import { names, tracesRequest } from '../../support/otlp-bytes.ts'
@@ -71,7 +72,8 @@ test('a request in gzip holds what its protobuf takes, and neither its text nor 
     },
   })
   await post(running, gzipSync(text), { ...json, 'content-encoding': 'gzip' })
-  expect(held).toEqual([ten.length, ten.length])
+  const size = ten.length + readRequest('traces', ten).groups.length * groupCost
+  expect(held).toEqual([size, size])
   await vi.waitFor(() => expect(running.budget.used).toBe(0), 60_000)
 })
 

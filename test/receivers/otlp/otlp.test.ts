@@ -5,7 +5,7 @@ import { requestCost } from '../../../net/admission.ts'
 import type { Batch } from '../../../core/batch.ts'
 import type { ReceiverDefinition } from '../../../core/component.ts'
 import { DeliveryError } from '../../../core/errors.ts'
-import { encodeGroups } from '../../../proto/group.ts'
+import { encodeGroups, groupCost } from '../../../proto/group.ts'
 import { decodeResponse } from '../../../proto/response.ts'
 import { allSignals } from '../../../proto/signals.ts'
 import { decodeStatus } from '../../../proto/status.ts'
@@ -39,6 +39,8 @@ function senders(running: Receiving): Record<'grpc' | 'http', Send> {
 }
 
 const ten = tracesRequest([{ namespace: 'shop', spans: names('a', 6) }, { spans: names('b', 4) }])
+/** What it takes while it is inside: its bytes, and an object for each of its groups. */
+const held = ten.length + 2 * groupCost
 
 test.each(['grpc', 'http'] as const)(
   'over %s a request becomes one batch with its items, bytes and charge',
@@ -60,7 +62,7 @@ test.each(['grpc', 'http'] as const)(
     })
     const heard = await senders(running)[protocol](ten)
     expect(heard).toMatchObject({ status: protocol === 'grpc' ? 0 : 200, body: Buffer.alloc(0) })
-    expect(seen).toMatchObject({ items: 10, names: spanNames(ten), charged: ten.length, retained: ten.length })
+    expect(seen).toMatchObject({ items: 10, names: spanNames(ten), charged: held, retained: held })
     expect(seen?.peer).toMatch(/^127\.0\.0\.1:\d+$/)
     expect(running.batches[0].context).toMatchObject({ receiver: 'otlp', transport: protocol, metadata: undefined })
     expect(running.budget.used).toBe(0)
@@ -207,7 +209,7 @@ test("a sender's deadline or disconnect withdraws its delivery, whose bytes stay
   await vi.waitFor(() => expect(running.batches).toHaveLength(2))
   abort.abort()
   await vi.waitFor(() => expect(running.batches.map(batch => batch.withdrawn)).toEqual([true, true]))
-  expect(running.budget.used).toBe(2 * ten.length)
+  expect(running.budget.used).toBe(2 * held)
   for (const batch of running.batches) batch.accept()
   expect(running.budget.used).toBe(0)
 })
@@ -220,7 +222,7 @@ test('compressed requests hold what they inflate to, not what was sent', async (
   heard.catch(() => {})
   await vi.waitFor(() => expect(running.batches).toHaveLength(1))
   // Beside it, what the request costs with its head until the answer is taken.
-  const request = running.budget.used - ten.length
+  const request = running.budget.used - held
   expect(request).toBeGreaterThan(requestCost)
   expect(request).toBeLessThan(requestCost + 1000)
   running.batches[0].accept()

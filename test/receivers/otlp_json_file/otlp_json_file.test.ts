@@ -90,7 +90,8 @@ function following(config: object = {}, options: Options = {}) {
   stops.push(stop)
   void receiver.start?.()
   const spans = () => batches.flatMap(batch => spanNames(encodeGroups(batch.groups)))
-  const until = (...expected: string[]) => vi.waitFor(() => expect(spans()).toEqual(expected), { interval: 5 })
+  const until = (...expected: string[]) =>
+    vi.waitFor(() => expect(spans()).toEqual(expected), { interval: 5, timeout: 60_000 })
   /** A few polls later. */
   const later = () => new Promise(resolve => setTimeout(resolve, 40))
   return { receiver, batches, budget, lines, status, stop, spans, until, later, refused: () => refusals }

@@ -1,0 +1,196 @@
+import { expect, test } from 'vitest'
+import type { Batch } from '../../core/batch.ts'
+import { Budget } from '../../core/budget.ts'
+import type { Outcome } from '../../core/delivery.ts'
+import { type Arrival, Entrance, type Waiting } from '../../core/entrance.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import { BufferPool } from '../../core/pool.ts'
+import { pieceLimits } from '../../proto/gathering.ts'
+import type { Signal } from '../../proto/signals.ts'
+import { lengthField, repeated } from '../support/hostile.ts'
+
+const context = { receiver: 'r', transport: 't', peer: undefined, metadata: undefined, auth: undefined }
+const mebibyte = 1 << 20
+const size = 8 * mebibyte
+const hex = (text: string): Buffer => Buffer.from(text, 'hex')
+const group = (content: Buffer): Buffer => lengthField(0x0a, content)
+const scope = (content: Buffer): Buffer => group(lengthField(0x12, content))
+const json = (before: string, unit: string, after: string): Buffer =>
+  Buffer.from(`${before}${`${unit},`.repeat(size / (unit.length + 1))}${unit}${after}`)
+const logs = (unit: string): Buffer => json('{"resourceLogs":[{"scopeLogs":[{"logRecords":[', unit, ']}]}]}')
+
+const waits = (): Waiting => ({ onCancel: undefined })
+
+interface Heard {
+  readonly outcome: Outcome | 'empty'
+  readonly batches: number
+  readonly items: number
+  /** Bytes held at most beside the body, and at the end. */
+  readonly peak: number
+  readonly left: number
+  /** How many turns of the loop others had meanwhile. */
+  readonly turns: number
+}
+
+/** Lets a request in beside somebody who wants a turn of the loop now and then. */
+async function heardOf(
+  signal: Signal,
+  body: Buffer,
+  { push = (batch: Batch) => batch.accept(), limit = 1e9, waiting = waits() } = {},
+): Promise<Heard> {
+  const budget = new Budget(limit)
+  const isJson = body[0] === 0x7b
+  let batches = 0
+  let items = 0
+  let turns = 0
+  const entrance = new Entrance(budget, batch => {
+    batches++
+    items += batch.items
+    expect(batch.items).toBeLessThanOrEqual(pieceLimits.items)
+    push(batch)
+  })
+  const probe = (): void => {
+    turns++
+    timer = setImmediate(probe)
+  }
+  let timer = setImmediate(probe)
+  const charge = BufferPool.cost(body.length)
+  budget.charge(charge)
+  const outcome = await new Promise<Outcome | 'empty'>((resolve, reject) => {
+    const arrival: Arrival = { signal, context, waiting, onEnd: resolve }
+    try {
+      const entered = isJson
+        ? entrance.enterJson(arrival, body, () => budget.release(charge))
+        : entrance.enter(arrival, body, charge)
+      if (!entered) resolve('empty')
+    } catch (error) {
+      reject(error)
+    }
+  })
+  await new Promise(resolve => setImmediate(resolve))
+  clearImmediate(timer)
+  return { outcome, batches, items, peak: budget.peak - charge, left: budget.used, turns }
+}
+
+test.each<[what: string, signal: Signal, body: Buffer, kind: string, items: number]>([
+  ['empty groups', 'logs', repeated(hex('0a00'), size / 2), 'rejected', 0],
+  ['groups of one empty item', 'logs', repeated(hex('0a0412021200'), 1_000_000), 'rejected', 0],
+  ['empty scope groups', 'logs', group(repeated(hex('1200'), size / 2)), 'success', 0],
+  ['scope groups of one empty item', 'traces', group(repeated(hex('12021200'), size / 4)), 'success', size / 4],
+  ['empty items', 'logs', scope(repeated(hex('1200'), size / 2)), 'success', size / 2],
+  ['empty metrics', 'metrics', scope(repeated(hex('1200'), size / 2)), 'success', 0],
+  [
+    'empty points',
+    'metrics',
+    scope(lengthField(0x12, lengthField(0x2a, repeated(hex('0a00'), size / 2)))),
+    'success',
+    size / 2,
+  ],
+  ['fields nobody knows', 'logs', repeated(hex('1200'), size / 2), 'success', 0],
+  ['empty groups in JSON', 'logs', json('{"resourceLogs":[', '{}', ']}'), 'rejected', 0],
+  ['empty items in JSON', 'logs', logs('{}'), 'success', Math.floor(size / 3) + 1],
+  ['a value nobody knows in JSON', 'logs', json('{"x":[', '{}', ']}'), 'rejected', 0],
+  ['keys nobody knows in JSON', 'logs', json('{', '"x":0', '}'), 'rejected', 0],
+  ['an item of attributes in JSON', 'logs', logs(`{"attributes":[${'{},'.repeat(300_000)}{}]}`), 'rejected', 0],
+  ['a text without an end in JSON', 'logs', logs(`{"body":{"stringValue":"${'\\n'.repeat(2_200_000)}`), 'rejected', 0],
+  [
+    'numbers that grow in JSON',
+    'metrics',
+    json(
+      '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[',
+      `{"histogram":{"dataPoints":[{"explicitBounds":[${'0,'.repeat(99_999)}0]}]}}`,
+      ']}]}]}',
+    ),
+    'rejected',
+    0,
+  ],
+])('%s: the request ends, others have their turns, and the memory comes back', async (_, signal, body, kind, items) => {
+  const heard = await heardOf(signal, body)
+  expect(heard.outcome).toMatchObject({ kind })
+  expect(heard).toMatchObject({ items, left: 0 })
+  // Beside the body: a piece and its making, groups; for JSON what is written, which may grow once.
+  expect(heard.peak).toBeLessThan((body[0] === 0x7b ? 3 * body.length : 0) + 12 * mebibyte)
+  if (kind === 'success') expect(heard.turns).toBeGreaterThan(5)
+})
+
+const large = scope(repeated(hex('12021a00'), size / 4))
+
+test('a request that is small enters at once, also while a large one is being read', async () => {
+  const budget = new Budget(1e9)
+  const order: string[] = []
+  const entrance = new Entrance(budget, batch => {
+    order.push(batch.items === 1 ? 'small' : 'piece')
+    batch.accept()
+  })
+  const enter = (body: Buffer): Promise<Outcome> =>
+    new Promise(resolve => {
+      budget.charge(body.length)
+      const arrival = { signal: 'logs' as const, context, waiting: { onCancel: undefined }, onEnd: resolve }
+      expect(entrance.enter(arrival, body, body.length)).toBe(true)
+    })
+  const slow = enter(large).then(() => order.push('large is done'))
+  await enter(scope(hex('1200')))
+  await slow
+  expect(order[0]).toBe('small')
+  expect(order.at(-1)).toBe('large is done')
+  expect(budget.used).toBe(0)
+})
+
+test.each<[when: string, pushed: number]>([
+  ['before anything was pushed', 0],
+  ['after some of it was pushed', 3],
+])('a sender that leaves %s ends the work, and the memory comes back', async (_, pushed) => {
+  const waiting = waits()
+  let count = 0
+  const push = (batch: Batch): void => {
+    batch.accept()
+    if (++count === pushed) waiting.onCancel?.()
+  }
+  const done = heardOf('logs', Buffer.from(large), { push, waiting })
+  if (pushed === 0) waiting.onCancel?.()
+  const heard = await done
+  expect(heard.outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_WITHDRAWN' } })
+  expect(heard).toMatchObject({ batches: pushed, left: 0 })
+})
+
+test.each<[what: string, text: Buffer]>([
+  ['protobuf', large],
+  ['JSON', logs('{"severityNumber":1}')],
+])('a sender of %s that leaves at once costs nothing more', async (_, body) => {
+  const waiting = waits()
+  const done = heardOf('logs', Buffer.from(body), { waiting })
+  waiting.onCancel?.()
+  expect(await done).toMatchObject({ outcome: { kind: 'refused' }, batches: 0, left: 0 })
+})
+
+test('when a piece is refused the rest is not pushed, and the sender hears why', async () => {
+  let count = 0
+  const push = (batch: Batch): void => {
+    if (++count < 3) batch.accept()
+    else batch.refuse(new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', 'full', { retryAfter: 1700 }))
+  }
+  const heard = await heardOf('logs', Buffer.from(large), { push })
+  expect(heard.outcome).toMatchObject({ kind: 'refused', error: { message: 'full' }, retryAfter: 1700 })
+  expect(heard).toMatchObject({ batches: 3, left: 0 })
+})
+
+test('pieces that are dropped, rejected and accepted make one answer', async () => {
+  let count = 0
+  const push = (batch: Batch): void => {
+    if (++count === 1) batch.reject('too old')
+    else if (count === 2) batch.drop()
+    else batch.accept()
+  }
+  const heard = await heardOf('logs', Buffer.from(large), { push })
+  expect(heard.outcome).toEqual({ kind: 'partial', rejected: pieceLimits.items, reason: 'too old' })
+  expect(heard.left).toBe(0)
+})
+
+test.each<[what: string, body: Buffer, limit: number]>([
+  ['the pieces of a large request', large, large.length + 100_000],
+  ['the text of a large request in JSON', logs('{"severityNumber":1}'), size * 1.5],
+])('where there is no room for %s the sender is asked to come again', async (_, body, limit) => {
+  const heard = await heardOf('logs', Buffer.from(body), { limit })
+  expect(heard.outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_MEMORY' } })
+  expect(heard).toMatchObject({ batches: 0, left: 0 })
+})
