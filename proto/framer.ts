@@ -190,6 +190,8 @@ export class Framer {
   #scope(until: number): boolean {
     if (this.#large !== undefined && !this.#points(this.#large, until)) return false
     const cursor = this.#cursor
+    const isMetrics = this.#metrics
+    const isLimited = this.#purse !== undefined
     const end = this.#scopeEnd
     let items = 0
     while (cursor.at < end && cursor.at < until) {
@@ -199,9 +201,9 @@ export class Framer {
       if (tag === 0x12) {
         const length = cursor.length()
         const itemEnd = length + cursor.at
-        if (this.#metrics) {
+        if (isMetrics) {
           this.#hasMetric = true
-          if (length > smallItem && this.#purse !== undefined) {
+          if (length > smallItem && isLimited) {
             this.#large = new PointCounter(itemEnd)
             this.#largeEnd = itemEnd
             if (!this.#points(this.#large, until)) break
@@ -211,7 +213,7 @@ export class Framer {
           }
         } else {
           items++
-          if (length > smallItem && this.#purse !== undefined) checkItem(this.#item, cursor.bytes, cursor.at, itemEnd)
+          if (length > smallItem && isLimited) checkItem(this.#item, cursor.bytes, cursor.at, itemEnd)
         }
         cursor.at = itemEnd
       } else if (tag === 0x0a) {

@@ -18,7 +18,8 @@ export function metricPoints(cursor: Cursor): number {
     cursor.end = end
     const tag = cursor.tag()
     const field = tag >>> 3
-    if (!isData(field)) {
+    // As isData says, here without a call.
+    if (field > 11 || ((1 << field) & dataFields) === 0) {
       cursor.skip(tag)
       continue
     }
