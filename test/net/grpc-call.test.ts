@@ -207,10 +207,7 @@ test.each([
 
 test.each([
   ['10,000 headers', Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`h${i}`, 'v']))],
-  [
-    'headers of 100 KiB',
-    Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`h${i}`, 'x'.repeat(1000)])),
-  ],
+  ['headers of 100 KiB', Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`h${i}`, 'x'.repeat(1000)]))],
 ])('an answer with %s is an error, and the next call is made', async (_what, more) => {
   let isHostile = true
   const server = kept(
