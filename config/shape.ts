@@ -197,7 +197,7 @@ export function describedAs(schema: Schema | undefined): string | undefined {
     const description = z.globalRegistry.get(at)?.description
     if (description !== undefined) return description
     const { def } = (at as z.core.$ZodTypes)._zod
-    at = 'innerType' in def ? (def.innerType as Schema) : def.type === 'pipe' ? def.out : undefined
+    at = 'innerType' in def ? def.innerType : def.type === 'pipe' ? def.out : undefined
   }
   return undefined
 }

@@ -1,5 +1,5 @@
 /** What zod has against a value, in words, and which of a schema's own words can be told of a value nobody may see. */
-import * as z from 'zod'
+import type * as z from 'zod'
 import { quoted } from './nearest.ts'
 
 type Issue = z.core.$ZodIssue

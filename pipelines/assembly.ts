@@ -322,15 +322,18 @@ export class Assembly {
 type Named = Pick<ConfiguredComponent, 'id' | 'concealed'>
 
 /** What a component makes of its configuration. What it throws is told with its name, and without what it may quote. */
-function named<T>(kind: Kind, { id, concealed }: Named, make: () => T): T {
+function named<T>(kind: Kind, component: Named, make: () => T): T {
   try {
     return make()
   } catch (error) {
-    const message = messageOf(error)
-    throw new Error(`${kind} ${id}: ${concealed?.tell(message) ?? message}`, {
-      cause: concealed?.tellAll(error) ?? error,
-    })
+    throw withName(kind, component, error)
   }
+}
+
+function withName(kind: Kind, { id, concealed }: Named, error: unknown): Error {
+  const message = messageOf(error)
+  const cause = concealed?.tellAll(error) ?? error
+  return new Error(`${kind} ${id}: ${concealed?.tell(message) ?? message}`, { cause })
 }
 
 const keyOf = (kind: Kind, id: string, pipeline = ''): string => `${kind} ${id} ${pipeline}`

@@ -2,9 +2,10 @@
  * Every metric that Kymo has of itself: the Collector's `otelcol_*` names, so that dashboards go on working, and the
  * books under `kymo_*`, which say of every item where it went and why. docs/metrics.md is made from this table.
  */
-import type { Answers, Books, NodeBooks, Reasons, Usage } from '../core/books.ts'
+import type { Answers, NodeBooks, Reasons } from '../core/books.ts'
 import type { State } from '../core/status.ts'
 import { allSignals, signals } from '../proto/signals.ts'
+import { doorFamilies } from './door-families.ts'
 import {
   counter,
   fractional,
@@ -294,18 +295,7 @@ const states: readonly State[] = [
   'Stopped',
 ]
 
-const doorLabels = ['receiver', 'transport', 'resource']
-
-function usages({ doors }: Books, value: (usage: Usage) => number | undefined) {
-  return doors.flatMap(({ receiver, transport, usage = {} }) =>
-    Object.entries(usage).flatMap(([resource, one]) => {
-      const n = value(one)
-      return n === undefined ? [] : [{ labels: { receiver, transport, resource }, value: n }]
-    }),
-  )
-}
-
-const processFamilies: readonly OwnFamily[] = [
+const componentFamilies: readonly OwnFamily[] = [
   gauge(
     'kymo_component_state',
     'Components in a state; a component in several pipelines counts once for each.',
@@ -317,24 +307,9 @@ const processFamilies: readonly OwnFamily[] = [
           states.map(state => ({ labels: { kind, component: id, state }, value: status.state === state ? 1 : 0 })),
         ),
   ),
-  counter(
-    'kymo_receiver_refused_requests_total',
-    'Requests turned away before anybody knew what is in them: too_large, memory, slow, malformed, cancelled, denied, unready; by a limit: requests, peer; connections that one closed: connections, unread, flood.',
-    ['receiver', 'transport', 'reason'],
-    ({ books }) =>
-      books.doors.flatMap(({ receiver, transport, refusals }) =>
-        Object.entries(refusals).map(([reason, value]) => ({ labels: { receiver, transport, reason }, value })),
-      ),
-  ),
-  gauge(
-    'kymo_receiver_usage',
-    'What senders take up at a receiver, of all and of the one peer that has most.',
-    doorLabels,
-    s => usages(s.books, ({ used }) => used),
-  ),
-  gauge('kymo_receiver_usage_limit', 'What they may take up, where that is limited.', doorLabels, s =>
-    usages(s.books, ({ limit }) => limit),
-  ),
+]
+
+const processFamilies: readonly OwnFamily[] = [
   one('kymo_connections', 'Connections that are open to the ports of this process.', s => s.connections()),
   total('kymo_journal_batches_total', 'Requests that the journal began to write about.', s => s.journal.begun),
   one('kymo_journal_batches_kept', 'Requests that can be found in the journal now.', s => s.journal.kept),
@@ -406,5 +381,7 @@ export const ownFamilies: readonly OwnFamily[] = [
   ...exporterFamilies,
   ...queueFamilies,
   ...stateFamilies,
+  ...componentFamilies,
+  ...doorFamilies,
   ...processFamilies,
 ]

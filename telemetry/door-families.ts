@@ -1,0 +1,36 @@
+/** Metrics of the doors of receivers: what was turned away there, and how much senders take up. */
+import type { Books, Usage } from '../core/books.ts'
+import { counter, gauge, type OwnFamily } from './family.ts'
+
+const doorLabels = ['receiver', 'transport', 'resource']
+
+function usages({ doors }: Books, value: (usage: Usage) => number | undefined) {
+  return doors.flatMap(({ receiver, transport, usage = {} }) =>
+    Object.entries(usage).flatMap(([resource, one]) => {
+      const n = value(one)
+      return n === undefined ? [] : [{ labels: { receiver, transport, resource }, value: n }]
+    }),
+  )
+}
+
+/** See above. */
+export const doorFamilies: readonly OwnFamily[] = [
+  counter(
+    'kymo_receiver_refused_requests_total',
+    'Requests turned away before anybody knew what is in them: too_large, memory, slow, malformed, cancelled, denied, unready; by a limit: requests, peer; connections that one closed: connections, unread, flood.',
+    ['receiver', 'transport', 'reason'],
+    ({ books }) =>
+      books.doors.flatMap(({ receiver, transport, refusals }) =>
+        Object.entries(refusals).map(([reason, value]) => ({ labels: { receiver, transport, reason }, value })),
+      ),
+  ),
+  gauge(
+    'kymo_receiver_usage',
+    'What senders take up at a receiver, of all and of the one peer that has most.',
+    doorLabels,
+    s => usages(s.books, ({ used }) => used),
+  ),
+  gauge('kymo_receiver_usage_limit', 'What they may take up, where that is limited.', doorLabels, s =>
+    usages(s.books, ({ limit }) => limit),
+  ),
+]
