@@ -55,7 +55,7 @@ function pointsOf(one: FlatItem): unknown[] {
 test.each<[what: string, signal: Signal, body: Buffer, pieces: number]>([
   ['a small request is one piece', 'logs', group(scopes('a', records(9))), 1],
   ['a group of many items', 'logs', group(scopes('a', records(40_000))), 3],
-  ['a group of many bytes', 'logs', group(scopes('a', records(50, 100_000))), 5],
+  ['a group of many bytes', 'logs', group(scopes('a', records(50, 100_000))), 10],
   [
     'a group of many scopes',
     'logs',
