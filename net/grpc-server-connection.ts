@@ -140,8 +140,9 @@ export class Connection<C> {
     const rules = this.#rules
     const { destroyed, socket } = this.#session
     if (destroyed) return
-    // Heads of calls, and what comes with them, may be as large as they want to be; what is left are frames about nothing.
-    const idle = socket.bytesRead - this.#messages - this.#began * maxHeaderBytes
+    // Heads of calls may be as large as is allowed, and what frames and TLS add to messages as large as those. What is left
+    // are frames about nothing.
+    const idle = socket.bytesRead - 2 * this.#messages - this.#began * maxHeaderBytes
     if (idle > idleBytes) return this.#flooded()
     if (this.#retiredAt > 0) {
       if (now - this.#retiredAt >= rules.grace) this.destroy()

@@ -332,7 +332,10 @@ export class Intake {
 
   #lookUnread(now: number): void {
     if (this.#unreadSince === 0) this.#unreadSince = now
-    else if (now - this.#unreadSince >= this.#admission.answerTimeout) this.#owner.unread?.()
+    else if (now - this.#unreadSince >= this.#admission.answerTimeout) {
+      this.#unreadSince = Infinity
+      this.#owner.unread?.()
+    }
   }
 
   #tooLarge(size: number): Refusal {

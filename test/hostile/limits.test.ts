@@ -39,7 +39,7 @@ async function grpcVictim({ limits = {}, admission = {}, budget = new Budget(64 
   const server = new GrpcServer({
     config: grpcServer({ endpoint: '127.0.0.1:0' }).parse({ limits }),
     budget,
-    log: { ...log, child: () => log } as typeof silent,
+    log: { ...log, child: () => log },
     connected: peer => ({ peer }),
     limits: { sweep: 20, ...admission },
   })
@@ -184,20 +184,35 @@ test.each<[string, Buffer]>([
   const { attack, healthy, budget } = await grpcVictim()
   const socket = attack()
   socket.write(preface())
-  let isOver = false
-  const over = new Promise<void>(resolve => {
-    socket.on('close', () => {
-      isOver = true
-      resolve()
-    })
-  })
-  for (let sent = 0; !isOver && sent < 400 << 20; sent += flood.length) {
+  const over = new Promise<void>(resolve => void socket.on('close', () => resolve()))
+  for (let sent = 0; !socket.closed && sent < 400 << 20; sent += flood.length) {
     const isTaken = socket.write(flood)
     if (!isTaken) await Promise.race([over, new Promise(resolve => socket.once('drain', resolve))])
     await new Promise(resolve => setImmediate(resolve))
   }
-  await vi.waitFor(() => expect(isOver).toBe(true), minute)
+  await over
   expect(await healthy()).toBe(0)
+  await vi.waitFor(() => expect(budget.used).toBe(0), minute)
+})
+
+test('messages in small frames are no flood, however many there are', async () => {
+  const { attack, healthy, budget, refusals, server } = await grpcVictim({ budget: new Budget(512 << 20) })
+  const socket = attack()
+  const size = 4 << 20
+  const whole = message(Buffer.alloc(size))
+  const pieces = [preface(16 << 20), frame(1, 4, 1, fields)]
+  for (let at = 0; at < whole.length; at += 100) {
+    pieces.push(frame(0, at + 100 >= whole.length ? 1 : 0, 1, whole.subarray(at, at + 100)))
+  }
+  let answered = 0
+  socket.on('data', chunk => (answered += chunk.length))
+  socket.write(Buffer.concat(pieces))
+  await vi.waitFor(() => expect(answered).toBeGreaterThan(100), minute)
+  // Beyond the next looks at the connection.
+  await new Promise(resolve => setTimeout(resolve, 2500))
+  expect([refusals.flood, socket.destroyed, server.connections]).toEqual([0, false, 2])
+  expect(await healthy()).toBe(0)
+  socket.destroy()
   await vi.waitFor(() => expect(budget.used).toBe(0), minute)
 })
 
@@ -235,11 +250,9 @@ test('HTTP: answers that nobody reads end their connection', async () => {
   const socket = attacker(port)
   open.push(() => socket.destroy())
   socket.pause()
-  let isOver = false
-  socket.on('close', () => (isOver = true))
   // Requests without end, until what the system buffers of the answers is full.
   const many = Buffer.from(post(0).repeat(200))
-  while (server.admission.refusals.unread === 0 && !isOver) {
+  while (server.admission.refusals.unread === 0 && !socket.closed) {
     socket.write(many)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
