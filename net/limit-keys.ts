@@ -35,10 +35,14 @@ const requestKeys = {
     .describe('How long a sender may take to take its answer; then it is given up. 0 sets no limit.'),
 }
 
-const group = <T extends z.ZodRawShape>(keys: T) =>
-  z
-    .preprocess(value => value ?? {}, z.strictObject(keys))
+const group = <T extends z.ZodRawShape>(keys: T) => {
+  const limits = z.strictObject(keys)
+  return limits
+    .nullish()
+    .transform(value => value ?? limits.parse({}))
+    .prefault({} as z.input<typeof limits>)
     .describe('What senders may take up at once. The last quarter of each limit is for connections that have little.')
+}
 
 /** `limits` of a server that answers from what it has. */
 export const connectionLimits = () => group(connectionKeys)
