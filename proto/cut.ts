@@ -41,6 +41,17 @@ export function cutGroup(signal: Signal, group: Group, items: number): [Group | 
   const head: Buffer[] = []
   const rest: Buffer[] = []
   let headItems = 0
+  // Scope groups after the cut stay as they are and where they are: looked into again for each cut, a large group that is
+  // cut into many parts would take the square of their number.
+  let from = -1
+  let to = -1
+  const keep = (start: number, end: number): void => {
+    if (to !== start || start < 0) {
+      if (from >= 0) rest.push(group.bytes.subarray(from, to))
+      from = start
+    }
+    to = end
+  }
   while (cursor.at < group.end) {
     cursor.end = group.end
     const field = cursor.at
@@ -49,19 +60,27 @@ export function cutGroup(signal: Signal, group: Group, items: number): [Group | 
       cursor.skip(tag)
       if (tag === 0x0a) continue
       // Schema URL and whatever is not known belong to both.
-      const bytes = group.bytes.subarray(field, cursor.at)
-      head.push(bytes)
-      rest.push(bytes)
+      head.push(group.bytes.subarray(field, cursor.at))
+      keep(field, cursor.at)
       continue
     }
     const end = cursor.length() + cursor.at
+    if (headItems >= items) {
+      keep(field, end)
+      cursor.at = end
+      continue
+    }
     cursor.end = end
     const [front, back] = cutScope(signal, cursor, items - headItems)
     headItems += front.items
     if (front.items > 0) head.push(scopeBytes(group.bytes, front))
-    if (back.items > 0) rest.push(scopeBytes(group.bytes, back))
+    if (back.items > 0) {
+      keep(-1, -1)
+      rest.push(scopeBytes(group.bytes, back))
+    }
     cursor.at = end
   }
+  keep(-1, -1)
   const restItems = group.items - headItems
   return [
     headItems === 0 ? undefined : restItems === 0 ? group : assemble(group, head, headItems),
