@@ -106,7 +106,7 @@ test('while nobody takes it, one batch of each signal waits and the rest is drop
   const queued = service.books.nodes.filter(({ name }) => name.kind === 'exporter' && name.id === 'otlp_http')
   for (const node of queued) expect(node.refused.total + node.lost.total, node.name.signal).toBe(0)
   expect((await waiting())['metrics']).toBe(1)
-  await expect.poll(() => service.budget.used).toBe(0)
+  await expect.poll(() => service.budget.inFlight).toBe(0)
   // Later it is as it was.
   sink.answer = () => undefined
   await expect.poll(() => metricNames().size).toBeGreaterThan(20)
