@@ -1,7 +1,8 @@
 /** `kymo explain`: what a configuration will do, as text or JSON. */
+import type { Loaded } from '../config/load.ts'
 import { disclosedOf } from '../config/disclosed.ts'
 import { concealedOf } from '../config/shown.ts'
-import { explain as explained } from '../pipelines/explain.ts'
+import { explain as explained, type Explanation } from '../pipelines/explain.ts'
 import { exitCodes } from '../service/process.ts'
 import type { SourceOptions } from './commands.ts'
 import { explanationText } from './explanation-text.ts'
@@ -11,10 +12,15 @@ import { load } from './load.ts'
 export function explain(options: SourceOptions & { readonly json?: boolean | undefined }): number {
   const loaded = load(options)
   if (loaded === undefined) return exitCodes.failed
-  const concealed = concealedOf(loaded.root)
-  const explanation = concealed.tellAll(explained(disclosedOf(loaded))) as ReturnType<typeof explained>
+  const explanation = explanationOf(loaded)
   process.stdout.write(
     options.json === true ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation),
   )
   return exitCodes.clean
+}
+
+/** The explanation of a configuration, which quotes none of its values that are not to be shown. */
+export function explanationOf(loaded: Pick<Loaded, 'configured' | 'root'>): Explanation {
+  // Its values are what was put in; what leaves this function has the same form.
+  return concealedOf(loaded.root).tellAll(explained(disclosedOf(loaded))) as Explanation
 }

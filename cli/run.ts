@@ -1,6 +1,7 @@
 /** `kymo run`: configuration, log, service, until a signal. */
 import { components } from '../components.ts'
-import { type Loaded, loadConfig } from '../config/load.ts'
+import type { Loaded } from '../config/load.ts'
+import { loadApart } from '../config/load-apart.ts'
 import { readText, splitUri } from '../config/sources.ts'
 import { messageOf } from '../core/errors.ts'
 import { Graph } from '../pipelines/graph.ts'
@@ -16,6 +17,7 @@ import { SelfReport } from '../telemetry/self-report.ts'
 import { builtIn } from './built-in.ts'
 import type { RunOptions } from './commands.ts'
 import { load } from './load.ts'
+import { threadEntry } from './load-worker.ts'
 
 /** Milliseconds after a reload in which it may be followed by others. */
 const tidyAfter = 5000
@@ -84,28 +86,29 @@ function noting(files: Set<string>): (path: string) => string {
 
 function reloading(
   { config, set, featureGates, shutdownTimeout, version }: RunOptions & { readonly version: string },
-  { configured, telemetry, document }: Loaded,
+  { configured, telemetry, hash }: Loaded,
   files: Set<string>,
   log: RootLogger,
 ): Pick<ReloadsParts, 'load' | 'first' | 'deadline' | 'applyTelemetry'> {
   const { env } = process
   const tidy = garbageAfter(tidyAfter)
-  const common = { sources: config, sets: set, components, env, builtIn, gates: featureGates }
+  const common = { sources: config, sets: set, env, builtIn, gates: featureGates }
+  const apart = { components, entry: threadEntry }
   return {
-    first: { configured, telemetry, document, warnings: [] },
+    first: { configured, telemetry, hash, warnings: [] },
     deadline: shutdownTimeout,
-    load(text) {
+    async load(text) {
       // Left to itself, V8 lets it grow to three times of what is needed.
       tidy()
-      if (text !== undefined) return loadConfig({ ...common, text: { name: 'request body', text } })
-      // What is not referred to any more need not be watched, unless it is wrong now and was right before.
-      const before = [...files]
-      files.clear()
+      if (text !== undefined) return loadApart({ ...common, text: { name: 'request body', text } }, apart)
+      const found = new Set<string>()
       try {
-        return loadConfig({ ...common, readFile: noting(files) })
-      } catch (error) {
-        for (const file of before) files.add(file)
-        throw error
+        const loaded = await loadApart(common, { ...apart, note: file => found.add(file) })
+        // What is not referred to any more need not be watched, unless it is wrong now and was right before.
+        files.clear()
+        return loaded
+      } finally {
+        for (const file of found) files.add(file)
       }
     },
     applyTelemetry: changed => log.setLevels(ownTelemetry(changed, env, version).logs),

@@ -8,14 +8,21 @@ import {
   readFragment,
   type ScalarNode,
 } from './document.ts'
-import { limits } from './limits.ts'
+import { limits, TooMuch } from './limits.ts'
 import type { Place } from './place.ts'
 import { Report } from './report.ts'
 import { type ReadFile, readFailure, readText, schemeFault, splitUri, variableName } from './sources.ts'
 
+/** How what is referred to is read. */
+interface From {
+  readonly readFile?: ReadFile | undefined
+  /** Characters of it that may be read at once. */
+  readonly most?: number | undefined
+}
+
 /** The tree with every reference replaced by what it refers to, and `$$` by `$`. */
-export function expand(node: Node, env: NodeJS.ProcessEnv, report: Report, readFile: ReadFile = readText): Node {
-  const outside = new Outside(env, readFile)
+export function expand(node: Node, env: NodeJS.ProcessEnv, report: Report, from: From = {}): Node {
+  const outside = new Outside(env, from)
   let values = 0
   const made = eachScalar(node, scalar => {
     if (typeof scalar.value !== 'string' || values > limits.values) return scalar
@@ -29,8 +36,8 @@ export function expand(node: Node, env: NodeJS.ProcessEnv, report: Report, readF
 }
 
 /** The same for a whole configuration, whose top is a section before and after. */
-export function expandSections(node: MapNode, env: NodeJS.ProcessEnv, report: Report, readFile?: ReadFile): MapNode {
-  const made = expand(node, env, report, readFile)
+export function expandSections(node: MapNode, env: NodeJS.ProcessEnv, report: Report, from?: From): MapNode {
+  const made = expand(node, env, report, from)
   return made.kind === 'map' ? made : { ...node, entries: new Map() }
 }
 
@@ -78,18 +85,21 @@ function findReference(text: string): { start: number; end: number } | undefined
 class Outside {
   readonly env: NodeJS.ProcessEnv
   readonly #readFile: ReadFile
+  readonly #most: number
   readonly #texts = new Map<string, string | Error>()
   #brought = 0
 
-  constructor(env: NodeJS.ProcessEnv, readFile: ReadFile) {
+  constructor(env: NodeJS.ProcessEnv, { readFile = readText, most = Infinity }: From) {
     this.env = env
     this.#readFile = readFile
+    this.#most = most
   }
 
   /** Counts what a reference brings. Says what is wrong when it is too much. */
   bring({ length }: string): string | undefined {
     if (length > limits.reference) return `it brings more than ${limits.reference} characters`
     this.#brought += length
+    if (this.#brought > this.#most) throw new TooMuch()
     if (this.#brought <= limits.referencesTogether) return undefined
     return `the references bring more than ${limits.referencesTogether} characters together`
   }

@@ -272,7 +272,7 @@ function* hiddenIn(node: Node | undefined): Generator<string> {
     if (!isHidden || inner.kind !== 'scalar' || inner.value === null) continue
     yield String(inner.value)
     if (inner.text !== undefined) yield inner.text
-    yield* inner.origin?.texts ?? []
+    if (inner.origin?.whole === true) yield* inner.origin.texts
   }
 }
 

@@ -9,7 +9,7 @@ export const limits = {
   /** Sections in sections. */
   depth: 100,
   /** Values, those counted that aliases and references stand for. */
-  values: 50_000,
+  values: 25_000,
   /** Values that the aliases of one document stand for: a few lines can stand for billions. */
   unfolded: 20_000,
   /** Characters that one variable or file brings. */
@@ -21,3 +21,8 @@ export const limits = {
   /** Errors, and warnings, that are told; of the others how many there are. */
   told: 100,
 } as const
+
+/** More is to be read than may be at once. */
+export class TooMuch extends Error {
+  override name = 'TooMuch'
+}

@@ -1,7 +1,8 @@
 /** From the texts a user gives to a checked configuration, or to everything that is wrong with it. */
+import { createHash } from 'node:crypto'
 import type { Definition } from '../core/component.ts'
 import type { Configured } from '../core/configured.ts'
-import type { ConfigError } from '../core/errors.ts'
+import { type ConfigError, InternalError } from '../core/errors.ts'
 import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
 import { configuredOf, kinds, readComponents } from './components.ts'
 import { type Entry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
@@ -9,12 +10,13 @@ import { expandSections } from './expand.ts'
 import { readGates } from './gates.ts'
 import { check } from './issues.ts'
 import { readKyma } from './kyma/documents.ts'
+import { TooMuch } from './limits.ts'
 import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, Source } from './place.ts'
 import { tellExtensionsInUse } from './references.ts'
-import { Report } from './report.ts'
+import { ConfigErrors, Report } from './report.ts'
 import { concealedOf, isBareReference, shown } from './shown.ts'
 import { type ReadFile, readSources } from './sources.ts'
 import { warnOfTraps } from './traps.ts'
@@ -35,6 +37,8 @@ export interface LoadOptions {
   readonly text?: { readonly name: string; readonly text: string } | undefined
   /** Reads a file that the sources or references name. */
   readonly readFile?: ReadFile | undefined
+  /** Characters of sources, and of what they refer to, beyond which `TooMuch` is thrown. */
+  readonly most?: number | undefined
   /** Text of the built-in configuration, used when there are no sources. */
   readonly builtIn?: string | undefined
   /** `--feature-gates` values. */
@@ -48,6 +52,8 @@ export interface Loaded {
   readonly warnings: readonly ConfigError[]
   /** The merged document as plain values, as they may be shown. */
   readonly document: unknown
+  /** Says which configuration it is; without what comes from outside, and without secrets. */
+  readonly hash: string
   /** The same with the place of each value. */
   readonly root: MapNode
   /** What each feature gate that was named means here. */
@@ -61,6 +67,23 @@ const sections = [...kinds.map(kind => `${kind}s`), 'service']
  * @throws ConfigErrors with everything that is wrong with it
  */
 export function loadConfig(options: LoadOptions): Loaded {
+  try {
+    return loaded(options)
+  } catch (error) {
+    if (error instanceof ConfigErrors || error instanceof TooMuch) throw error
+    throw unquoting(error)
+  }
+}
+
+/** A fault of ours: where it was, without its message, which may quote anything. */
+function unquoting(error: unknown): Error {
+  const { name, stack = '' } = error instanceof Error ? error : new Error('unknown')
+  const made = new InternalError(`the configuration could not be read: ${name}`)
+  made.stack = [`${made.name}: ${made.message}`, ...stack.split('\n').filter(line => /^ {4}at /.test(line))].join('\n')
+  return made
+}
+
+function loaded(options: LoadOptions): Loaded {
   const { components: definitions, env = process.env } = options
   const report = new Report()
   const sources = readSources({ ...options, env }, report)
@@ -73,7 +96,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   const gates = readGates(options.gates ?? [], report)
   const append = gates.on.has('confmap.enableMergeAppendOption')
   const merged = documents.reduce((earlier, later) => merge(earlier, later, report, [], { append }))
-  const root = expandSections(merged, env, report, options.readFile)
+  const root = expandSections(merged, env, report, options)
   const { entries } = root
   tellUnknownSections(entries, report)
 
@@ -105,7 +128,8 @@ export function loadConfig(options: LoadOptions): Loaded {
     pipelines: configuredPipelines(service.pipelines),
   }
   const document = plainOf(root, shown)
-  return { configured, telemetry, warnings: report.warnings(secrets), document, root, notes: gates.notes }
+  const hash = createHash('sha256').update(JSON.stringify(document)).digest('hex').slice(0, 16)
+  return { configured, telemetry, warnings: report.warnings(secrets), document, hash, root, notes: gates.notes }
 }
 
 /** The top level of one source, which must be a section; an empty source is an empty one. */

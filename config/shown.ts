@@ -90,7 +90,7 @@ function* concealedIn(node: Node, key: string | undefined): Generator<[value: st
   if (isAddress || (origin === undefined && !secret)) return
   yield [value, instead]
   if (node.text !== undefined) yield [node.text, instead]
-  for (const text of origin?.texts ?? []) yield [text, instead]
+  if (origin?.whole === true) for (const text of origin.texts) yield [text, instead]
 }
 
 /** Users, passwords and queries of a URL; its path too, where that came from outside. */

@@ -1,7 +1,7 @@
 /** The texts a configuration is made of: `--config` values in order, then `--set` values. */
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { messageOf } from '../core/errors.ts'
-import { limits } from './limits.ts'
+import { limits, TooMuch } from './limits.ts'
 import { nearest } from './nearest.ts'
 import type { Source } from './place.ts'
 import type { Report } from './report.ts'
@@ -33,8 +33,23 @@ export const variableName = /^[a-zA-Z_][a-zA-Z0-9_]*$/
 /** Reads a file that a configuration names. */
 export type ReadFile = (path: string) => string
 
-/** Reads it from disk. */
-export const readText: ReadFile = path => readFileSync(path, 'utf8')
+/** Reads it from disk. What has no end, such as a device, is not read for ever. */
+export const readText: ReadFile = path => {
+  const file = openSync(path, 'r')
+  try {
+    const pieces: Buffer[] = []
+    for (let size = 0; size <= limits.source;) {
+      const piece = Buffer.allocUnsafe(64 * 1024)
+      const length = readSync(file, piece)
+      if (length === 0) return Buffer.concat(pieces).toString('utf8')
+      pieces.push(piece.subarray(0, length))
+      size += length
+    }
+    throw new Error(`it has more than ${limits.source} bytes`)
+  } finally {
+    closeSync(file)
+  }
+}
 
 /** Why a file could not be read, without the system call's name around it. */
 export function readFailure(error: unknown): string {
@@ -54,6 +69,7 @@ export function readSources(
     readonly env: NodeJS.ProcessEnv
     readonly text?: { readonly name: string; readonly text: string } | undefined
     readonly readFile?: ReadFile | undefined
+    readonly most?: number | undefined
   },
   report: Report,
 ): Source[] {
@@ -80,6 +96,8 @@ export function readSources(
     const key = set.slice(0, at).trim()
     texts.push({ name: `--set ${key}`, text: `${key.replaceAll('.', '::')}: ${set.slice(at + 1).trim()}` })
   }
+  if (options.most !== undefined && texts.reduce((sum, { text }) => sum + text.length, 0) > options.most)
+    throw new TooMuch()
   tellSizes(texts, report)
   return texts.map(({ name, text }, order) => ({ name, text, order }))
 }

@@ -4,39 +4,53 @@ import type { LogFields, Logger } from './logger.ts'
 /** Shorter ones (`1`, `true`, `4317`) are part of too many other texts; whoever may tell these asks before. */
 const shortest = 6
 
-const literal = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
-
 /** Takes values out of texts. */
 export class Concealed {
-  readonly #instead = new Map<string, string>()
-  readonly #pattern: RegExp | undefined
+  /** What it was made of, to make another one in another thread. */
+  readonly values: readonly (readonly [value: string, instead: string])[]
+  /** What is looked for, the longest first, because one may be part of another; made when it is first asked for. */
+  #sought: ReadonlyMap<string, string> | undefined
 
   /** `values` with what is told in the place of each. */
   constructor(values: Iterable<readonly [value: string, instead: string]>) {
-    for (const [value, instead] of values) {
-      const bare = value.trim().toLowerCase()
-      if (bare.length >= shortest) this.#instead.set(bare, instead)
-    }
-    // The longest first: one may be part of another.
-    const all = [...this.#instead.keys()].toSorted((a, b) => b.length - a.length)
-    this.#pattern = all.length === 0 ? undefined : new RegExp(all.map(literal).join('|'), 'gi')
+    this.values = [...new Map(values)].filter(([value]) => value.trim().length >= shortest)
   }
 
-  /** Whether there is anything that must not be told. */
+  /** Whether there is nothing that must not be told. */
   get isEmpty(): boolean {
-    return this.#pattern === undefined
+    return this.values.length === 0
   }
 
   /** The text without them. */
   tell(text: string): string {
-    if (this.#pattern === undefined) return text
-    return text.replace(this.#pattern, found => this.#instead.get(found.toLowerCase()) ?? '[REDACTED]')
+    if (this.isEmpty) return text
+    const small = text.toLowerCase()
+    // Some capitals have small letters of another length: then places do not agree.
+    let rest = small.length === text.length ? small : text
+    let told = text
+    for (const [value, instead] of this.#all()) {
+      if (value.length > rest.length) continue
+      for (let at = rest.indexOf(value); at >= 0; at = rest.indexOf(value, at + instead.length)) {
+        told = told.slice(0, at) + instead + told.slice(at + value.length)
+        // What is told instead is not looked through again.
+        rest = rest.slice(0, at) + '\0'.repeat(instead.length) + rest.slice(at + value.length)
+      }
+    }
+    return told
+  }
+
+  #all(): ReadonlyMap<string, string> {
+    if (this.#sought !== undefined) return this.#sought
+    const small = this.values.map(([value, instead]) => [value.trim().toLowerCase(), instead] as const)
+    this.#sought = new Map(small.toSorted(([a], [b]) => b.length - a.length))
+    return this.#sought
   }
 
   /** The value with all texts in it told. */
   tellAll(value: unknown): unknown {
-    if (this.#pattern === undefined) return value
+    if (this.isEmpty) return value
     if (typeof value === 'string') return this.tell(value)
+    if (typeof value === 'number') return this.#all().get(String(value)) ?? value
     if (value instanceof Error) return this.#error(value)
     if (Array.isArray(value)) return value.map(item => this.tellAll(item))
     if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value

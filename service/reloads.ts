@@ -1,5 +1,4 @@
 /** Taking over another configuration while data moves: one at a time, of those that wait the latest; a wrong one changes nothing. */
-import { createHash } from 'node:crypto'
 import { ConfigErrors } from '../config/report.ts'
 import { planReload, startOnly, unreloadable } from '../config/reload-plan.ts'
 import type { Configured } from '../core/configured.ts'
@@ -14,8 +13,8 @@ export interface Candidate {
   readonly configured: Configured
   readonly telemetry: TelemetryConfig
   readonly warnings: readonly ConfigError[]
-  /** Plain values; what is secret in it does not print. */
-  readonly document: unknown
+  /** Says which one it is. */
+  readonly hash: string
 }
 
 /** What is asked for. */
@@ -64,7 +63,7 @@ export interface Reloadable {
 /** What reloading needs. */
 export interface ReloadsParts {
   /** Reads the sources again, or takes a text in place of them. @throws ConfigErrors */
-  load(text?: string): Candidate
+  load(text?: string): Promise<Candidate> | Candidate
   /** What was loaded at start. */
   readonly first: Candidate
   /** Milliseconds that what leaves has to finish. */
@@ -92,6 +91,9 @@ interface Considered {
   readonly outcome: Omit<ReloadOutcome, 'result'>
 }
 
+/** Configurations that wait to be looked at without being taken over. */
+const mostPlans = 8
+
 const unready: ReloadOutcome = { result: 'refused', errors: [{ message: 'the process is starting or stopping' }] }
 
 /** The reloads of one process. */
@@ -102,6 +104,8 @@ export class Reloads implements ConfigFigures {
   #waiting: Waiting | undefined
   #busy: Promise<void> | undefined
   #last: LastReload | undefined
+  #plans = 0
+  #planning: Promise<unknown> = Promise.resolve()
   readonly reloads: Record<string, number> = { applied: 0, unchanged: 0, failed: 0, superseded: 0 }
   lastWorked = true
   lastSuccess = Date.now()
@@ -111,7 +115,7 @@ export class Reloads implements ConfigFigures {
     this.#parts = parts
     this.#log = parts.log.child('reload')
     this.#telemetry = parts.first.telemetry
-    this.hash = hashOf(parts.first)
+    this.hash = parts.first.hash
   }
 
   /** How the last one went; undefined before the first. */
@@ -121,7 +125,7 @@ export class Reloads implements ConfigFigures {
 
   /** Takes over another configuration, or says why not. */
   request(request: ReloadRequest): Promise<ReloadOutcome> {
-    if (request.dryRun === true) return Promise.resolve(this.#plan(request))
+    if (request.dryRun === true) return this.#planInTurn(request)
     if (this.#parts.running() === undefined) return Promise.resolve(unready)
     return new Promise(answer => {
       if (this.#waiting !== undefined) {
@@ -165,7 +169,7 @@ export class Reloads implements ConfigFigures {
   }
 
   async #take(request: ReloadRequest): Promise<ReloadOutcome> {
-    const planned = this.#consider(request)
+    const planned = await this.#consider(request)
     if (!('graph' in planned)) return planned
     const { candidate, graph, plan, outcome } = planned
     const isSame = plan.components.length === 0 && plan.pipelines.length === 0
@@ -181,29 +185,42 @@ export class Reloads implements ConfigFigures {
     } catch (error) {
       return { ...outcome, result: 'failed', errors: [{ message: messageOf(error) }] }
     }
-    this.hash = hashOf(candidate)
+    this.hash = candidate.hash
     if (!isSame) this.#parts.applied()
     return { ...outcome, result: isSame ? 'unchanged' : 'applied' }
   }
 
+  /** One after the other: reading is work, and whoever asks can ask often. */
+  async #planInTurn(request: ReloadRequest): Promise<ReloadOutcome> {
+    if (this.#plans >= mostPlans)
+      return { result: 'refused', errors: [{ message: 'too many others are being looked at' }] }
+    this.#plans++
+    const before = this.#planning
+    const mine = before.then(() => this.#plan(request)).finally(() => this.#plans--)
+    this.#planning = mine.catch(() => {})
+    return mine
+  }
+
   /** Without doing anything. */
-  #plan(request: ReloadRequest): ReloadOutcome {
-    const planned = this.#consider(request)
+  async #plan(request: ReloadRequest): Promise<ReloadOutcome> {
+    const planned = await this.#consider(request)
     return 'graph' in planned ? { ...planned.outcome, result: 'planned' } : planned
   }
 
   /** What a reload would do, or why it cannot be. */
-  #consider({ text }: ReloadRequest): Considered | ReloadOutcome {
-    const graph = this.#parts.running()
-    if (graph === undefined) return unready
+  async #consider({ text }: ReloadRequest): Promise<Considered | ReloadOutcome> {
+    if (this.#parts.running() === undefined) return unready
     let candidate: Candidate
     try {
-      candidate = this.#parts.load(text)
+      candidate = await this.#parts.load(text)
     } catch (error) {
       if (!(error instanceof ConfigErrors)) return { result: 'failed', errors: [{ message: messageOf(error) }] }
       const { errors, warnings } = error
       return { result: 'failed', errors: errors.map(complaint), warnings: warnings.map(complaint) }
     }
+    // It may have begun to stop meanwhile.
+    const graph = this.#parts.running()
+    if (graph === undefined) return unready
     const plan = planReload(graph.configured, candidate.configured)
     const outcome = {
       plan,
@@ -241,11 +258,4 @@ export class Reloads implements ConfigFigures {
 /** An error as it is told in an answer and in the status. */
 function complaint({ code, message, position, hint }: ConfigError): Complaint {
   return { code, message, ...position, ...(hint === undefined ? {} : { hint }) }
-}
-
-function hashOf({ document }: Candidate): string {
-  return createHash('sha256')
-    .update(JSON.stringify(document) ?? '')
-    .digest('hex')
-    .slice(0, 16)
 }

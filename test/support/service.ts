@@ -21,8 +21,9 @@ export interface RunningService {
 }
 
 /** Starts `yaml` as the command line does. */
-export async function runService(yaml: string): Promise<RunningService> {
-  const loaded = loadConfig({ sources: [`yaml:${yaml}`], components, env: {} })
+export async function runService(yaml: string, env: NodeJS.ProcessEnv = {}): Promise<RunningService> {
+  const read = (text: string) => loadConfig({ sources: [`yaml:${text}`], components, env })
+  const loaded = read(yaml)
   const own = ownTelemetry(loaded.telemetry, {}, '1.2.3')
   const report = new SelfReport(own.resource, '1.2.3')
   const lines: Record<string, unknown>[] = []
@@ -34,6 +35,7 @@ export async function runService(yaml: string): Promise<RunningService> {
     version: '1.2.3',
     admin: { ...own.admin, endpoint: '127.0.0.1:0' },
     own: { ...own, report },
+    reload: { load: (text = yaml) => read(text), first: loaded, deadline: 500, applyTelemetry: () => {} },
   })
   await service.start()
   return {

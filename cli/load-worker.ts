@@ -1,0 +1,11 @@
+/** What a thread that is started from this program does. */
+import { components } from '../components.ts'
+import { serveLoad } from '../config/load-apart.ts'
+
+/** The module that threads are started from: the one the process was. */
+export const threadEntry = new URL(import.meta.url.endsWith('.ts') ? 'main.ts' : '', import.meta.url)
+
+/** Does what the thread was started for. */
+export function serveThread(): void {
+  serveLoad(components)
+}
