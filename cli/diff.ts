@@ -1,6 +1,6 @@
 /** `kymo diff`: what differs between two configurations, and what a reload from one to the other would do. */
 import { type Difference, differencesOf } from '../config/diff.ts'
-import { planReload, startOnly, unreloadable } from '../config/reload-plan.ts'
+import { planReload, startOnly, unreloadable } from '../plan/reload.ts'
 import type { ReloadPlan } from '../core/reload.ts'
 import { load } from './load.ts'
 import { planText, restartText } from './reload-text.ts'

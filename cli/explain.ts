@@ -2,7 +2,7 @@
 import type { Loaded } from '../config/load.ts'
 import { disclosedOf } from '../config/disclosed.ts'
 import { concealedOf } from '../config/shown.ts'
-import { explain as explained, type Explanation } from '../pipelines/explain.ts'
+import { explain as explained, type Explanation } from '../plan/explain.ts'
 import { exitCodes } from '../service/process.ts'
 import type { SourceOptions } from './commands.ts'
 import { explanationText } from './explanation-text.ts'

@@ -1,7 +1,7 @@
 /** An explanation in words. What is the same for several signals is told once. */
 import { durationText } from '../config/duration-text.ts'
-import type { ExporterExplained } from '../pipelines/explain-exporter.ts'
-import type { Answer, Explanation, PipelineExplained, ReceiverExplained, StepExplained } from '../pipelines/explain.ts'
+import type { ExporterExplained } from '../plan/explain-exporter.ts'
+import type { Answer, Explanation, PipelineExplained, ReceiverExplained, StepExplained } from '../plan/explain.ts'
 import type { Touch } from '../core/touch.ts'
 import type { Signal } from '../proto/signals.ts'
 import { table } from './table.ts'

@@ -1,6 +1,6 @@
 /** Taking over another configuration while data moves: one at a time, of those that wait the latest; a wrong one changes nothing. */
 import { ConfigErrors } from '../config/report.ts'
-import { planReload, startOnly, unreloadable } from '../config/reload-plan.ts'
+import { planReload, startOnly, unreloadable } from '../plan/reload.ts'
 import type { Configured } from '../core/configured.ts'
 import { type ConfigError, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'

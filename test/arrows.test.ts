@@ -16,10 +16,11 @@ const ranks: Record<string, number> = {
   connectors: 3,
   extensions: 3,
   config: 3,
-  pipelines: 3,
-  'components.ts': 4,
-  service: 5,
-  cli: 6,
+  plan: 4,
+  pipelines: 5,
+  'components.ts': 6,
+  service: 7,
+  cli: 8,
 }
 const kinds = ['receivers', 'processors', 'exporters', 'connectors', 'extensions']
 

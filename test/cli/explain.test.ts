@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { explanationText } from '../../cli/explanation-text.ts'
 import { components } from '../../components.ts'
 import { loadConfig } from '../../config/load.ts'
-import { explain, type Explanation } from '../../pipelines/explain.ts'
+import { explain, type Explanation } from '../../plan/explain.ts'
 
 const root = join(import.meta.dirname, '../..')
 

@@ -11,7 +11,7 @@ import {
   type ReceiverContext,
   type Sent,
 } from '../../core/component.ts'
-import { planReload } from '../../config/reload-plan.ts'
+import { planReload } from '../../plan/reload.ts'
 import type { Configured, ConfiguredComponent } from '../../core/configured.ts'
 import { Delivery, type Outcome } from '../../core/delivery.ts'
 import { Host } from '../../core/host.ts'

@@ -5,7 +5,7 @@ import * as z from 'zod'
 import { components } from '../../components.ts'
 import { loadConfig } from '../../config/load.ts'
 import { defineConnector, defineProcessor } from '../../core/component.ts'
-import { explain, type Explanation } from '../../pipelines/explain.ts'
+import { explain, type Explanation } from '../../plan/explain.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 import { toyGraph, type ToyPipeline } from '../support/graph.ts'
 

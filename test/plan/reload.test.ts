@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { planReload } from '../../config/reload-plan.ts'
+import { planReload } from '../../plan/reload.ts'
 import type { ComponentReload } from '../../core/reload.ts'
-import { load } from './toys.ts'
+import { load } from '../config/toys.ts'
 
 /** A configuration with everything in use. Each row of a test changes one text of it. */
 const base = `receivers:

@@ -3,8 +3,8 @@ import type { Kind } from '../core/component.ts'
 import type { Configured, ConfiguredComponent } from '../core/configured.ts'
 import type { ComponentReload, PipelineReload, ReloadPlan, ReloadReason } from '../core/reload.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
-import { kinds } from './components.ts'
-import { sameValue } from './equal.ts'
+import { kinds } from '../config/components.ts'
+import { sameValue } from '../config/equal.ts'
 
 /** Whether two components are one and the same: kind, id, and configuration with all defaults. */
 export function sameComponent(a: ConfiguredComponent, b: ConfiguredComponent): boolean {
