@@ -13,9 +13,9 @@ export function diff(before: string, after: string, { json }: { readonly json?: 
   const [old, now] = [before, after].map(source => load({ config: [source], set: [] }))
   if (old === undefined || now === undefined) return codes.trouble
   const differences = differencesOf(old, now)
-  const plan = planReload(old.configured, now.configured)
-  const refused = unreloadable(plan, now.configured).map(({ message }) => message)
-  const reload = { ...plan, refused, restart_needed: startOnly(old.telemetry, now.telemetry) }
+  const changes = planReload(old.plan, now.plan)
+  const refused = unreloadable(changes, now.plan).map(({ message }) => message)
+  const reload = { ...changes, refused, restart_needed: startOnly(old.telemetry, now.telemetry) }
   if (json === true) {
     const same = differences.length === 0
     process.stdout.write(`${JSON.stringify({ same, differences, reload }, null, 2)}\n`)

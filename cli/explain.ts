@@ -3,6 +3,7 @@ import type { Loaded } from '../config/load.ts'
 import { disclosedOf } from '../config/disclosed.ts'
 import { concealedOf } from '../config/shown.ts'
 import { explain as explained, type Explanation } from '../plan/explain.ts'
+import { planOf } from '../plan/plan.ts'
 import { exitCodes } from '../service/process.ts'
 import type { SourceOptions } from './commands.ts'
 import { explanationText } from './explanation-text.ts'
@@ -22,5 +23,5 @@ export function explain(options: SourceOptions & { readonly json?: boolean | und
 /** The explanation of a configuration, which quotes none of its values that are not to be shown. */
 export function explanationOf(loaded: Pick<Loaded, 'configured' | 'root'>): Explanation {
   // Its values are what was put in; what leaves this function has the same form.
-  return concealedOf(loaded.root).tellAll(explained(disclosedOf(loaded))) as Explanation
+  return concealedOf(loaded.root).tellAll(explained(planOf(disclosedOf(loaded)))) as Explanation
 }

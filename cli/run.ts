@@ -1,10 +1,10 @@
 /** `kymo run`: configuration, log, service, until a signal. */
 import { components } from '../components.ts'
-import type { Loaded } from '../config/load.ts'
 import { loadApart } from '../config/load-apart.ts'
 import { readText, splitUri } from '../config/sources.ts'
 import { messageOf } from '../core/errors.ts'
 import { Graph } from '../pipelines/graph.ts'
+import { planned, type Planned } from '../plan/load.ts'
 import { type Access, tokenAccess } from '../service/access.ts'
 import { ConfigWatch } from '../service/config-watch.ts'
 import { exitCodes, runToEnd } from '../service/process.ts'
@@ -48,9 +48,9 @@ export async function run(options: RunOptions & { readonly version: string }): P
   for (const message of own.warnings) log.warn({}, message)
   for (const message of loaded.notes) log.info({}, message)
   if (config.length === 0) log.info({}, 'no --config: running the built-in configuration; `kymo --help` tells more')
-  const { configured } = loaded
+  const { plan } = loaded
   const service = new Service({
-    graph: surroundings => new Graph(configured, surroundings),
+    graph: surroundings => new Graph(plan, surroundings),
     log,
     version,
     admin: { ...own.admin, ...place },
@@ -86,7 +86,7 @@ function noting(files: Set<string>): (path: string) => string {
 
 function reloading(
   { config, set, featureGates, shutdownTimeout, version }: RunOptions & { readonly version: string },
-  { configured, telemetry, hash }: Loaded,
+  { plan, telemetry, hash }: Planned,
   files: Set<string>,
   log: RootLogger,
 ): Pick<ReloadsParts, 'load' | 'first' | 'deadline' | 'applyTelemetry'> {
@@ -95,18 +95,19 @@ function reloading(
   const common = { sources: config, sets: set, env, builtIn, gates: featureGates }
   const apart = { components, entry: threadEntry }
   return {
-    first: { configured, telemetry, hash, warnings: [] },
+    first: { plan, telemetry, hash, warnings: [] },
     deadline: shutdownTimeout,
     async load(text) {
       // Left to itself, V8 lets it grow to three times of what is needed.
       tidy()
-      if (text !== undefined) return loadApart({ ...common, text: { name: 'request body', text } }, apart)
+      if (text !== undefined)
+        return planned(await loadApart({ ...common, text: { name: 'request body', text } }, apart))
       const found = new Set<string>()
       try {
         const loaded = await loadApart(common, { ...apart, note: file => found.add(file) })
         // What is not referred to any more need not be watched, unless it is wrong now and was right before.
         files.clear()
-        return loaded
+        return planned(loaded)
       } finally {
         for (const file of found) files.add(file)
       }

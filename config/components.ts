@@ -1,6 +1,5 @@
 /** The five sections of components: ids, types, and every section checked by its component's schema. */
 import type { Definition, Kind } from '../core/component.ts'
-import type { ConfiguredComponent } from '../core/configured.ts'
 import { type Entry, hide, isNull, type Node } from './document.ts'
 import { parseId } from './ids.ts'
 import { check } from './issues.ts'
@@ -8,7 +7,6 @@ import { collectorTypes, removed } from './known.ts'
 import { nearest, quoted, suggest } from './nearest.ts'
 import { positionOf, type Place } from './place.ts'
 import type { Report } from './report.ts'
-import { concealedOf } from './shown.ts'
 
 /** The kinds in the order of the pipeline. */
 export const kinds = ['receiver', 'processor', 'exporter', 'connector', 'extension'] as const satisfies Kind[]
@@ -165,22 +163,6 @@ function tellAmbiguous(components: Components, report: Report): void {
       report.error('CONFIG_ID', key, message, `rename the connector, for example to \`${id}/connector\``)
     }
   }
-}
-
-/** The components of one kind, once nothing is wrong with them. */
-export function configuredOf<K extends Kind>(kind: K, components: Components): Map<string, ConfiguredComponent<K>> {
-  const made = new Map<string, ConfiguredComponent<K>>()
-  for (const [id, { definition, config, node }] of components[kind]) {
-    if (definition?.kind !== kind) continue
-    // The line above has narrowed it, which the compiler cannot follow through the type parameter.
-    made.set(id, {
-      id,
-      definition: definition as Extract<Definition, { kind: K }>,
-      config,
-      concealed: concealedOf(node),
-    })
-  }
-  return made
 }
 
 /** What is wrong with a reference to an id that is not configured, in the Collector's words. */

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads'
 import { Concealed } from '../core/concealed.ts'
 import { type Definition, type Kind } from '../core/component.ts'
-import type { Configured, ConfiguredComponent } from '../core/configured.ts'
+import type { Configured, ConfiguredComponent, Use } from '../core/configured.ts'
 import { type Code, ConfigError, InternalError, messageOf, type Position } from '../core/errors.ts'
 import { Secret } from '../core/fields.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
@@ -82,6 +82,7 @@ interface Sent {
   readonly type: string
   readonly config: unknown
   readonly concealed: readonly (readonly [string, string])[]
+  readonly uses: readonly Use[]
 }
 
 type Rest = Pick<Configured, 'started' | 'pipelines'> &
@@ -140,7 +141,7 @@ function* componentsOf(configured: Configured): Generator<Piece> {
   let waiting: Sent[] = []
   let size = 0
   for (const kind of kinds) {
-    for (const { id, definition, config, concealed } of configured[`${kind}s`].values()) {
+    for (const { id, definition, config, concealed, uses } of configured[`${kind}s`].values()) {
       const { value, count } = sendable(config)
       let values = concealed?.values ?? []
       if (values.length > pieceSize) {
@@ -148,7 +149,7 @@ function* componentsOf(configured: Configured): Generator<Piece> {
         for (; values.length > pieceSize; values = values.slice(pieceSize))
           yield { what: 'concealed', concealed: values.slice(0, pieceSize) }
       }
-      waiting.push({ kind, id, type: definition.type, config: value, concealed: values })
+      waiting.push({ kind, id, type: definition.type, config: value, concealed: values, uses })
       size += count
       if (size < pieceSize) continue
       yield { what: 'components', components: waiting }
@@ -216,7 +217,7 @@ async function received(worker: Worker, { components, note }: Apart): Promise<Lo
         values = [...values, ...piece.concealed]
         break
       case 'components':
-        for (const { kind, id, type, config, concealed } of piece.components) {
+        for (const { kind, id, type, config, concealed, uses } of piece.components) {
           const definition = found.get(`${kind} ${type}`)
           if (definition === undefined) throw new InternalError(`a thread knows the ${kind} ${type}, which is not here`)
           const component = {
@@ -224,6 +225,7 @@ async function received(worker: Worker, { components, note }: Apart): Promise<Lo
             definition,
             config: restored(config),
             concealed: new Concealed([...values, ...concealed]),
+            uses,
           }
           values = []
           made.get(kind)?.set(id, component)

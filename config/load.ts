@@ -4,7 +4,7 @@ import type { Definition } from '../core/component.ts'
 import type { Configured } from '../core/configured.ts'
 import { type ConfigError, InternalError } from '../core/errors.ts'
 import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
-import { configuredOf, kinds, readComponents } from './components.ts'
+import { kinds, readComponents } from './components.ts'
 import { type Entry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
 import { expandSections } from './expand.ts'
 import { readGates } from './gates.ts'
@@ -15,7 +15,7 @@ import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, Source } from './place.ts'
-import { tellExtensionsInUse } from './references.ts'
+import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
 import { concealedOf, isBareReference, shown } from './shown.ts'
 import { type ReadFile, readSources } from './sources.ts'
@@ -105,7 +105,7 @@ function loaded(options: LoadOptions): Loaded {
   const service = readService(entries.get('service'), top, components, report, {
     allowNoPipelines: gates.on.has('service.AllowNoPipelines'),
   })
-  tellExtensionsInUse(entries, components, service.started, report)
+  tellExtensionsInUse(components, service.started, report)
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)
   // Beside errors these would only mislead: what is misspelt looks unused.

@@ -1,51 +1,74 @@
 /** Components that use extensions by their ids, such as `auth::authenticator`: those must exist and be started. */
 import type * as z from 'zod'
-import type { Definition } from '../core/component.ts'
-import { type Components, kinds, tellReference } from './components.ts'
-import type { Entry, Node, ScalarNode } from './document.ts'
+import type { Definition, Kind } from '../core/component.ts'
+import type { ConfiguredComponent, Use } from '../core/configured.ts'
+import { type Components, type Declared, kinds, tellReference } from './components.ts'
+import type { Node, ScalarNode } from './document.ts'
 import { parseId } from './ids.ts'
 import type { Reference } from './pipelines.ts'
 import type { Report } from './report.ts'
 import { nearestOption, schemaOfKey, shapeOf } from './shape.ts'
+import { concealedOf } from './shown.ts'
 
 type Schema = z.core.$ZodType
 
 /** A value that names a component. */
-interface Use {
+interface Naming {
   readonly kind: string
   readonly node: ScalarNode
-  readonly path: string
+  /** The keys that lead to it. */
+  readonly path: readonly string[]
   /** What it has to offer. */
   readonly offering: string | undefined
 }
 
 /** Tells of extensions that are named and are not there, or not in `service.extensions`. */
-export function tellExtensionsInUse(
-  sections: ReadonlyMap<string, Entry>,
-  components: Components,
-  started: readonly Reference[],
-  report: Report,
-): void {
+export function tellExtensionsInUse(components: Components, started: readonly Reference[], report: Report): void {
   for (const kind of kinds) {
-    const section = sections.get(`${kind}s`)?.value
-    if (section?.kind !== 'map') continue
-    for (const [text, { value }] of section.entries) {
-      const id = parseId(text)
-      const schema = typeof id === 'string' ? undefined : components[kind].get(id.text)?.definition?.config
-      if (schema === undefined) continue
-      for (const use of usesIn(schema, value, `${kind}s::${text}`))
-        if (use.kind === 'extension') tellExtension(use, components, started, report)
-    }
+    for (const declared of components[kind].values())
+      for (const naming of extensionsNamed(declared)) tellExtension(declared, naming, components, started, report)
   }
 }
 
+/** The components of one kind, once nothing is wrong with them. */
+export function configuredOf<K extends Kind>(kind: K, components: Components): Map<string, ConfiguredComponent<K>> {
+  const made = new Map<string, ConfiguredComponent<K>>()
+  for (const [id, declared] of components[kind]) {
+    const { definition, config, node } = declared
+    if (definition?.kind !== kind) continue
+    const uses = [...extensionsNamed(declared)].map(({ path, node }): Use => ({ path: path.join('.'), id: idOf(node) }))
+    // The line above has narrowed it, which the compiler cannot follow through the type parameter.
+    made.set(id, {
+      id,
+      definition: definition as Extract<Definition, { kind: K }>,
+      config,
+      concealed: concealedOf(node),
+      uses,
+    })
+  }
+  return made
+}
+
+/** Every extension that a section names, where the schema of its component says so. */
+function* extensionsNamed({ definition, node }: Declared): Generator<Naming> {
+  if (definition === undefined) return
+  for (const naming of namesIn(definition.config, node, [])) if (naming.kind === 'extension') yield naming
+}
+
+const idOf = ({ text, value }: ScalarNode): string => {
+  const id = parseId(text ?? String(value))
+  return typeof id === 'string' ? '' : id.text
+}
+
 function tellExtension(
-  { node, path, offering }: Use,
+  { kind, id: user }: Declared,
+  { node, path: keys, offering }: Naming,
   components: Components,
   started: readonly Reference[],
   report: Report,
 ): void {
   const id = parseId(node.text ?? String(node.value))
+  const path = keys.reduce((text, key) => `${text}${key.startsWith('[') ? '' : '::'}${key}`, `${kind}s::${user}`)
   const { place, origin } = node
   const written = origin?.written
   if (typeof id === 'string') {
@@ -67,7 +90,7 @@ const offers = (definition: Definition | undefined, what: string): boolean =>
   definition?.kind === 'extension' && definition.offers?.some(one => one === what) === true
 
 /** Every value in a section that its schema says is the id of a component. */
-function* usesIn(schema: Schema, node: Node, path: string): Generator<Use> {
+function* namesIn(schema: Schema, node: Node, path: readonly string[]): Generator<Naming> {
   const { schema: bare, reference, offering } = shapeOf(schema)
   const { def } = bare._zod
   if (node.kind === 'scalar') {
@@ -77,14 +100,14 @@ function* usesIn(schema: Schema, node: Node, path: string): Generator<Use> {
   }
   if (def.type === 'union') {
     const option = nearestOption(def.options, node)
-    if (option !== undefined) yield* usesIn(option, node, path)
+    if (option !== undefined) yield* namesIn(option, node, path)
   } else if (node.kind === 'list') {
     if (def.type === 'array')
-      for (const [i, item] of node.items.entries()) yield* usesIn(def.element, item, `${path}[${i}]`)
+      for (const [i, item] of node.items.entries()) yield* namesIn(def.element, item, [...path, `[${i}]`])
   } else {
     for (const [key, { value }] of node.entries) {
       const inner = schemaOfKey(bare, key)
-      if (inner !== undefined) yield* usesIn(inner, value, `${path}::${key}`)
+      if (inner !== undefined) yield* namesIn(inner, value, [...path, key])
     }
   }
 }

@@ -3,6 +3,14 @@ import type { Signal } from '../proto/signals.ts'
 import type { Definition, Kind } from './component.ts'
 import type { Concealed } from './concealed.ts'
 
+/** A key at which a component names an extension that it uses, as its schema says. */
+export interface Use {
+  /** Keys from the component's section on, with dots: `auth.authenticator`. */
+  readonly path: string
+  /** Id of the extension. */
+  readonly id: string
+}
+
 /** One component of a configuration, checked. */
 export interface ConfiguredComponent<K extends Kind = Kind> {
   /** As written: `type` or `type/name`. */
@@ -12,6 +20,8 @@ export interface ConfiguredComponent<K extends Kind = Kind> {
   readonly config: unknown
   /** Values of it that are not to be told: secrets, and what came from variables and files. */
   readonly concealed?: Concealed | undefined
+  /** The extensions it uses: it restarts when one of them does. */
+  readonly uses: readonly Use[]
 }
 
 /** One entry of `service.pipelines`, with ids that are all configured. */

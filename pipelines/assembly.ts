@@ -8,7 +8,7 @@ import {
   type ReceiverContext,
 } from '../core/component.ts'
 import { concealing } from '../core/concealed.ts'
-import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
+import type { ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
 import { InternalError, messageOf } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
 import type { Journal } from '../core/journal.ts'
@@ -17,6 +17,7 @@ import type { ReloadPlan } from '../core/reload.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import { type State, Status } from '../core/status.ts'
 import { budgetKey } from '../net/admission.ts'
+import type { Plan } from '../plan/plan.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
 import { ConnectorSink } from './connector-sink.ts'
 import { Destination, type Sink } from './destination.ts'
@@ -45,12 +46,12 @@ export interface GraphProcess {
 /** What runs when an assembly is made. */
 export interface Before {
   readonly assembly: Assembly
-  readonly plan: ReloadPlan
+  readonly reload: ReloadPlan
 }
 
 /** The parts by id; nothing of it starts or is joined here. */
 export class Assembly {
-  readonly configured: Configured
+  readonly plan: Plan
   readonly extensions = new Map<string, ExtensionPart>()
   readonly exporters = new Map<string, ExporterPart>()
   readonly connectors = new Map<string, ConnectorPart>()
@@ -67,13 +68,13 @@ export class Assembly {
   readonly #livingSources: Map<string, Source>
 
   /** `sources` are all that live, those of receivers that are still stopping included. */
-  constructor(configured: Configured, process: GraphProcess, sources: Map<string, Source>, before?: Before) {
-    this.configured = configured
+  constructor(plan: Plan, process: GraphProcess, sources: Map<string, Source>, before?: Before) {
+    this.plan = plan
     this.#process = process
     this.#livingSources = sources
     this.#kept = before?.assembly
     this.#changed = new Set(
-      before?.plan.components.flatMap(({ kind, id, pipelines }) =>
+      before?.reload.components.flatMap(({ kind, id, pipelines }) =>
         kind === 'processor' ? pipelines.map(pipeline => keyOf(kind, id, pipeline)) : [keyOf(kind, id)],
       ),
     )
@@ -81,11 +82,11 @@ export class Assembly {
 
   /** Makes or takes over every part. @throws Error of a component that cannot be made; `fresh` has those that were */
   build(): void {
-    const { configured } = this
-    for (const id of configured.started) this.#addExtension(need(configured.extensions, id, 'extension'))
-    for (const component of configured.exporters.values()) this.#addExporter(component)
-    for (const pipeline of configured.pipelines) this.#addPipeline(pipeline)
-    for (const component of configured.receivers.values()) this.#addReceiver(component)
+    const { plan } = this
+    for (const id of plan.started) this.#addExtension(need(plan.extensions, id, 'extension'))
+    for (const component of plan.exporters.values()) this.#addExporter(component)
+    for (const pipeline of plan.pipelines) this.#addPipeline(pipeline)
+    for (const component of plan.receivers.values()) this.#addReceiver(component)
     this.#kept = undefined
   }
 
@@ -119,7 +120,7 @@ export class Assembly {
   sinksOf(id: string): readonly Sink[] {
     const { signal, exporters } = need(this.#byId(), id, 'pipeline')
     return exporters.flatMap((sinkId): readonly Sink[] => {
-      if (this.configured.connectors.has(sinkId)) {
+      if (this.plan.connectors.has(sinkId)) {
         return [...this.connectors].filter(([key]) => key.startsWith(`${sinkId} ${signal} `)).map(([, one]) => one.sink)
       }
       const destination = this.exporters.get(sinkId)?.destinations.get(signal)
@@ -140,25 +141,25 @@ export class Assembly {
     const ordered: string[] = []
     const visit = (pipeline: ConfiguredPipeline): void => {
       if (ordered.includes(pipeline.id)) return
-      for (const one of this.configured.pipelines) {
-        if (one.exporters.some(id => this.configured.connectors.has(id) && pipeline.receivers.includes(id))) visit(one)
+      for (const one of this.plan.pipelines) {
+        if (one.exporters.some(id => this.plan.connectors.has(id) && pipeline.receivers.includes(id))) visit(one)
       }
       ordered.push(pipeline.id)
     }
-    for (const pipeline of this.configured.pipelines) visit(pipeline)
+    for (const pipeline of this.plan.pipelines) visit(pipeline)
     return ordered
   }
 
   #byId(): ReadonlyMap<string, ConfiguredPipeline> {
-    return new Map(this.configured.pipelines.map(one => [one.id, one]))
+    return new Map(this.plan.pipelines.map(one => [one.id, one]))
   }
 
   #configuredFrom(id: string): ConfiguredPipeline[] {
-    return this.configured.pipelines.filter(one => one.receivers.includes(id))
+    return this.plan.pipelines.filter(one => one.receivers.includes(id))
   }
 
   #signalsOf(id: string, ids: (pipeline: ConfiguredPipeline) => readonly string[]): Set<Signal> {
-    const using = this.configured.pipelines.filter(pipeline => ids(pipeline).includes(id))
+    const using = this.plan.pipelines.filter(pipeline => ids(pipeline).includes(id))
     return new Set(allSignals.filter(signal => using.some(pipeline => pipeline.signal === signal)))
   }
 
@@ -210,6 +211,7 @@ export class Assembly {
         ordered: orderingOf(definition, signal) !== 'none',
         // The schema of every exporter has the shared keys; see defineExporter.
         config: config as SendingConfig,
+        policy: need(this.plan.queues, id, 'queue of exporter'),
         books: books.node({ kind: 'exporter', id, pipeline: '', signal }),
         journal,
         log,
@@ -233,7 +235,7 @@ export class Assembly {
   }
 
   #makeStep(processor: string, pipeline: Pipeline): StepPart {
-    const component = need(this.configured.processors, processor, 'processor')
+    const component = need(this.plan.processors, processor, 'processor')
     const { definition, config } = component
     const { id, signal } = pipeline
     const { books, journal } = this.#process
@@ -256,7 +258,7 @@ export class Assembly {
 
   /** One sink for each signal that a connector turns this one into and that some pipeline takes from it. */
   #addConnectors(id: string, from: Signal): void {
-    const component = this.configured.connectors.get(id)
+    const component = this.plan.connectors.get(id)
     if (component === undefined) return
     const { definition } = component
     const wanted = new Set(this.#configuredFrom(id).map(one => one.signal))

@@ -6,6 +6,7 @@ import type { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import type { QueueConfig } from '../core/sending.ts'
 import { type DurableQueue, type Storage, StorageError, type Stored, type StoredRecord } from '../core/storage.ts'
+import type { QueuePolicy } from '../plan/queue-policy.ts'
 import { Claim, type Endings } from './claim.ts'
 import { batchOf } from './stored-batch.ts'
 
@@ -17,6 +18,7 @@ const readAgain = 1000
 /** What a backlog needs of its destination. */
 export interface BacklogParts {
   readonly config: QueueConfig
+  readonly policy: QueuePolicy
   readonly books: NodeBooks
   readonly journal: Journal
   readonly log: Logger
@@ -85,15 +87,14 @@ export class Backlog {
 
   /** Why a batch of this size cannot be taken now; undefined when it can. */
   full(batch: Batch, size: number): DeliveryError | undefined {
-    const { when_full, queue_size } = this.#parts.config
+    const { config, policy } = this.#parts
     const { trouble, room } = this.#storage
     if (trouble !== undefined) return refusal(trouble)
     if (this.#reserved.bytes + batch.byteLength > room) {
       return refusal(new StorageError('full', 'it has reached its size limit'))
     }
     const used = this.size
-    const bounded = when_full === 'refuse' || when_full === 'drop'
-    if (!bounded || used + size <= queue_size || used === 0) return undefined
+    if (policy.whenFull === 'spill' || used + size <= config.queue_size || used === 0) return undefined
     return new DeliveryError(
       'DELIVERY_QUEUE_FULL',
       'retry',
@@ -176,7 +177,7 @@ export class Backlog {
   }
 
   #committed(batch: Batch, record: Stored): void {
-    const waits = this.#parts.config.wait_for_result
+    const waits = this.#parts.policy.success === 'delivered'
     if (!waits) {
       batch.acknowledge()
       if (this.#stopped || this.#onDisk > 0 || !this.#roomInMemory) {

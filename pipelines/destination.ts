@@ -5,6 +5,7 @@ import { DeliveryError } from '../core/errors.ts'
 import type { Latency } from '../core/latency.ts'
 import type { QueueConfig } from '../core/sending.ts'
 import type { Storage } from '../core/storage.ts'
+import type { QueuePolicy } from '../plan/queue-policy.ts'
 import { Backlog, type BacklogParts } from './backlog.ts'
 import { Claim } from './claim.ts'
 import { makeEntry } from './entry.ts'
@@ -42,6 +43,8 @@ interface Token {
 
 /** What a destination is made of. */
 export interface DestinationParts extends Omit<SenderParts, 'consumers' | 'deadLetters'> {
+  /** What its queue means. */
+  readonly policy: QueuePolicy
   /** Where what is read back from disk is charged. */
   readonly budget: () => Budget
 }
@@ -77,11 +80,11 @@ export class Destination implements Sink {
     this.id = id
     this.books = parts.books
     this.#parts = parts
-    const { sending_queue: queue } = parts.config
-    this.#queue = queue.enabled ? queue : undefined
-    this.required = this.#queue?.when_full !== 'drop'
-    this.blocks = this.#queue?.block_on_overflow ?? false
-    this.accepts = this.#queue !== undefined && !this.#queue.wait_for_result && !this.#queue.storage
+    const { keeps, atLast, success } = parts.policy
+    this.#queue = keeps && parts.config.sending_queue
+    this.required = atLast !== 'drop'
+    this.blocks = atLast === 'wait'
+    this.accepts = success === 'accepted'
     // Without a queue each sender waits for its own answer, so that senders are the bound.
     const consumers = this.#queue?.num_consumers ?? Infinity
     this.#sender = new Sender({ ...parts, consumers, deadLetters: () => this.#storage?.deadLetters })
@@ -131,8 +134,8 @@ export class Destination implements Sink {
    * @throws StorageError when its queue cannot be had
    */
   open(storageOf: (id: string) => Storage | undefined): void {
-    const id = this.#queue?.storage
-    if (!id) return
+    const id = this.#parts.policy.storage
+    if (id === undefined || this.#queue === undefined) return
     this.#storage = storageOf(id)
     if (this.#storage === undefined) throw new Error(`\`sending_queue.storage\` names ${id}, which is no storage`)
     const queue = this.#storage.queue(`${this.id} ${this.books.name.signal}`)
@@ -149,7 +152,7 @@ export class Destination implements Sink {
 
   /** Whether the queue of `previous`, in memory or on disk, is to be this one's: then this one is not to `open` its own. */
   inherits(previous: Destination): boolean {
-    return this.#queue !== undefined && (previous.#queue?.storage ?? '') === (this.#queue.storage ?? '')
+    return this.#queue !== undefined && previous.#parts.policy.storage === this.#parts.policy.storage
   }
 
   /**
@@ -231,7 +234,7 @@ export class Destination implements Sink {
 
   /** Ends what nobody waits for any more. */
   purge(): void {
-    if (this.#queue?.wait_for_result !== true) return
+    if (this.#queue === undefined || this.#parts.policy.success !== 'delivered') return
     const removed = this.#gatherer?.remove(({ batch, token }) => !token.acknowledged && batch.withdrawn) ?? []
     for (const { batch, token } of removed) {
       const error = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender stopped waiting')
@@ -271,9 +274,9 @@ export class Destination implements Sink {
   }
 
   #backlogParts(config: QueueConfig): BacklogParts {
-    const { books, journal, log, budget } = this.#parts
+    const { policy, books, journal, log, budget } = this.#parts
     const send = (batch: Batch, claim: Claim, acknowledged: boolean): void => this.#add(batch, { claim, acknowledged })
-    return { config, books, journal, log, budget: budget(), send, onRoom: () => this.#onEnd() }
+    return { config, policy, books, journal, log, budget: budget(), send, onRoom: () => this.#onEnd() }
   }
 
   #add(batch: Batch, token: Token): void {

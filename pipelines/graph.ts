@@ -1,10 +1,11 @@
 /** From a checked configuration to a running graph: how its parts are joined, started, exchanged and stopped. */
 import type { Batch } from '../core/batch.ts'
 import type { NodeBooks } from '../core/books.ts'
-import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { ReloadPlan } from '../core/reload.ts'
 import type { Storage } from '../core/storage.ts'
 import { listenersKey } from '../net/listeners.ts'
+import type { Plan } from '../plan/plan.ts'
 import type { Signal } from '../proto/signals.ts'
 import { Assembly, type GraphProcess } from './assembly.ts'
 import type { Destination } from './destination.ts'
@@ -33,17 +34,17 @@ export class Graph {
   #reloading: Promise<unknown> | undefined
   #isStopping = false
 
-  constructor(configured: Configured, process: GraphProcess) {
+  constructor(plan: Plan, process: GraphProcess) {
     this.#process = process
-    this.#assembly = new Assembly(configured, process, this.#sources)
+    this.#assembly = new Assembly(plan, process, this.#sources)
     this.#assembly.build()
-    process.journal.shows = shownBy(configured)
+    process.journal.shows = shownBy(plan)
     join(this.#assembly)
   }
 
   /** What it runs. */
-  get configured(): Configured {
-    return this.#assembly.configured
+  get plan(): Plan {
+    return this.#assembly.plan
   }
 
   /** Every component that runs, and those that still stop. */
@@ -56,7 +57,7 @@ export class Graph {
 
   /** How they are connected. */
   get pipelines(): readonly ConfiguredPipeline[] {
-    return this.configured.pipelines
+    return this.plan.pipelines
   }
 
   /** Storages of queues that have started, by the id of their extension. */
@@ -167,23 +168,23 @@ export class Graph {
   }
 
   /**
-   * Runs `configured` from now on; `plan` says what that changes. Resolves when it does, to when all that has no place in
+   * Runs `plan` from now on; `changes` says what that changes. Resolves when it does, to when all that has no place in
    * it has ended, which takes `deadline` milliseconds at most.
    * @throws Error of what cannot be made or started: then nothing has changed
    */
-  reload(configured: Configured, plan: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
-    const reload = this.#reload(configured, plan, deadline)
+  reload(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
+    const reload = this.#reload(plan, changes, deadline)
     this.#reloading = reload.catch(() => {})
     return reload
   }
 
-  async #reload(configured: Configured, plan: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
+  async #reload(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
     await this.#reloading
     if (this.#isStopping) throw new Error('the process is stopping')
     const previous = this.#assembly
-    const next = new Assembly(configured, this.#process, this.#sources, { assembly: previous, plan })
+    const next = new Assembly(plan, this.#process, this.#sources, { assembly: previous, reload: changes })
     const listeners = this.#process.host.find(listenersKey)
-    const going = plan.components.filter(({ action }) => action !== 'start').map(({ id }) => id)
+    const going = changes.components.filter(({ action }) => action !== 'start').map(({ id }) => id)
     listeners?.yield(new Set(going))
     try {
       next.build()
@@ -250,7 +251,7 @@ export class Graph {
       for (const step of steps.toReversed()) if (next.fresh.has(step)) step.node.start()
     }
     // What came before may still be on its way to a redaction that is no more: until it has ended nothing else is shown.
-    this.#process.journal.shows = shownBy(next.configured, redacts(previous.configured))
+    this.#process.journal.shows = shownBy(next.plan, redacts(previous.plan))
     this.#assembly = next
     const steps = join(next)
     // Those of earlier configurations that still have something, too.
@@ -300,7 +301,7 @@ export class Graph {
     }
     this.#retire()
     if (this.#leaving.size > 0) return
-    this.#process.journal.shows = shownBy(this.configured)
+    this.#process.journal.shows = shownBy(this.plan)
     for (const [id, { pipeline }] of this.#assembly.pipelines) {
       const configured = this.pipelines.find(one => one.id === id)
       pipeline.forget(({ name }) => configured?.receivers.includes(name.id) === true)

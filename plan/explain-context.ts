@@ -1,6 +1,5 @@
 /** What of a request's context (headers, identity, address) later components need, and where it is lost on the way. */
 import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
-import type { SendingConfig } from '../core/sending.ts'
 import type { Touch } from '../core/touch.ts'
 import { pipelinesBehind } from './ways.ts'
 
@@ -54,20 +53,6 @@ export function explainContext(
       if (!merges.some(({ by, key }) => by === merge.by && key === merge.key)) merges.push(merge)
   }
   return { merges, needs }
-}
-
-/** What an exporter's own queue puts together. */
-export function queueTouches({ sending_queue: queue }: SendingConfig): Touch[] {
-  if (!queue.enabled || queue.batch === undefined) return []
-  const apart = queue.batch.partition.metadata_keys.map(name => `metadata.${name.toLowerCase()}`)
-  const key = 'sending_queue.batch'
-  const reads = apart.map((what): Touch => ({
-    depth: 'request',
-    does: 'reads',
-    key: `${key}.partition.metadata_keys`,
-    what,
-  }))
-  return [...reads, { depth: 'request', does: 'moves', key, what: 'requests into larger batches', apart }]
 }
 
 const losses = (merges: readonly Merge[], what: string) =>

@@ -1,9 +1,10 @@
 /** What an exporter does with what it is given: when it counts as taken, and what comes of it when things go wrong. */
 import { orderingOf } from '../core/component.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
-import type { QueueConfig, RetryConfig, SendingConfig } from '../core/sending.ts'
+import type { RetryConfig, SendingConfig } from '../core/sending.ts'
 import type { Signal } from '../proto/signals.ts'
-import { type Success, successOf } from './success.ts'
+import type { Plan } from './plan.ts'
+import { type QueuePolicy, queuePolicy, type Success, type WhenFull } from './queue-policy.ts'
 import type { Way } from './ways.ts'
 
 /** What a full queue of one exporter, or an answer that does not come, means for others. */
@@ -37,9 +38,11 @@ export interface ExporterExplained {
       }
     | undefined
   /** What happens when the queue is full; `wait`: senders wait for room. Undefined without a queue. */
-  readonly when_full: 'refuse' | 'wait' | 'drop' | 'spill' | undefined
+  readonly when_full: WhenFull | undefined
   /** The setting that makes it so. */
   readonly when_full_because: string | undefined
+  /** What happens when the disk of its storage is full, too. Undefined without a storage. */
+  readonly when_storage_full: QueuePolicy['atLast']
   readonly stops: readonly Stops[]
   readonly timeout_seconds: number
   readonly retry:
@@ -71,41 +74,35 @@ export interface Fed {
 /** What one exporter does; `fed` are all ways of data. */
 export function explainExporter(
   { id, definition, config }: ConfiguredComponent<'exporter'>,
-  pipelines: readonly ConfiguredPipeline[],
+  { pipelines, queues }: Plan,
   fed: readonly Fed[],
 ): ExporterExplained {
   // The schema of every exporter has the shared keys; see defineExporter.
   const { timeout, sending_queue: queue, retry_on_failure: retry } = config as SendingConfig
-  const { success, because } = successOf(queue)
+  const policy = queues.get(id) ?? queuePolicy(queue)
+  const { success, keeps, atLast } = policy
   const mine = pipelines.filter(({ exporters }) => exporters.includes(id))
-  const full = queue.enabled ? fullQueue(queue) : undefined
-  const lost = [
-    ...(full?.when_full === 'drop' ? ['queue_full'] : full === undefined ? [] : unattendedLosses(id, mine, fed)),
-    ...lossesOf(success, retry),
-  ]
   const signals = [...new Set(mine.map(({ signal }) => signal))]
   return {
     id,
     type: definition.type,
     signals,
     success,
-    because,
+    because: policy.because,
     queue: queue.enabled
       ? {
           size: queue.queue_size,
           sizer: queue.sizer,
           consumers: queue.num_consumers,
           in_order: signals.filter(signal => orderingOf(definition, signal) !== 'none'),
-          storage: queue.storage || null,
+          storage: policy.storage ?? null,
           gathers: queue.batch !== undefined,
         }
       : undefined,
-    when_full: full?.when_full,
-    when_full_because: full?.because,
-    stops:
-      full === undefined || full.when_full === 'refuse' || full.when_full === 'wait'
-        ? stopsOf(id, { queue: full !== undefined, success }, mine, fed)
-        : [],
+    when_full: policy.whenFull,
+    when_full_because: policy.whenFullBecause,
+    when_storage_full: keeps === 'disk' ? atLast : undefined,
+    stops: atLast === 'drop' ? [] : stopsOf(id, policy, mine, fed),
     timeout_seconds: timeout / 1000,
     retry: retry.enabled
       ? {
@@ -115,22 +112,31 @@ export function explainExporter(
           give_up_after_seconds: retry.max_elapsed_time === 0 ? null : retry.max_elapsed_time / 1000,
         }
       : undefined,
-    at_shutdown: { accepted: 'lost', durable: 'kept', delivered: 'refused' }[success] as 'lost' | 'kept' | 'refused',
+    at_shutdown: keeps === 'disk' ? 'kept' : success === 'delivered' ? 'refused' : 'lost',
     reasons: {
-      lost,
+      lost: [...withoutRoom(id, policy, mine, fed), ...lossesOf(policy, retry)],
       // Without a sender who waits, what is denied is kept until the exporter is mended.
       rejected: ['rejected', 'too_large', ...(success === 'delivered' ? ['denied'] : []), 'partial_success'],
-      dead_lettered: queue.enabled && queue.storage ? ['rejected', 'too_large', 'suspect'] : [],
+      dead_lettered: keeps === 'disk' ? ['rejected', 'too_large', 'suspect'] : [],
     },
   }
 }
 
-/** Reasons for which what was accepted is given up. */
-function lossesOf(success: Success, { enabled, max_elapsed_time }: RetryConfig): string[] {
-  const durable = success === 'durable'
+/** Reasons for which what finds no room is given up. */
+function withoutRoom(
+  id: string,
+  { atLast }: QueuePolicy,
+  mine: readonly ConfiguredPipeline[],
+  fed: readonly Fed[],
+): string[] {
+  return atLast === 'drop' ? ['queue_full'] : atLast === undefined ? [] : unattendedLosses(id, mine, fed)
+}
+
+/** Reasons for which what was accepted is given up: also what was found on disk at a start, for which nobody waits. */
+function lossesOf({ success, keeps }: QueuePolicy, { enabled, max_elapsed_time }: RetryConfig): string[] {
+  if (keeps === 'disk') return [enabled ? 'expired' : 'not_retried', 'denied', 'corrupt']
   if (success === 'delivered') return []
-  if (!enabled) return ['not_retried', 'denied', durable ? 'corrupt' : 'shutdown']
-  if (durable) return ['expired', 'denied', 'corrupt']
+  if (!enabled) return ['not_retried', 'denied', 'shutdown']
   return ['suspect', ...(max_elapsed_time > 0 ? ['expired', 'denied'] : []), 'shutdown']
 }
 
@@ -145,20 +151,9 @@ function unattendedLosses(id: string, mine: readonly ConfiguredPipeline[], fed: 
   return [...new Set(losing.map(({ processors }) => (processors.length === 0 ? 'queue_full' : 'pipeline_closed')))]
 }
 
-function fullQueue(queue: QueueConfig): { when_full: 'refuse' | 'wait' | 'drop' | 'spill'; because: string } {
-  const chosen: string | undefined = queue.when_full
-  if (chosen === 'drop' || chosen === 'spill')
-    return { when_full: chosen, because: `sending_queue.when_full: ${chosen}` }
-  if (chosen === undefined && queue.storage)
-    return { when_full: 'spill', because: `sending_queue.storage: ${queue.storage}` }
-  if (queue.block_on_overflow) return { when_full: 'wait', because: 'sending_queue.block_on_overflow: true' }
-  const because = chosen === undefined ? 'sending_queue.when_full is not set' : 'sending_queue.when_full: refuse'
-  return { when_full: 'refuse', because }
-}
-
 function stopsOf(
   id: string,
-  { queue, success }: { queue: boolean; success: Success },
+  { keeps, success }: QueuePolicy,
   mine: readonly ConfiguredPipeline[],
   fed: readonly Fed[],
 ): Stops[] {
@@ -173,7 +168,7 @@ function stopsOf(
       .map(way => way.exporter)
     return {
       pipeline: pipeline.id,
-      stopped: queue ? pipeline.exporters.filter(other => other !== id) : [],
+      stopped: keeps !== undefined ? pipeline.exporters.filter(other => other !== id) : [],
       twice: [...new Set(twice)].filter(other => other !== id),
       receivers: feeding.map(({ receiver }) => receiver),
     }

@@ -1,12 +1,12 @@
 /** What a configuration will do, told from the declarations of its components, without running anything. */
 import type { Hold } from '../core/component.ts'
-import type { Configured, ConfiguredComponent, ConfiguredPipeline } from '../core/configured.ts'
-import type { SendingConfig } from '../core/sending.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { Depth, Touch } from '../core/touch.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
-import { explainContext, type Merge, type Need, queueTouches, type Stage } from './explain-context.ts'
+import { explainContext, type Merge, type Need, type Stage } from './explain-context.ts'
 import { explainExporter, type ExporterExplained, type Fed } from './explain-exporter.ts'
-import { type Success, successOf } from './success.ts'
+import type { FlowComponent, Plan } from './plan.ts'
+import type { Success } from './queue-policy.ts'
 import { type Custody, custodyOf, type Way, waysFrom } from './ways.ts'
 
 /** The whole of it. */
@@ -77,57 +77,53 @@ export interface PipelineExplained {
   readonly needs: readonly Need[]
 }
 
-type Part = ConfiguredComponent<'processor'> | ConfiguredComponent<'exporter'> | ConfiguredComponent<'connector'>
-
-/** Explains a checked configuration. */
-export function explain(configured: Configured): Explanation {
-  const { receivers, pipelines, exporters } = configured
+/** Explains a configuration. */
+export function explain(plan: Plan): Explanation {
+  const { receivers, pipelines, exporters } = plan
   const fed: Fed[] = []
   const answers: ReceiverExplained[] = []
   for (const { id, definition } of receivers.values()) {
     for (const signal of allSignals) {
       const mine = pipelines.filter(one => one.signal === signal && one.receivers.includes(id))
       if (mine.length === 0) continue
-      const found = mine.flatMap(pipeline => waysFrom(pipeline, configured))
+      const found = mine.flatMap(pipeline => waysFrom(pipeline, plan))
       fed.push({ receiver: id, ways: found })
       const ids = mine.map(one => one.id)
       const { type, origin = 'sender' } = definition
-      answers.push({ id, origin, type, signal, pipelines: ids, answers: answersOf(found, configured) })
+      answers.push({ id, origin, type, signal, pipelines: ids, answers: answersOf(found, plan) })
     }
   }
   return {
     receivers: answers,
-    pipelines: pipelines.map(pipeline => explainPipeline(pipeline, configured)),
+    pipelines: pipelines.map(pipeline => explainPipeline(pipeline, plan)),
     exporters: [...exporters.values()]
       .filter(({ id }) => pipelines.some(pipeline => pipeline.exporters.includes(id)))
-      .map(exporter => explainExporter(exporter, pipelines, fed)),
+      .map(exporter => explainExporter(exporter, plan, fed)),
   }
 }
 
-function answersOf(ways: readonly Way[], { exporters }: Configured): Answer[] {
+function answersOf(ways: readonly Way[], { queues }: Plan): Answer[] {
   const answers: Answer[] = []
   for (const { custody, exporter, pipelines } of ways) {
     const by = custody?.id ?? exporter
     const kind = custody?.kind ?? 'exporter'
     if (answers.some(answer => answer.by === by && answer.kind === kind)) continue
-    const component = exporters.get(exporter)
+    const queue = queues.get(exporter)
     if (custody !== undefined) answers.push({ by, kind, success: custody.as, because: [], pipelines })
-    else if (component !== undefined) {
-      answers.push({ by, kind, ...successOf((component.config as SendingConfig).sending_queue), pipelines })
-    }
+    else if (queue !== undefined) answers.push({ by, kind, success: queue.success, because: queue.because, pipelines })
   }
   return answers
 }
 
-function explainPipeline(pipeline: ConfiguredPipeline, configured: Configured): PipelineExplained {
+function explainPipeline(pipeline: ConfiguredPipeline, plan: Plan): PipelineExplained {
   const { id, signal, receivers } = pipeline
-  const processors = pipeline.processors.flatMap(one => stepOf('processor', configured.processors.get(one), configured))
+  const processors = pipeline.processors.flatMap(one => stepOf('processor', plan.processors.get(one), plan))
   const ends = pipeline.exporters.flatMap(one => [
-    ...stepOf('exporter', configured.exporters.get(one), configured),
-    ...stepOf('connector', configured.connectors.get(one), configured),
+    ...stepOf('exporter', plan.exporters.get(one), plan),
+    ...stepOf('connector', plan.connectors.get(one), plan),
   ])
   const steps = [...processors, ...ends]
-  const stagesOf = (one: ConfiguredPipeline) => stages(one, configured)
+  const stagesOf = (one: ConfiguredPipeline) => stages(one, plan)
   return {
     id,
     signal,
@@ -144,52 +140,25 @@ function explainPipeline(pipeline: ConfiguredPipeline, configured: Configured): 
         does === 'drops' && reason !== undefined ? [{ by: step.id, reason, key, what }] : [],
       ),
     ),
-    custody: custodyOf(pipeline, configured),
-    ...explainContext(pipeline, configured, stagesOf),
+    custody: custodyOf(pipeline, plan),
+    ...explainContext(pipeline, plan, stagesOf),
   }
 }
 
 /** The components of a pipeline in order, once for each of its ends. */
-function stages(pipeline: ConfiguredPipeline, configured: Configured): Stage[][] {
-  const stage = (component: Part | undefined): Stage[] =>
-    component === undefined ? [] : [{ id: component.id, touches: touchesOf(component, configured) ?? [] }]
-  const front = pipeline.processors.flatMap(id => stage(configured.processors.get(id)))
-  return pipeline.exporters.map(id => [
-    ...front,
-    ...stage(configured.exporters.get(id) ?? configured.connectors.get(id)),
-  ])
+function stages(pipeline: ConfiguredPipeline, plan: Plan): Stage[][] {
+  const stage = (component: FlowComponent | undefined): Stage[] =>
+    component === undefined ? [] : [{ id: component.id, touches: plan.touchesOf(component) ?? [] }]
+  const front = pipeline.processors.flatMap(id => stage(plan.processors.get(id)))
+  return pipeline.exporters.map(id => [...front, ...stage(plan.exporters.get(id) ?? plan.connectors.get(id))])
 }
 
-function stepOf(kind: StepExplained['kind'], component: Part | undefined, configured: Configured): StepExplained[] {
+function stepOf(kind: StepExplained['kind'], component: FlowComponent | undefined, plan: Plan): StepExplained[] {
   if (component === undefined) return []
   const { id, definition } = component
-  const touches = touchesOf(component, configured)
+  const touches = plan.touchesOf(component)
   const hold = definition.kind === 'exporter' ? undefined : definition.hold
   return [{ kind, id, type: definition.type, reach: reachOf(touches), touches: touches ?? [], hold }]
-}
-
-/** What a component does, with its queue and the extension that adds to what it sends; undefined where it does not say. */
-function touchesOf({ definition, config }: Part, { extensions }: Configured): readonly Touch[] | undefined {
-  const own = definition.touches?.(config as never)
-  if (definition.kind !== 'exporter') return own
-  const helper = extensions.get(textAt(config, 'auth', 'authenticator') ?? '')
-  const others = [helper, extensions.get(textAt(helper?.config, 'additional_auth') ?? '')]
-  const named = others.flatMap(one =>
-    (one?.definition.touches?.(one.config as never) ?? []).map(touch => ({
-      ...touch,
-      key: `auth.authenticator: ${one?.id}`,
-    })),
-  )
-  const queue = queueTouches(config as SendingConfig)
-  return own === undefined ? undefined : [...queue, ...own, ...named]
-}
-
-/** The text under a path of keys, if there is one. */
-function textAt(config: unknown, ...path: readonly string[]): string | undefined {
-  let at = config
-  for (const key of path)
-    at = typeof at === 'object' && at !== null && key in at ? at[key as keyof typeof at] : undefined
-  return typeof at === 'string' ? at : undefined
 }
 
 const reaches: readonly Reach[] = ['nothing', 'resource', 'scope', 'item', 'unknown']

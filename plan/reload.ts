@@ -1,10 +1,12 @@
 /** What taking over a new configuration does to what runs: which components start, stop, restart, and which stay. */
 import type { Kind } from '../core/component.ts'
-import type { Configured, ConfiguredComponent } from '../core/configured.ts'
+import type { ConfiguredComponent } from '../core/configured.ts'
 import type { ComponentReload, PipelineReload, ReloadPlan, ReloadReason } from '../core/reload.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
 import { kinds } from '../config/components.ts'
 import { sameValue } from '../config/equal.ts'
+import type { Plan } from './plan.ts'
+import type { QueuePolicy } from './queue-policy.ts'
 
 /** Whether two components are one and the same: kind, id, and configuration with all defaults. */
 export function sameComponent(a: ConfiguredComponent, b: ConfiguredComponent): boolean {
@@ -13,7 +15,7 @@ export function sameComponent(a: ConfiguredComponent, b: ConfiguredComponent): b
 }
 
 /** Compares what runs with what is to run. */
-export function planReload(before: Configured, after: Configured): ReloadPlan {
+export function planReload(before: Plan, after: Plan): ReloadPlan {
   let moved: ReadonlySet<string> = new Set()
   let extensions = planKind('extension', before, after, moved)
   // Extensions use extensions, too.
@@ -26,7 +28,7 @@ export function planReload(before: Configured, after: Configured): ReloadPlan {
 }
 
 /** What keeps a plan from being carried out while the process runs. */
-export function unreloadable({ components }: ReloadPlan, after: Configured): { message: string; hint: string }[] {
+export function unreloadable({ components }: ReloadPlan, after: Plan): { message: string; hint: string }[] {
   return components
     .filter(({ kind, action }) => kind === 'extension' && action === 'restart')
     .filter(({ id }) => after.extensions.get(id)?.definition.exclusive === true)
@@ -44,7 +46,7 @@ export function startOnly(before: TelemetryConfig, after: TelemetryConfig): stri
   return sections.filter(name => !sameValue(old[name], now[name])).map(name => `service::telemetry::${name}`)
 }
 
-function planPipelines(before: Configured, after: Configured): PipelineReload[] {
+function planPipelines(before: Plan, after: Plan): PipelineReload[] {
   const ids = new Set([...before.pipelines, ...after.pipelines].map(({ id }) => id))
   const found: PipelineReload[] = []
   for (const id of ids) {
@@ -58,12 +60,14 @@ function planPipelines(before: Configured, after: Configured): PipelineReload[] 
 /** One running instance of a component: processors have one in each pipeline, all others one. */
 interface Instance {
   readonly component: ConfiguredComponent
+  /** Of an exporter. */
+  readonly queue: QueuePolicy | undefined
   readonly pipelines: Set<string>
   /** What it was made for beside its configuration. */
   readonly signals: Set<string>
 }
 
-function planKind(kind: Kind, before: Configured, after: Configured, moved: ReadonlySet<string>): ComponentReload[] {
+function planKind(kind: Kind, before: Plan, after: Plan, moved: ReadonlySet<string>): ComponentReload[] {
   const old = instancesOf(kind, before)
   const now = instancesOf(kind, after)
   const reordered = kind === 'processor' ? reorderedIn(before, after) : new Set()
@@ -75,13 +79,13 @@ function planKind(kind: Kind, before: Configured, after: Configured, moved: Read
     const { component, pipelines } = is ?? was ?? {}
     if (reason === undefined || component === undefined || pipelines === undefined) continue
     const action = was === undefined ? 'start' : is === undefined ? 'stop' : 'restart'
-    found.push({ kind, id: component.id, action, reason, pipelines: [...pipelines], ...heldBy(kind, was, is) })
+    found.push({ kind, id: component.id, action, reason, pipelines: [...pipelines], ...heldBy(was, is) })
   }
   return kind === 'processor' ? joined(found) : found
 }
 
 /** Keys of the processors of pipelines in which those that stay change places. */
-function reorderedIn(before: Configured, after: Configured): Set<string> {
+function reorderedIn(before: Plan, after: Plan): Set<string> {
   const keys = new Set<string>()
   for (const { id, processors } of before.pipelines) {
     const now = after.pipelines.find(pipeline => pipeline.id === id)?.processors ?? []
@@ -109,16 +113,17 @@ function reasonFor(
   if (is === undefined) return 'removed'
   if (!sameComponent(was.component, is.component)) return 'config'
   if (!sameValue([...was.signals].toSorted(), [...is.signals].toSorted())) return 'signals'
-  return [...extensionsOf(is.component.config)].some(id => moved.has(id)) ? 'extension' : undefined
+  return is.component.uses.some(({ id }) => moved.has(id)) ? 'extension' : undefined
 }
 
 /** The instances of one kind that some pipeline, or the list of extensions, starts. */
-function instancesOf(kind: Kind, configured: Configured): Map<string, Instance> {
+function instancesOf(kind: Kind, configured: Plan): Map<string, Instance> {
   const instances = new Map<string, Instance>()
   const add = (key: string, id: string, pipeline: string | undefined, signals: readonly string[]) => {
     const component: ConfiguredComponent | undefined = lookUp(configured, kind, id)
     if (component === undefined) return
-    const instance = instances.get(key) ?? { component, pipelines: new Set(), signals: new Set() }
+    const queue = kind === 'exporter' ? configured.queues.get(id) : undefined
+    const instance = instances.get(key) ?? { component, queue, pipelines: new Set(), signals: new Set() }
     if (pipeline !== undefined) instance.pipelines.add(pipeline)
     for (const signal of signals) instance.signals.add(signal)
     instances.set(key, instance)
@@ -137,7 +142,7 @@ function instancesOf(kind: Kind, configured: Configured): Map<string, Instance> 
   return instances
 }
 
-function lookUp(configured: Configured, kind: Kind, id: string): ConfiguredComponent | undefined {
+function lookUp(configured: Plan, kind: Kind, id: string): ConfiguredComponent | undefined {
   const all: Record<Kind, { get(id: string): unknown }> = {
     receiver: configured.receivers,
     processor: configured.processors,
@@ -161,39 +166,13 @@ function joined(found: readonly ComponentReload[]): ComponentReload[] {
 }
 
 /** What becomes of the data that an instance has when it ends. */
-function heldBy(
-  kind: Kind,
-  was: Instance | undefined,
-  is: Instance | undefined,
-): Pick<ComponentReload, 'queue' | 'flushes'> {
+function heldBy(was: Instance | undefined, is: Instance | undefined): Pick<ComponentReload, 'queue' | 'flushes'> {
   if (was === undefined) return {}
   const { definition } = was.component
   if ('hold' in definition) return definition.hold === 'none' ? {} : { flushes: true }
-  const queue = kind === 'exporter' ? queueOf(was) : undefined
-  if (queue === undefined) return {}
+  if (was.queue?.keeps === undefined) return {}
   // Data waits for its destination, which is the id: where that stays, the data goes over. What is on disk stays there.
-  const storage = queue['storage'] ?? undefined
-  const kept = is !== undefined && (storage === undefined || storage === queueOf(is)?.['storage'])
+  const { storage } = was.queue
+  const kept = is !== undefined && (storage === undefined || storage === is.queue?.storage)
   return { queue: kept ? 'kept' : 'drained' }
-}
-
-/** The queue of an exporter, if it has one. */
-function queueOf({ component: { config } }: Instance): Record<string, unknown> | undefined {
-  const queue = sectionOf(sectionOf(config)?.['sending_queue'])
-  return queue?.['enabled'] === true ? queue : undefined
-}
-
-const sectionOf = (value: unknown): Record<string, unknown> | undefined =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-
-/** Keys under which the id of an extension stands. */
-const extensionKeys: ReadonlySet<string> = new Set(['authenticator', 'storage', 'encoding', 'id'])
-
-/** Ids of extensions that a component's configuration may name. */
-function* extensionsOf(config: unknown): Generator<string> {
-  if (typeof config !== 'object' || config === null) return
-  for (const [key, value] of Object.entries(config)) {
-    if (typeof value !== 'string') yield* extensionsOf(value)
-    else if (extensionKeys.has(key)) yield value
-  }
 }

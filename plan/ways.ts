@@ -1,7 +1,6 @@
 /** The ways that data can take through a configuration: from a pipeline, through connectors, to exporters. */
 import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
-import type { SendingConfig } from '../core/sending.ts'
-import { successOf } from './success.ts'
+import type { Plan } from './plan.ts'
 
 /** Where a sender's request ends before an exporter has it: what goes on has no sender that waits. */
 export interface Custody {
@@ -24,8 +23,8 @@ export interface Way {
 }
 
 /** All ways that begin with `pipeline`. */
-export function waysFrom(pipeline: ConfiguredPipeline, configured: Configured): Way[] {
-  return follow(pipeline, configured, [], undefined)
+export function waysFrom(pipeline: ConfiguredPipeline, plan: Plan): Way[] {
+  return follow(pipeline, plan, [], undefined)
 }
 
 /** The pipelines that take from a connector what it makes of the data of `pipeline`. */
@@ -43,46 +42,40 @@ export function pipelinesBehind(
 
 function follow(
   pipeline: ConfiguredPipeline,
-  configured: Configured,
+  plan: Plan,
   before: readonly string[],
   earlier: Custody | undefined,
 ): Way[] {
   // The configuration was checked for cycles; whoever hands in another gets an end all the same.
   if (before.includes(pipeline.id)) return []
   const pipelines = [...before, pipeline.id]
-  const custody = earlier ?? custodyOf(pipeline, configured)
+  const custody = earlier ?? custodyOf(pipeline, plan)
   return pipeline.exporters.flatMap(id => {
-    const connector = configured.connectors.get(id)
+    const connector = plan.connectors.get(id)
     if (connector === undefined) return [{ pipelines, exporter: id, custody }]
-    return pipelinesBehind(id, pipeline, configured).flatMap(next => {
+    return pipelinesBehind(id, pipeline, plan).flatMap(next => {
       const { derives = next.signal !== pipeline.signal } = connector.definition
       const as = derives ? 'derived' : connector.definition.hold === 'state' ? 'state' : undefined
       const mine = as === undefined ? undefined : ({ as, kind: 'connector', id } as const)
-      return follow(next, configured, pipelines, custody ?? mine)
+      return follow(next, plan, pipelines, custody ?? mine)
     })
   })
 }
 
 /** Which step of a pipeline answers its senders, if one does. */
-export function custodyOf(
-  { processors, exporters: ids }: ConfiguredPipeline,
-  configured: Configured,
-): Custody | undefined {
-  const hold = (id: string) => configured.processors.get(id)?.definition.hold
+export function custodyOf({ processors, exporters }: ConfiguredPipeline, plan: Plan): Custody | undefined {
+  const hold = (id: string) => plan.processors.get(id)?.definition.hold
   const holding = processors.find(id => hold(id) === 'state')
   if (holding !== undefined) return { as: 'state', kind: 'processor', id: holding }
   const last = processors.at(-1)
-  if (last === undefined || hold(last) !== 'flush' || !gathers(last, configured)) return undefined
-  const accept = ids.every(id => {
-    const exporter = configured.exporters.get(id)
-    return exporter !== undefined && successOf((exporter.config as SendingConfig).sending_queue).success === 'accepted'
-  })
+  if (last === undefined || hold(last) !== 'flush' || !gathers(last, plan)) return undefined
+  const accept = exporters.every(id => plan.queues.get(id)?.success === 'accepted')
   return accept ? { as: 'gathers', kind: 'processor', id: last } : undefined
 }
 
 /** Whether a step keeps data for more to come, which it then puts together. */
-function gathers(id: string, { processors }: Configured): boolean {
-  const step = processors.get(id)
-  const touches = step?.definition.touches?.(step.config as never) ?? []
+function gathers(id: string, plan: Plan): boolean {
+  const step = plan.processors.get(id)
+  const touches = (step && plan.touchesOf(step)) ?? []
   return touches.some(({ depth, does }) => depth === 'request' && does === 'moves')
 }

@@ -1,16 +1,16 @@
 /** Taking over another configuration while data moves: one at a time, of those that wait the latest; a wrong one changes nothing. */
 import { ConfigErrors } from '../config/report.ts'
-import { planReload, startOnly, unreloadable } from '../plan/reload.ts'
-import type { Configured } from '../core/configured.ts'
 import { type ConfigError, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { ReloadPlan } from '../core/reload.ts'
+import type { Plan } from '../plan/plan.ts'
+import { planReload, startOnly, unreloadable } from '../plan/reload.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
 import type { ConfigFigures } from '../telemetry/family.ts'
 
-/** A checked configuration. */
+/** A checked configuration, and what it means. */
 export interface Candidate {
-  readonly configured: Configured
+  readonly plan: Plan
   readonly telemetry: TelemetryConfig
   readonly warnings: readonly ConfigError[]
   /** Says which one it is. */
@@ -56,8 +56,8 @@ export interface LastReload extends ReloadOutcome {
 
 /** What runs. */
 export interface Reloadable {
-  readonly configured: Configured
-  reload(configured: Configured, plan: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
+  readonly plan: Plan
+  reload(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
 }
 
 /** What reloading needs. */
@@ -87,7 +87,7 @@ interface Waiting {
 interface Considered {
   readonly candidate: Candidate
   readonly graph: Reloadable
-  readonly plan: ReloadPlan
+  readonly changes: ReloadPlan
   readonly outcome: Omit<ReloadOutcome, 'result'>
 }
 
@@ -171,11 +171,11 @@ export class Reloads implements ConfigFigures {
   async #take(request: ReloadRequest): Promise<ReloadOutcome> {
     const planned = await this.#consider(request)
     if (!('graph' in planned)) return planned
-    const { candidate, graph, plan, outcome } = planned
-    const isSame = plan.components.length === 0 && plan.pipelines.length === 0
+    const { candidate, graph, changes, outcome } = planned
+    const isSame = changes.components.length === 0 && changes.pipelines.length === 0
     try {
       if (!isSame) {
-        const { over } = await graph.reload(candidate.configured, plan, this.#parts.deadline)
+        const { over } = await graph.reload(candidate.plan, changes, this.#parts.deadline)
         over.then(
           () => this.#parts.ended?.(),
           (error: unknown) => this.#log.error({ error: messageOf(error) }, 'what left did not end well'),
@@ -221,15 +221,15 @@ export class Reloads implements ConfigFigures {
     // It may have begun to stop meanwhile.
     const graph = this.#parts.running()
     if (graph === undefined) return unready
-    const plan = planReload(graph.configured, candidate.configured)
+    const changes = planReload(graph.plan, candidate.plan)
     const outcome = {
-      plan,
+      plan: changes,
       restart_needed: startOnly(this.#telemetry, candidate.telemetry),
       warnings: candidate.warnings.map(complaint),
     }
-    const errors = unreloadable(plan, candidate.configured)
+    const errors = unreloadable(changes, candidate.plan)
     if (errors.length > 0) return { ...outcome, result: 'failed', errors }
-    return { candidate, graph, plan, outcome }
+    return { candidate, graph, changes, outcome }
   }
 
   #tell(

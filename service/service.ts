@@ -3,7 +3,7 @@ import { Account } from '../core/account.ts'
 import { Books } from '../core/books.ts'
 import { Budget } from '../core/budget.ts'
 import type { Kind } from '../core/component.ts'
-import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
 import { type Health, healthKey } from '../core/health.ts'
 import { Host } from '../core/host.ts'
 import { Journal } from '../core/journal.ts'
@@ -18,6 +18,7 @@ import type { MetricSources, QueueFigures } from '../telemetry/family.ts'
 import { createMetricsPage } from '../telemetry/metrics.ts'
 import { encodeMetric } from '../telemetry/otlp-write.ts'
 import { SelfReport, selfReportKey } from '../telemetry/self-report.ts'
+import type { Plan } from '../plan/plan.ts'
 import { BatchTracer, type Sampling } from '../telemetry/tracer.ts'
 import { type Access, tokenAccess } from './access.ts'
 import { type Admin, startAdmin } from './admin.ts'
@@ -54,8 +55,8 @@ export interface RunningGraph extends Partial<Entrances> {
   /** Storages of queues that have started. */
   storages?(): readonly NamedStorage[]
   /** What it runs, and how to make it run something else; without these it cannot. */
-  readonly configured?: Configured
-  reload?(configured: Configured, plan: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
+  readonly plan?: Plan
+  reload?(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
 }
 
 /** What one service is made of. */
@@ -216,7 +217,7 @@ export class Service {
 
   #reloadable(): Reloadable | undefined {
     const graph = this.#graph
-    if (this.#phase !== 'running' || graph?.configured === undefined || graph.reload === undefined) return undefined
+    if (this.#phase !== 'running' || graph?.plan === undefined || graph.reload === undefined) return undefined
     return graph as RunningGraph & Reloadable
   }
 

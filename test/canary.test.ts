@@ -21,6 +21,7 @@ import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
 import { budgetKey } from '../net/admission.ts'
 import { Listeners, listenersKey } from '../net/listeners.ts'
 import { Graph } from '../pipelines/graph.ts'
+import { planOf } from '../plan/plan.ts'
 import { SelfReport, selfReportKey } from '../telemetry/self-report.ts'
 import { keepingLogger, type Line } from './support/kymo.ts'
 import { type JsonSchema, jsonSchema } from './support/options.ts'
@@ -126,7 +127,12 @@ function toldWhenMade({ configured }: Loaded): string[] {
     .provide(memoryPlanKey, new MemoryPlan(budget, facts))
     .provide(selfReportKey, new SelfReport({}, 'test'))
   try {
-    const graph = new Graph(configured, { host, log: keepingLogger(lines), books: new Books(), journal: new Journal() })
+    const graph = new Graph(planOf(configured), {
+      host,
+      log: keepingLogger(lines),
+      books: new Books(),
+      journal: new Journal(),
+    })
     return [JSON.stringify([lines, graph.components.map(one => one.status.lastError)])]
   } catch (error) {
     return [messageOf(error), JSON.stringify(lines)]

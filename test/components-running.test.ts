@@ -18,6 +18,7 @@ import { Status } from '../core/status.ts'
 import { budgetKey } from '../net/admission.ts'
 import { listenersKey } from '../net/listeners.ts'
 import { Graph } from '../pipelines/graph.ts'
+import { planOf } from '../plan/plan.ts'
 import { encodeGroups } from '../proto/group.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
 import { SelfReport, selfReportKey } from '../telemetry/self-report.ts'
@@ -216,15 +217,15 @@ describe.each(ofKind('receiver'))('receiver %s', (_, definition: ReceiverDefinit
     const config: unknown = definition.config.parse(runnableConfig(definition, port))
     const nop = defineNop()
     const graph = new Graph(
-      {
-        receivers: new Map([['r', { id: 'r', definition, config }]]),
-        exporters: new Map([['e', { id: 'e', definition: nop, config: nop.config.parse({}) }]]),
+      planOf({
+        receivers: new Map([['r', { id: 'r', definition, config, uses: [] }]]),
+        exporters: new Map([['e', { id: 'e', definition: nop, config: nop.config.parse({}), uses: [] }]]),
         processors: new Map(),
         connectors: new Map(),
         extensions: new Map(),
         started: [],
         pipelines: [{ id: 'traces', signal: 'traces', receivers: ['r'], processors: [], exporters: ['e'] }],
-      },
+      }),
       { host, log: silent, books, journal: new Journal() },
     )
     await graph.start()

@@ -7,6 +7,7 @@ import { afterAll, expect, test } from 'vitest'
 import { components } from '../components.ts'
 import { loadConfig } from '../config/load.ts'
 import { explain } from '../plan/explain.ts'
+import { planOf } from '../plan/plan.ts'
 import type { Signal } from '../proto/signals.ts'
 import { anySink } from './support/any-sink.ts'
 import { freePort, spawnKymo } from './support/kymo.ts'
@@ -223,7 +224,7 @@ test.each(Object.entries(destinations))(
 
 test.each(examples)('%s can be explained, and every component says what it does', name => {
   const { configured } = loadConfig({ sources: [join(root, 'examples', name)], components, env: {} })
-  for (const { steps, needs } of explain(configured).pipelines) {
+  for (const { steps, needs } of explain(planOf(configured)).pipelines) {
     expect(steps.filter(({ reach }) => reach === 'unknown')).toEqual([])
     expect(needs.filter(({ lost }) => lost.length > 0)).toEqual([])
   }

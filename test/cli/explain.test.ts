@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { explanationText } from '../../cli/explanation-text.ts'
 import { components } from '../../components.ts'
-import { loadConfig } from '../../config/load.ts'
+import { loadPlan } from '../../plan/load.ts'
 import { explain, type Explanation } from '../../plan/explain.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -25,8 +25,7 @@ service:
     logs: *all
     metrics: {receivers: [otlp], exporters: [debug]}
 `
-const textOf = (yaml: string) =>
-  explanationText(explain(loadConfig({ sources: [`yaml:${yaml}`], components }).configured))
+const textOf = (yaml: string) => explanationText(explain(loadPlan({ sources: [`yaml:${yaml}`], components }).plan))
 
 test('the text says once what is the same for several signals', () => {
   const text = textOf(gateway)

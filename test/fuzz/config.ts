@@ -5,6 +5,7 @@ import { components } from '../../components.ts'
 import { yamlOf } from '../../config/document.ts'
 import { effectiveOf } from '../../config/effective.ts'
 import { ConfigErrors, type Loaded, loadConfig, renderErrors } from '../../config/load.ts'
+import { planOf } from '../../plan/plan.ts'
 import { planReload } from '../../plan/reload.ts'
 import { ConfigError } from '../../core/errors.ts'
 import { logs, metrics, output, traces } from '../config/kyma/toys.ts'
@@ -293,7 +294,7 @@ export function fuzzConfig(seed: number, from: number, count: number, began?: (i
       const loaded = load(input)
       tally.accepted++
       yamlOf(effectiveOf(loaded))
-      if (before !== undefined) planReload(before.configured, loaded.configured)
+      if (before !== undefined) planReload(planOf(before.configured), planOf(loaded.configured))
       before = loaded
       complaints(loaded.warnings, input, fault)
     } catch (error) {

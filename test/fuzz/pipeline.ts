@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod'
 import { components } from '../../components.ts'
-import { loadConfig } from '../../config/load.ts'
+import { loadPlan } from '../../plan/load.ts'
 import type { Batch } from '../../core/batch.ts'
 import { Books } from '../../core/books.ts'
 import { Budget } from '../../core/budget.ts'
@@ -153,7 +153,7 @@ export async function startPipeline(): Promise<Pipeline> {
       },
     }),
   })
-  const { configured } = loadConfig({
+  const { plan } = loadPlan({
     sources: [`yaml:${config}`],
     components: [...components, receiver, exporter],
     env: {},
@@ -165,7 +165,7 @@ export async function startPipeline(): Promise<Pipeline> {
     .provide(listenersKey, listeners)
     .provide(memoryPlanKey, new MemoryPlan(budget, facts))
     .provide(selfReportKey, new SelfReport({}, 'fuzz'))
-  const graph = new Graph(configured, { host, log: keepingLogger(lines), books, journal: new Journal() })
+  const graph = new Graph(plan, { host, log: keepingLogger(lines), books, journal: new Journal() })
   await graph.start()
   budget.limit = 1 << 30
 

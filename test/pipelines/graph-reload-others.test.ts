@@ -82,7 +82,11 @@ test('an extension that changed stops after those that use it have changed over'
     exporters: {},
     components: {
       key: { definition: extension, config: { x } },
-      user: { definition: user, config: { auth: { authenticator: 'key' } } },
+      user: {
+        definition: user,
+        config: { auth: { authenticator: 'key' } },
+        uses: [{ path: 'auth.authenticator', id: 'key' }],
+      },
     },
     pipelines: [{ exporters: ['user'] }],
   })

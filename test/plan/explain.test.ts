@@ -3,9 +3,9 @@ import { map } from 'rxjs'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { components } from '../../components.ts'
-import { loadConfig } from '../../config/load.ts'
 import { defineConnector, defineProcessor } from '../../core/component.ts'
 import { explain, type Explanation } from '../../plan/explain.ts'
+import { loadPlan } from '../../plan/load.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 import { toyGraph, type ToyPipeline } from '../support/graph.ts'
 
@@ -72,7 +72,7 @@ exporters: {${parts.exporters ?? 'otlp_grpc/a: {endpoint: "a:1"}, otlp_grpc/b: {
 connectors: {${parts.connectors ?? ''}}
 extensions: {${parts.extensions ?? ''}}
 service: {extensions: [${parts.started ?? ''}], pipelines: {${parts.pipelines}}}`
-  return explain(loadConfig({ sources: [`yaml:${yaml}`], components: build, env: {} }).configured)
+  return explain(loadPlan({ sources: [`yaml:${yaml}`], components: build, env: {} }).plan)
 }
 
 const to = (exporters: string, processors = '') =>
@@ -330,7 +330,7 @@ test.each([
   ['all at once', 'none', []],
 ] as const)('it says whether batches leave one after the other: %s', async (_, ordering, inOrder) => {
   const toy = await toyGraph({ exporters: { sink: {} }, ordering })
-  const [sink] = explain(toy.configured).exporters
+  const [sink] = explain(toy.plan).exporters
   expect(sink.queue?.in_order).toEqual(inOrder)
   await toy.graph.stop(50)
 })
@@ -348,7 +348,7 @@ test.each([
     exporters: { hung: { sending_queue: { queue_size: 1, num_consumers: 1, ...keys } }, well: {} },
     pipelines,
   })
-  const [hung] = explain(toy.configured).exporters
+  const [hung] = explain(toy.plan).exporters
   expect(hung).toMatchObject({ success: 'accepted', when_full: whenFull })
   toy.sinks['hung'].behave = never
   expect((await toy.push(body).outcome).kind).toBe('success')
@@ -379,7 +379,7 @@ test.each([
     components: { batch: { definition: batch } },
     pipelines: [{ processors: ['batch'], exporters: ['hung'] }],
   })
-  expect(explain(toy.configured).receivers[0].answers[0].success).toBe(success)
+  expect(explain(toy.plan).receivers[0].answers[0].success).toBe(success)
   toy.sinks['hung'].behave = never
   const heard: boolean[] = []
   for (let i = 0; i < 2; i++) {
@@ -396,7 +396,7 @@ test.each([
   ['delivered', { wait_for_result: true }],
 ])('a sender hears success when it is told: %s (%j)', async (success, keys) => {
   const toy = await toyGraph({ exporters: { hung: { sending_queue: keys } } })
-  const explanation = explain(toy.configured)
+  const explanation = explain(toy.plan)
   expect(explanation.receivers[0].answers[0]).toMatchObject({ by: 'hung', success })
   toy.sinks['hung'].behave = never
   const { outcome } = toy.push(body)

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { components } from '../../components.ts'
-import { loadConfig } from '../../config/load.ts'
+import { loadPlan } from '../../plan/load.ts'
+import type { Plan } from '../../plan/plan.ts'
 import { type Definition, defineExtension } from '../../core/component.ts'
-import type { Configured } from '../../core/configured.ts'
 import { Listeners } from '../../net/listeners.ts'
 import { type Admin, startAdmin } from '../../service/admin.ts'
 import { configRoutes, reloadDocument } from '../../service/config-api.ts'
@@ -37,18 +37,18 @@ service:
 `
 
 /** Reloads of a graph that does what the test says. */
-function setUp(start: (to: Configured) => Promise<void> = () => Promise.resolve()) {
+function setUp(start: (to: Plan) => Promise<void> = () => Promise.resolve()) {
   const read = (text: string, name: string) =>
-    loadConfig({ sources: [], text: { name, text }, components: definitions, env: {} })
+    loadPlan({ sources: [], text: { name, text }, components: definitions, env: {} })
   const first = read(yaml(), 'kymo.yaml')
   const lines: Line[] = []
   const state = { source: yaml(), levels: [] as string[], isRunning: true, applied: 0, reloads: 0 }
   const graph = {
-    configured: first.configured,
-    async reload(to: Configured) {
+    plan: first.plan,
+    async reload(to: Plan) {
       state.reloads++
       await start(to)
-      graph.configured = to
+      graph.plan = to
       return { over: Promise.resolve() }
     },
   }
@@ -104,13 +104,13 @@ test('a wrong configuration changes nothing; all its errors are told, with their
 
 test('what cannot start is told, and what runs is as it was', async () => {
   const { reloads, state, graph } = setUp(() => Promise.reject(new Error('port in use')))
-  const before = graph.configured
+  const before = graph.plan
   state.source = yaml({ timeout: '2s', level: 'debug' })
   expect(await reloads.request({ trigger: 'request' })).toMatchObject({
     result: 'failed',
     errors: [{ message: 'port in use' }],
   })
-  expect(graph.configured).toBe(before)
+  expect(graph.plan).toBe(before)
   expect(state.levels).toEqual([])
 })
 

@@ -11,16 +11,17 @@ import {
   type ReceiverContext,
   type Sent,
 } from '../../core/component.ts'
-import { planReload } from '../../plan/reload.ts'
-import type { Configured, ConfiguredComponent } from '../../core/configured.ts'
+import type { ConfiguredComponent, Use } from '../../core/configured.ts'
 import { Delivery, type Outcome } from '../../core/delivery.ts'
 import { Host } from '../../core/host.ts'
 import { Journal } from '../../core/journal.ts'
 import { Lease } from '../../core/lease.ts'
 import { silent } from '../../core/logger.ts'
-import { sending } from '../../core/sending.ts'
+import { sending, type SendingConfig } from '../../core/sending.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { Graph } from '../../pipelines/graph.ts'
+import { type Plan, planOf } from '../../plan/plan.ts'
+import { planReload } from '../../plan/reload.ts'
 import { encodeGroups } from '../../proto/group.ts'
 import { readRequest } from '../../proto/request.ts'
 import type { Signal } from '../../proto/signals.ts'
@@ -67,11 +68,11 @@ export interface ToyParts {
   /** What must leave the exporters in order. */
   readonly ordering?: 'none' | 'series'
   readonly pipelines?: readonly ToyPipeline[]
-  readonly components?: Record<string, { definition: Definition; config?: object }>
+  readonly components?: Record<string, { definition: Definition; config?: object; uses?: readonly Use[] }>
 }
 
 export interface ToyGraph {
-  readonly configured: Configured
+  readonly plan: Plan
   readonly graph: Graph
   readonly books: Books
   readonly journal: Journal
@@ -130,13 +131,13 @@ export async function toyGraph(
       return (sinks[id] = new ToySink())
     },
   })
-  const configure = (of: ToyParts): Configured => configuredOf(of, toyReceiver, toyExporter, schema)
-  const configured = configure(parts)
+  const configure = (of: ToyParts): Plan => planFor(of, toyReceiver, toyExporter, schema)
+  const plan = configure(parts)
   const books = new Books()
   const journal = new Journal()
   const budget = new Budget(1 << 30)
   const host = parts.host ?? new Host().provide(budgetKey, budget)
-  const graph = new Graph(configured, { host, log: silent, books, journal })
+  const graph = new Graph(plan, { host, log: silent, books, journal })
   await graph.start()
   const batchOf = (
     body: Buffer,
@@ -168,11 +169,11 @@ export async function toyGraph(
     return { outcome, delivery }
   }
   return {
-    configured,
+    plan,
     graph,
     reload(after, deadline = 1000) {
       const to = configure(after)
-      return graph.reload(to, planReload(graph.configured, to), deadline)
+      return graph.reload(to, planReload(graph.plan, to), deadline)
     },
     books,
     journal,
@@ -185,25 +186,29 @@ export async function toyGraph(
     },
   }
 }
-function configuredOf(
+function planFor(
   parts: ToyParts,
   toyReceiver: ConfiguredComponent<'receiver'>['definition'],
   toyExporter: ConfiguredComponent<'exporter'>['definition'],
-  schema: z.ZodType,
-): Configured {
-  const entries = Object.entries(parts.components ?? {}).map(([id, { definition, config }]) => ({
+  schema: z.ZodType<SendingConfig>,
+): Plan {
+  const entries = Object.entries(parts.components ?? {}).map(([id, { definition, config, uses = [] }]) => ({
     id,
     definition,
     config: definition.config.parse(config ?? {}),
+    uses,
   }))
   const of = (kind: string) =>
     new Map(entries.filter(one => one.definition.kind === kind).map(one => [one.id, one])) as never
-  const exporters = Object.entries(parts.exporters).map(
-    ([id, config]) => [id, { id, definition: toyExporter, config: schema.parse(config) }] as const,
-  )
-  return {
+  const exporters = Object.entries(parts.exporters).map(([id, given]) => {
+    const config = schema.parse(given)
+    const { storage } = config.sending_queue
+    const uses = storage ? [{ path: 'sending_queue.storage', id: storage }] : []
+    return [id, { id, definition: toyExporter, config, uses }] as const
+  })
+  return planOf({
     receivers: new Map([
-      ['toy', { id: 'toy', definition: toyReceiver, config: {} }],
+      ['toy', { id: 'toy', definition: toyReceiver, config: {}, uses: [] }],
       ...(of('receiver') as Map<string, never>),
     ]),
     processors: of('processor'),
@@ -218,5 +223,5 @@ function configuredOf(
       processors: one.processors ?? [],
       exporters: one.exporters,
     })),
-  }
+  })
 }

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { components } from '../../components.ts'
-import { loadConfig } from '../../config/load.ts'
+import { loadPlan } from '../../plan/load.ts'
 import { Books } from '../../core/books.ts'
 import { Budget } from '../../core/budget.ts'
 import { Host } from '../../core/host.ts'
@@ -62,7 +62,7 @@ export function keepingLogger(lines: Line[]): Logger {
 
 /** Loads `yaml` as the command line does and runs its graph. */
 export async function runKymo(yaml: string, memory = 1024 * mebibyte): Promise<RunningKymo> {
-  const { configured } = loadConfig({ sources: [`yaml:${yaml}`], components, env: {} })
+  const { plan } = loadPlan({ sources: [`yaml:${yaml}`], components, env: {} })
   const budget = new Budget(memory)
   const books = new Books()
   const listeners = new NotedListeners()
@@ -73,7 +73,7 @@ export async function runKymo(yaml: string, memory = 1024 * mebibyte): Promise<R
     .provide(listenersKey, listeners)
     .provide(memoryPlanKey, new MemoryPlan(budget, facts))
     .provide(selfReportKey, new SelfReport({}, 'test'))
-  const graph = new Graph(configured, { host, log: keepingLogger(lines), books, journal: new Journal() })
+  const graph = new Graph(plan, { host, log: keepingLogger(lines), books, journal: new Journal() })
   await graph.start()
   return {
     graph,

@@ -1,6 +1,6 @@
 /** A whole service in this process: configuration, log, graph, admin server. */
 import { components } from '../../components.ts'
-import { loadConfig } from '../../config/load.ts'
+import { loadPlan } from '../../plan/load.ts'
 import { Graph } from '../../pipelines/graph.ts'
 import { Service } from '../../service/service.ts'
 import { ownTelemetry } from '../../service/settings.ts'
@@ -22,7 +22,7 @@ export interface RunningService {
 
 /** Starts `yaml` as the command line does. */
 export async function runService(yaml: string, env: NodeJS.ProcessEnv = {}): Promise<RunningService> {
-  const read = (text: string) => loadConfig({ sources: [`yaml:${text}`], components, env })
+  const read = (text: string) => loadPlan({ sources: [`yaml:${text}`], components, env })
   const loaded = read(yaml)
   const own = ownTelemetry(loaded.telemetry, {}, '1.2.3')
   const report = new SelfReport(own.resource, '1.2.3')
@@ -30,7 +30,7 @@ export async function runService(yaml: string, env: NodeJS.ProcessEnv = {}): Pro
   const sink = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>), flush() {} }
   const log = createLogger({ ...own.logs, encoding: 'json' }, sink, report)
   const service = new Service({
-    graph: surroundings => new Graph(loaded.configured, surroundings),
+    graph: surroundings => new Graph(loaded.plan, surroundings),
     log,
     version: '1.2.3',
     admin: { ...own.admin, endpoint: '127.0.0.1:0' },

@@ -1,0 +1,20 @@
+/** From the texts a user gives to what they mean. */
+import { loadConfig, type Loaded, type LoadOptions } from '../config/load.ts'
+import { type Plan, planOf } from './plan.ts'
+
+/** A configuration that nothing is wrong with, and what it means. */
+export interface Planned extends Loaded {
+  readonly plan: Plan
+}
+
+/**
+ * Reads, checks and resolves a configuration.
+ * @throws ConfigErrors with everything that is wrong with it
+ */
+export const loadPlan = (options: LoadOptions): Planned => planned(loadConfig(options))
+
+/** Resolves one that was read elsewhere. */
+export const planned = <T extends Pick<Loaded, 'configured'>>(loaded: T): T & { readonly plan: Plan } => ({
+  ...loaded,
+  plan: planOf(loaded.configured),
+})

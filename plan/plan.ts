@@ -1,0 +1,62 @@
+/**
+ * What a checked configuration means, resolved once: the graph runs it, `explain`, `validate`, `diff` and reload tell of it,
+ * and none of them reads the keys of a component again.
+ */
+import type { Configured, ConfiguredComponent } from '../core/configured.ts'
+import type { SendingConfig } from '../core/sending.ts'
+import type { Touch } from '../core/touch.ts'
+import { type QueuePolicy, queuePolicy } from './queue-policy.ts'
+import { queueTouches } from './queue-touches.ts'
+
+/** A component that data goes through. */
+export type FlowComponent =
+  | ConfiguredComponent<'processor'>
+  | ConfiguredComponent<'exporter'>
+  | ConfiguredComponent<'connector'>
+
+/** See above. */
+export interface Plan extends Configured {
+  /** How each exporter takes data, by its id. */
+  readonly queues: ReadonlyMap<string, QueuePolicy>
+  /**
+   * What a component does with data: by itself, by its queue, by the extensions it uses. Undefined where its declaration does
+   * not say.
+   */
+  touchesOf(component: FlowComponent): readonly Touch[] | undefined
+}
+
+/** The plan of a configuration. */
+export function planOf(configured: Configured): Plan {
+  const queues = new Map(
+    // The schema of every exporter has the shared keys; see defineExporter.
+    [...configured.exporters].map(([id, { config }]) => [id, queuePolicy((config as SendingConfig).sending_queue)]),
+  )
+  return { ...configured, queues, touchesOf: component => touchesOf(component, configured) }
+}
+
+function touchesOf(component: FlowComponent, configured: Configured): readonly Touch[] | undefined {
+  const { definition, config } = component
+  const own = definition.touches?.(config as never)
+  if (own === undefined || definition.kind !== 'exporter') return own
+  const helpers = extensionsBehind(component, configured).flatMap(({ key, extension }) =>
+    (extension.definition.touches?.(extension.config as never) ?? []).map(touch => ({ ...touch, key })),
+  )
+  return [...queueTouches(config as SendingConfig), ...own, ...helpers]
+}
+
+type Using = Pick<ConfiguredComponent, 'uses'>
+
+/** Extensions that a component uses, and those that they use, each with the key of the component that leads there. */
+function extensionsBehind(component: Using, { extensions }: Configured) {
+  const found = new Map<string, { key: string; extension: ConfiguredComponent<'extension'> }>()
+  const follow = ({ uses }: Using, key: string | undefined): void => {
+    for (const { id, path } of uses) {
+      const extension = extensions.get(id)
+      if (extension === undefined || found.has(id)) continue
+      found.set(id, { key: `${key ?? path}: ${id}`, extension })
+      follow(extension, key ?? path)
+    }
+  }
+  follow(component, undefined)
+  return [...found.values()]
+}
