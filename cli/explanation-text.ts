@@ -207,19 +207,24 @@ function pace({ consumers, in_order }: NonNullable<ExporterExplained['queue']>, 
   return `${consumers} sent at the same time${except}`
 }
 
-function fullText({ when_full, when_full_because }: ExporterExplained): string {
+/** What becomes of a batch that finds no room anywhere. */
+const withoutRoom: Record<NonNullable<ExporterExplained['when_storage_full']>, string> = {
+  refuse: 'senders are asked to come again (503, UNAVAILABLE)',
+  wait: 'senders wait for room',
+  drop: 'what finds no room is lost, booked as queue_full; senders hear success, nobody else notices',
+}
+
+function fullText({ when_full, when_full_because, when_storage_full }: ExporterExplained): string {
   const setting = because([when_full_because])
   switch (when_full) {
     case undefined:
       return 'never: there is no queue; as many wait as send'
     case 'refuse':
-      return `senders are asked to come again (503, UNAVAILABLE)${setting}`
     case 'wait':
-      return `senders wait for room${setting}`
     case 'drop':
-      return `what finds no room is lost, booked as queue_full; senders hear success, nobody else notices${setting}`
+      return `${withoutRoom[when_full]}${setting}`
     case 'spill':
-      return `there is room as long as the disk has some; then senders are asked to come again${setting}`
+      return `there is room as long as the disk has some; then ${withoutRoom[when_storage_full ?? 'refuse']}${setting}`
   }
 }
 
@@ -261,8 +266,12 @@ function badDataText({ reasons: { rejected, dead_lettered }, queue }: ExporterEx
   return `${found} ${kept}; what it rejects in a partial success is booked as partial_success`
 }
 
-function stopText({ at_shutdown }: ExporterExplained): string {
-  if (at_shutdown === 'kept') return 'what is being sent may end; everything else waits on disk for the next start'
+function stopText({ at_shutdown, success }: ExporterExplained): string {
+  if (at_shutdown === 'kept') {
+    const senders =
+      success === 'delivered' ? '; senders that wait for its answer come again, so it may arrive twice' : ''
+    return `what is being sent may end; everything else waits on disk for the next start${senders}`
+  }
   const left =
     at_shutdown === 'lost'
       ? 'what is left then is lost, booked as shutdown'
