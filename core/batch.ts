@@ -88,39 +88,57 @@ export class Batch {
 
   /** The same requests with `groups` in place of the groups, one for one; `grown` bytes were newly made for them. */
   withGroups(groups: readonly Group[], grown: number): Batch {
-    if (grown > 0) this.shares[0].lease.grow(grown)
-    return new Batch(this.signal, groups, this.items, this.context, this.shares)
+    const batch = new Batch(this.signal, groups, this.items, this.context, this.shares)
+    batch.#grow(grown)
+    return batch
   }
 
   /**
-   * The same requests with items taken out: `groups` stand one for one for the groups, undefined where nothing is left.
-   * The second part stands for what was taken out, to be ended; it carries counts and no data.
+   * What is left of the same requests when items were taken out: `groups` stand one for one for the groups, undefined where
+   * nothing is left; `grown` bytes were newly made for them.
    */
-  withoutItems(
-    groups: readonly (Group | undefined)[],
-    grown: number,
-  ): [kept: Batch | undefined, out: Batch | undefined] {
+  withoutItems(groups: readonly (Group | undefined)[], grown: number): Batch | undefined {
     const kept: Part = { groups: [], shares: [], items: 0 }
-    const out: Part = { groups: [], shares: [], items: 0 }
     let at = 0
     for (const share of this.shares) {
       const left = groups.slice(at, at + share.groups).filter(group => group !== undefined)
       at += share.groups
-      const before = kept.items
       add(kept, share, left)
-      const gone = share.items - (kept.items - before)
-      if (gone === 0) continue
-      out.items += gone
-      out.shares.push({ ...share, items: gone, groups: 0 })
     }
-    if (out.items === 0) return [this.withGroups(kept.groups, grown), undefined]
-    if (grown > 0 && kept.items > 0) kept.shares[0].lease.grow(grown)
-    return [kept.items === 0 ? undefined : this.#part(kept), this.#part(out)]
+    if (kept.items === 0) return undefined
+    const batch = this.#part(kept)
+    batch.#grow(grown)
+    return batch
   }
 
-  /** The same batch with another context. */
-  withContext(context: Context): Batch {
-    return new Batch(this.signal, this.groups, this.items, context, this.shares)
+  /** What was taken out, to be ended: `counts` are the items of each group. It carries counts and no data. */
+  takenOut(counts: Uint32Array): Batch {
+    const out: Part = { groups: [], shares: [], items: 0 }
+    let at = 0
+    for (const share of this.shares) {
+      let items = 0
+      for (const end = at + share.groups; at < end; at++) items += counts[at]
+      if (items === 0) continue
+      out.items += items
+      out.shares.push({ ...share, items, groups: 0 })
+    }
+    return this.#part(out)
+  }
+
+  /** Charges `bytes` that were made for this batch to the requests they were made for, by the size of each. */
+  #grow(bytes: number): void {
+    if (bytes === 0) return
+    const { shares } = this
+    let left = bytes
+    let at = this.groups.length
+    for (let i = shares.length - 1; i > 0; i--) {
+      const mine = this.groups.slice(at - shares[i].groups, at)
+      at -= shares[i].groups
+      const part = Math.min(left, Math.floor((bytes * groupsSize(mine)) / this.byteLength))
+      shares[i].lease.grow(part)
+      left -= part
+    }
+    shares[0].lease.grow(left)
   }
 
   /**
@@ -274,6 +292,16 @@ export class Batch {
     for (const { delivery, lease, items } of this.shares) {
       delivery.drop(items)
       lease.release(items)
+    }
+  }
+
+  /**
+   * Ends whatever of it has not ended, as not taken: after a fault of ours, when nobody knows how far it came. Never throws.
+   */
+  endRest(error: DeliveryError): void {
+    for (const { delivery, lease, items } of this.shares) {
+      delivery.refuse(Math.min(items, delivery.open), error)
+      lease.release(Math.min(items, lease.items))
     }
   }
 

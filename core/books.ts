@@ -3,11 +3,12 @@
  * points. One mutable record per node and edge; reasons are made into counters when the graph is built, so that the hot
  * path only adds to fields.
  *
- * Node: in + created + recovered = out + consumed + dropped + lost + returned + held.
+ * Node: in + created + recovered = out + consumed + dropped + rejected + lost + returned + held.
  * Destination: in + recovered = delivered + rejected + dead-lettered + lost + returned + dropped + held.
  */
 import type { Signal } from '../proto/signals.ts'
 import type { Outcome, OutcomeTally } from './delivery.ts'
+import type { Reason, ReasonKind } from './verdict.ts'
 
 /** One number with a name. */
 export interface Counter {
@@ -103,7 +104,7 @@ export class NodeBooks {
   delivered = 0
   /** Dropped by a rule of the configuration. */
   readonly dropped = new Reasons()
-  /** Refused for good by a destination. */
+  /** Refused for good, by a destination or by a step that cannot read them. */
   readonly rejected = new Reasons()
   /** Given up: neither delivered nor returned. */
   readonly lost = new Reasons()
@@ -115,9 +116,12 @@ export class NodeBooks {
   readonly refused = new Reasons()
   /** Items that may have arrived although the attempt failed. */
   maybeTwice = 0
+  /** Faults of the component that were caught: it threw where it must not, or did not answer for what it was given. */
+  internalFaults = 0
   /** Attempts to send, and those that failed. */
   attempts = 0
   failedAttempts = 0
+  readonly #reasons = new Map<string, Reason>()
   /** Counts what is inside; more than one while a reload hands over from one instance to the next. */
   readonly #holders = new Set<() => number>()
 
@@ -129,6 +133,17 @@ export class NodeBooks {
   holds(count: () => number): () => void {
     this.#holders.add(count)
     return () => void this.#holders.delete(count)
+  }
+
+  /** A reason for which items end here, the same each time. */
+  reason(name: string, kind: ReasonKind): Reason {
+    const key = `${kind} ${name}`
+    let reason = this.#reasons.get(key)
+    if (reason === undefined) {
+      const counters = { rule: this.dropped, rejected: this.rejected, lost: this.lost }
+      this.#reasons.set(key, (reason = { kind, counter: counters[kind].of(name) }))
+    }
+    return reason
   }
 
   /** Items inside now, counted from the structures that hold them. */
@@ -340,6 +355,11 @@ export class Books {
       this.doors.push(door)
     }
     return door.add(refusals, usage)
+  }
+
+  /** Faults of components that were caught. */
+  get internalFaults(): number {
+    return this.nodes.reduce((sum, node) => sum + node.internalFaults, 0)
   }
 
   /** Every equation that does not hold, in words; empty when the books balance. */

@@ -7,7 +7,7 @@ import type * as z from 'zod'
 import type { Signal } from '../proto/signals.ts'
 import type { ClientAuthenticator, ServerAuthenticator } from './auth.ts'
 import type { Batch } from './batch.ts'
-import type { Counter, NodeBooks, Usage } from './books.ts'
+import type { NodeBooks, Usage } from './books.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Host } from './host.ts'
 import type { Logger } from './logger.ts'
@@ -15,6 +15,7 @@ import type { SendingConfig } from './sending.ts'
 import type { Status } from './status.ts'
 import type { Storage } from './storage.ts'
 import type { Touch } from './touch.ts'
+import type { Reason, ReasonKind } from './verdict.ts'
 
 /** The kinds, named as the sections of the configuration. */
 export type Kind = 'receiver' | 'processor' | 'exporter' | 'connector' | 'extension'
@@ -120,10 +121,14 @@ export interface ProcessorContext extends ComponentContext {
   readonly pipeline: string
   readonly signal: Signal
   readonly downstream: Downstream
-  /** The counter of a reason to drop; ask for it in `create`. */
-  dropReason(reason: string): Counter
-  /** Ends a batch by rule. */
-  drop(batch: Batch, reason: Counter): void
+  /** A reason for which items may end here; ask for it in `create`. */
+  reason(name: string, kind: ReasonKind): Reason
+  /** Ends a batch, or a part of it. */
+  end(batch: Batch, reason: Reason): void
+  /** Ends a batch on which the step failed: its senders are asked to come again. */
+  fail(batch: Batch, error: unknown): void
+  /** Something went wrong that should not: it is told, and counted. */
+  fault(error: unknown): void
   /** Ends a batch that could not be processed: its senders are asked to come again. */
   refuse(batch: Batch, error: DeliveryError): void
   /**

@@ -1,6 +1,7 @@
 /** Where what a node hands on goes, and the account of it. Which outlet a node has changes with the configuration. */
 import type { Batch } from '../core/batch.ts'
 import type { EdgeBooks } from '../core/books.ts'
+import { InternalError } from '../core/errors.ts'
 import type { StepNode } from './step-node.ts'
 
 /** What a node hands its batches to. */
@@ -94,6 +95,7 @@ export class Ways implements Outlet {
 
   push(batch: Batch): void {
     const ways = this.#ways
+    if (ways.length === 0) throw new InternalError('there is no pipeline to hand data on to')
     for (let i = 1; i < ways.length; i++) batch.fork()
     for (let i = 0; i < ways.length; i++) ways[i].push(batch)
   }

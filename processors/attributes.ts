@@ -3,15 +3,14 @@ import type { Batch } from '../core/batch.ts'
 import { defineProcessor } from '../core/component.ts'
 import type { Lookup } from '../proto/actions.ts'
 import { compileEdits } from '../proto/edits.ts'
-import { KEEP, type Visitor } from '../proto/rewrite.ts'
+import { KEEP, REPLACE, type Visitor } from '../proto/rewrite.ts'
 import { allSignals } from '../proto/signals.ts'
-import { WireError } from '../proto/wire.ts'
 import { actionTouches, attributeActions, contextLookup } from './attribute-actions.ts'
 import { Selection } from './match.ts'
 import { matchProperties, unfit } from './match-config.ts'
 import { matchTouches } from './match-touches.ts'
-import { editItems, editReadable, itemEdit } from './message-edits.ts'
-import { each } from './steps.ts'
+import { itemEdit } from './message-edits.ts'
+import { each, itemJudge } from './steps.ts'
 
 const config = z.strictObject({
   include: matchProperties.optional().describe('Only items that match all of this are changed.'),
@@ -68,11 +67,14 @@ export const attributes = defineProcessor<Config>({
     const edits = itemEdit(signal, tag => compileEdits(actions, tag))
     const usesContext = actions.some(action => 'source' in action && 'fromContext' in action.source)
     let lookup: Lookup | undefined
-    const visitor: Visitor = { item: (bytes, start, end, out) => editReadable(edits, bytes, start, end, out, lookup) }
+    const visitor: Visitor = {
+      item: (bytes, start, end, out) => (edits.apply(bytes, start, end, out, lookup) ? REPLACE : KEEP),
+    }
     const chosen = include === undefined && exclude === undefined ? visitor : onlyIn(include, exclude, signal, visitor)
+    const judge = itemJudge(context, chosen)
     return each(context, (batch: Batch) => {
       lookup = usesContext ? contextLookup(batch.context) : undefined
-      return editItems(batch, chosen)
+      return judge(batch)
     })
   },
 })
@@ -91,12 +93,7 @@ function onlyIn(
       return KEEP
     },
     item(bytes, start, end, out, group) {
-      try {
-        if (!selection.has(bytes, start, end)) return KEEP
-      } catch (error) {
-        if (error instanceof WireError) return KEEP
-        throw error
-      }
+      if (!selection.has(bytes, start, end)) return KEEP
       return visitor.item?.(bytes, start, end, out, group) ?? KEEP
     },
   }

@@ -1,11 +1,9 @@
-/** Edits of items: of messages in a message (data points of a metric, events of a span), and of all items of a batch. */
-import type { Batch } from '../core/batch.ts'
+/** Edits of items: of messages in a message, such as data points of a metric or events of a span. */
 import { Arena, type Lookup } from '../proto/actions.ts'
 import { attributeTags } from '../proto/attributes.ts'
-import { KEEP, REPLACE, rewriteItems, type Visitor } from '../proto/rewrite.ts'
 import type { Signal } from '../proto/signals.ts'
 import { fieldNamed } from '../proto/views.ts'
-import { Cursor, LENGTH, putVarint, WireError } from '../proto/wire.ts'
+import { Cursor, LENGTH, putVarint } from '../proto/wire.ts'
 import { Runs } from './runs.ts'
 
 /** Changes the content of one message, as `Edits.apply` does. Not to be entered again from within. */
@@ -116,31 +114,4 @@ export function pointEdit(editOf: (tag: number) => MessageEdit): MessageEdit {
 export function itemEdit(signal: Signal, editOf: (tag: number) => MessageEdit): MessageEdit {
   if (signal === 'metrics') return pointEdit(editOf)
   return editOf(signal === 'traces' ? attributeTags.span : attributeTags.logRecord)
-}
-
-/** Applies an edit to an item; one whose bytes cannot be read stays as it is, so that it fails where it is its sender's alone. */
-export function editReadable(
-  edit: MessageEdit,
-  bytes: Buffer,
-  start: number,
-  end: number,
-  out: Arena,
-  lookup: Lookup | undefined,
-): typeof KEEP | typeof REPLACE {
-  try {
-    return edit.apply(bytes, start, end, out, lookup) ? REPLACE : KEEP
-  } catch (error) {
-    if (error instanceof WireError) return KEEP
-    throw error
-  }
-}
-
-/** The batch as `visitor`, which drops nothing, rewrites its items. */
-export function editItems(batch: Batch, visitor: Visitor): Batch {
-  const { groups, made } = rewriteItems(batch.signal, batch.groups, visitor)
-  if (made === 0) return batch
-  return batch.withGroups(
-    groups.filter(group => group !== undefined),
-    made,
-  )
 }

@@ -1,7 +1,9 @@
 import * as z from 'zod'
+import type { Batch } from '../core/batch.ts'
 import { defineProcessor } from '../core/component.ts'
 import { texts } from '../core/fields.ts'
 import type { Touch } from '../core/touch.ts'
+import type { Ended } from '../core/verdict.ts'
 import { attributeTags, findAttribute } from '../proto/attributes.ts'
 import type { Group } from '../proto/group.ts'
 import { allSignals } from '../proto/signals.ts'
@@ -67,19 +69,21 @@ export const namespaceFilter = defineProcessor<Config>({
     const verdictOf = judge(config)
     const reasons = new Map(
       (['namespace_system', 'namespace_excluded', 'namespace_not_included', 'namespace_missing'] as const).map(
-        reason => [reason, context.dropReason(reason)] as const,
+        name => [name, context.reason(name, 'rule')] as const,
       ),
     )
     return each(context, batch => {
-      const [kept, dropped] = batch.partition(group => verdictOf(group) === 'pass')
-      let rest = dropped
-      for (const [reason, counter] of reasons) {
+      const [passes, dropped] = batch.partition(group => verdictOf(group) === 'pass')
+      if (dropped === undefined) return batch
+      const ends: Ended[] = []
+      let rest: Batch | undefined = dropped
+      for (const [name, reason] of reasons) {
         if (rest === undefined) break
-        const [mine, others] = rest.partition(group => verdictOf(group) === reason)
-        if (mine !== undefined) context.drop(mine, counter)
+        const [mine, others]: (Batch | undefined)[] = rest.partition(group => verdictOf(group) === name)
+        if (mine !== undefined) ends.push({ batch: mine, reason })
         rest = others
       }
-      return kept
+      return { passes, ends }
     })
   },
 })

@@ -1,35 +1,55 @@
 /** The shapes most steps have. */
 import { Observable } from 'rxjs'
-import type { Batch } from '../core/batch.ts'
+import { Batch } from '../core/batch.ts'
 import type { ProcessorContext, Step } from '../core/component.ts'
-import { DeliveryError, messageOf } from '../core/errors.ts'
+import type { Reason, Verdict } from '../core/verdict.ts'
+import { FAILED, MALFORMED, rewriteItems, type Visitor } from '../proto/rewrite.ts'
 
 /**
- * A stateless step: `visit` is called for each batch and returns what goes on, or undefined when it has ended all of it.
- * A throw refuses that batch and no other.
+ * A stateless step: `judge` is called for each batch and says what becomes of it, without doing it. A throw refuses that
+ * batch and no other.
  */
-export function each(context: ProcessorContext, visit: (batch: Batch) => Batch | undefined): Step {
+export function each(context: ProcessorContext, judge: (batch: Batch) => Batch | Verdict): Step {
   return source =>
     new Observable<Batch>(subscriber =>
       source.subscribe({
         next: batch => {
-          let result: Batch | undefined
+          let verdict: Batch | Verdict
           try {
-            result = visit(batch)
+            verdict = judge(batch)
           } catch (error) {
-            context.log.error({ error: messageOf(error), items: batch.items }, 'step failed; the batch is refused')
-            context.refuse(
-              batch,
-              new DeliveryError('DELIVERY_STEP_FAILED', 'retry', `${context.id}: ${messageOf(error)}`, {
-                cause: error,
-              }),
-            )
-            return
+            return context.fail(batch, error)
           }
-          if (result !== undefined) subscriber.next(result)
+          if (verdict instanceof Batch) return subscriber.next(verdict)
+          for (const { batch: part, reason } of verdict.ends) context.end(part, reason)
+          if (verdict.passes !== undefined) subscriber.next(verdict.passes)
         },
         error: error => subscriber.error(error),
         complete: () => subscriber.complete(),
       }),
     )
+}
+
+/** Lets a visitor decide on the scopes and items of a batch. */
+export type ItemJudge = (batch: Batch) => Batch | Verdict
+
+/**
+ * Makes of a visitor what judges batches; `reasons` are those it drops for, by number. An item that cannot be read is taken
+ * out and rejected as `malformed`; one on which the visitor fails otherwise as `step_failed`, unless it fails on all.
+ */
+export function itemJudge(context: ProcessorContext, visitor: Visitor, reasons: readonly Reason[] = []): ItemJudge {
+  const malformed = context.reason('malformed', 'rejected')
+  const failed = context.reason('step_failed', 'rejected')
+  return batch => {
+    const { groups, gone, error, made } = rewriteItems(batch.signal, batch.groups, visitor)
+    // Nothing went, so that no group is missing.
+    if (gone.length === 0) return made === 0 ? batch : batch.withGroups(groups as typeof batch.groups, made)
+    const ends = gone.map(({ reason: number, counts, items }) => {
+      if (number === FAILED && items === batch.items) throw error
+      const reason = number === MALFORMED ? malformed : number === FAILED ? failed : reasons[number]
+      return { batch: batch.takenOut(counts), reason }
+    })
+    if (error !== undefined) context.fault(error)
+    return { passes: batch.withoutItems(groups, made), ends }
+  }
 }

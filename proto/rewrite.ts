@@ -9,15 +9,29 @@ import { metricPoints } from './points.ts'
 import type { Signal } from './signals.ts'
 import { Range } from './values.ts'
 import { ItemCursor } from './views.ts'
-import { Cursor, fieldSize, putVarint, varintSize } from './wire.ts'
+import { Cursor, fieldSize, putVarint, varintSize, WireError } from './wire.ts'
 
 export const KEEP = 0
-export const DROP = 1
 /** The new content stands in the arena, from `from` to `at`. */
-export const REPLACE = 2
+export const REPLACE = 1
+/** The item goes. `DROP + n` is for the visitor's reason number n. */
+export const DROP = 2
 
-/** What a visitor says of an item. */
-export type Decision = typeof KEEP | typeof DROP | typeof REPLACE
+/** What a visitor says of an item: KEEP, REPLACE, or DROP with the number of a reason. */
+export type Decision = number
+
+/** Reasons that need no visitor to name them: the item cannot be read; the visitor threw something else. */
+export const MALFORMED = -1
+export const FAILED = -2
+
+/** Items that went for one reason. */
+export interface Gone {
+  /** The visitor's number, MALFORMED or FAILED. */
+  readonly reason: number
+  /** Spans, log records, data points of each group. */
+  readonly counts: Uint32Array
+  items: number
+}
 
 /** Decides on scopes and items: spans, log records, or metrics as a whole. */
 export interface Visitor {
@@ -30,29 +44,33 @@ export interface Visitor {
 export interface Rewritten {
   /** One for one; undefined where all items of a group were dropped. */
   readonly groups: readonly (Group | undefined)[]
-  /** Items left: spans, log records, data points. */
-  readonly items: number
   /** Items that are no more. */
-  readonly dropped: number
+  readonly gone: readonly Gone[]
+  /** What the visitor threw of the last item that went as FAILED. */
+  readonly error: unknown
   /** Bytes newly made. */
   readonly made: number
 }
 
-/** Lets `visitor` decide on each scope and item. @throws WireError where an item cannot be read */
+/**
+ * Lets `visitor` decide on each scope and item. An item on which it throws goes: as MALFORMED where that is a WireError, else
+ * as FAILED. What it throws of a scope is thrown on.
+ */
 export function rewriteItems(signal: Signal, groups: readonly Group[], visitor: Visitor): Rewritten {
   const rewriter = new Rewriter(signal, groups, visitor)
-  const result = groups.map(group => rewriter.rewrite(group))
-  let before = 0
-  let items = 0
-  for (const group of groups) before += group.items
-  for (const group of result) items += group?.items ?? 0
-  return { groups: rewriter.compacted(result), items, dropped: before - items, made: rewriter.made }
+  const result = groups.map((group, i) => rewriter.rewrite(group, i))
+  return { groups: rewriter.compacted(result), gone: rewriter.gone, error: rewriter.error, made: rewriter.made }
 }
 
 class Rewriter {
   made = 0
+  gone: readonly Gone[] = none
+  error: unknown
   readonly #metrics: boolean
   readonly #visitor: Visitor
+  readonly #groups: number
+  /** Place of the current group among all. */
+  #index = 0
   readonly #cursor = new ItemCursor()
   readonly #points = new Cursor(Buffer.alloc(0))
   readonly #scope = new Range()
@@ -76,25 +94,27 @@ class Rewriter {
   #holeEnd = 0
   /** Wire items of the group that stay and that go, and the items that stay. */
   #left = 0
-  #gone = 0
+  #dropped = 0
   #items = 0
 
   constructor(signal: Signal, groups: readonly Group[], visitor: Visitor) {
     this.#metrics = signal === 'metrics'
     this.#visitor = visitor
+    this.#groups = groups.length
     this.#ahead = groupsSize(groups)
   }
 
-  rewrite(group: Group): Group | undefined {
+  rewrite(group: Group, index: number): Group | undefined {
+    this.#index = index
     const cursor = this.#cursor.set(group)
     this.#groupField = -1
     this.#left = 0
-    this.#gone = 0
+    this.#dropped = 0
     this.#items = group.items
     while (cursor.nextScope()) this.#rewriteScope(group)
     this.#ahead -= group.size
     if (this.#groupField < 0) return group
-    if (this.#left === 0 && this.#gone > 0) {
+    if (this.#left === 0 && this.#dropped > 0) {
       this.#at = this.#groupField
       return undefined
     }
@@ -112,13 +132,12 @@ class Rewriter {
     if (visitor.item === undefined) while (cursor.nextItem()) left++
     else {
       while (cursor.nextItem()) {
-        const decision = this.#visitItem(group)
-        if (decision === DROP) dropped++
+        if (this.#visitItem(group) >= DROP) dropped++
         else left++
       }
     }
     this.#left += left
-    this.#gone += dropped
+    this.#dropped += dropped
     if (this.#scopeField < 0) return
     if (left === 0 && dropped > 0) {
       this.#at = this.#scopeField
@@ -150,18 +169,39 @@ class Rewriter {
     const { bytes, field, start, end } = this.#cursor
     const scratch = this.#scratch
     scratch.at = 0
-    const decision = this.#visitor.item?.(bytes, start, end, scratch, group) ?? KEEP
+    let decision: Decision
+    let reason: number
+    try {
+      decision = this.#visitor.item?.(bytes, start, end, scratch, group) ?? KEEP
+      reason = decision - DROP
+    } catch (error) {
+      decision = DROP
+      reason = error instanceof WireError ? MALFORMED : FAILED
+      if (reason === FAILED) this.error = error
+    }
     if (decision === KEEP) return KEEP
     if (this.#scopeField < 0) this.#beginScope(group)
     this.#copy(group, field)
-    this.#items -= this.#metrics ? metricPoints(this.#points.set(bytes, start, end)) : 1
-    if (decision === REPLACE) {
+    const items = this.#metrics ? metricPoints(this.#points.set(bytes, start, end)) : 1
+    this.#items -= items
+    if (decision >= DROP) this.#count(reason, items)
+    else {
       const { bytes: made, from, at } = scratch
       this.#items += this.#metrics ? metricPoints(this.#points.set(made, from, at)) : 1
       this.#putField(0x12, scratch)
     }
     this.#copied = end
     return decision
+  }
+
+  #count(reason: number, items: number): void {
+    let gone = this.gone.find(one => one.reason === reason)
+    if (gone === undefined) {
+      gone = { reason, counts: new Uint32Array(this.#groups), items: 0 }
+      this.gone = [...this.gone, gone]
+    }
+    gone.counts[this.#index] += items
+    gone.items += items
   }
 
   /** Opens the group in the output, with its resource first. */
@@ -294,6 +334,8 @@ class Rewriter {
     return groups.map(group => (group === undefined ? undefined : (moved.get(group) ?? group)))
   }
 }
+
+const none: readonly Gone[] = []
 
 /** Where the last field 1 starts, or -1. */
 function firstField(bytes: Buffer, start: number, end: number): number {

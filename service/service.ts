@@ -271,7 +271,7 @@ export class Service {
       storages: this.#storages().map(storageDocument),
       orphans: this.#queues.orphans(),
       books: this.books,
-      faults: this.#faults,
+      faults: this.#faults + this.books.internalFaults,
       ...(this.#reloads === undefined ? {} : { config: reloadDocument(this.#reloads) }),
     })
   }
@@ -289,7 +289,7 @@ export class Service {
       process: () => this.#meter.read(),
       exporters: () => this.#graph?.exporters() ?? [],
       components: () => this.#graph?.components ?? [],
-      faults: () => this.#faults,
+      faults: () => this.#faults + this.books.internalFaults,
       journal: this.journal,
       connections: () => this.#listeners.connections,
       untold: this.#report.dropped,

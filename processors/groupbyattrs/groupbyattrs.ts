@@ -7,11 +7,13 @@ import { DeliveryError } from '../../core/errors.ts'
 import { texts } from '../../core/fields.ts'
 import { budgetKey } from '../../net/admission.ts'
 import type { Group } from '../../proto/group.ts'
+import { KEEP } from '../../proto/rewrite.ts'
 import { Share } from '../../proto/room.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
-import { each } from '../steps.ts'
+import { WireError } from '../../proto/wire.ts'
+import { each, itemJudge } from '../steps.ts'
 import { GroupedKeys } from './grouped-keys.ts'
-import { NoRoomError, regroup, type Regrouped } from './regroup.ts'
+import { hasKeys, NoRoomError, regroup, type Regrouped } from './regroup.ts'
 
 const config = z.strictObject({
   keys: texts()
@@ -47,16 +49,32 @@ export const groupByAttrs = defineProcessor<z.output<typeof config>>({
   },
 
   create({ keys }, context) {
+    const { signal } = context
     const grouped = new GroupedKeys([...new Set(keys)].filter(key => key !== ''))
     const account = new Account(context.host.find(budgetKey), 'processor', context.id)
     const room = new Share(account)
-    const step = each(context, batch => {
+    const readable = itemJudge(context, {
+      item(bytes, start, end) {
+        hasKeys(signal, grouped, bytes, start, end)
+        return KEEP
+      },
+    })
+    const grouping = (batch: Batch): Batch => {
       try {
         return regroupRequests(batch, grouped, room)
       } catch (error) {
         if (!(error instanceof NoRoomError)) throw error
-        context.refuse(batch, new DeliveryError('DELIVERY_MEMORY', 'retry', `${context.id}: ${error.message}`))
-        return undefined
+        throw new DeliveryError('DELIVERY_MEMORY', 'retry', `${context.id}: ${error.message}`)
+      }
+    }
+    const step = each(context, batch => {
+      try {
+        return grouping(batch)
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error
+        const verdict = readable(batch)
+        if (verdict instanceof Batch || verdict.passes === undefined) return verdict
+        return { ...verdict, passes: grouping(verdict.passes) }
       }
     })
     return source => step(source).pipe(finalize(() => account.close()))
@@ -76,18 +94,16 @@ function regrouped(signal: Signal, groups: readonly Group[], keys: GroupedKeys, 
 function regroupRequests(batch: Batch, keys: GroupedKeys, room: Share): Batch {
   const groups: Group[] = []
   const shares: BatchShare[] = []
-  let changed = false
   let at = 0
-  for (const share of batch.shares) {
+  const made = batch.shares.map(share => {
     const mine = batch.groups.slice(at, at + share.groups)
     at += share.groups
     const result = regrouped(batch.signal, mine, keys, room)
-    if (result.made > 0) {
-      changed = true
-      share.lease.grow(result.made)
-    }
     for (const group of result.groups) groups.push(group)
     shares.push(result.made === 0 ? share : { ...share, groups: result.groups.length })
-  }
-  return changed ? new Batch(batch.signal, groups, batch.items, batch.context, shares) : batch
+    return result.made
+  })
+  // Only now: one that cannot be read ends all of it before.
+  batch.shares.forEach(({ lease }, i) => made[i] > 0 && lease.grow(made[i]))
+  return made.some(bytes => bytes > 0) ? new Batch(batch.signal, groups, batch.items, batch.context, shares) : batch
 }

@@ -5,7 +5,7 @@ import { metricPoints } from '../../proto/points.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { ItemCursor } from '../../proto/views.ts'
 import { type Room, textCost } from '../../proto/room.ts'
-import { Cursor, putVarint, WireError } from '../../proto/wire.ts'
+import { Cursor, putVarint } from '../../proto/wire.ts'
 import { tagOf } from '../message-edits.ts'
 import { Runs } from '../runs.ts'
 import type { GroupedKeys } from './grouped-keys.ts'
@@ -128,32 +128,10 @@ class Regrouping {
   #hasKeys(group: Group): boolean {
     const cursor = this.#cursor.set(group)
     while (cursor.nextScope()) {
-      while (cursor.nextItem()) if (this.#itemHasKeys(cursor.bytes, cursor.start, cursor.end)) return true
+      while (cursor.nextItem())
+        if (hasKeys(this.#signal, this.#keys, cursor.bytes, cursor.start, cursor.end)) return true
     }
     return false
-  }
-
-  #itemHasKeys(bytes: Buffer, start: number, end: number): boolean {
-    if (this.#signal !== 'metrics') return this.#find(bytes, start, end, this.#itemTag)
-    let found = false
-    eachPointField(bytes, start, end, (tag, _field, from, to) => {
-      found ||= this.#find(bytes, from, to, tag)
-    })
-    return found
-  }
-
-  get #itemTag(): number {
-    return this.#signal === 'traces' ? attributeTags.span : attributeTags.logRecord
-  }
-
-  /** An item that cannot be read has none of the keys. */
-  #find(bytes: Buffer, start: number, end: number, tag: number): boolean {
-    try {
-      return this.#keys.find(bytes, start, end, tag)
-    } catch (error) {
-      if (error instanceof WireError) return false
-      throw error
-    }
   }
 
   #place(identity: string, resource: Buffer, start: number, end: number, rest: Runs): GroupOut {
@@ -181,7 +159,7 @@ class Regrouping {
       while (cursor.nextItem()) {
         const { field, start, end } = cursor
         if (this.#signal === 'metrics') this.#moveMetric(source, head, bytes, field, start, end, keyed)
-        else if (keyed && this.#find(bytes, start, end, this.#itemTag)) {
+        else if (keyed && this.#keys.find(bytes, start, end, itemTag(this.#signal))) {
           const place = this.#placeOf(source)
           place.items++
           this.#addEdited(this.#scopeIn(place, head).items, SECOND, start, end)
@@ -221,7 +199,7 @@ class Regrouping {
       return
     }
     const add = (tag: number, pointField: number, from: number, to: number): void => {
-      const found = keyed && this.#find(bytes, from, to, tag)
+      const found = keyed && this.#keys.find(bytes, from, to, tag)
       const place = found ? this.#placeOf(source) : this.#plainOf(source)
       place.items++
       const { metrics } = this.#scopeIn(place, head)
@@ -276,6 +254,19 @@ class Regrouping {
     this.#open(place)
     return place
   }
+}
+
+const itemTag = (signal: Signal): number => (signal === 'traces' ? attributeTags.span : attributeTags.logRecord)
+
+/** Whether an item, or any point of a metric, has one of the keys. @throws WireError where it cannot be read */
+export function hasKeys(signal: Signal, keys: GroupedKeys, bytes: Buffer, start: number, end: number): boolean {
+  if (signal !== 'metrics') return keys.find(bytes, start, end, itemTag(signal))
+  let found = false
+  eachPointField(bytes, start, end, (tag, _field, from, to) => {
+    // All of them are read, so that one that cannot be is found.
+    found = keys.find(bytes, from, to, tag) || found
+  })
+  return found
 }
 
 /** Called with the tag of a point's attributes, where its field starts, and its content. */

@@ -1,14 +1,11 @@
 import * as z from 'zod'
-import type { Batch } from '../../core/batch.ts'
-import type { Counter } from '../../core/books.ts'
-import { defineProcessor, type ProcessorContext } from '../../core/component.ts'
+import { defineProcessor } from '../../core/component.ts'
 import { int } from '../../core/fields.ts'
 import type { Touch } from '../../core/touch.ts'
-import { DROP, KEEP, REPLACE, rewriteItems, type Visitor } from '../../proto/rewrite.ts'
-import { WireError } from '../../proto/wire.ts'
-import { each } from '../steps.ts'
+import { DROP, KEEP, REPLACE, type Visitor } from '../../proto/rewrite.ts'
+import { each, itemJudge } from '../steps.ts'
 import { SampledRecord } from './record.ts'
-import { type Mode, Sampler, type Verdict } from './sampler.ts'
+import { type Mode, Sampler } from './sampler.ts'
 import { SampledSpan } from './span.ts'
 import { maxDigits, minProbability } from './threshold.ts'
 
@@ -108,62 +105,24 @@ export const probabilisticSampler = defineProcessor<Config>({
       signal === 'traces'
         ? new SampledSpan()
         : new SampledRecord(settings.from_attribute, settings.sampling_priority, settings.sampling_precision)
-    const step = new SamplerStep(sampler, item, settings.fail_closed, context)
-    return each(context, batch => step.sample(batch))
+    const reasons = [context.reason(notSampled, 'rule'), context.reason(failedToSample, 'rule')]
+    return each(context, itemJudge(context, { item: deciding(sampler, item) }, reasons))
   },
 })
 
-class SamplerStep {
-  readonly #context: ProcessorContext
-  readonly #notSampled: Counter
-  readonly #failed: Counter
-  /** Items of the current batch that could not be sampled. */
-  #failures = 0
-  readonly #decide: Visitor
-  readonly #dropFailing: Visitor
-
-  constructor(sampler: Sampler, item: SampledSpan | SampledRecord, failClosed: boolean, context: ProcessorContext) {
-    this.#context = context
-    this.#notSampled = context.dropReason(notSampled)
-    this.#failed = context.dropReason(failedToSample)
-    const verdictOn = (bytes: Buffer, start: number, end: number): Verdict => {
-      try {
-        return sampler.decide(item.read(bytes, start, end))
-      } catch (error) {
-        if (error instanceof WireError) return failClosed ? 'fail' : 'stay'
-        throw error
-      }
-    }
-    this.#decide = {
-      item: (bytes, start, end, out) => {
-        const verdict = verdictOn(bytes, start, end)
-        if (verdict === 'stay') return KEEP
-        if (verdict === 'fail') this.#failures++
-        if (verdict !== 'write') return DROP
+/** Decides on one item after the other. */
+function deciding(sampler: Sampler, item: SampledSpan | SampledRecord): NonNullable<Visitor['item']> {
+  return (bytes, start, end, out) => {
+    switch (sampler.decide(item.read(bytes, start, end))) {
+      case 'stay':
+        return KEEP
+      case 'write':
         item.write(sampler, out)
         return REPLACE
-      },
+      case 'go':
+        return DROP
+      case 'fail':
+        return DROP + 1
     }
-    this.#dropFailing = { item: (bytes, start, end) => (verdictOn(bytes, start, end) === 'fail' ? DROP : KEEP) }
-  }
-
-  /** What stays of a batch. */
-  sample(batch: Batch): Batch | undefined {
-    this.#failures = 0
-    let result = rewriteItems(batch.signal, batch.groups, this.#decide)
-    let left = batch
-    if (this.#failures > 0) {
-      // Rare: those get a reason of their own, and the others are decided on once more.
-      const without = rewriteItems(batch.signal, batch.groups, this.#dropFailing)
-      const [kept, failing] = batch.withoutItems(without.groups, without.made)
-      if (failing !== undefined) this.#context.drop(failing, this.#failed)
-      if (kept === undefined) return undefined
-      left = kept
-      result = rewriteItems(left.signal, left.groups, this.#decide)
-    }
-    if (result.made === 0 && result.dropped === 0) return left
-    const [kept, gone] = left.withoutItems(result.groups, result.made)
-    if (gone !== undefined) this.#context.drop(gone, this.#notSampled)
-    return kept
   }
 }

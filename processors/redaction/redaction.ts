@@ -1,17 +1,14 @@
 import * as z from 'zod'
-import type { Batch } from '../../core/batch.ts'
-import type { Counter } from '../../core/books.ts'
 import { defineProcessor } from '../../core/component.ts'
 import { secret, texts } from '../../core/fields.ts'
 import { pattern } from '../../core/pattern-field.ts'
 import type { Touch } from '../../core/touch.ts'
 import type { Arena, Edits } from '../../proto/actions.ts'
-import { type Decision, DROP, KEEP, REPLACE, rewriteItems, type Visitor } from '../../proto/rewrite.ts'
+import { DROP, KEEP, REPLACE, type Visitor } from '../../proto/rewrite.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
-import { WireError } from '../../proto/wire.ts'
 import type { MessageEdit } from '../message-edits.ts'
 import { editResources } from '../resource-edits.ts'
-import { each } from '../steps.ts'
+import { each, itemJudge } from '../steps.ts'
 import { coverageTable } from './coverage.ts'
 import { redactMessage } from './redact-message.ts'
 import { hashFunctions, Rules } from './rules.ts'
@@ -81,7 +78,6 @@ const config = z
   })
 type Config = z.output<typeof config>
 
-const malformed = 'malformed'
 const tooLong = 'too_long'
 
 /** The `redaction` processor. */
@@ -121,7 +117,6 @@ export const redaction = defineProcessor<Config>({
       ...(settings.redact_texts && settings.blocked_values.length > 0
         ? [edits('item', 'redact_texts', 'names and other texts beside attributes')]
         : []),
-      { depth: 'item', does: 'drops', key: '', what: 'what cannot be read to redact it', reason: malformed },
       ...(settings.strict
         ? [
             {
@@ -139,23 +134,10 @@ export const redaction = defineProcessor<Config>({
   create(settings, context) {
     const rules = new Rules(settings, ownKeys)
     const edit = (message: string): MessageEdit => redactMessage(message, rules, settings) ?? nothing
-    const items = new Items(rules, edit('InstrumentationScope'), edit(itemMessages[context.signal]))
+    const items = visitorOf(rules, edit('InstrumentationScope'), edit(itemMessages[context.signal]), settings.strict)
     const resources = resourceEdits(rules, edit('Resource'))
-    const unreadable = context.dropReason(malformed)
-    const unsure = settings.strict ? context.dropReason(tooLong) : undefined
-    const without = (batch: Batch, visitor: Visitor, reason: Counter): Batch | undefined => {
-      const { groups, made, dropped } = rewriteItems(batch.signal, batch.groups, visitor)
-      if (made === 0 && dropped === 0) return batch
-      const [kept, out] = batch.withoutItems(groups, made)
-      if (out !== undefined) context.drop(out, reason)
-      return kept
-    }
-    return each(context, batch => {
-      const redacted = editResources(batch, resources)
-      // A look of its own, at what few configurations ask for.
-      const sure = unsure === undefined ? redacted : without(redacted, items.sure, unsure)
-      return sure && without(sure, items.redacted, unreadable)
-    })
+    const judge = itemJudge(context, items, [context.reason(tooLong, 'rule')])
+    return each(context, batch => judge(editResources(batch, resources)))
   },
 })
 
@@ -163,36 +145,19 @@ const itemMessages: Readonly<Record<Signal, string>> = { traces: 'Span', logs: '
 
 const nothing: MessageEdit = { apply: () => false }
 
-/** Decides on scopes and items. Each has an allowance of its own for the time that it may take. */
-class Items {
-  /** Redacts all. What cannot be read cannot be redacted, so it goes. */
-  readonly redacted: Visitor
-  /** Leaves out what would take too long. */
-  readonly sure: Visitor
-
-  constructor(rules: Rules, scope: MessageEdit, item: MessageEdit) {
-    const redactedItem = (bytes: Buffer, start: number, end: number, out: Arena): Decision => {
-      rules.begin()
-      try {
-        return item.apply(bytes, start, end, out) ? REPLACE : KEEP
-      } catch (error) {
-        if (error instanceof WireError) return DROP
-        throw error
-      }
-    }
-    this.redacted = {
-      scope(bytes, start, end, out) {
-        rules.begin()
-        return scope.apply(bytes, start, end, out) ? REPLACE : KEEP
-      },
-      item: redactedItem,
-    }
-    this.sure = {
-      // What cannot be read is dropped later, for that reason.
-      item: (bytes, start, end, out) => (redactedItem(bytes, start, end, out) !== DROP && rules.unsure ? DROP : KEEP),
-    }
-  }
-}
+/** Redacts scopes and items. Each has an allowance of its own for the time that it may take; what needs more goes if `strict`. */
+const visitorOf = (rules: Rules, scope: MessageEdit, item: MessageEdit, strict: boolean): Visitor => ({
+  scope(bytes, start, end, out) {
+    rules.begin()
+    return scope.apply(bytes, start, end, out) ? REPLACE : KEEP
+  },
+  item(bytes, start, end, out) {
+    rules.begin()
+    const changed = item.apply(bytes, start, end, out)
+    if (strict && rules.unsure) return DROP
+    return changed ? REPLACE : KEEP
+  },
+})
 
 /** Edits of resources, whose results may be of any size. */
 const resourceEdits = (rules: Rules, edit: MessageEdit): Edits => ({

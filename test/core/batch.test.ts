@@ -7,7 +7,7 @@ import { DeliveryError } from '../../core/errors.ts'
 import { Lease } from '../../core/lease.ts'
 import { groupCost } from '../../proto/group.ts'
 import { readRequest } from '../../proto/request.ts'
-import { namesOf } from '../support/batches.ts'
+import { inContext, namesOf } from '../support/batches.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
 
 const context: Context = { receiver: 'otlp', transport: 'grpc', peer: undefined, metadata: undefined, auth: undefined }
@@ -123,7 +123,7 @@ test('of several contexts the merged batch keeps what they have in common', () =
   const one = small(budget, 1, from).batch
   const two = small(budget, 1, { ...from, peer: '10.0.0.2:5' }).batch
   expect(mergeBatches([one, two]).context).toEqual({ ...from, peer: undefined })
-  expect(mergeBatches([one, two.withContext(context)]).context.metadata).toBeUndefined()
+  expect(mergeBatches([one, inContext(two, context)]).context.metadata).toBeUndefined()
   expect(mergeBatches([one]).context).toBe(from)
 })
 

@@ -7,6 +7,7 @@ import type { Extension } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { otlpGrpcExporter } from '../../exporters/otlp_grpc.ts'
 import { otlpHttpExporter } from '../../exporters/otlp_http.ts'
+import { inContext } from '../support/batches.ts'
 import { batchOf, exporterOf, forever } from '../support/exporting.ts'
 import { grpcJs } from '../support/grpc-peer.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
@@ -69,7 +70,7 @@ test.each(types)('%s: headers are asked for each time, and depend on where the d
   })
   // At the same time, so that they share a connection and, as far as they can, what is sent.
   await Promise.all(
-    [batch.withContext(of('shop')), batch.withContext(of('bank')), batch].map(one => exporter.send(one, forever)),
+    [inContext(batch, of('shop')), inContext(batch, of('bank')), batch].map(one => exporter.send(one, forever)),
   )
   const tenants = new Map(seen.map(({ headers }) => [headers['authorization'], headers['x-tenant']]))
   expect(tenants).toEqual(

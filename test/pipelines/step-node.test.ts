@@ -1,11 +1,12 @@
-import { Observable, tap, take } from 'rxjs'
+import { Observable, take, tap } from 'rxjs'
 import { afterEach, expect, test } from 'vitest'
 import * as z from 'zod'
 import { type Batch, mergeBatches } from '../../core/batch.ts'
 import { defineConnector, defineProcessor, type Hold, type ProcessorContext, type Step } from '../../core/component.ts'
 import { each } from '../../processors/steps.ts'
 import { toyGraph, type ToyGraph } from '../support/graph.ts'
-import { names, tracesRequest } from '../support/otlp-bytes.ts'
+import { encodeGroups } from '../../proto/group.ts'
+import { names, spanNames, tracesRequest } from '../support/otlp-bytes.ts'
 
 let toy: ToyGraph
 afterEach(async () => {
@@ -86,10 +87,50 @@ test('a step that hangs holds what it was given, in the books; a stop refuses it
   expect(await outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_STOPPING' } })
 })
 
-test('a step that swallows items makes the books say so', async () => {
+test('what a step that does not hold swallows is given back, and counted as a fault of it', async () => {
   toy = await graphWith(() => source => new Observable<Batch>(() => source.subscribe(() => {})))
-  void toy.push(span('a'))
-  expect(toy.books.faults()).toEqual(['processor toy_step (traces): 1 items unaccounted for'])
+  const outcome = await toy.push(span('a')).outcome
+  expect(outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_STEP_FAILED' } })
+  expect(stepBooks().internalFaults).toBe(1)
+})
+
+test('what it swallows of several requests is given back to those it is of', async () => {
+  const spans = (batch: Batch) => spanNames(encodeGroups(batch.groups))
+  toy = await graphWith(
+    () => source =>
+      new Observable<Batch>(subscriber =>
+        source.subscribe(batch => {
+          const [kept] = batch.partition(group => spanNames(encodeGroups([group]))[0] !== 'lost')
+          if (kept !== undefined && spans(kept).length > 0) subscriber.next(kept)
+        }),
+      ),
+  )
+  const body = tracesRequest([{ spans: ['kept'] }, { spans: ['lost'] }])
+  expect((await toy.push(body).outcome).kind).toBe('refused')
+  expect((await toy.push(span('kept')).outcome).kind).toBe('success')
+  await expect.poll(() => toy.sinks['sink'].all).toEqual(['kept', 'kept'])
+  expect(stepBooks()).toMatchObject({ in: 3, out: 2 })
+})
+
+test('a step that ends a part and then throws loses nothing: what it has not answered for is given back', async () => {
+  toy = await graphWith(
+    context => source =>
+      new Observable<Batch>(subscriber =>
+        source.subscribe({
+          next: batch => {
+            const [first, rest] = batch.cut(1)
+            subscriber.next(first)
+            if (rest !== undefined) subscriber.error(new Error('boom'))
+          },
+          complete: () => subscriber.complete(),
+          error: () => context.fault('never'),
+        }),
+      ),
+  )
+  const outcome = await toy.push(tracesRequest([{ spans: names('s', 3) }])).outcome
+  expect(outcome).toMatchObject({ kind: 'refused', mayBeSentTwice: 1 })
+  expect(stepBooks()).toMatchObject({ in: 3, out: 1 })
+  await expect.poll(async () => (await toy.push(span('b')).outcome).kind).toBe('success')
 })
 
 test('a step that holds and then emits merged batches ends every delivery once', async () => {
@@ -147,11 +188,8 @@ test('a state step takes custody: the sender hears success, what it emits has no
 
 test('a dropped batch is no error and has its reason in the books', async () => {
   toy = await graphWith(context => {
-    const reason = context.dropReason('because')
-    return each(context, batch => {
-      context.drop(batch, reason)
-      return undefined
-    })
+    const reason = context.reason('because', 'rule')
+    return each(context, batch => ({ passes: undefined, ends: [{ batch, reason }] }))
   })
   expect((await toy.push(tracesRequest([{ spans: names('s', 4) }])).outcome).kind).toBe('success')
   expect(stepBooks().dropped.of('because').value).toBe(4)

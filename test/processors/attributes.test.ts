@@ -167,19 +167,19 @@ test('exclude wins over include, and metrics are chosen by name and resource', a
   expect(seen.map(({ item, resource }) => [item['name'], attributesOf(resource)['env']])).toEqual([['a.one', 'test']])
 })
 
-test('an item whose inside is no protobuf stays as it is, beside others that are changed', async () => {
+test('an item whose inside is no protobuf goes, beside others that are changed', async () => {
   const good = encode('Span', { name: 'good' })
   // A span with an attribute that says to be longer than the span.
   const bad = Buffer.from([0x4a, 0x05, 0x0a, 0x7f, 0x61, 0x00, 0x00])
   const field = (tag: number, content: Buffer) => Buffer.concat([Buffer.from([tag, content.length]), content])
   const body = field(0x0a, field(0x12, Buffer.concat([field(0x12, bad), field(0x12, good)])))
-  const { body: out } = await processOne(
+  const { body: out, rejected } = await processOne(
     attributes,
     { actions: [{ key: 'seen', value: true, action: 'insert' }] },
     'traces',
     body,
   )
-  expect(out.includes(bad)).toBe(true)
+  expect([out.includes(bad), rejected]).toEqual([false, { malformed: 1 }])
   expect(out.includes(encode('KeyValue', { key: 'seen', value: { bool_value: true } }))).toBe(true)
 })
 

@@ -2,30 +2,31 @@ import { Subject } from 'rxjs'
 import { expect, test } from 'vitest'
 import type { Batch } from '../../core/batch.ts'
 import type { ProcessorContext } from '../../core/component.ts'
-import type { DeliveryError } from '../../core/errors.ts'
 import { Host } from '../../core/host.ts'
-import { type Logger, silent } from '../../core/logger.ts'
+import { silent } from '../../core/logger.ts'
 import { Reasons } from '../../core/books.ts'
 import { Status } from '../../core/status.ts'
+import type { Reason, Verdict } from '../../core/verdict.ts'
 import { each } from '../../processors/steps.ts'
 import { namesOf, spans } from '../support/batches.ts'
 
-function running(visit: (batch: Batch) => Batch | undefined) {
-  const refused: [string[], DeliveryError][] = []
-  const logged: unknown[] = []
-  const log: Logger = { ...silent, error: fields => void logged.push(fields) }
+function running(judge: (batch: Batch) => Batch | Verdict) {
+  const ended: [string[], string][] = []
+  const failed: [string[], unknown][] = []
   const context: ProcessorContext = {
     id: 'toy/1',
-    log,
+    log: silent,
     status: new Status(),
     extension: () => undefined,
     host: new Host(),
     pipeline: 'traces',
     signal: 'traces',
     downstream: { inFlight: 0, onIdle: () => () => {} },
-    dropReason: reason => new Reasons().of(reason),
-    drop: () => {},
-    refuse: (batch, error) => void refused.push([namesOf(batch), error]),
+    reason: (name, kind) => ({ kind, counter: new Reasons().of(name) }),
+    end: (batch, { counter }) => void ended.push([namesOf(batch), counter.reason]),
+    fail: (batch, error) => void failed.push([namesOf(batch), error]),
+    fault: () => {},
+    refuse: () => {},
     custody: kept => kept,
     holds: () => {},
   }
@@ -34,43 +35,43 @@ function running(visit: (batch: Batch) => Batch | undefined) {
   const ends: unknown[] = []
   const subscription = each(
     context,
-    visit,
+    judge,
   )(source).subscribe({
     next: batch => void out.push(namesOf(batch)),
     error: error => void ends.push(error),
     complete: () => void ends.push('complete'),
   })
-  return { source, out, refused, logged, ends, subscription }
+  return { source, out, ended, failed, ends, subscription }
 }
 
-test('hands on what the function returns, and nothing for nothing', () => {
-  const { source, out, refused } = running(batch => (namesOf(batch)[0] === 'b' ? undefined : batch))
-  for (const name of ['a', 'b', 'c']) source.next(spans([name]))
+test('hands on what passes, ends what does not, and does nothing before all of it is said', () => {
+  const because: Reason = { kind: 'rule', counter: new Reasons().of('because') }
+  const { source, out, ended, failed } = running(batch => {
+    if (namesOf(batch)[0] !== 'b') return batch
+    return { passes: spans(['c']), ends: [{ batch: spans(['b']), reason: because }] }
+  })
+  for (const name of ['a', 'b']) source.next(spans([name]))
   expect(out).toEqual([['a'], ['c']])
-  expect(refused).toEqual([])
+  expect(ended).toEqual([[['b'], 'because']])
+  expect(failed).toEqual([])
 })
 
-test('a batch on which it throws is refused with its cause, the flow goes on', () => {
+test('a batch on which it throws fails whole, the flow goes on', () => {
   const boom = new Error('boom')
-  const { source, out, refused, logged } = running(batch => {
+  const { source, out, ended, failed } = running(batch => {
     if (namesOf(batch)[0] === 'b') throw boom
     return batch
   })
   for (const name of ['a', 'b', 'c']) source.next(spans([name]))
   expect(out).toEqual([['a'], ['c']])
-  expect(refused).toEqual([
-    [
-      ['b'],
-      expect.objectContaining({ code: 'DELIVERY_STEP_FAILED', kind: 'retry', message: 'toy/1: boom', cause: boom }),
-    ],
-  ])
-  expect(logged).toEqual([{ error: 'boom', items: 1 }])
+  expect(failed).toEqual([[['b'], boom]])
+  expect(ended).toEqual([])
 })
 
 test('an error of its input is passed on and refuses nothing', () => {
-  const { source, refused, ends } = running(batch => batch)
+  const { source, failed, ends } = running(batch => batch)
   source.error(new Error('upstream'))
-  expect(refused).toEqual([])
+  expect(failed).toEqual([])
   expect(ends).toEqual([expect.objectContaining({ message: 'upstream' })])
 })
 

@@ -37,7 +37,6 @@ test('what the visitor keeps, drops and replaces is kept, dropped and replaced',
       ({ signal, body, random }, wanted, edited) => {
         const { item } = signals[signal]
         const before = withSomeResources(readRequest(signal, body).groups, edited)
-        const beforeItems = before.reduce((sum, group) => sum + group.items, 0)
         const replacement = untidy(random, item, randomMessage(random, item), tidy)
         let i = 0
         const result = rewriteItems(signal, before, {
@@ -59,8 +58,13 @@ test('what the visitor keeps, drops and replaces is kept, dropped and replaced',
         expect(flatten(signal, encodeGroups(groups))).toEqual(expected)
         expect(result.groups.length).toBe(before.length)
         const items = expected.reduce((sum, flat) => sum + countOf(signal, flat.item), 0)
-        expect(result.items).toBe(items)
-        expect(result.dropped).toBe(beforeItems - items)
+        const dropped = flatten(signal, encodeGroups(before)).reduce(
+          (sum, flat, at) => sum + (wanted[at % wanted.length] === DROP ? countOf(signal, flat.item) : 0),
+          0,
+        )
+        expect(result.gone.reduce((sum, one) => sum + one.items, 0)).toBe(dropped)
+        for (const { reason, counts, items: all } of result.gone)
+          expect([reason, counts.length, counts.reduce((sum, n) => sum + n, 0)]).toEqual([0, before.length, all])
         expect(groups.reduce((sum, group) => sum + group.items, 0)).toBe(items)
         // What was written is read again, with the same items in each group.
         const again = readRequest(signal, encodeGroups(groups))
@@ -125,7 +129,7 @@ test('scopes are replaced, and made where there is none', () => {
           return REPLACE
         },
       })
-      expect(result.dropped).toBe(0)
+      expect(result.gone).toEqual([])
       const scopes = (bytes: Buffer): Plain[] => {
         const lists = decode(request, bytes)
         const groupsOf = (Object.values(lists)[0] ?? []) as Plain[]

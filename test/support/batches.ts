@@ -30,3 +30,7 @@ export const spans = (...resources: (readonly string[])[]): Batch =>
 
 /** The names of all spans of a batch. */
 export const namesOf = (batch: Batch): string[] => spanNames(encodeGroups(batch.groups))
+
+/** The same batch with another context. */
+export const inContext = ({ signal, groups, items, shares }: Batch, other: Context): Batch =>
+  new Batch(signal, groups, items, other, shares)

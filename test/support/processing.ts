@@ -2,6 +2,7 @@
 import { expect } from 'vitest'
 import * as z from 'zod'
 import type { Batch } from '../../core/batch.ts'
+import type { Reasons } from '../../core/books.ts'
 import { defineExporter, type ExporterDefinition, type ProcessorDefinition } from '../../core/component.ts'
 import { sending } from '../../core/sending.ts'
 import { encodeGroups } from '../../proto/group.ts'
@@ -16,6 +17,8 @@ export interface Processed {
   readonly items: readonly FlatItem[]
   /** Items dropped, by reason. */
   readonly dropped: Readonly<Record<string, number>>
+  /** Items rejected, by reason. */
+  readonly rejected: Readonly<Record<string, number>>
   /** Resource groups that came out. */
   readonly groups: number
 }
@@ -39,6 +42,16 @@ function keeper(batches: Batch[]): ExporterDefinition {
   })
 }
 
+/** Says later how many items more there are of each reason. */
+function counting(reasons: Reasons | undefined): () => Record<string, number> {
+  const all = () => [...(reasons?.all() ?? [])]
+  const before = new Map(all().map(({ reason, value }) => [reason, value]))
+  return () => {
+    const more = all().map(({ reason, value }) => [reason, value - (before.get(reason) ?? 0)] as const)
+    return Object.fromEntries(more.filter(([, value]) => value > 0))
+  }
+}
+
 /** Sends requests through a processor, each for itself; checks that each ended well and that the books balance. */
 export async function processAll(
   definition: ProcessorDefinition,
@@ -58,22 +71,20 @@ export async function processAll(
   for (const body of bodies) {
     // What has no items never comes in.
     if (readRequest(signal, body).items === 0) {
-      results.push({ body: Buffer.alloc(0), items: [], dropped: {}, groups: 0 })
+      results.push({ body: Buffer.alloc(0), items: [], dropped: {}, rejected: {}, groups: 0 })
       continue
     }
     batches.length = 0
     const before = node?.in ?? 0
-    const droppedBefore = new Map([...(node?.dropped.all() ?? [])].map(({ reason, value }) => [reason, value]))
-    expect((await toy.push(body, { signal, metadata }).outcome).kind).toBe('success')
+    const ends = { dropped: counting(node?.dropped), rejected: counting(node?.rejected) }
+    const { kind } = await toy.push(body, { signal, metadata }).outcome
     const out = Buffer.concat(batches.map(batch => encodeGroups(batch.groups)))
-    const dropped = Object.fromEntries(
-      [...(node?.dropped.all() ?? [])]
-        .map(({ reason, value }) => [reason, value - (droppedBefore.get(reason) ?? 0)] as const)
-        .filter(([, value]) => value > 0),
-    )
+    const dropped = ends.dropped()
+    const rejected = ends.rejected()
     const left = batches.reduce((sum, batch) => sum + batch.items, 0)
-    const gone = Object.values(dropped).reduce((sum, n) => sum + n, 0)
-    expect(left + gone).toBe((node?.in ?? 0) - before)
+    const [gone, bad] = [dropped, rejected].map(counts => Object.values(counts).reduce((sum, n) => sum + n, 0))
+    expect(left + gone + bad).toBe((node?.in ?? 0) - before)
+    expect(kind).toBe(bad === 0 ? 'success' : bad === left + gone + bad ? 'rejected' : 'partial')
     for (const { shares, groups, items } of batches) {
       expect(shares.reduce((sum, share) => sum + share.groups, 0)).toBe(groups.length)
       expect(groups.reduce((sum, group) => sum + group.items, 0)).toBe(items)
@@ -84,6 +95,7 @@ export async function processAll(
         return flatten(signal, out)
       },
       dropped,
+      rejected,
       groups: batches.reduce((sum, batch) => sum + batch.groups.length, 0),
     })
   }

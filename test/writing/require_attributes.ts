@@ -32,15 +32,14 @@ export const requireAttributes = defineProcessor({
   },
 
   create({ keys }, context) {
-    const missing = context.dropReason('attribute_missing')
+    const missing = context.reason('attribute_missing', 'rule')
     const wanted = keys.map(key => Buffer.from(key))
     const range = new Range()
     const hasAll = ({ resource, resourceStart, resourceEnd }: Group) =>
       wanted.every(key => findAttribute(resource, resourceStart, resourceEnd, attributeTags.resource, key, range))
     return each(context, batch => {
-      const [kept, dropped] = batch.partition(hasAll)
-      if (dropped !== undefined) context.drop(dropped, missing)
-      return kept
+      const [passes, dropped] = batch.partition(hasAll)
+      return dropped === undefined ? batch : { passes, ends: [{ batch: dropped, reason: missing }] }
     })
   },
 })

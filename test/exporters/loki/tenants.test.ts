@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { inContext } from '../../support/batches.ts'
 import { batchOf, forever, refusal } from '../../support/exporting.ts'
 import { against, linesOf, logs, pushed, type Seen } from '../../support/loki-server.ts'
 
@@ -31,7 +32,7 @@ describe('tenants', () => {
     const { exporter, seen } = await against({}, config)
     const given = batch()
     const map = new Map(Object.entries(metadata).map(([key, value]) => [key, [value]]))
-    await exporter.send(given.withContext({ ...given.context, metadata: map }), forever)
+    await exporter.send(inContext(given, { ...given.context, metadata: map }), forever)
     expect(tenantOf(seen[0])).toBe(tenant)
   })
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { prometheusRemoteWrite } from '../../../exporters/prometheus_remote_write/prometheus_remote_write.ts'
 import { inflateSnappy } from '../../../net/snappy.ts'
+import { inContext } from '../../support/batches.ts'
 import { batchOf, exporterOf, forever, refusal } from '../../support/exporting.ts'
 import { encode } from '../../support/otlp.ts'
 import { type DecodedRequest, decodeRequest } from '../../support/remote-write.ts'
@@ -335,7 +336,7 @@ test('headers of senders are sent on', async () => {
   const { exporter } = running({ endpoint, include_metadata_keys: ['X-Scope-OrgID', 'X-Other'] })
   const batch = batchOfMetrics([numbered('a', 0, 1)])
   const metadata = new Map([['x-scope-orgid', ['tenant']]])
-  await exporter.send(batch.withContext({ ...batch.context, metadata }), forever)
+  await exporter.send(inContext(batch, { ...batch.context, metadata }), forever)
   expect(seen[0].headers).toMatchObject({ 'x-scope-orgid': 'tenant' })
   expect(seen[0].headers).not.toHaveProperty('x-other')
 })

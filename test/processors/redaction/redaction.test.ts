@@ -210,9 +210,9 @@ test('what cannot be read cannot be redacted, and goes', async () => {
   const bad = Buffer.from([0x4a, 0x05, 0x0a, 0x7f, 0x61, 0x00, 0x00])
   const field = (tag: number, content: Buffer) => Buffer.concat([Buffer.from([tag, content.length]), content])
   const body = field(0x0a, field(0x12, Buffer.concat([field(0x12, bad), field(0x12, good)])))
-  const { items, dropped } = await processOne(redaction, { allow_all_keys: true }, 'traces', body)
+  const { items, rejected } = await processOne(redaction, { allow_all_keys: true }, 'traces', body)
   expect(items.map(({ item }) => item['name'])).toEqual(['good'])
-  expect(dropped).toEqual({ malformed: 1 })
+  expect(rejected).toEqual({ malformed: 1 })
 })
 
 test('values nested too deep go as well', async () => {
@@ -223,8 +223,8 @@ test('values nested too deep go as well', async () => {
   for (let depth = 0; depth < 120; depth++) value = field(0x2a, field(0x0a, value))
   const good = encode('LogRecord', { severity_number: 9 })
   const body = field(0x0a, field(0x12, Buffer.concat([field(0x12, field(0x2a, value)), field(0x12, good)])))
-  const { items, dropped } = await processOne(redaction, { blocked_values: ['secret'] }, 'logs', body)
-  expect([items.length, dropped]).toEqual([1, { malformed: 1 }])
+  const { items, rejected } = await processOne(redaction, { blocked_values: ['secret'] }, 'logs', body)
+  expect([items.length, rejected]).toEqual([1, { malformed: 1 }])
 })
 
 test('random requests: only what is allowed is left of what the oracle reads', async () => {
