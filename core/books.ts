@@ -357,9 +357,12 @@ export class Books {
     return door.add(refusals, usage)
   }
 
+  /** Faults of components that were caught where nobody knows whose they are. */
+  stray = 0
+
   /** Faults of components that were caught. */
   get internalFaults(): number {
-    return this.nodes.reduce((sum, node) => sum + node.internalFaults, 0)
+    return this.nodes.reduce((sum, node) => sum + node.internalFaults, this.stray)
   }
 
   /** Every equation that does not hold, in words; empty when the books balance. */

@@ -1,7 +1,9 @@
 /** From a checked configuration to a running graph: how its parts are joined, started, exchanged and stopped. */
+import { config as rxjs } from 'rxjs'
 import type { Batch } from '../core/batch.ts'
 import type { NodeBooks } from '../core/books.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
+import { messageOf } from '../core/errors.ts'
 import type { ReloadPlan } from '../core/reload.ts'
 import type { Storage } from '../core/storage.ts'
 import { listenersKey } from '../net/listeners.ts'
@@ -36,6 +38,14 @@ export class Graph {
 
   constructor(plan: Plan, process: GraphProcess) {
     this.#process = process
+    // What a step throws in a subscription of its own RxJS would throw again, from a timer, and so end the process.
+    rxjs.onUnhandledError = (error: unknown) => {
+      process.books.stray++
+      process.log.error(
+        { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
+        'step failed',
+      )
+    }
     this.#assembly = new Assembly(plan, process, this.#sources)
     this.#assembly.build()
     process.journal.shows = shownBy(plan)

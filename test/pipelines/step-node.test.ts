@@ -112,6 +112,25 @@ test('what it swallows of several requests is given back to those it is of', asy
   expect(stepBooks()).toMatchObject({ in: 3, out: 2 })
 })
 
+test('a throw in a subscription of a step costs that batch, and neither the process nor the next', async () => {
+  let armed = true
+  toy = await graphWith(
+    () => source =>
+      new Observable<Batch>(subscriber =>
+        source.subscribe(batch => {
+          if (armed) {
+            armed = false
+            throw new Error('boom')
+          }
+          subscriber.next(batch)
+        }),
+      ),
+  )
+  expect((await toy.push(span('a')).outcome).kind).toBe('refused')
+  await expect.poll(() => toy.books.stray).toBe(1)
+  expect((await toy.push(span('b')).outcome).kind).toBe('success')
+})
+
 test('a step that ends a part and then throws loses nothing: what it has not answered for is given back', async () => {
   toy = await graphWith(
     context => source =>
