@@ -35,29 +35,35 @@ const requestKeys = {
     .describe('How long a sender may take to take its answer; then it is given up. 0 sets no limit.'),
 }
 
-const group = <T extends z.ZodRawShape>(keys: T) => {
+const group = <T extends z.ZodRawShape>(keys: T, what: string) => {
   const limits = z.strictObject(keys)
   return limits
     .nullish()
     .transform(value => value ?? limits.parse({}))
     .prefault({} as z.input<typeof limits>)
-    .describe('What senders may take up at once. The last quarter of each limit is for connections that have little.')
+    .describe(what)
 }
 
+const ofSenders =
+  'What senders may take up at once. The last quarter of requests, and of the memory of a peer, is for connections that have little.'
+
 /** `limits` of a server that answers from what it has. */
-export const connectionLimits = () => group(connectionKeys)
+export const connectionLimits = () => group(connectionKeys, 'How many may be connected at once.')
 
 /** `limits` of a server that takes bodies in. */
-export const requestLimits = () => group(requestKeys)
+export const requestLimits = () => group(requestKeys, ofSenders)
 
 /** `limits` of a gRPC server, which has no other key for how long a message may take. */
 export const callLimits = () =>
-  group({
-    ...requestKeys,
-    body_timeout: duration()
-      .prefault('2m')
-      .describe('How long the message of a call may take to arrive. 0 sets no limit.'),
-  })
+  group(
+    {
+      ...requestKeys,
+      body_timeout: duration()
+        .prefault('2m')
+        .describe('How long the message of a call may take to arrive. 0 sets no limit.'),
+    },
+    ofSenders,
+  )
 
 type Keys = Partial<z.output<z.ZodObject<typeof requestKeys>>>
 

@@ -23,7 +23,11 @@ test.each<[what: string, yaml: string, told: RegExp]>([
   ['aliases of aliases', aliases('x'), /aliases of this document unfold to too many values/],
   ['aliases of aliases, the first of which names nothing', aliases('*nothing'), /unfold to too many values/],
   ['the same as a value', `receivers: {otlp: {x: '\${yaml:${aliases('*nothing').replaceAll('\n', ' ')}}'}}`, /./],
-  ['many aliases of a large section', `a: &a [${'b,'.repeat(5000)}]\nc: [${'*a,'.repeat(5000)}]`, /too many values/],
+  [
+    'many aliases of a large section',
+    `a: &a [${'b,'.repeat(5000)}]\nc: [${'*a,'.repeat(5000)}]`,
+    /more than \d+ values/,
+  ],
 ])('a configuration of %s is refused at once', (_, yaml, told) => {
   const since = performance.now()
   let errors: unknown
