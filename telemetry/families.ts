@@ -341,7 +341,7 @@ const processFamilies: readonly OwnFamily[] = [
   ),
   fractional(
     'kymo_event_loop_longest_block_ms',
-    'Longest time in which the event loop came to nothing else since the last scrape, in milliseconds, to ten of them: over 50 senders wait, and the machine or an input is to blame.',
+    'Longest time in which the event loop came to nothing else since the last scrape, in milliseconds, of which up to 50 are not seen: what is told, senders waited at least.',
     [],
     s => [{ labels: {}, value: s.process().eventLoopBlockMilliseconds }],
   ),
