@@ -33,7 +33,7 @@ interface State {
 }
 
 /** The same whatever the numbers in it are. */
-const skeleton = ({ way, language, encoding, body }: Input): string =>
+export const skeleton = ({ way, language, encoding, body }: Input): string =>
   `${way} ${language} ${encoding} ${JSON.stringify(body).replace(/\d+/g, 'n')}`
 
 const severity = ({ found, cost }: Find): number =>

@@ -1,7 +1,8 @@
 /** What the search for the dearest input begins with. */
 import type { Signal } from '../../proto/signals.ts'
 import type { Encoding } from './bodies.ts'
-import type { Expr, Language } from './grammar.ts'
+import type { Language } from './dearest-mutate.ts'
+import type { Expr } from './grammar.ts'
 import type { VictimName } from './victims.ts'
 
 /** One input: what it says, and how it is sent. */

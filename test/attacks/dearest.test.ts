@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { Random } from '../support/otlp.ts'
 import { pack } from './dearest-cost.ts'
 import { seeds } from './dearest-seeds.ts'
-import { type Expr, largest, make, mutate, sizeOf, smaller } from './grammar.ts'
+import { mutate, smaller } from './dearest-mutate.ts'
+import { type Expr, largest, make, sizeOf } from './grammar.ts'
 import { finds } from './rows-dearest.ts'
 import { attacks } from './table.ts'
 
@@ -50,7 +51,7 @@ test('what is tried to make a find smaller is smaller', () => {
 })
 
 test('what was found can be made again', () => {
-  for (const find of finds) expect(pack(find).sent.length).toBe(find.cost.sent)
+  for (const find of finds) expect(pack(find).inflated).toBe(find.cost.inflated)
 })
 
 test('every attack has a name of its own', () => {

@@ -2,9 +2,9 @@
  * Looks for the dearest input: `node test/attacks/dearest.ts --minutes 60 [--seed N] [--state FILE] [--bundle FILE] [--write]`.
  * Expressions are mutated and sent to the bundle; the dearest by each measure are mutated further. What blocks the loop,
  * takes memory out of all proportion, or ends the process is a find, which is made smaller and kept. `--state` is where it
- * goes on the next time; `--write` keeps the worst finds in dearest.json, of which the attacks make rows.
+ * goes on the next time; `--write` adds the worst finds to dearest.json, of which the attacks make rows.
  */
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -13,10 +13,10 @@ import { allSignals } from '../../proto/signals.ts'
 import { buildTo, scratch } from '../faults/kymo.ts'
 import { Random } from '../support/otlp.ts'
 import { compressors, type Encoding } from './bodies.ts'
-import { Archive, replace } from './dearest-archive.ts'
+import { Archive, type Find, replace, skeleton } from './dearest-archive.ts'
 import { type Cost, costOf } from './dearest-cost.ts'
 import { type Input, seeds } from './dearest-seeds.ts'
-import { type Language, mutate, smaller } from './grammar.ts'
+import { type Language, mutate, smaller } from './dearest-mutate.ts'
 import { longestBlock } from './limits.ts'
 import { Running } from './running.ts'
 import { startSink } from './scene.ts'
@@ -36,7 +36,7 @@ const { values } = parseArgs({
 const lives: readonly VictimName[] = ['gateway', 'every item', 'admin with a token', 'redaction']
 const inputsOfALife = 80
 /** Finds that are kept as rows of the attacks. */
-const rows = 20
+const rows = 30
 /** How often a find is tried to be made smaller. */
 const shrinks = 12
 
@@ -173,9 +173,15 @@ async function main(): Promise<void> {
   const search = new Search(archive, bundle, sink.port)
   const began = performance.now()
   const until = began + Number(values.minutes) * 60_000
+  // What was found once stays a row when it is mended.
+  const before = JSON.parse(readFileSync(kept, 'utf8')) as readonly Find[]
   const keep = (): void => {
     archive.save()
-    if (values.write) replace(kept, `${JSON.stringify(archive.finds().slice(0, rows), null, 2)}\n`)
+    if (!values.write) return
+    const found = archive.finds().slice(0, rows)
+    const known = new Set(found.map(skeleton))
+    const all = [...before.filter(find => !known.has(skeleton(find))), ...found]
+    replace(kept, `${JSON.stringify(all, null, 2)}\n`)
   }
   const progress = setInterval(() => {
     keep()
