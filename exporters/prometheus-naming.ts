@@ -1,9 +1,9 @@
 /** The keys by which exporters to Prometheus are told how to name things, and what they mean. */
 import * as z from 'zod'
 import { texts } from '../core/fields.ts'
-import { identifying } from '../proto/prometheus/label-base.ts'
+import { identifying } from '../backends/prometheus/label-base.ts'
 import { wildcardPattern } from '../proto/pattern.ts'
-import { type TranslationStrategy, translationStrategies } from '../proto/prometheus/names.ts'
+import { type TranslationStrategy, translationStrategies } from '../backends/prometheus/names.ts'
 
 /** The Collector's keys for names and for the attributes of resources. */
 export const namingKeys = () => ({

@@ -8,6 +8,7 @@ const root = join(import.meta.dirname, '..')
 const ranks: Record<string, number> = {
   proto: 0,
   core: 1,
+  backends: 2,
   net: 2,
   telemetry: 2,
   receivers: 3,

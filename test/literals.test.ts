@@ -27,7 +27,7 @@ const short: Record<string, string> = {
   'net/grpc-target.ts /^[^[]*:.*:\\d+$/': 'an endpoint of the configuration',
   'processors/probabilistic_sampler/threshold.ts /0+$/': 'fourteen digits',
   'processors/probabilistic_sampler/trace-state.ts /^[ \\t]+|[ \\t]+$/g': '1024 characters at most',
-  'proto/datadog/traces-normalise.ts /_+$/': '200 characters at most, of which no two of these stand together',
+  'backends/datadog/traces-normalise.ts /_+$/': '200 characters at most, of which no two of these stand together',
   'proto/json-scalars.ts /=+$/': 'two signs at most, as is asked before',
 }
 

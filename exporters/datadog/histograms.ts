@@ -1,7 +1,7 @@
 /** Histograms as distributions, or as counts per bucket, with what their aggregations say. */
-import type { Numbers, Point } from '../../proto/datadog/points.ts'
-import { COUNT, GAUGE } from '../../proto/datadog/series.ts'
-import { mostValues, Sketch } from '../../proto/datadog/sketch.ts'
+import type { Numbers, Point } from '../../backends/datadog/points.ts'
+import { COUNT, GAUGE } from '../../backends/datadog/series.ts'
+import { mostValues, Sketch } from '../../backends/datadog/sketch.ts'
 import { type Differences, NEXT, OLD } from './differences.ts'
 import type { MetricOutput } from './metric-output.ts'
 import { countsFirst, type MetricSettings } from './metric-settings.ts'

@@ -1,8 +1,8 @@
 /** OTLP metrics as Datadog's series and distributions. */
-import type { MetricBlock, MetricBlocks } from '../../proto/datadog/metric-block.ts'
-import { type Data, Point, type PointKind, readTemporality } from '../../proto/datadog/points.ts'
-import { COUNT, GAUGE } from '../../proto/datadog/series.ts'
-import { statsMetric } from '../../proto/datadog/stats.ts'
+import type { MetricBlock, MetricBlocks } from '../../backends/datadog/metric-block.ts'
+import { type Data, Point, type PointKind, readTemporality } from '../../backends/datadog/points.ts'
+import { COUNT, GAUGE } from '../../backends/datadog/series.ts'
+import { statsMetric } from '../../backends/datadog/stats.ts'
 import type { Group } from '../../proto/group.ts'
 import type { Memory } from '../../proto/growing.ts'
 import { endless, type Room } from '../../proto/room.ts'

@@ -1,8 +1,8 @@
 /** Where the mapping of metrics writes to: payloads that are cut before they are too large, and what could not be mapped. */
-import type { MetricBlock } from '../../proto/datadog/metric-block.ts'
-import type { Point } from '../../proto/datadog/points.ts'
-import { type Head, MetricWriter } from '../../proto/datadog/series.ts'
-import type { Sketch } from '../../proto/datadog/sketch.ts'
+import type { MetricBlock } from '../../backends/datadog/metric-block.ts'
+import type { Point } from '../../backends/datadog/points.ts'
+import { type Head, MetricWriter } from '../../backends/datadog/series.ts'
+import type { Sketch } from '../../backends/datadog/sketch.ts'
 import type { Memory } from '../../proto/growing.ts'
 import { Range } from '../../proto/values.ts'
 

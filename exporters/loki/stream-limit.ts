@@ -1,6 +1,6 @@
 /** Keeps the number of streams in bounds: labels with too many values make one stream each, which Loki refuses or dies of. */
-import { LabelSet, serviceName, unknownService } from '../../proto/loki/labels.ts'
-import type { StreamChoice } from '../../proto/loki/target.ts'
+import { LabelSet, serviceName, unknownService } from '../../backends/loki/labels.ts'
+import type { StreamChoice } from '../../backends/loki/target.ts'
 import { endless, type Room, textCost } from '../../proto/room.ts'
 
 /** What is known of a stream in use. */

@@ -1,7 +1,7 @@
 /** Exemplars, read when a page is made: most are never asked for. */
 import { AttributeWalk } from '../../proto/attributes.ts'
-import { attributePairs, type Pair } from '../../proto/prometheus/label-base.ts'
-import { type TranslationStrategy, labelName } from '../../proto/prometheus/names.ts'
+import { attributePairs, type Pair } from '../../backends/prometheus/label-base.ts'
+import { type TranslationStrategy, labelName } from '../../backends/prometheus/names.ts'
 import { messageNamed } from '../../proto/schema.ts'
 import { asBuffer, Range } from '../../proto/values.ts'
 import { fieldNamed, findField, findMember } from '../../proto/views.ts'

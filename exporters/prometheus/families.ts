@@ -1,7 +1,7 @@
 /** What every form of the page goes through: the families in the order of their names, under the names the reader gets. */
-import { escapedMetricName, type Escaping } from '../../proto/prometheus/text.ts'
-import type { PageFormat } from '../../proto/prometheus/text-format.ts'
-import type { TranslationStrategy } from '../../proto/prometheus/names.ts'
+import { escapedMetricName, type Escaping } from '../../backends/prometheus/text.ts'
+import type { PageFormat } from '../../backends/prometheus/text-format.ts'
+import type { TranslationStrategy } from '../../backends/prometheus/names.ts'
 import { type Family, suffixes, type Table } from './table.ts'
 
 /** How pages are written, whatever the format. */

@@ -1,5 +1,5 @@
 /** How the configuration says that names and labels are made. */
-import { labelName } from '../../proto/prometheus/names.ts'
+import { labelName } from '../../backends/prometheus/names.ts'
 import { promotionOf, strategyOf } from '../prometheus-naming.ts'
 import type { PrometheusConfig } from './prometheus.ts'
 import type { Naming } from './streams.ts'

@@ -7,8 +7,8 @@ import {
   labelText,
   numberText,
   quotedText,
-} from '../../proto/prometheus/text.ts'
-import type { PageFormat } from '../../proto/prometheus/text-format.ts'
+} from '../../backends/prometheus/text.ts'
+import type { PageFormat } from '../../backends/prometheus/text-format.ts'
 import { type Exemplar, Exemplars, exemplarsOf } from './exemplars.ts'
 import {
   infoHelp,

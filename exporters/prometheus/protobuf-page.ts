@@ -2,9 +2,9 @@
  * Writes the table as `io.prometheus.client.MetricFamily` messages, each behind its length. Only here exponential histograms
  * stand as they are, as native histograms.
  */
-import type { Pair } from '../../proto/prometheus/label-base.ts'
-import { escapedLabelName, escapedMetricName } from '../../proto/prometheus/text.ts'
-import type { PageFormat } from '../../proto/prometheus/text-format.ts'
+import type { Pair } from '../../backends/prometheus/label-base.ts'
+import { escapedLabelName, escapedMetricName } from '../../backends/prometheus/text.ts'
+import type { PageFormat } from '../../backends/prometheus/text-format.ts'
 import { type Exemplar, Exemplars, exemplarsOf } from './exemplars.ts'
 import {
   infoHelp,

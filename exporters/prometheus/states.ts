@@ -1,5 +1,5 @@
 /** What a series holds when that is more than one number: the last point, or the sum of all deltas so far. */
-import { boundText } from '../../proto/prometheus/text.ts'
+import { boundText } from '../../backends/prometheus/text.ts'
 import { type ExponentialPoint, type HistogramPoint, mostBuckets, type Numbers, type Side } from './points.ts'
 
 /** Bytes of an object with arrays of numbers, without the numbers, and of one bound with its texts. */

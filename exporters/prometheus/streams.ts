@@ -2,7 +2,7 @@
  * Finds the series of a data point. What was seen before is found by its bytes, without a text or an object: resource, scope,
  * metric, attributes, each a key under the number of the one before it.
  */
-import { ByteTable, viewOf } from '../../proto/byte-table.ts'
+import { ByteTable, viewOf } from '../../backends/byte-table.ts'
 import {
   attributePairs,
   LabelBase,
@@ -10,9 +10,9 @@ import {
   type Pair,
   scopePairs,
   targetInfoLabels,
-} from '../../proto/prometheus/label-base.ts'
-import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../../proto/prometheus/names.ts'
-import { labelText } from '../../proto/prometheus/text.ts'
+} from '../../backends/prometheus/label-base.ts'
+import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../../backends/prometheus/names.ts'
+import { labelText } from '../../backends/prometheus/text.ts'
 import { endless, type Room, Share } from '../../proto/room.ts'
 import { fieldNamed, readText } from '../../proto/views.ts'
 import type { Bounds } from './states.ts'

@@ -1,6 +1,6 @@
 /** The table behind the page: the metrics and their series as they stand. */
-import { type Pair } from '../../proto/prometheus/label-base.ts'
-import { isPlainLabelName, labelText } from '../../proto/prometheus/text.ts'
+import { type Pair } from '../../backends/prometheus/label-base.ts'
+import { isPlainLabelName, labelText } from '../../backends/prometheus/text.ts'
 import { endless, type Room, textCost } from '../../proto/room.ts'
 import type { Bounds, ExponentialHistogram, Histogram, Summary } from './states.ts'
 

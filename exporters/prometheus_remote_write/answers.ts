@@ -1,7 +1,7 @@
 /** What a receiver's answers mean for the data that was sent. */
 import { DeliveryError } from '../../core/errors.ts'
 import type { HttpAnswer } from '../../net/http-client.ts'
-import type { RemoteWritePart } from '../../proto/remote-write/request.ts'
+import type { RemoteWritePart } from '../../backends/remote-write/request.ts'
 import { answerHeader, deliveryErrorOfStatus, explanation } from '../http-answer.ts'
 
 /** What was sent in one request, besides its bytes. */

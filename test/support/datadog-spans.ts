@@ -1,5 +1,5 @@
 /** Spans written out for tests of what becomes of them at Datadog, and the payload read back. */
-import { TraceEncoder, type TracePayload, type TraceRules } from '../../proto/datadog/traces.ts'
+import { TraceEncoder, type TracePayload, type TraceRules } from '../../backends/datadog/traces.ts'
 import { readRequest } from '../../proto/request.ts'
 import { type AgentPayload, decodeDatadog, type DatadogSpan } from './datadog-proto.ts'
 import { encode, type Plain } from './otlp-proto.ts'

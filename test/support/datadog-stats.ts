@@ -1,5 +1,5 @@
 /** APM stats read back from what is made of spans. */
-import { SpanStats, type StatsRules } from '../../proto/datadog/stats-spans.ts'
+import { SpanStats, type StatsRules } from '../../backends/datadog/stats-spans.ts'
 import { readRequest } from '../../proto/request.ts'
 import { decodeDatadog } from './datadog-proto.ts'
 

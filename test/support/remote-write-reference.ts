@@ -1,7 +1,7 @@
 /** Remote write as a plain translation of decoded messages makes it: the rules of the encoder once more, one step after the other. */
-import { labelName, metricName, unitName } from '../../proto/prometheus/names.ts'
-import type { RemoteWriteOptions } from '../../proto/remote-write/request.ts'
-import { formatFloat } from '../../proto/remote-write/extra.ts'
+import { labelName, metricName, unitName } from '../../backends/prometheus/names.ts'
+import type { RemoteWriteOptions } from '../../backends/remote-write/request.ts'
+import { formatFloat } from '../../backends/remote-write/extra.ts'
 import { type DecodedHistogram, type DecodedSeries, doubleBits, stale } from './remote-write.ts'
 
 /** How names are translated in the tests. */

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { MetricBlocks } from '../../../proto/datadog/metric-block.ts'
+import { MetricBlocks } from '../../../backends/datadog/metric-block.ts'
 import { MetricMapping } from '../../../exporters/datadog/metric-mapping.ts'
 import { metricSettings } from '../../../exporters/datadog/metric-settings.ts'
 import { config } from '../../../exporters/datadog/config.ts'

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { statsRequest } from '../../../proto/datadog/stats.ts'
+import { statsRequest } from '../../../backends/datadog/stats.ts'
 import { type AgentPayload, decodeDatadog, encodeDatadog } from '../../support/datadog-proto.ts'
 import { id, kinds, request, span } from '../../support/datadog-spans.ts'
 import { batchOf, complaints, forever, refusal } from '../../support/exporting.ts'

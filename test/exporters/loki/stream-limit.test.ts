@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { StreamLimit } from '../../../exporters/loki/stream-limit.ts'
-import { LabelSet } from '../../../proto/loki/labels.ts'
+import { LabelSet } from '../../../backends/loki/labels.ts'
 
 const setOf = (labels: Record<string, string>): LabelSet =>
   new LabelSet(Object.entries(labels).map(([name, value]) => ({ name, value })))

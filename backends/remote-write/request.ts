@@ -1,0 +1,388 @@
+/**
+ * Prometheus remote write from the bytes of OTLP metrics, straight to the bytes of requests (prometheus.io/docs/specs,
+ * remote_write_spec and remote_write_spec_2_0; names and labels as in the OpenTelemetry specification's "Prometheus and
+ * OpenMetrics Compatibility").
+ */
+import type { Group } from '../../proto/group.ts'
+import { encodedLabel } from '../prometheus/label-bytes.ts'
+import type { LabelRules } from '../prometheus/label-base.ts'
+import { LabelSets } from '../prometheus/labels.ts'
+import { ExemplarList } from './exemplars.ts'
+import { ExtraLabels } from './extra.ts'
+import { HistogramWriter, STALE_HIGH, STALE_LOW } from './histogram.ts'
+import { Lane, type RemoteWritePart } from './lane.ts'
+import { BASE, BUCKET_OF, COUNT_OF, DELTA, MetricData, type MetricInfo, MetricTable, SUM_OF, types } from './metric.ts'
+import { metricName, type TranslationStrategy } from '../prometheus/names.ts'
+import { EXPONENTIAL, HISTOGRAM, Point, SUM, SUMMARY } from './point.ts'
+import type { Room } from '../../proto/room.ts'
+import { SeenSeries } from './seen.ts'
+import { Series, type SeriesWriter, SeriesWriter1 } from './series.ts'
+import { SeriesWriter2 } from './series2.ts'
+import { Symbols } from './symbols.ts'
+import { Range } from '../../proto/values.ts'
+import { ItemCursor } from '../../proto/views.ts'
+import { Cursor } from '../../proto/wire.ts'
+
+export type { RemoteWritePart } from './lane.ts'
+
+/** How metrics become remote write. */
+export interface RemoteWriteOptions {
+  readonly version: 1 | 2
+  readonly labels: LabelRules
+  readonly strategy: TranslationStrategy
+  /** Prefix of every name. */
+  readonly namespace: string
+  /** Whether each resource is described by a series `target_info`. */
+  readonly targetInfo: boolean
+  /** Whether requests of 1.0 carry type, help and unit; those of 2.0 always do. */
+  readonly metadata: boolean
+  /** Explicit histograms: as classic ones, as native ones with custom buckets, or as both. */
+  readonly histograms: 'classic' | 'native' | 'both'
+  /** Whether delta temporality is written as it is. */
+  readonly delta: boolean
+  /** Bytes from which on a request is complete. */
+  readonly maxBytes: number
+  /** Bytes of label sets that may be kept for the next batch. */
+  readonly keep?: number
+  /** Where memory that is kept for the next batch is taken. */
+  readonly room?: Room
+}
+
+/** Data points between two numbers, counted through all groups; the others are passed over. */
+export interface PointRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** How one batch is encoded. */
+export interface EncodeOptions {
+  /** How many requests may be sent side by side; 1 without it. */
+  readonly lanes?: number
+  /** Only these points. */
+  readonly range?: PointRange
+  /** Off: without describing the resources. */
+  readonly targetInfo?: boolean
+}
+
+/** Data points that were left out, by reason. */
+export type LeftOut = Readonly<Record<string, number>>
+
+/** Of how many resources is remembered when they were last described. */
+const mostInfoTimes = 50_000
+
+const everything: PointRange = { from: 0, to: Infinity }
+
+/** Turns batches into requests of one version. */
+export class RemoteWriteEncoder {
+  readonly #options: RemoteWriteOptions
+  readonly #labels: LabelSets
+  readonly #metrics: MetricTable
+  readonly #symbols: Symbols | undefined
+  readonly #writer: SeriesWriter
+  readonly #les = new ExtraLabels('le')
+  readonly #quantiles = new ExtraLabels('quantile')
+  readonly #native = new HistogramWriter()
+  readonly #exemplars: ExemplarList
+  readonly #series: Series
+  readonly #info: MetricInfo
+  readonly #point = new Point()
+  readonly #data = new MetricData()
+  readonly #items = new ItemCursor()
+  readonly #scope = new Range()
+  readonly #cursor = new Cursor(Buffer.alloc(0))
+  readonly #seen = new SeenSeries()
+  readonly #double = new DataView(new ArrayBuffer(8))
+  readonly #lanes: Lane[] = []
+  readonly #infoTimes = new Map<number, number>()
+  readonly #lane: Lane
+  #laneCount = 1
+  #targetInfos = false
+  #range = everything
+  /** Points gone past, and the latest time in the group. */
+  #index = 0
+  #latest = 0
+  #leftOut: Record<string, number> = {}
+  #emit: (part: RemoteWritePart) => void = () => {}
+
+  constructor(options: RemoteWriteOptions) {
+    this.#options = options
+    const { version, labels, metadata } = options
+    this.#labels = new LabelSets(labels, options.keep, options.room)
+    this.#metrics = new MetricTable(options, options.room)
+    this.#symbols = version === 2 ? new Symbols(options.room) : undefined
+    this.#writer =
+      this.#symbols === undefined
+        ? new SeriesWriter1(metadata)
+        : new SeriesWriter2(this.#symbols, [this.#les, this.#quantiles], true)
+    this.#exemplars = new ExemplarList(labels.labelName)
+    this.#info = targetInfo(options.namespace, options.strategy)
+    this.#series = new Series(this.#labels, this.#info, this.#exemplars)
+    this.#lane = this.#laneAt(0)
+  }
+
+  /**
+   * Hands each request that these groups make to `emit`, and gives what was left out of them. Points of one series are in
+   * the same lane, in their order; within a request, in the order of their times.
+   * @throws WireError where the bytes are not what they should be; what was emitted before is good all the same
+   */
+  encode(groups: readonly Group[], emit: (part: RemoteWritePart) => void, how: EncodeOptions = {}): LeftOut {
+    this.#emit = emit
+    this.#range = how.range ?? everything
+    this.#targetInfos = this.#options.targetInfo && how.targetInfo !== false
+    this.#laneCount = Math.max(1, how.lanes ?? 1)
+    this.#index = 0
+    this.#leftOut = {}
+    this.#metrics.trim()
+    this.#symbols?.trim(this.#labels.generation)
+    this.#writer.begin()
+    this.#seen.clear()
+    for (let i = 0; i < this.#laneCount; i++) this.#laneAt(i).reset()
+    for (const group of groups) this.#group(group)
+    for (let i = 0; i < this.#laneCount; i++) this.#complete(this.#laneAt(i))
+    return this.#leftOut
+  }
+
+  #laneAt(number: number): Lane {
+    return (this.#lanes[number] ??= new Lane(number))
+  }
+
+  #complete(lane: Lane): void {
+    if (!lane.empty) this.#emit(lane.finish(this.#writer.asideFirst))
+    lane.reset()
+  }
+
+  #leaveOut(reason: string): void {
+    this.#leftOut[reason] = (this.#leftOut[reason] ?? 0) + 1
+  }
+
+  #group(group: Group): void {
+    const labels = this.#labels
+    const items = this.#items.set(group)
+    labels.resource(group.resource, group.resourceStart, group.resourceEnd)
+    this.#latest = 0
+    const scopes = this.#options.labels.scopeLabels === true
+    while (items.nextScope()) {
+      if (scopes) {
+        const found = items.scope(this.#scope)
+        const { bytes, start, end } = this.#scope
+        labels.scope(found ? bytes : group.bytes, found ? start : 0, found ? end : 0, items.scopeSchemaUrl())
+      }
+      while (items.nextItem()) this.#metric(items.bytes, items.start, items.end)
+    }
+    if (this.#targetInfos && this.#latest > 0) this.#targetInfo()
+  }
+
+  #metric(bytes: Uint8Array, start: number, end: number): void {
+    const data = this.#data
+    data.read(bytes, start, end)
+    if (data.kind === 0) return
+    const info = this.#metrics.find(data)
+    const cursor = this.#cursor.set(data.bytes, data.start, data.end)
+    while (cursor.at < data.end) {
+      const tag = cursor.tag()
+      if (tag !== 0x0a) {
+        cursor.skip(tag)
+        continue
+      }
+      const length = cursor.length()
+      const from = cursor.at
+      cursor.at = from + length
+      const index = this.#index++
+      if (index < this.#range.from || index >= this.#range.to) continue
+      if (info.refusal === '') this.#write(info, data, from, from + length)
+      else this.#leaveOut(info.refusal)
+    }
+  }
+
+  #write(info: MetricInfo, data: MetricData, from: number, to: number): void {
+    const point = this.#point
+    const labels = this.#labels
+    const series = this.#series
+    point.read(data.kind, data.bytes, from, to)
+    labels.point(point.bytes, point.start, point.end, point.tag)
+    if (point.time > this.#latest) this.#latest = point.time
+    series.info = info
+    series.time = point.time
+    series.startTime = data.temporality === DELTA ? 0 : point.startTime
+    const lane = this.#run(info.id)
+    const before = lane.size
+    const problem = this.#kind(data, lane)
+    if (problem !== '') {
+      this.#leaveOut(problem)
+      return
+    }
+    lane.points++
+    // Another one like this would be too much.
+    if (lane.size * 2 - before > this.#options.maxBytes) this.#complete(lane)
+  }
+
+  /** Writes the point as what its kind is; gives why not, or ''. */
+  #kind(data: MetricData, lane: Lane): string {
+    switch (data.kind) {
+      case HISTOGRAM:
+        return this.#histogram(lane, data.temporality === DELTA)
+      case EXPONENTIAL:
+        return this.#exponential(lane, data.temporality === DELTA)
+      case SUMMARY:
+        this.#summary(lane)
+        return ''
+      default:
+        return this.#number(lane, data.kind === SUM)
+    }
+  }
+
+  /** The lane of the series that the labels and this metric make, ready for a point of it. */
+  #run(metric: number): Lane {
+    const { time } = this.#series
+    const key = Math.imul(this.#labels.hash ^ metric, 0x9e3779b1)
+    const lane = this.#laneCount === 1 ? this.#lane : this.#laneAt((key >>> 1) % this.#laneCount)
+    if (lane.empty) this.#writer.open(lane)
+    if (this.#seen.before(key, time)) lane.disorder = true
+    lane.run(time)
+    return lane
+  }
+
+  #number(lane: Lane, sum: boolean): string {
+    const point = this.#point
+    const series = this.#series
+    series.which = BASE
+    this.#readExemplars(sum, false)
+    series.toExemplar = this.#exemplars.length
+    if (point.stale) this.#writer.sample(lane, series, STALE_LOW, STALE_HIGH)
+    else if (point.hasValue) this.#writer.sample(lane, series, point.low, point.high)
+    else return 'no_value'
+    return ''
+  }
+
+  #histogram(lane: Lane, gauge: boolean): string {
+    const { histograms } = this.#options
+    const problem = histograms === 'classic' ? '' : this.#custom(lane, gauge)
+    if (histograms === 'native') return problem
+    this.#classic(lane)
+    return ''
+  }
+
+  #custom(lane: Lane, gauge: boolean): string {
+    const native = this.#native
+    const problem = native.custom(this.#point, gauge, this.#startTime)
+    if (problem === '') this.#putNative(lane)
+    return problem
+  }
+
+  #exponential(lane: Lane, gauge: boolean): string {
+    const problem = this.#native.exponential(this.#point, gauge, this.#startTime)
+    if (problem === '') this.#putNative(lane)
+    return problem
+  }
+
+  #putNative(lane: Lane): void {
+    const series = this.#series
+    series.which = BASE
+    this.#readExemplars(true, false)
+    series.toExemplar = this.#exemplars.length
+    this.#writer.histogram(lane, series, this.#native.out)
+  }
+
+  /** Only 2.0 has a place for it. */
+  get #startTime(): number {
+    return this.#options.version === 2 ? this.#series.startTime : 0
+  }
+
+  #classic(lane: Lane): void {
+    const point = this.#point
+    const series = this.#series
+    const { bounds, counts } = point
+    this.#readExemplars(false, false)
+    if (point.hasSum || point.stale) this.#sample(lane, SUM_OF, point.sum)
+    this.#sample(lane, COUNT_OF, point.count)
+    this.#readExemplars(true, true)
+    const les = this.#les.list(bounds, 1)
+    const exemplars = this.#exemplars
+    let cumulative = 0
+    for (let i = 0; i < bounds.length && i < counts.length; i++) {
+      if (bounds.values[i] === Infinity) break
+      cumulative += counts.values[i]
+      series.extra = les[i]
+      series.toExemplar = exemplars.upTo(bounds.values[i], series.fromExemplar)
+      this.#sample(lane, BUCKET_OF, cumulative)
+      series.fromExemplar = series.toExemplar
+    }
+    series.extra = this.#les.of(Infinity)
+    series.toExemplar = exemplars.length
+    this.#sample(lane, BUCKET_OF, point.count)
+    series.extra = undefined
+  }
+
+  #summary(lane: Lane): void {
+    const point = this.#point
+    const series = this.#series
+    const { quantiles } = point
+    this.#readExemplars(false, false)
+    this.#sample(lane, SUM_OF, point.sum)
+    this.#sample(lane, COUNT_OF, point.count)
+    const labels = this.#quantiles.list(quantiles, 2)
+    for (let i = 0; i < quantiles.length; i += 2) {
+      series.extra = labels[i >> 1]
+      this.#sample(lane, BASE, quantiles.values[i + 1])
+    }
+    series.extra = undefined
+  }
+
+  /** One series of the point with this value, or the end of it. */
+  #sample(lane: Lane, which: number, value: number): void {
+    const series = this.#series
+    series.which = which
+    if (this.#point.stale) {
+      this.#writer.sample(lane, series, STALE_LOW, STALE_HIGH)
+      return
+    }
+    const double = this.#double
+    double.setFloat64(0, value, true)
+    this.#writer.sample(lane, series, double.getInt32(0, true), double.getInt32(4, true))
+  }
+
+  /** Reads the point's exemplars where they are wanted; none of them belongs to the series yet. */
+  #readExemplars(wanted: boolean, sorted: boolean): void {
+    const exemplars = this.#exemplars
+    const series = this.#series
+    series.fromExemplar = series.toExemplar = exemplars.length = 0
+    if (wanted && this.#point.exemplars.length > 0) exemplars.read(this.#point, sorted)
+  }
+
+  /** Says of the resource what its series do not, as of its latest point; never of a time before one that was said. */
+  #targetInfo(): void {
+    const labels = this.#labels
+    if (!labels.targetInfo()) return
+    const { hash } = labels
+    const time = this.#latest
+    const times = this.#infoTimes
+    if ((times.get(hash) ?? 0) > time) return
+    if (times.size > mostInfoTimes) times.clear()
+    times.set(hash, time)
+    const series = this.#series
+    series.info = this.#info
+    series.time = time
+    series.startTime = 0
+    series.which = BASE
+    this.#readExemplars(false, false)
+    const lane = this.#run(this.#info.id)
+    // 1 as a double.
+    this.#writer.sample(lane, series, 0, 0x3ff00000)
+    lane.infos++
+  }
+}
+
+/** The metric that describes resources. */
+function targetInfo(namespace: string, strategy: TranslationStrategy): MetricInfo {
+  const text = metricName('target_info', '', 'unknown', strategy, namespace)
+  return {
+    id: -2,
+    refusal: '',
+    names: [encodedLabel(['__name__', text])],
+    texts: Array.from({ length: 4 }, () => Buffer.from(text)),
+    type: types.gauge,
+    help: Buffer.from('Target metadata'),
+    unit: Buffer.alloc(0),
+    symbols: new Int32Array(7).fill(-1),
+  }
+}
