@@ -8,6 +8,7 @@ const root = join(import.meta.dirname, '..')
 const folders = [
   'proto',
   'core',
+  'backends',
   'net',
   'telemetry',
   'receivers',

@@ -13,7 +13,7 @@ import type { LogFields, Logger } from '../../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../../core/memory.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { type Accept, type Binding, Listeners, listenersKey } from '../../net/listeners.ts'
-import { Graph } from '../../pipelines/graph.ts'
+import { Graph } from '../../pipelines/graph/graph.ts'
 import { SelfReport, selfReportKey } from '../../telemetry/self-report.ts'
 
 const mebibyte = 1024 * 1024

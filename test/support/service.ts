@@ -1,7 +1,7 @@
 /** A whole service in this process: configuration, log, graph, admin server. */
 import { components } from '../../components.ts'
 import { loadPlan } from '../../plan/load.ts'
-import { Graph } from '../../pipelines/graph.ts'
+import { Graph } from '../../pipelines/graph/graph.ts'
 import { Service } from '../../service/service.ts'
 import { ownTelemetry } from '../../service/settings.ts'
 import { createLogger } from '../../telemetry/logger.ts'

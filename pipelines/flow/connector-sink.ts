@@ -1,0 +1,100 @@
+import type { Batch } from '../../core/batch.ts'
+import type { Books, NodeBooks } from '../../core/books.ts'
+import type { ComponentContext } from '../../core/component.ts'
+import type { ConfiguredComponent } from '../../core/configured.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import type { Journal } from '../../core/journal.ts'
+import type { Signal } from '../../proto/signals.ts'
+import type { Sink } from '../sending/destination.ts'
+import { type Way, Ways } from './outlet.ts'
+import { processorContext, StepNode } from './step-node.ts'
+
+/**
+ * A connector for one pair of signals: the end of some pipelines and the beginning of others. It has no queue: what it
+ * emits is taken or refused by the pipelines behind it.
+ */
+export class ConnectorSink implements Sink {
+  readonly id: string
+  readonly required = true
+  readonly blocks = false
+  readonly accepts = false
+  readonly books: NodeBooks
+  readonly #step: StepNode
+  readonly #derives: boolean
+  readonly #listeners = new Set<() => void>()
+  readonly #ways = new Ways()
+  #unhear: (() => void)[] = []
+
+  constructor(
+    { id, definition, config }: ConfiguredComponent<'connector'>,
+    signals: { readonly from: Signal; readonly to: Signal },
+    context: ComponentContext,
+    process: { readonly books: Books; readonly journal: Journal },
+  ) {
+    const { from, to } = signals
+    this.id = id
+    this.#derives = definition.derives ?? from !== to
+    this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
+    // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
+    const place = { id, signal: from, downstream: { inFlight: 0, onIdle: () => () => {} } }
+    this.#step = new StepNode({
+      books: this.books,
+      hold: definition.hold,
+      journal: process.journal,
+      make: () =>
+        definition.create(config as never, {
+          ...context,
+          ...processorContext(this.#step, place),
+          emits: to,
+          consume: batch => this.#step.consume(batch),
+        }),
+      log: context.log,
+      status: context.status,
+    })
+    this.#step.connect(this.#ways)
+  }
+
+  /** Hands on to these pipelines from now on. */
+  connect(ways: readonly Way[]): void {
+    for (const unhear of this.#unhear) unhear()
+    this.#ways.set(ways)
+    this.#ways.open()
+    const opened = (): void => {
+      for (const listener of this.#listeners) listener()
+    }
+    this.#unhear = ways.map(way => way.onRoom(opened))
+  }
+
+  start(): void {
+    this.#step.start()
+  }
+
+  /** Nothing comes to it any more; `stop` is to follow. */
+  leave(): void {
+    this.#ways.close()
+    this.#step.leave()
+  }
+
+  async stop(deadline: number): Promise<void> {
+    await this.#step.stop(deadline)
+    for (const unhear of this.#unhear.splice(0)) unhear()
+  }
+
+  /** What it hands on as it is needs room behind it: there may be nobody left who could send it again. */
+  reserve(): DeliveryError | undefined {
+    if (this.#derives || !this.#ways.ways.some(way => way.closed)) return undefined
+    return new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `a pipeline behind connector ${this.id} is full`)
+  }
+
+  cancel(): void {}
+
+  take(batch: Batch, done: () => void): void {
+    this.#step.push(batch)
+    done()
+  }
+
+  onRoom(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}

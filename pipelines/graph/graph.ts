@@ -1,0 +1,368 @@
+/** From a checked configuration to a running graph: how its parts are joined, started, exchanged and stopped. */
+import { config as rxjs } from 'rxjs'
+import type { Batch } from '../../core/batch.ts'
+import type { NodeBooks } from '../../core/books.ts'
+import type { ConfiguredPipeline } from '../../core/configured.ts'
+import { messageOf } from '../../core/errors.ts'
+import type { ReloadPlan } from '../../core/reload.ts'
+import type { Storage } from '../../core/storage.ts'
+import { listenersKey } from '../../net/listeners.ts'
+import type { Plan } from '../../plan/plan.ts'
+import type { Signal } from '../../proto/signals.ts'
+import { Assembly, type GraphProcess } from './assembly.ts'
+import type { Destination } from '../sending/destination.ts'
+import { reasonOf } from '../flow/fanout.ts'
+import { join, successorOf } from './join.ts'
+import { Leaving, roomFor, until } from './leaving.ts'
+import { redacts, shownBy } from './shown.ts'
+import { type ComponentInfo, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
+import type { Pipeline } from '../flow/pipeline.ts'
+import type { Source } from '../flow/source.ts'
+
+/** How long what was started for nothing has to stop, in milliseconds. */
+const retreat = 5000
+
+/** The graph of one process. Its configuration can be exchanged while it runs. */
+export class Graph {
+  readonly #process: GraphProcess
+  /** Every way in, by receiver and signal, those of receivers that are stopping included. */
+  readonly #sources = new Map<string, Source>()
+  readonly #leaving = new Set<Leaving>()
+  /** Pipelines that are none any more and in which something still waits for room. */
+  readonly #lingering = new Set<Pipeline>()
+  /** Accounts of those that come in besides. */
+  readonly #guests = new Set<NodeBooks>()
+  #assembly: Assembly
+  #reloading: Promise<unknown> | undefined
+  #isStopping = false
+
+  constructor(plan: Plan, process: GraphProcess) {
+    this.#process = process
+    // What a step throws in a subscription of its own RxJS would throw again, from a timer, and so end the process.
+    rxjs.onUnhandledError = (error: unknown) => {
+      process.books.stray++
+      process.log.error(
+        { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
+        'step failed',
+      )
+    }
+    this.#assembly = new Assembly(plan, process, this.#sources)
+    this.#assembly.build()
+    process.journal.shows = shownBy(plan)
+    join(this.#assembly)
+  }
+
+  /** What it runs. */
+  get plan(): Plan {
+    return this.#assembly.plan
+  }
+
+  /** Every component that runs, and those that still stop. */
+  get components(): readonly ComponentInfo[] {
+    const standing = this.#assembly.components
+    const ids = new Set(standing.map(({ kind, id }) => `${kind} ${id}`))
+    const leaving = [...this.#leaving].flatMap(one => one.components)
+    return [...standing, ...leaving.filter(({ kind, id }) => !ids.has(`${kind} ${id}`))]
+  }
+
+  /** How they are connected. */
+  get pipelines(): readonly ConfiguredPipeline[] {
+    return this.plan.pipelines
+  }
+
+  /** Storages of queues that have started, by the id of their extension. */
+  storages(): readonly { readonly id: string; readonly storage: Storage }[] {
+    return of(this.#assembly.extensions).flatMap(({ id, status: { state }, lifecycle }) => {
+      // Before it has started it has none to give.
+      const storage = state === 'OK' || state === 'RecoverableError' ? lifecycle.storage : undefined
+      return storage === undefined ? [] : [{ id, storage }]
+    })
+  }
+
+  /** The queue of each exporter and signal. */
+  exporters() {
+    const all = new Map<object, Destination>()
+    const leaving = [...this.#leaving].flatMap(one => one.destinations)
+    for (const one of [...leaving, ...this.#assembly.destinations]) all.set(one.books, one)
+    return [...all.values()].map(destination => ({
+      id: destination.id,
+      signal: destination.books.name.signal,
+      queueSize: destination.queueSize,
+      queueCapacity: destination.queueCapacity,
+      inFlight: destination.inFlight,
+      lastSuccess: destination.lastSuccess,
+      oldest: destination.oldest,
+      latency: destination.latency,
+    }))
+  }
+
+  /**
+   * The way into a pipeline for data that comes from `from`, which is none of its receivers; undefined when there is no
+   * such pipeline now. To be asked for each batch, which is to be counted as handed on before it is pushed.
+   */
+  entrance(pipeline: string, from: NodeBooks): ((batch: Batch) => void) | undefined {
+    const way = this.#assembly.pipelines.get(pipeline)?.pipeline.entrance(from)
+    if (way === undefined) return undefined
+    this.#guests.add(from)
+    return batch => {
+      // It goes here or there, as each batch says, not everywhere at once as what a receiver hands on.
+      from.apart += batch.items
+      way.owe(batch.items)
+      way.push(batch)
+    }
+  }
+
+  /**
+   * The way to one exporter alone, past all pipelines; as `entrance`. What finds no room is refused, also where the
+   * exporter's queue would drop it.
+   */
+  exporterEntrance(exporter: string, from: NodeBooks): ((batch: Batch) => void) | undefined {
+    const sink = this.#assembly.exporters.get(exporter)?.destinations.get(from.name.signal)
+    if (sink === undefined) return undefined
+    this.#guests.add(from)
+    const { books, journal } = this.#process
+    return batch => {
+      from.apart += batch.items
+      const edge = books.edge(from, sink.books)
+      edge.owe(batch.items)
+      edge.carried += batch.items
+      const full = sink.reserve(batch)
+      if (full === undefined) return sink.take(batch, () => {})
+      const reason = reasonOf(full)
+      sink.books.refused.of(reason).value += batch.items
+      journal.note(sink.books.name, 'refused', batch, reason, undefined)
+      batch.refuse(full)
+    }
+  }
+
+  /** Starts from the back to the front, so that nothing is taken before it can be passed on. */
+  async start(): Promise<void> {
+    const { extensions, exporters, connectors, pipelines, receivers, destinations } = this.#assembly
+    for (const part of [...extensions.values(), ...exporters.values()]) await startPart(part)
+    for (const destination of destinations) destination.open(storageOf(this.#assembly))
+    for (const { sink } of connectors.values()) sink.start()
+    for (const { pipeline } of pipelines.values()) pipeline.start()
+    for (const part of receivers.values()) await startPart(part)
+  }
+
+  /**
+   * Stops from the front to the back within `deadline` milliseconds: receivers finish what they have begun, steps flush,
+   * queues drain. Resolves to the number of items that were lost.
+   */
+  async stop(deadline: number): Promise<{ lost: number }> {
+    const end = Date.now() + deadline
+    const before = this.#lost()
+    this.#isStopping = true
+    await until(this.#reloading, end)
+    const { receivers, pipelines, connectors, exporters, extensions, destinations } = this.#assembly
+    const leaving = [...this.#leaving].map(one => one.over)
+    // Receivers wait for answers that only come while the rest still runs.
+    await Promise.all([...receivers.values()].map(part => this.#stopPart(part, end)))
+    for (const id of this.#assembly.inOrder()) {
+      const pipeline = pipelines.get(id)?.pipeline
+      for (const { id: connector, to, sink } of connectors.values()) {
+        if (this.#assembly.pipelinesFrom(connector, to).some(one => one === pipeline)) await sink.stop(end)
+      }
+      await pipeline?.stop(end)
+    }
+    const all = [...of(pipelines).map(({ pipeline }) => pipeline), ...this.#lingering]
+    await roomFor(() => all, end)
+    await until(Promise.all(leaving), end)
+    await Promise.all([...this.#leaving].map(one => one.giveUp()))
+    await Promise.all(destinations.map(destination => destination.stop(end)))
+    for (const { pipeline } of pipelines.values()) pipeline.stopFanOuts()
+    for (const pipeline of this.#lingering) pipeline.stopFanOuts()
+    await Promise.all([...exporters.values()].map(part => this.#stopPart(part, end)))
+    await Promise.all([...extensions.values()].map(part => this.#stopPart(part, end)))
+    return { lost: this.#lost() - before }
+  }
+
+  /**
+   * Runs `plan` from now on; `changes` says what that changes. Resolves when it does, to when all that has no place in
+   * it has ended, which takes `deadline` milliseconds at most.
+   * @throws Error of what cannot be made or started: then nothing has changed
+   */
+  reload(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
+    const reload = this.#reload(plan, changes, deadline)
+    this.#reloading = reload.catch(() => {})
+    return reload
+  }
+
+  async #reload(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
+    await this.#reloading
+    if (this.#isStopping) throw new Error('the process is stopping')
+    const previous = this.#assembly
+    const next = new Assembly(plan, this.#process, this.#sources, { assembly: previous, reload: changes })
+    const listeners = this.#process.host.find(listenersKey)
+    const going = changes.components.filter(({ action }) => action !== 'start').map(({ id }) => id)
+    listeners?.yield(new Set(going))
+    try {
+      next.build()
+      await this.#startFresh(next, previous)
+    } catch (error) {
+      await this.#abandon(next)
+      throw error
+    } finally {
+      listeners?.yield(new Set())
+    }
+    const leaving = this.#exchange(previous, next)
+    const earlier = [...this.#leaving].map(one => one.front)
+    this.#leaving.add(leaving)
+    this.#retire()
+    return { over: leaving.run(Date.now() + deadline, earlier).finally(() => this.#settle(leaving)) }
+  }
+
+  /** Starts what is new, from the back to the front. Receivers may take data at once; it waits until all is joined. */
+  async #startFresh(next: Assembly, previous: Assembly): Promise<void> {
+    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) =>
+      of(parts).filter(one => next.fresh.has(one))
+    for (const part of fresh(next.extensions)) await startPart(part)
+    for (const part of fresh(next.exporters)) await startPart(part)
+    for (const part of fresh(next.exporters)) {
+      for (const [signal, destination] of part.destinations) {
+        const old = this.#predecessor(previous, part.id, signal)
+        if (old === undefined || !destination.inherits(old)) destination.open(storageOf(next))
+      }
+    }
+    for (const part of fresh(next.receivers)) await startPart(part)
+    if (this.#isStopping) throw new Error('the process is stopping')
+  }
+
+  /** Who has what `next` is to send. */
+  #predecessor(previous: Assembly, id: string, signal: Signal): Destination | undefined {
+    const running = previous.exporters.get(id)?.destinations.get(signal)
+    if (running !== undefined) return running
+    for (const one of [...this.#leaving].toReversed()) {
+      const found = one.destination(id, signal)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** Puts `next` in the place of `previous`, at once: no data moves meanwhile. */
+  #exchange(previous: Assembly, next: Assembly): Leaving {
+    const adopted = new Set<Destination>()
+    for (const part of next.exporters.values()) {
+      if (!next.fresh.has(part)) continue
+      for (const [signal, destination] of part.destinations) {
+        const old = this.#predecessor(previous, part.id, signal)
+        if (old === undefined) continue
+        adopted.add(old)
+        destination.adopt(old)
+      }
+    }
+    const connectors = without(previous.connectors, next.connectors)
+    for (const { sink } of connectors) sink.leave()
+    const gone = previous.inOrder().filter(id => !next.pipelines.has(id))
+    const pipelines = gone.flatMap(id => previous.pipelines.get(id)?.pipeline ?? [])
+    const left = new Map(pipelines.map(pipeline => [pipeline, pipeline.leave()] as const))
+    for (const { sink } of without(next.connectors, previous.connectors)) sink.start()
+    for (const { steps } of next.pipelines.values()) {
+      for (const step of steps.toReversed()) if (next.fresh.has(step)) step.node.start()
+    }
+    // What came before may still be on its way to a redaction that is no more: until it has ended nothing else is shown.
+    this.#process.journal.shows = shownBy(next.plan, redacts(previous.plan))
+    this.#assembly = next
+    const steps = join(next)
+    // Those of earlier configurations that still have something, too.
+    for (const pipeline of [...pipelines, ...this.#ending()])
+      pipeline.exchange(pipeline.sinks.map(sink => successorOf(sink, next)))
+    const parts = {
+      receivers: without(previous.receivers, next.receivers),
+      steps,
+      pipelines: left,
+      connectors,
+      exporters: without(previous.exporters, next.exporters),
+      adopted,
+      extensions: without(previous.extensions, next.extensions),
+    }
+    return new Leaving(parts, {
+      log: this.#process.log,
+      ending: () => this.#ending(),
+      stopped: receiver => this.#stopped(receiver),
+    })
+  }
+
+  /** Pipelines that are none any more and may still have something. */
+  #ending(): readonly Pipeline[] {
+    return [...[...this.#leaving].flatMap(one => one.pipelines), ...this.#lingering]
+  }
+
+  /** A receiver has stopped: nothing comes from it any more, unless another instance has taken its place. */
+  #stopped({ id, signals, doors }: ReceiverPart): void {
+    for (const end of doors) end()
+    if ([...this.#leaving].some(one => one.receives(id))) return
+    for (const signal of signals) {
+      const key = `${id} ${signal}`
+      if (this.#assembly.sources.has(key)) continue
+      this.#sources.get(key)?.close()
+      this.#sources.delete(key)
+    }
+  }
+
+  /** All that left has ended. */
+  #settle(leaving: Leaving): void {
+    this.#leaving.delete(leaving)
+    for (const pipeline of leaving.pipelines) this.#lingering.add(pipeline)
+    for (const pipeline of this.#lingering) {
+      if (pipeline.waiting > 0) continue
+      pipeline.discard()
+      this.#lingering.delete(pipeline)
+    }
+    this.#retire()
+    if (this.#leaving.size > 0) return
+    this.#process.journal.shows = shownBy(this.plan)
+    for (const [id, { pipeline }] of this.#assembly.pipelines) {
+      const configured = this.pipelines.find(one => one.id === id)
+      pipeline.forget(({ name }) => configured?.receivers.includes(name.id) === true)
+    }
+  }
+
+  /** Marks the accounts of nodes that are not there any more. */
+  #retire(): void {
+    const standing = new Set([...this.#assembly.nodes, ...this.#guests])
+    for (const one of this.#leaving) for (const node of one.nodes) standing.add(node)
+    for (const node of this.#process.books.nodes) node.retired = !standing.has(node)
+  }
+
+  /** Stops what was started for a configuration that does not come to run. */
+  async #abandon(next: Assembly): Promise<void> {
+    const end = Date.now() + retreat
+    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) =>
+      of(parts).filter(one => next.fresh.has(one))
+    await Promise.all(
+      fresh(next.receivers).map(async part => {
+        await this.#stopPart(part, end)
+        this.#stopped(part)
+      }),
+    )
+    const exporters = fresh(next.exporters)
+    for (const { destinations } of exporters) await Promise.all(of(destinations).map(one => one.stop(end)))
+    await Promise.all(exporters.map(part => this.#stopPart(part, end)))
+    await Promise.all(fresh(next.extensions).map(part => this.#stopPart(part, end)))
+    this.#retire()
+  }
+
+  #stopPart(part: Part, end: number): Promise<void> {
+    return stopPart(part, end, this.#process.log)
+  }
+
+  /** Items given up so far by those that should have passed them on. */
+  #lost(): number {
+    let items = 0
+    for (const { lost } of this.#process.books.nodes) items += lost.total - lost.of('queue_full').value
+    return items
+  }
+}
+
+/** Where destinations find their storage. */
+function storageOf({ extensions }: Assembly): (id: string) => Storage | undefined {
+  return id => extensions.get(id)?.lifecycle.storage
+}
+
+const of = <T>(map: ReadonlyMap<unknown, T>): T[] => [...map.values()]
+
+/** What is in the one and not, as it is, in the other. */
+function without<T>(one: ReadonlyMap<string, T>, other: ReadonlyMap<string, T>): T[] {
+  return [...one].flatMap(([key, part]) => (other.get(key) === part ? [] : [part]))
+}

@@ -1,0 +1,88 @@
+/** Components as the graph has them: what pages show of them, and how they start and stop. */
+import type { NodeBooks } from '../../core/books.ts'
+import type { Exporter, Extension, Kind, Lifecycle } from '../../core/component.ts'
+import { messageOf } from '../../core/errors.ts'
+import type { Logger } from '../../core/logger.ts'
+import type { Status } from '../../core/status.ts'
+import type { Signal } from '../../proto/signals.ts'
+import type { ConnectorSink } from '../flow/connector-sink.ts'
+import type { Destination } from '../sending/destination.ts'
+import type { Pipeline } from '../flow/pipeline.ts'
+import type { StepNode } from '../flow/step-node.ts'
+
+/** One running component, as status pages show it. */
+export interface ComponentInfo {
+  readonly kind: Kind
+  readonly id: string
+  readonly type: string
+  /** Of a processor: the pipeline it is in. */
+  readonly pipeline: string | undefined
+  readonly status: Status
+}
+
+/** A component that starts and stops. */
+export interface Part extends ComponentInfo {
+  readonly lifecycle: Lifecycle
+}
+
+export interface ExtensionPart extends Part {
+  readonly lifecycle: Extension
+}
+
+export interface ExporterPart extends Part {
+  readonly lifecycle: Exporter
+  readonly destinations: ReadonlyMap<Signal, Destination>
+}
+
+export interface ReceiverPart extends Part {
+  readonly signals: ReadonlySet<Signal>
+  readonly books: readonly NodeBooks[]
+  /** Take what it counts at its doors out of the books' hands. */
+  readonly doors: (() => void)[]
+}
+
+/** A processor in one pipeline. */
+export interface StepPart extends ComponentInfo {
+  readonly node: StepNode
+}
+
+export interface PipelinePart {
+  readonly pipeline: Pipeline
+  readonly steps: readonly StepPart[]
+}
+
+export interface ConnectorPart extends ComponentInfo {
+  readonly sink: ConnectorSink
+  readonly to: Signal
+}
+
+/** Starts a part. @throws Error naming it when it cannot */
+export async function startPart({ kind, id, status, lifecycle }: Part): Promise<void> {
+  status.set('Starting')
+  try {
+    await lifecycle.start?.()
+  } catch (error) {
+    status.set('FatalError', messageOf(error))
+    throw new Error(`failed to start ${kind} ${id}: ${status.tell(messageOf(error))}`, { cause: error })
+  }
+  // Unless it has something to tell of itself already.
+  if (status.state === 'Starting') status.set('OK')
+}
+
+/** A part that does not stop in time, or fails to, keeps nobody else from stopping. */
+export async function stopPart({ kind, id, status, lifecycle }: Part, end: number, log: Logger): Promise<void> {
+  status.set('Stopping')
+  let timer: NodeJS.Timeout | undefined
+  try {
+    const late = new Promise<'late'>(
+      resolve => (timer = setTimeout(() => resolve('late'), Math.max(0, end - Date.now()))),
+    )
+    const stopped = Promise.resolve(lifecycle.stop?.()).then(() => 'stopped' as const)
+    if ((await Promise.race([stopped, late])) === 'late') log.warn({ kind, id }, 'did not stop within the deadline')
+  } catch (error) {
+    log.warn({ kind, id, error: status.tell(messageOf(error)) }, 'failed to stop')
+  } finally {
+    clearTimeout(timer)
+  }
+  status.set('Stopped')
+}

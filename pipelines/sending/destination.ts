@@ -1,0 +1,329 @@
+import { type Batch, mergeBatches } from '../../core/batch.ts'
+import type { NodeBooks } from '../../core/books.ts'
+import type { Budget } from '../../core/budget.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import type { Latency } from '../../core/latency.ts'
+import type { QueueConfig } from '../../core/sending.ts'
+import type { Storage } from '../../core/storage.ts'
+import type { QueuePolicy } from '../../plan/queue-policy.ts'
+import { Backlog, type BacklogParts } from './backlog.ts'
+import { Claim } from './claim.ts'
+import { makeEntry } from './entry.ts'
+import { Gatherer } from './gather.ts'
+import { halve } from './halve.ts'
+import { Sender } from './sender.ts'
+import type { SenderParts } from './sender-parts.ts'
+
+/** Milliseconds between two looks for what is too old. */
+const sweepEvery = 30_000
+
+/** What a fan-out hands batches to. Room is reserved in all of them before any is given the batch. */
+export interface Sink {
+  readonly id: string
+  readonly books: NodeBooks
+  /** Room is needed before the others get the batch; otherwise what finds no room is dropped. */
+  readonly required: boolean
+  /** Senders wait for room instead of being refused. */
+  readonly blocks: boolean
+  /** What it takes counts as accepted at once. */
+  readonly accepts: boolean
+  /** Reserves room for `batch`, to be followed by `take` or `cancel`; or says why there is none. */
+  reserve(batch: Batch): DeliveryError | undefined
+  cancel(batch: Batch): void
+  /** Takes a batch for which room is reserved; `done` is called once when nothing of it is left here, or it is on disk. */
+  take(batch: Batch, done: () => void): void
+  /** Calls `listener` when room came back, until the returned function is called. */
+  onRoom(listener: () => void): () => void
+}
+
+interface Token {
+  readonly claim: Claim
+  readonly acknowledged: boolean
+}
+
+/** What a destination is made of. */
+export interface DestinationParts extends Omit<SenderParts, 'consumers' | 'deadLetters'> {
+  /** What its queue means. */
+  readonly policy: QueuePolicy
+  /** Where what is read back from disk is charged. */
+  readonly budget: () => Budget
+}
+
+/** What there is of a queue: goes over to the next destination of the same exporter on reload. */
+interface Room {
+  used: number
+  readonly listeners: (() => void)[]
+  /** Something ended. */
+  onEnd: () => void
+}
+
+/** An exporter for one signal, with its queue. */
+export class Destination implements Sink {
+  readonly id: string
+  readonly books: NodeBooks
+  readonly required: boolean
+  readonly blocks: boolean
+  readonly accepts: boolean
+  readonly #queue: QueueConfig | undefined
+  readonly #sender: Sender
+  readonly #gatherer: Gatherer<Token> | undefined
+  readonly #parts: DestinationParts
+  readonly #unheld: () => void
+  #room: Room
+  #backlog: Backlog | undefined
+  #storage: Storage | undefined
+  #seq = 0
+  #stopping = false
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(id: string, parts: DestinationParts) {
+    this.id = id
+    this.books = parts.books
+    this.#parts = parts
+    const { keeps, atLast, success } = parts.policy
+    this.#queue = keeps && parts.config.sending_queue
+    this.required = atLast !== 'drop'
+    this.blocks = atLast === 'wait'
+    this.accepts = success === 'accepted'
+    // Without a queue each sender waits for its own answer, so that senders are the bound.
+    const consumers = this.#queue?.num_consumers ?? Infinity
+    this.#sender = new Sender({ ...parts, consumers, deadLetters: () => this.#storage?.deadLetters })
+    this.#gatherer =
+      this.#queue?.batch &&
+      new Gatherer(
+        this.#queue,
+        this.#queue.batch,
+        () => this.#sender.idle,
+        gathered => this.#sendGathered(gathered),
+      )
+    this.#room = { used: 0, listeners: [], onEnd: () => this.#onEnd() }
+    this.#unheld = this.books.holds(
+      () => this.#sender.held() + (this.#gatherer?.held() ?? 0) + (this.#backlog?.held() ?? 0),
+    )
+  }
+
+  /** Room taken, and room there is, in the unit of `sizer`. */
+  get queueSize(): number {
+    return this.#backlog?.size ?? this.#room.used
+  }
+
+  get queueCapacity(): number {
+    return this.#queue?.queue_size ?? 0
+  }
+
+  get inFlight(): number {
+    return this.#sender.inFlight
+  }
+
+  get lastSuccess(): number {
+    return this.#sender.lastSuccess
+  }
+
+  /** When the oldest batch it holds came in, in milliseconds since the epoch; undefined when it holds none. */
+  get oldest(): number | undefined {
+    return this.#backlog?.oldest ?? this.#sender.oldest()
+  }
+
+  /** How long successful attempts took. */
+  get latency(): Latency {
+    return this.#sender.latency
+  }
+
+  /**
+   * Finds its storage, once extensions run, and goes on with what is there.
+   * @throws StorageError when its queue cannot be had
+   */
+  open(storageOf: (id: string) => Storage | undefined): void {
+    const id = this.#parts.policy.storage
+    if (id === undefined || this.#queue === undefined) return
+    this.#storage = storageOf(id)
+    if (this.#storage === undefined) throw new Error(`\`sending_queue.storage\` names ${id}, which is no storage`)
+    const queue = this.#storage.queue(`${this.id} ${this.books.name.signal}`)
+    const { records, items, oldest } = queue.backlog
+    this.books.recovered += items
+    if (records > 0) {
+      const since = new Date(oldest ?? Date.now()).toISOString()
+      this.#parts.log.info({ items, batches: records, since, queue: queue.owner }, 'found data on disk; sending it')
+    }
+    this.#backlog = new Backlog(queue, this.#storage, this.#backlogParts(this.#queue))
+    this.#backlog.read()
+    this.#sweep = setInterval(() => this.#sender.expire(), sweepEvery).unref()
+  }
+
+  /** Whether the queue of `previous`, in memory or on disk, is to be this one's: then this one is not to `open` its own. */
+  inherits(previous: Destination): boolean {
+    return this.#queue !== undefined && previous.#parts.policy.storage === this.#parts.policy.storage
+  }
+
+  /**
+   * Takes over what waits in `previous`, an instance of the same exporter and signal that is handed nothing more. What is
+   * being sent ends there, and comes over if it has to be sent again.
+   */
+  adopt(previous: Destination): void {
+    previous.#gatherer?.flush()
+    this.#seq = previous.#seq
+    if (!this.inherits(previous) || this.#queue === undefined) {
+      // What is on disk stays with the one that has it.
+      if (previous.#backlog === undefined) previous.#sender.handOver(this.#sender)
+      return
+    }
+    this.#room = previous.#room
+    this.#room.listeners.length = 0
+    this.#room.onEnd = () => this.#onEnd()
+    previous.#room = { used: 0, listeners: [], onEnd: () => {} }
+    if (previous.#backlog !== undefined) {
+      this.#storage = previous.#storage
+      this.#backlog = previous.#backlog
+      previous.#backlog = undefined
+      this.#sweep = setInterval(() => this.#sender.expire(), sweepEvery).unref()
+      this.#backlog.moveTo(this.#backlogParts(this.#queue))
+    }
+    previous.#sender.handOver(this.#sender)
+  }
+
+  reserve(batch: Batch): DeliveryError | undefined {
+    if (this.#stopping) return new DeliveryError('DELIVERY_STOPPING', 'retry', `exporter ${this.id} is stopping`)
+    if (this.#queue === undefined) return undefined
+    const weight = this.#weigh(batch)
+    if (this.#backlog !== undefined) {
+      const full = this.#backlog.full(batch, weight)
+      if (full === undefined) this.#backlog.reserve(batch, weight)
+      return full
+    }
+    if (this.#room.used + weight > this.#queue.queue_size) {
+      this.purge()
+      // What is larger than the whole queue passes when the queue is empty, or it never would.
+      if (this.#room.used > 0 && this.#room.used + weight > this.#queue.queue_size) {
+        return new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `the queue of exporter ${this.id} is full`)
+      }
+    }
+    this.#room.used += weight
+    return undefined
+  }
+
+  cancel(batch: Batch): void {
+    if (this.#queue === undefined) return
+    if (this.#backlog !== undefined) this.#backlog.cancel(batch, this.#weigh(batch))
+    else this.#room.used -= this.#weigh(batch)
+  }
+
+  take(batch: Batch, done: () => void): void {
+    this.books.in += batch.items
+    const weight = this.#queue === undefined ? 0 : this.#weigh(batch)
+    if (this.#backlog !== undefined) return this.#backlog.take(batch, weight, done)
+    const kept = batch.compacted()
+    const acknowledged = this.accepts
+    const room = this.#room
+    const claim = new Claim(() => {
+      room.used -= weight
+      done()
+      room.onEnd()
+    })
+    if (acknowledged) kept.acknowledge()
+    this.#add(kept, { claim, acknowledged })
+  }
+
+  onRoom(listener: () => void): () => void {
+    const { listeners } = this.#room
+    listeners.push(listener)
+    return () => {
+      const at = listeners.indexOf(listener)
+      if (at >= 0) listeners.splice(at, 1)
+    }
+  }
+
+  /** Ends what nobody waits for any more. */
+  purge(): void {
+    if (this.#queue === undefined || this.#parts.policy.success !== 'delivered') return
+    const removed = this.#gatherer?.remove(({ batch, token }) => !token.acknowledged && batch.withdrawn) ?? []
+    for (const { batch, token } of removed) {
+      const error = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender stopped waiting')
+      this.books.returned.of(error.code).value += batch.items
+      batch.refuse(error)
+      token.claim.end()
+    }
+    this.#sender.purge()
+  }
+
+  /** Sends what is on disk, too, until `deadline` (milliseconds since the epoch); to be followed by `stop`. */
+  async drain(deadline: number): Promise<void> {
+    await this.#backlog?.drained(deadline)
+  }
+
+  /**
+   * Sends what is left until `deadline` (milliseconds since the epoch) and gives the rest up; what is on disk stays there.
+   * Returns the items lost.
+   */
+  async stop(deadline: number): Promise<number> {
+    this.#stopping = true
+    clearInterval(this.#sweep)
+    this.#gatherer?.flush()
+    const lost = this.books.lost.total
+    // First what is being written, which may still be something to send or to give back.
+    await this.#backlog?.stop(deadline)
+    await this.#sender.stop(deadline)
+    this.#backlog?.close()
+    this.#backlog = undefined
+    this.#unheld()
+    return this.books.lost.total - lost
+  }
+
+  #onEnd(): void {
+    for (const listener of this.#room.listeners) listener()
+    if (this.#sender.idle) this.#gatherer?.flushSoon()
+  }
+
+  #backlogParts(config: QueueConfig): BacklogParts {
+    const { policy, books, journal, log, budget } = this.#parts
+    const send = (batch: Batch, claim: Claim, acknowledged: boolean): void => this.#add(batch, { claim, acknowledged })
+    return { config, policy, books, journal, log, budget: budget(), send, onRoom: () => this.#onEnd() }
+  }
+
+  #add(batch: Batch, token: Token): void {
+    // What is not on disk although it should be must not be taken for something that is.
+    const alone = this.#stopping || (this.#backlog !== undefined && !token.claim.durable)
+    if (this.#gatherer !== undefined && !alone) this.#gatherer.add({ batch, token })
+    else this.#send(batch, token)
+  }
+
+  #weigh(batch: Batch): number {
+    switch (this.#queue?.sizer) {
+      case 'items':
+        return batch.items
+      case 'bytes':
+        return batch.byteLength
+      case 'requests':
+      case undefined:
+        return 1
+    }
+  }
+
+  #sendGathered(gathered: { batch: Batch; token: Token }[]): void {
+    if (gathered.length === 1) return this.#send(gathered[0].batch, gathered[0].token)
+    const claim = Claim.merged(gathered.map(({ batch, token }) => ({ claim: token.claim, items: batch.items })))
+    this.#send(mergeBatches(gathered.map(({ batch }) => batch)), {
+      claim,
+      acknowledged: gathered[0].token.acknowledged,
+    })
+  }
+
+  /** Hands a batch to the sender, cut to `max_size` where that is set. */
+  #send(batch: Batch, { claim, acknowledged }: Token): void {
+    const { retry_on_failure } = this.#parts.config
+    const seq = ++this.#seq
+    const { maxItems, maxBytes } = this.#gatherer ?? {}
+    const pending = [batch]
+    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+      let parts: readonly Batch[] | undefined
+      if (maxItems !== undefined && next.items > maxItems) {
+        const [head, rest] = next.cut(maxItems)
+        parts = rest && [head, rest]
+      } else if (maxBytes !== undefined && next.byteLength > maxBytes) parts = halve(next)
+      if (parts === undefined) this.#sender.send(makeEntry(next, seq, claim, acknowledged, retry_on_failure))
+      else {
+        claim.split()
+        pending.unshift(...parts)
+      }
+    }
+  }
+}

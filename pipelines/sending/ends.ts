@@ -1,0 +1,115 @@
+/** What the books, the journal, the log and the senders hear when an entry ends, one way or the other. */
+import type { Batch } from '../../core/batch.ts'
+import type { NodeBooks } from '../../core/books.ts'
+import type { Sent } from '../../core/component.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import type { Journal } from '../../core/journal.ts'
+import type { Logger } from '../../core/logger.ts'
+import type { Entry } from './entry.ts'
+
+/** Who hears it. */
+export interface EndParts {
+  readonly books: NodeBooks
+  readonly journal: Journal
+  readonly log: Logger
+}
+
+/** The destination has it, or all but what it says; `took` milliseconds after it was sent. */
+export function endDelivered({ books, journal, log }: EndParts, entry: Entry, sent: Sent | undefined, took: number) {
+  const { batch, claim } = entry
+  journal.follow(books.name, 'delivered', batch, took)
+  const rejected = Math.min(sent?.rejected ?? 0, batch.items)
+  books.delivered += batch.items - rejected
+  claim.settle(batch.items - rejected, 'delivered')
+  claim.settle(rejected, 'rejected')
+  claim.delivered = true
+  if (sent !== undefined && (rejected > 0 || sent.message !== '')) {
+    let rest = rejected
+    for (const [reason, count] of Object.entries({ ...sent.reasons, partial_success: rejected })) {
+      const of = Math.min(count, rest)
+      if (of <= 0) continue
+      rest -= of
+      books.rejected.of(reason).value += of
+      journal.note(books.name, 'rejected', batch, reason, sent.message)
+    }
+    log.warn({ rejected, of: batch.items, message: sent.message }, 'destination took the batch in part')
+  }
+  if (entry.acknowledged) batch.release()
+  else acceptInPart(batch, rejected, sent?.message)
+}
+
+/** The destination refuses it for good. */
+export function endRejected({ books, journal, log }: EndParts, entry: Entry, error: DeliveryError, reason: string) {
+  const { batch } = entry
+  entry.claim.settle(batch.items, 'rejected')
+  books.rejected.of(reason).value += batch.items
+  journal.note(books.name, 'rejected', batch, reason, error.message)
+  log.error({ items: batch.items, code: error.code, error: error.message }, 'destination rejected data for good')
+  if (entry.acknowledged) batch.release()
+  else batch.reject(error.message)
+}
+
+/** The destination refuses it for good, and it is kept aside. */
+export function endBuried({ books, journal, log }: EndParts, entry: Entry, error: DeliveryError, reason: string) {
+  const { batch } = entry
+  entry.claim.settle(batch.items, 'dead_lettered')
+  books.deadLettered.of(reason).value += batch.items
+  journal.note(books.name, 'dead_lettered', batch, reason, error.message)
+  const fields = { items: batch.items, reason, code: error.code, error: error.message }
+  log.error(fields, 'destination does not take this data: put aside as dead letters, see `kymo replay`')
+  batch.release()
+}
+
+/** It will not be sent, and its senders think that it was taken. */
+export function endLost({ books, journal, log }: EndParts, entry: Entry, error: DeliveryError, reason: string) {
+  const { batch } = entry
+  entry.claim.settle(batch.items, 'lost')
+  books.lost.of(reason).value += batch.items
+  journal.note(books.name, 'lost', batch, reason, error.message)
+  log.error({ items: batch.items, reason, error: error.message }, 'data lost: not delivered and given up')
+  batch.release()
+}
+
+/** It will not be sent from here; its senders hear so and have it still. */
+export function endReturned({ books, journal }: EndParts, entry: Entry, error: DeliveryError) {
+  const { batch } = entry
+  entry.claim.settle(batch.items, 'returned')
+  books.returned.of(error.code).value += batch.items
+  journal.note(books.name, 'returned', batch, error.code, error.message)
+  batch.refuse(error)
+}
+
+/** It stays on disk, for whoever opens the queue next; its record does not end. */
+export function endLeft({ books }: EndParts, { acknowledged, batch }: Entry) {
+  books.out += batch.items
+  if (acknowledged) batch.release()
+  else batch.refuse(stopping())
+}
+
+/** The sender gave up waiting. */
+export function withdrawn(): DeliveryError {
+  return new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender stopped waiting')
+}
+
+/** It waited as long as it may: in what limit, and what the destination answered last. */
+export function tooOld(limit: string, last: DeliveryError | undefined): DeliveryError {
+  const answer = last === undefined ? '' : `; the last answer was: ${last.message}`
+  return new DeliveryError('DELIVERY_EXPIRED', 'retry', `${limit}${answer}`)
+}
+
+/** There was no time left. */
+export function stopping(): DeliveryError {
+  return new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped before the destination had it')
+}
+
+/** One request: its sender hears how many were rejected. Several: nobody knows whose they were, all hear a warning. */
+function acceptInPart(batch: Batch, rejected: number, message: string | undefined): void {
+  if (rejected === 0 || batch.shares.length > 1) {
+    batch.accept(message === undefined || message === '' ? undefined : message)
+    return
+  }
+  const [{ delivery, items }] = batch.shares
+  delivery.reject(rejected, message ?? 'rejected by the destination')
+  if (items > rejected) delivery.accept(items - rejected)
+  batch.release()
+}

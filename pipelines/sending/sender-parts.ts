@@ -1,0 +1,23 @@
+import type { NodeBooks } from '../../core/books.ts'
+import type { Exporter } from '../../core/component.ts'
+import type { Journal } from '../../core/journal.ts'
+import type { Logger } from '../../core/logger.ts'
+import type { SendingConfig } from '../../core/sending.ts'
+import type { Status } from '../../core/status.ts'
+import type { DurableQueue } from '../../core/storage.ts'
+
+/** What the sender of a destination is made of. */
+export interface SenderParts {
+  readonly exporter: Exporter
+  readonly config: SendingConfig
+  readonly books: NodeBooks
+  readonly journal: Journal
+  readonly log: Logger
+  readonly status: Status
+  /** Attempts at the same time. */
+  readonly consumers: number
+  /** Batches leave one after the other, and none passes one that is tried again. */
+  readonly ordered: boolean
+  /** Where to put aside what the destination will never take; undefined where there is no such place. */
+  readonly deadLetters?: () => DurableQueue | undefined
+}

@@ -1,0 +1,89 @@
+import { afterEach, expect, test } from 'vitest'
+import { batch } from '../../../processors/batch.ts'
+import { toyGraph, type ToyGraph } from '../../support/graph.ts'
+import { tracesRequest } from '../../support/otlp-bytes.ts'
+
+let toy: ToyGraph
+afterEach(async () => {
+  await toy.graph.stop(100)
+  expect(toy.books.faults()).toEqual([])
+  expect(toy.budget.used).toBe(0)
+})
+
+const span = (name: string) => tracesRequest([{ spans: [name] }])
+const turn = () => new Promise(resolve => setTimeout(resolve, 5))
+/** One exporter behind a batch step; the exporter stands still until the returned function is called. */
+async function standing(queue: object): Promise<() => void> {
+  toy = await toyGraph({
+    exporters: { sink: { sending_queue: { queue_size: 1, num_consumers: 1, ...queue } } },
+    components: { batch: { definition: batch, config: { timeout: '1ms' } } },
+    pipelines: [{ processors: ['batch'], exporters: ['sink'] }],
+  })
+  const waiting: (() => void)[] = []
+  toy.sinks['sink'].behave = () => new Promise(resolve => waiting.push(() => resolve(undefined)))
+  return () => {
+    toy.sinks['sink'].behave = () => Promise.resolve(undefined)
+    for (const one of waiting.splice(0)) one()
+  }
+}
+
+test('behind a batch step, a destination that accepts what it queues keeps no sender waiting', async () => {
+  const release = await standing({ queue_size: 10 })
+  for (const name of ['a', 'b', 'c']) expect((await toy.push(span(name)).outcome).kind).toBe('success')
+  expect(toy.books.faults()).toEqual([])
+  release()
+  await expect.poll(() => toy.sinks['sink'].all.toSorted()).toEqual(['a', 'b', 'c'])
+})
+
+test('with wait_for_result the sender waits for the destination, through the batch step', async () => {
+  const release = await standing({ wait_for_result: true })
+  const { outcome, delivery } = toy.push(span('a'))
+  await turn()
+  expect(delivery.open).toBe(1)
+  release()
+  expect((await outcome).kind).toBe('success')
+})
+
+test('what was answered and finds no room is parked, the door is shut and senders refused; nothing answered is lost', async () => {
+  const release = await standing({})
+  const kinds: Record<string, string> = {}
+  for (let i = 0; i < 8; i++) {
+    kinds[`s${i}`] = (await toy.push(span(`s${i}`)).outcome).kind
+    await turn()
+  }
+  expect(Object.values(kinds)).toContain('refused')
+  expect(toy.books.faults()).toEqual([])
+  const step = toy.books.nodes.find(node => node.name.kind === 'processor')
+  expect(step?.refused.of('pipeline_closed').value).toBe(Object.values(kinds).filter(kind => kind === 'refused').length)
+  release()
+  const answered = Object.keys(kinds).filter(name => kinds[name] === 'success')
+  await expect.poll(() => toy.sinks['sink'].all.toSorted()).toEqual(answered.toSorted())
+  expect((await toy.push(span('again')).outcome).kind).toBe('success')
+})
+
+test('with block_on_overflow senders wait at the shut door and go in, in order, when there is room', async () => {
+  const release = await standing({ block_on_overflow: true })
+  const pushed = []
+  for (let i = 0; i < 8; i++) {
+    pushed.push(toy.push(span(`s${i}`)))
+    await turn()
+  }
+  expect(pushed.at(-1)?.delivery.open).toBe(1)
+  expect(toy.books.faults()).toEqual([])
+  release()
+  for (const one of pushed) expect((await one.outcome).kind).toBe('success')
+  await expect.poll(() => toy.sinks['sink'].all).toEqual(['s0', 's1', 's2', 's3', 's4', 's5', 's6', 's7'])
+})
+
+test('at a stop, what waits at the door is refused and what was answered and cannot be sent is booked as lost', async () => {
+  await standing({ block_on_overflow: true })
+  const pushed = []
+  for (let i = 0; i < 6; i++) {
+    pushed.push(toy.push(span(`s${i}`)))
+    await turn()
+  }
+  await toy.graph.stop(20)
+  const kinds = await Promise.all(pushed.map(async one => (await one.outcome).kind))
+  const lost = toy.books.nodes.reduce((sum, node) => sum + node.lost.total, 0)
+  expect(lost).toBe(kinds.filter(kind => kind === 'success').length)
+})
