@@ -38,6 +38,7 @@ export class Running {
   #block: Block = { elapsed: 0, computed: 0 }
   #heard = performance.now()
   #exit: string | undefined
+  #died = Infinity
   #output = ''
 
   private constructor(ports: Ports, folder: string, config: string, bundle: string, victim: Victim) {
@@ -68,6 +69,7 @@ export class Running {
     const ended = new Promise<number | null>(resolve => {
       started.on('close', (code, signal) => {
         process.off('exit', abandon)
+        this.#died = performance.now()
         this.#exit = code === null ? `ended by ${signal}` : `ended with ${code}`
         resolve(code)
       })
@@ -125,9 +127,9 @@ export class Running {
 
   /** The longest block since `forget`; one that goes on counts, too. */
   block(): Block {
-    const silent = performance.now() - this.#heard
+    const silent = Math.min(this.#died, performance.now()) - this.#heard
     // Told of every 100 ms; on a busy machine not to the moment.
-    if (this.gone !== undefined || silent < 1000) return this.#block
+    if (silent < 1000) return this.#block
     return { elapsed: Math.max(this.#block.elapsed, silent), computed: Math.max(this.#block.computed, silent) }
   }
 
