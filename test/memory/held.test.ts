@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { bodies, floodGrpc, floodHttp, type Holder, holder } from '../support/held.ts'
+import { groupCost } from '../../proto/group.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 
 const asked = process.env['HELD_REQUESTS']
@@ -80,8 +81,8 @@ test.each(
     const budget = after.budget - before.budget
     const memory = after.memory - after.pool - (before.memory - before.pool)
     expect(budget).toBeGreaterThanOrEqual(bytes)
-    // Enriched, there is somewhat more than was sent.
-    expect(budget).toBeLessThan(1.1 * bytes)
+    // Enriched, there is somewhat more than was sent; and each request has a group.
+    expect(budget).toBeLessThan(1.1 * bytes + requests * groupCost)
     expect(memory).toBeLessThan(2 * budget)
     // What is charged is what the buffers take: memory that is not charged would not be bounded.
     const buffers = after.arrayBuffers - after.pool - (before.arrayBuffers - before.pool)
