@@ -189,11 +189,11 @@ class TreeMaker {
     const { contents } = this.#document
     if (contents === null) return undefined
     const made = this.#node(contents, contents.range)
-    const isMuch = this.#values > limits.values
-    if (!isMuch && this.#unfolded <= limits.unfolded) return made
-    const message = isMuch
-      ? `there are more than ${limits.values} values here`
-      : 'the aliases of this document unfold to too many values'
+    if (this.#values <= limits.values && this.#unfolded <= limits.unfolded) return made
+    const message =
+      this.#values - this.#unfolded > limits.values
+        ? `there are more than ${limits.values} values here`
+        : 'the aliases of this document unfold to too many values'
     this.#report.error('CONFIG_SYNTAX', this.#place(contents.range ?? [0, 0]), message)
     return undefined
   }

@@ -173,13 +173,18 @@ class Teller {
     const known = keysOf(schemaAt(this.#schema, this.#section.node, path), node)
     for (const key of keys) {
       const entry = node?.kind === 'map' ? node.entries.get(key) : undefined
+      const message = `${this.#name(path)}: unknown key \`${key}\``
+      if (this.#report.isFull) {
+        if (entry !== undefined) hide(entry.value)
+        this.#report.error('CONFIG_UNKNOWN_KEY', entry?.key ?? around, message)
+        continue
+      }
       const otherwise = known.length === 0 ? 'this section takes no keys' : `known keys: ${quoted(known)}`
       const meant = nearest(key, known)
       if (meant !== undefined) this.#meant.add(this.#name([...path, meant]))
       // Where it is not known what was meant, it may be one of the secrets here.
       const maybe = meant === undefined ? known : [meant]
       if (entry !== undefined && maybe.some(other => this.#isSecret([...path, other]))) hide(entry.value)
-      const message = `${this.#name(path)}: unknown key \`${key}\``
       this.#report.error('CONFIG_UNKNOWN_KEY', entry?.key ?? around, message, suggest(key, known, otherwise))
     }
   }

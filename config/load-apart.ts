@@ -32,11 +32,13 @@ export interface Apart {
 }
 
 /** Characters that are read at once, in some milliseconds: starting a thread takes longer. */
-const atOnce = 8 * 1024
+const atOnce = 4 * 1024
 /** Milliseconds after which nothing is to be expected any more. */
 const patience = 60_000
 /** Values in one piece. */
 const pieceSize = 2000
+/** Megabytes: a small young generation, because what is made lives until the end, and the rest for the largest that may be read. */
+const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 1024 }
 const mark = 'kymo: load a configuration'
 
 /**
@@ -51,7 +53,10 @@ export async function loadApart(options: ApartOptions, apart: Apart): Promise<Lo
     if (!(error instanceof TooMuch)) throw error
   }
   const { env = process.env } = options
-  const worker = new Worker(apart.entry, { workerData: { mark, options: { ...options, env: { ...env } } } })
+  const worker = new Worker(apart.entry, {
+    resourceLimits,
+    workerData: { mark, options: { ...options, env: { ...env } } },
+  })
   try {
     return await received(worker, apart)
   } finally {
@@ -270,6 +275,7 @@ async function nextOf(worker: Worker): Promise<Piece> {
     })
     // An error of the thread ends the wait for its message, too.
     const message = once(worker, 'message', { signal: AbortSignal.any([signal, timeout]) })
+    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
     worker.postMessage('next')
     const [piece] = (await Promise.race([message, ended])) as [Piece]
     return piece

@@ -48,6 +48,11 @@ export class Report {
     return this.#errors.size > 0
   }
 
+  /** Whether there are more errors than are told: no more need be known of those that come. */
+  get isFull(): boolean {
+    return this.#errors.size >= limits.told
+  }
+
   /** Everything that is wrong, to be thrown. */
   asErrors(secrets: readonly Place[]): ConfigErrors {
     return new ConfigErrors(this.errors(secrets), this.warnings(secrets), this.#errors.size)

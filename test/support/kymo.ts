@@ -138,7 +138,7 @@ export function spawnKymo(args: readonly string[], env: NodeJS.ProcessEnv = {}):
         .split('\n')
         .filter(line => line.startsWith('{'))
         .map(line => JSON.parse(line) as Record<string, unknown>),
-    until: (text, milliseconds = 10_000) =>
+    until: (text, milliseconds = 60_000) =>
       new Promise((resolve, reject) => {
         const end = (error?: Error) => {
           clearTimeout(timer)
