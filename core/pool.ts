@@ -86,8 +86,8 @@ export class BufferPool {
 /** One of `free`, if it is to go. */
 const next = (free: ArrayBuffer[], goes: boolean): ArrayBuffer | undefined => (goes ? free.pop() : undefined)
 
-/** Frees memory at once; left to the garbage collector it would stand until the next full collection. */
-function letGo(memory: ArrayBuffer): void {
+/** Frees memory at once that nobody may read any more; left to the garbage collector it would stand until the next full collection. */
+export function letGo(memory: ArrayBuffer): void {
   memory.transfer(0)
 }
 

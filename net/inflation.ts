@@ -13,6 +13,7 @@ import {
   type InflateRaw,
   zstdDecompressSync,
 } from 'node:zlib'
+import { letGo } from '../core/pool.ts'
 import { type Encoding, isZlib } from './compression.ts'
 import { framedSize, inflateFramed, inflateSnappy, isFramed, SnappyWork, snappySize, TooLargeError } from './snappy.ts'
 import { readZstd, type ZstdBody } from './zstd.ts'
@@ -142,23 +143,42 @@ export class Inflation {
       }
       return work.output
     }
-    const frames = this.#zstd?.frames ?? [{ start: 0, end: this.#body.length }]
     const isOnePiece = this.#isOnePiece(limit)
     const whole = isKept && !isOnePiece ? Buffer.allocUnsafeSlow(limit) : undefined
     const parts: Buffer[] = []
+    let size = 0
+    try {
+      size = await this.#pieces(encoding, limit, isOnePiece, (chunk, at) => {
+        if (whole !== undefined) whole.set(chunk, at)
+        else if (isKept) parts.push(chunk)
+      })
+      if (whole === undefined) return exact(parts.length === 1 ? parts[0] : Buffer.concat(parts), limit)
+      return exact(whole.subarray(0, size), limit)
+    } finally {
+      // It is large, and the next one comes before any collection.
+      if (whole !== undefined && (size === 0 || whole.length - size > spare)) letGo(whole.buffer)
+    }
+  }
+
+  /** Inflates frame by frame; returns how many bytes came out, each with its place. */
+  async #pieces(
+    encoding: Zlib,
+    limit: number,
+    isOnePiece: boolean,
+    take: (chunk: Buffer, at: number) => void,
+  ): Promise<number> {
+    const frames = this.#zstd?.frames ?? [{ start: 0, end: this.#body.length }]
     let size = 0
     for (const { start, end } of frames) {
       if (!this.#isWanted()) throw new GivenUpError()
       const bytes = this.#body.subarray(start, end)
       const bounds = boundsFor(encoding, limit - size, isOnePiece ? limit : pieceOutput)
       await pump(engineFor(encoding, bytes, bounds), bytes, limit - size, this.#isWanted, chunk => {
-        if (whole !== undefined) whole.set(chunk, size)
-        else if (isKept) parts.push(chunk)
+        take(chunk, size)
         size += chunk.length
       })
     }
-    if (whole !== undefined) return exact(whole.subarray(0, size), limit)
-    return exact(parts.length === 1 ? parts[0] : Buffer.concat(parts), limit)
+    return size
   }
 }
 
@@ -270,10 +290,13 @@ function explained(error: unknown, limit: number): unknown {
   return error
 }
 
+/** Bytes that a buffer may hold beside its content. */
+const spare = 64
+
 /** The output in a buffer that holds hardly more than it, so that what is charged is what is alive. */
 function exact(output: Buffer, limit: number): Buffer {
   if (output.length > limit) throw new TooLargeError(`inflates to more than ${limit} bytes`)
-  if (output.buffer.byteLength - output.length <= 64) return output
+  if (output.buffer.byteLength - output.length <= spare) return output
   const copy = Buffer.allocUnsafeSlow(output.length)
   copy.set(output)
   return copy

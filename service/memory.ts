@@ -116,6 +116,13 @@ const senses: MemorySenses = {
 const collectEvery = 10_000
 /** Milliseconds until what starting needed is no longer needed. */
 const settleAfter = 1000
+/**
+ * After a burst, V8 has no reason to collect what it left: nothing asks for memory. It is collected once resident memory
+ * stands this far above what it was after the last collection, and no data worth speaking of has been there for so long.
+ */
+const leftBehind = 48 * mebibyte
+const calmAfter = 2000
+const calmEvery = 5000
 
 /**
  * The second belt: samples resident memory, and closes the door while it is over the limit. What was charged may be less
@@ -129,6 +136,10 @@ export class MemoryWatch {
   #timer: NodeJS.Timeout | undefined
   #first: NodeJS.Timeout | undefined
   #collected = -Infinity
+  /** Resident memory after the last collection. */
+  #floor = Infinity
+  /** When there was data last. */
+  #busy = 0
   #told = false
 
   constructor(plan: MemoryPlan, budget: Budget, log: Logger, given: Partial<MemorySenses> = {}) {
@@ -152,7 +163,8 @@ export class MemoryWatch {
 
   /** Takes what the process holds without data as the baseline. */
   settle(): void {
-    this.#plan.measured({ baseline: Math.max(0, this.#senses.rss() - this.#budget.used) })
+    this.#floor = this.#senses.rss()
+    this.#plan.measured({ baseline: Math.max(0, this.#floor - this.#budget.used) })
   }
 
   stop(): void {
@@ -169,11 +181,14 @@ export class MemoryWatch {
     let rss = this.#senses.rss()
     // What waited in a queue is old when it goes: V8 is in no hurry to collect that, and the limit may be the container's.
     const shut = hard - (hard - soft) / 4
-    if (rss > soft && now - this.#collected >= (rss > shut ? collectEvery / 5 : collectEvery)) {
+    if (budget.inFlight >= budget.limit / 100) this.#busy = now
+    const isHigh = rss > soft && now - this.#collected >= (rss > shut ? collectEvery / 5 : collectEvery)
+    const isCalm = now - this.#busy >= calmAfter && now - this.#collected >= calmEvery
+    if (isHigh || (isCalm && rss > this.#floor + leftBehind)) {
       this.#collected = now
       this.#senses.collect()
-      rss = this.#senses.rss()
-    }
+      rss = this.#floor = this.#senses.rss()
+    } else if (rss < this.#floor) this.#floor = rss
     if (rss <= (budget.pressed ? soft : shut)) {
       this.#open(rss)
       return

@@ -84,6 +84,24 @@ test('garbage that waited in queues is collected before memory is over, so that 
   expect(state.collections).toBe(2)
 })
 
+test('what a burst left is collected once it is calm, and not again while nothing comes of it', () => {
+  const { look, state, watch, budget } = watched(0)
+  watch.settle()
+  const settled = state.rss / mib
+  budget.charge(200 * mib)
+  expect(look(settled + 200, 1000)).toBe(false)
+  budget.release(200 * mib)
+  look(settled + 200, 2000)
+  expect(state.collections).toBe(0)
+  look(settled + 200, 3000)
+  expect(state.collections).toBe(1)
+  // It found nothing: what is there now is what the process needs.
+  for (let second = 4; second < 60; second++) look(settled + 200 + (second % 2) * 40, second * 1000)
+  expect(state.collections).toBe(1)
+  look(settled + 260, 60_000)
+  expect(state.collections).toBe(2)
+})
+
 test('with nothing held the door stays open, or it would stay closed for ever', () => {
   const { look, state } = watched(0)
   expect(look(1001)).toBe(false)
