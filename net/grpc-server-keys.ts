@@ -88,9 +88,9 @@ export const grpcServer = (defaults: { endpoint: string }) =>
         .transform(size => size || 64)
         .describe('Largest message in MiB, as sent and after inflating. (The Collector takes 4.)'),
       max_concurrent_streams: int(0)
-        .default(1000)
-        .transform(streams => streams || 1000)
-        .describe('Calls that one connection may have open.'),
+        .default(100)
+        .transform(streams => streams || 100)
+        .describe('Calls that one connection may have open; clients let further ones wait. 0 is the default.'),
       read_buffer_size: int(0).default(0).describe('Has no effect here.'),
       write_buffer_size: int(0).default(0).describe('Has no effect here.'),
       limits: callLimits(),

@@ -39,8 +39,8 @@ service:
   })
 
   /** The command as it is parsed, in this process. */
-  async function reload(args: readonly string[], given = token) {
-    vi.stubEnv('KYMO_ADMIN_TOKEN', given)
+  async function reload(args: readonly string[], given: string | null = token) {
+    vi.stubEnv('KYMO_ADMIN_TOKEN', given ?? undefined)
     const heard = { out: '', err: '' }
     for (const [stream, name] of [
       [process.stdout, 'out'],
@@ -107,7 +107,7 @@ service:
   })
 
   test('without the token it is told to give one', async () => {
-    const { code, out, err } = await reload(['--config', file], '')
+    const { code, out, err } = await reload(['--config', file], null)
     expect({ code, out }).toEqual({ code: 1, out: '' })
     expect(err).toContain('set KYMO_ADMIN_TOKEN')
   })
