@@ -1,6 +1,6 @@
 /** Attacks on who may: tokens, passwords, the admin server, secrets, and the folders of a machine that others use, too. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, lchownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { signals } from '../../proto/signals.ts'
@@ -137,6 +137,25 @@ async function secrets(target: Target): Promise<void> {
   await ask(target, 'POST', '/v1/reload')
 }
 
+/** Somebody else, and a group that is not ours. */
+const stranger = 4242
+
+/** Directories as another user of this machine makes them. */
+const foreign = (mine: string): [what: string, make: (directory: string) => void][] => [
+  [
+    'that a group may write which is not ours',
+    directory => (mkdirSync(directory), chownSync(directory, 0, stranger), chmodSync(directory, 0o770)),
+  ],
+  [
+    "that is somebody else's",
+    directory => (mkdirSync(directory, { mode: 0o700 }), chownSync(directory, stranger, stranger)),
+  ],
+  [
+    "that is somebody else's link",
+    directory => (symlinkSync(mine, directory), lchownSync(directory, stranger, stranger)),
+  ],
+]
+
 /** F10. */
 async function folders(target: Target): Promise<void> {
   const precious = join(target.folder, 'precious')
@@ -144,8 +163,8 @@ async function folders(target: Target): Promise<void> {
   mkdirSync(mine, { mode: 0o700 })
   const cases: [what: string, make: (directory: string) => void][] = [
     ['that others may write', directory => (mkdirSync(directory), chmodSync(directory, 0o777))],
-    ['that its group may write', directory => (mkdirSync(directory), chmodSync(directory, 0o770))],
-    ['that is a link', directory => symlinkSync(mine, directory)],
+    // Only root can give something away.
+    ...(process.getuid?.() === 0 ? foreign(mine) : []),
     [
       'in which the lock is a link',
       directory => (mkdirSync(directory, { mode: 0o700 }), symlinkSync(precious, join(directory, 'lock.holder'))),
@@ -171,8 +190,10 @@ async function folders(target: Target): Promise<void> {
       },
     }
     writeFileSync(path, JSON.stringify(config))
-    const { status } = kymo(target, ['run', '--config', path], {}, 4)
-    if (status === null || status === 0) target.fault(`a storage ${what} is taken`)
+    const inside = what.startsWith('in which')
+    const { status } = kymo(target, ['run', '--config', path], {}, inside ? 5 : 30)
+    // A link among what is ours is replaced or refused; what it points to stays as it is.
+    if (!inside && (status === null || status === 0)) target.fault(`a storage ${what} is taken`)
     if (readFileSync(precious, 'utf8') !== 'mine') target.fault(`a storage ${what} overwrites a file elsewhere`)
   }
 }
