@@ -48,7 +48,7 @@ const mark = 'kymo: load a configuration'
 export async function loadApart(options: ApartOptions, apart: Apart): Promise<LoadedApart> {
   const { components, note } = apart
   try {
-    return loadConfig({ ...options, components, readFile: noting(note), most: atOnce })
+    return loadConfig({ ...options, components, readFile: noting(note), most: mayStart() ? atOnce : undefined })
   } catch (error) {
     if (!(error instanceof TooMuch)) throw error
   }
@@ -62,6 +62,12 @@ export async function loadApart(options: ApartOptions, apart: Apart): Promise<Lo
   } finally {
     await worker.terminate()
   }
+}
+
+/** Whether threads may be started: Node's permission model forbids them unless told otherwise. Then all is read here. */
+function mayStart(): boolean {
+  const { permission } = process as { permission?: NodeJS.ProcessPermission }
+  return permission?.has('worker') ?? true
 }
 
 function noting(note: ((path: string) => void) | undefined): (path: string) => string {

@@ -84,7 +84,20 @@ export async function judgeDirectoryAt(path: string, self = ownSelf()): Promise<
     return { refusal: `it is a symbolic link that user ${link.uid} has made: remove it, or name another directory` }
   }
   const place = await realpath(path)
-  const [facts, around] = await Promise.all([stat(place), stat(dirname(place))])
-  const { uid, gid, mode, dev } = facts
-  return judgeDirectory(path, { uid, gid, mode, isMount: dev !== around.dev }, self)
+  const { uid, gid, mode, dev } = await stat(place)
+  const around = await deviceOf(dirname(place))
+  const judgement = judgeDirectory(path, { uid, gid, mode, isMount: around !== undefined && dev !== around }, self)
+  if (judgement.refusal === undefined || around !== undefined) return judgement
+  const hint = `whether it is a volume cannot be seen without \`--allow-fs-read=${dirname(place)}\``
+  return { ...judgement, refusal: `${judgement.refusal} (${hint})` }
+}
+
+/** What a directory is on; undefined when Node's permission model does not let it be seen. */
+async function deviceOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).dev
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_ACCESS_DENIED') return undefined
+    throw error
+  }
 }

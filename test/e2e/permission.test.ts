@@ -119,6 +119,21 @@ test.each([
   expect(existsSync('/tmp/kymo-elsewhere')).toBe(false)
 })
 
+test('a large configuration is reloaded although no thread may read it', async () => {
+  const path = join(folder, 'etc/gateway.yaml')
+  const small = readFileSync(path, 'utf8')
+  stopping.push(() => writeFileSync(path, small))
+  const to = ['extensions.zpages.endpoint=127.0.0.1:0', 'exporters.otlp_http.endpoint=http://127.0.0.1:9']
+  const { child, ended, log } = run(commands[0], [...anyPort, ...to])
+  await expect.poll(log, { timeout: 120_000 }).toContain('everything is ready')
+  writeFileSync(path, `${small}\n${'# a remark that makes it long\n'.repeat(1000)}`)
+  child.kill('SIGHUP')
+  await expect.poll(log, { timeout: 60_000 }).toContain('reload')
+  child.kill('SIGTERM')
+  expect(await ended).toBe(0)
+  expect(log()).not.toMatch(/"level":"(?:error|warn)"/)
+})
+
 test('without permission for it nothing else is started or loaded', () => {
   const probe = join(folder, 'etc/probe.mjs')
   writeFileSync(
