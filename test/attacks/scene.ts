@@ -69,6 +69,8 @@ export interface Care {
   readonly patience: number
   /** Seconds of CPU that the victim may use on one attack; no limit without it. */
   readonly work?: number
+  /** Milliseconds of CPU for which the loop may be kept from all else. */
+  readonly block: number
   /** Whether times that pass are held to their limits: they say little on a machine that does much else. */
   readonly latency: boolean
 }
@@ -80,6 +82,7 @@ const thorough: Care = {
   counting: 3000,
   gone: goneWithin,
   patience: 10_000,
+  block: longestBlock,
   latency: true,
 }
 
@@ -92,6 +95,8 @@ export const quick: Care = {
   gone: 60,
   patience: 60_000,
   work: 5,
+  // Other tests share the caches and the cores: the same work takes more of the CPU there.
+  block: 4 * longestBlock,
   latency: false,
 }
 
@@ -181,7 +186,7 @@ export class Scene {
       .slice(0, 4)
       .map(([what, times]) => `healthy senders heard ${times} x ${what}`)
     const slow = [
-      ...(block.computed > longestBlock ? [`the loop was blocked for ${block.computed.toFixed(0)} ms`] : []),
+      ...(block.computed > this.#care.block ? [`the loop was blocked for ${block.computed.toFixed(0)} ms`] : []),
       ...(work > (this.#care.work ?? Infinity) ? [`${work.toFixed(1)} s of CPU`] : []),
       ...(this.#care.latency && healthy.p99 > slowestHealthy ? [`healthy p99 ${healthy.p99.toFixed(0)} ms`] : []),
     ]

@@ -111,7 +111,17 @@ test.each([
     around('exporters: {debug: , otlp_http: {endpoint: http://x, headers: "${env:A}"}}'),
     { A: `{${many(10_000, i => `h${i}: v,`).replaceAll('\n', ' ')}}` },
   ],
-])('while %s are read, no turn of the loop takes more than 50 ms', async (_, text, env) => {
+])('while %s are read, no turn of the loop takes a large part of what reading takes', async (_, text, env) => {
+  // Reading it here, warm, is what is compared with: both take longer on a busy machine.
+  await apart(around(headers(3000)))
+  const before = process.threadCpuUsage()
+  try {
+    read(text, env)
+  } catch {
+    // Its errors are not what this is about.
+  }
+  const { user, system } = process.threadCpuUsage(before)
+  const whole = (user + system) / 1000
   let last = process.threadCpuUsage()
   let longest = 0
   const timer = setInterval(() => {
@@ -126,7 +136,7 @@ test.each([
   await apart(text, env).catch(() => undefined)
   await new Promise(resolve => setTimeout(resolve, 5))
   clearInterval(timer)
-  expect(longest).toBeLessThan(50)
+  expect(longest).toBeLessThan(whole / 2)
 })
 
 test('it is the same configuration, from whichever thread', async () => {

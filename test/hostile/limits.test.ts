@@ -37,7 +37,7 @@ async function grpcVictim({ limits = {}, admission = {}, budget = new Budget(64 
   const listeners = new Listeners()
   const held: (() => void)[] = []
   const server = new GrpcServer({
-    config: grpcServer({ endpoint: '127.0.0.1:0' }).parse({ limits }),
+    config: grpcServer({ endpoint: '127.0.0.1:0' }).parse({ limits, max_concurrent_streams: 1000 }),
     budget,
     log: { ...log, child: () => log },
     connected: peer => ({ peer }),

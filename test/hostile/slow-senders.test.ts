@@ -16,7 +16,7 @@ afterEach(async () => {
 
 async function victim(limit: number) {
   const budget = new Budget(limit)
-  const running = await receive({ budget })
+  const running = await receive({ budget, grpc: { max_concurrent_streams: 1000 } })
   cleanups.push(running.stop)
   const client = grpcSender(running.grpcPort)
   cleanups.push(client.close)
