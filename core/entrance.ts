@@ -27,8 +27,8 @@ export interface Arrival {
   readonly waiting: Waiting
   /** Hears the outcome once, later. */
   readonly onEnd: (outcome: Outcome) => void
-  /** Hears instead that a large request is none of the signal; without it that is a rejection. */
-  readonly onMalformed?: (error: WireError) => void
+  /** Hears instead that a large request is none of the signal. */
+  readonly onMalformed: (error: WireError) => void
 }
 
 /** Bytes that are framed between two pauses. */
@@ -134,8 +134,7 @@ export class Entrance {
       }
     } catch (error) {
       if (!(error instanceof WireError)) return onEnd(refusalOf(errorOf(error)))
-      if (onMalformed) onMalformed(error)
-      else onEnd({ kind: 'rejected', reason: error.message })
+      onMalformed(error)
     }
   }
 

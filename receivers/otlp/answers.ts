@@ -4,6 +4,7 @@ import type { Outcome } from '../../core/delivery.ts'
 import type { GrpcHandler, IncomingCall } from '../../net/grpc-server-call.ts'
 import { type HttpExchange, jsonFormat } from '../../net/http-exchange.ts'
 import type { HttpHandler } from '../../net/http-server.ts'
+import type { Refusal } from '../../net/admission.ts'
 import { encodeResponseJson } from '../../proto/json-answer.ts'
 import { encodeResponse, type PartialSuccess } from '../../proto/response.ts'
 import type { Signal } from '../../proto/signals.ts'
@@ -17,19 +18,25 @@ const defaultDelay = 1000
 const empty = Buffer.alloc(0)
 /** What a request for which there is no memory hears. */
 const noRoom = { kind: 'memory', message: 'the memory budget is used up; retry later' } as const
+/** What a request that is none of its signal hears. */
+const malformed = ({ message }: WireError): Refusal => ({ kind: 'malformed', message })
 
 /** Serves the Export method of `signal`. */
 export function grpcHandler(door: Door, signal: Signal, metadata: boolean): GrpcHandler<Context> {
   return call => {
     try {
-      const context = contextOf(call, metadata)
-      if (!door.enter(signal, call.body, call.charge, context, call, outcome => answerGrpc(call, outcome))) {
-        call.reply(empty)
+      const arrival = {
+        signal,
+        context: contextOf(call, metadata),
+        waiting: call,
+        onEnd: (outcome: Outcome): void => answerGrpc(call, outcome),
+        onMalformed: (error: WireError): void => call.refused(malformed(error)),
       }
+      if (!door.enter(arrival, call.body, call.charge)) call.reply(empty)
     } catch (error) {
       if (error instanceof NoRoomError) return call.refused(noRoom)
       if (!(error instanceof WireError)) throw error
-      call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: error.message })
+      call.refused(malformed(error))
     }
   }
 }
@@ -38,20 +45,23 @@ export function grpcHandler(door: Door, signal: Signal, metadata: boolean): Grpc
 export function httpHandler(door: Door, signal: Signal, metadata: boolean): HttpHandler<Context> {
   return exchange => {
     try {
-      const context = contextOf(exchange, metadata)
       const { body, charge } = exchange
-      const answer = (outcome: Outcome): void => answerHttp(exchange, signal, outcome)
+      const arrival = {
+        signal,
+        context: contextOf(exchange, metadata),
+        waiting: exchange,
+        onEnd: (outcome: Outcome): void => answerHttp(exchange, signal, outcome),
+        onMalformed: (error: WireError): void => exchange.refused(malformed(error)),
+      }
       const isJson = exchange.format === jsonFormat
       // Nobody needs the text again; the exchange would keep it until it is answered.
       if (isJson) exchange.body = empty
-      const entered = isJson
-        ? door.enterJson(signal, body, charge, context, exchange, answer)
-        : door.enter(signal, body, charge, context, exchange, answer)
+      const entered = isJson ? door.enterJson(arrival, body, charge) : door.enter(arrival, body, charge)
       if (!entered) exchange.reply(responseOf(exchange, signal))
     } catch (error) {
       if (error instanceof NoRoomError) return exchange.refused(noRoom)
       if (!(error instanceof WireError)) throw error
-      exchange.fail(400, { code: GrpcCode.INVALID_ARGUMENT, message: error.message })
+      exchange.refused(malformed(error))
     }
   }
 }

@@ -7,6 +7,7 @@ import { DeliveryError } from '../../core/errors.ts'
 import { BufferPool } from '../../core/pool.ts'
 import { pieceLimits } from '../../proto/gathering.ts'
 import type { Signal } from '../../proto/signals.ts'
+import type { WireError } from '../../proto/wire.ts'
 import { lengthField, repeated } from '../support/hostile.ts'
 
 const context = { receiver: 'r', transport: 't', peer: undefined, metadata: undefined, auth: undefined }
@@ -57,7 +58,8 @@ async function heardOf(
   const charge = BufferPool.cost(body.length)
   budget.charge(charge)
   const outcome = await new Promise<Outcome | 'empty'>((resolve, reject) => {
-    const arrival: Arrival = { signal, context, waiting, onEnd: resolve }
+    const onMalformed = ({ message }: WireError): void => resolve({ kind: 'rejected', reason: message })
+    const arrival: Arrival = { signal, context, waiting, onEnd: resolve, onMalformed }
     try {
       const entered = isJson
         ? entrance.enterJson(arrival, body, () => budget.release(charge))
@@ -123,9 +125,10 @@ test('a request that is small enters at once, also while a large one is being re
     batch.accept()
   })
   const enter = (body: Buffer): Promise<Outcome> =>
-    new Promise(resolve => {
+    new Promise((resolve, reject) => {
       budget.charge(body.length)
-      const arrival = { signal: 'logs' as const, context, waiting: { onCancel: undefined }, onEnd: resolve }
+      const waiting = { onCancel: undefined }
+      const arrival: Arrival = { signal: 'logs', context, waiting, onEnd: resolve, onMalformed: reject }
       expect(entrance.enter(arrival, body, body.length)).toBe(true)
     })
   const slow = enter(large).then(() => order.push('large is done'))

@@ -181,9 +181,9 @@ export async function startPipeline(): Promise<Pipeline> {
         const context = { receiver: 'fuzz', transport: 'fuzz', peer: undefined, metadata: undefined, auth: undefined }
         const waiting = { onCancel: undefined }
         const onEnd = ({ kind }: Outcome): void => resolve(kind)
-        const entered = json
-          ? door.enterJson(signal, body, charge, context, waiting, onEnd)
-          : door.enter(signal, body, charge, context, waiting, onEnd)
+        const onMalformed = ({ message }: WireError): void => resolve({ refused: message })
+        const arrival = { signal, context, waiting, onEnd, onMalformed }
+        const entered = json ? door.enterJson(arrival, body, charge) : door.enter(arrival, body, charge)
         if (!entered) resolve('empty')
       } catch (error) {
         if (error instanceof WireError) resolve({ refused: error.message })

@@ -42,6 +42,26 @@ const ten = tracesRequest([{ namespace: 'shop', spans: names('a', 6) }, { spans:
 /** What it takes while it is inside: its bytes, and an object for each of its groups. */
 const held = ten.length + 2 * groupCost
 
+const notOtlp = Buffer.from([0xff, 0xff, 0xff])
+const largeNotOtlp = Buffer.concat([Buffer.alloc(2_000_000, Buffer.from('0a00', 'hex')), notOtlp])
+test.each([
+  ['grpc', 'a small one', notOtlp, 3],
+  ['grpc', 'a large one', largeNotOtlp, 3],
+  ['http', 'a small one', notOtlp, 400],
+  ['http', 'a large one', largeNotOtlp, 400],
+  ['json', 'a small one', Buffer.from('{'), 400],
+  ['json', 'a large one', Buffer.from(`{"a":"${'x'.repeat(2_000_000)}"`), 400],
+])('over %s what is no OTLP, be it %s, is refused as malformed and counted', async (way, _, body, status) => {
+  const running = await started()
+  const answer =
+    way === 'json'
+      ? await httpSend(running.httpPort, body, { headers: { 'content-type': 'application/json' } })
+      : await senders(running)[way as 'grpc' | 'http'](body)
+  expect(answer.status).toBe(status)
+  expect(running.refused('malformed')).toBe(1)
+  expect(running.budget.used).toBe(0)
+})
+
 test.each(['grpc', 'http'] as const)(
   'over %s a request becomes one batch with its items, bytes and charge',
   async protocol => {
