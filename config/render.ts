@@ -12,7 +12,8 @@ const secretKey = /pass(?:word|wd|phrase)|secret|token|credential|authorization|
 const afterSecretKey = new RegExp(
   // A key that sounds secret, then its value: quoted, or up to what ends it in either style of YAML. References to
   // variables and nested sections stay readable.
-  `(["']?[\\w.-]*(?:${secretKey.source.replaceAll('(?:^|_)', '_')})[\\w.-]*["']?\\s*[:=]\\s+)` +
+  // The word is gone back into no further than names go: a line may be one long word.
+  `(["']?[\\w.-]{0,64}(?:${secretKey.source.replaceAll('(?:^|_)', '_')})[\\w.-]{0,200}["']?\\s*[:=]\\s+)` +
     `(?![{[|>$]|["']\\$\\{)(?:"[^"]*"?|'[^']*'?|[^\\s,}\\]][^,}\\]#]*)`,
   'gi',
 )

@@ -23,7 +23,8 @@ export const isBareReference = (written: string): boolean =>
 
 /** One character that is not among `but`, or a whole reference. */
 const part = (but: string) => `(?:\\$\\{[^{}]*\\}|[^\\s"'\`${but}])`
-const url = new RegExp(`([a-z][a-z0-9+.-]*://)(${part('/?#')}*@)?(${part('?#')}*)(\\?${part('#')}*)?`, 'gi')
+/** A scheme is short: without an end every letter of a long word would be taken for the beginning of one. */
+const url = new RegExp(`([a-z][a-z0-9+.-]{0,30}://)(${part('/?#')}*@)?(${part('?#')}*)(\\?${part('#')}*)?`, 'gi')
 /** Without a scheme, as targets of gRPC are written. */
 const userOfTarget = new RegExp(`^(${part('/?#@:')}+:${part('/?#@')}+)@`)
 

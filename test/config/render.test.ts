@@ -37,6 +37,14 @@ test('an error is shown with place, code, message, source line, caret and hint',
 `)
 })
 
+test('an error beside a word without an end is told at once, and what is secret behind it is hidden', () => {
+  const word = 'a'.repeat(500_000)
+  const line = `{${word}: 1, password: hunter2, url: http://me:hunter2@x/?k=hunter2, wrong: ${word}}`
+  const snippet = snippetOf(place(line, line.indexOf('wrong'), line.indexOf('wrong') + 5), [])
+  expect(snippet).toContain('wrong')
+  expect(snippet).not.toContain('hunter')
+})
+
 test('an error without a place is its message', () => {
   expect(renderErrors([new ConfigError('CONFIG_SOURCE', 'no configuration given')])).toBe(
     'CONFIG_SOURCE: no configuration given\n',
