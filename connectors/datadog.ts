@@ -6,7 +6,7 @@ import { type ConnectorContext, defineConnector, type Step } from '../core/compo
 import { Delivery } from '../core/delivery.ts'
 import { messageOf } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
-import { pattern } from '../core/pattern-field.ts'
+import { patterns } from '../core/pattern-field.ts'
 import { Lease } from '../core/lease.ts'
 import { budgetKey } from '../net/admission.ts'
 import { unused } from '../net/client-keys.ts'
@@ -19,8 +19,7 @@ import { readRequest } from '../proto/request.ts'
 
 const traces = z
   .strictObject({
-    ignore_resources: z
-      .array(pattern())
+    ignore_resources: patterns()
       .default([])
       .describe('Spans with a resource name that one of these regular expressions matches are not counted.'),
     span_name_remappings: z

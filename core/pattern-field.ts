@@ -10,6 +10,15 @@ export const pattern = () =>
     if ('problem' in compiled) check.addIssue({ code: 'custom', message: compiled.problem })
   })
 
+/** Several of them. None is empty, as a variable that is not set would make it: that matches everywhere. */
+export const patterns = () =>
+  z.array(
+    pattern().refine(
+      source => source !== '',
+      'an empty regular expression matches everywhere: give one, or remove this',
+    ),
+  )
+
 /** The pattern, compiled, or what is wrong with it: for keys that are patterns only where another key says so. */
 export function checkedPattern(source: string): Pattern | { readonly problem: string } {
   try {

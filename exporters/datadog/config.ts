@@ -1,7 +1,7 @@
 /** What may be set for the `datadog` exporter, with the Collector's keys. */
 import * as z from 'zod'
 import { credential, duration, int, type Secret, texts } from '../../core/fields.ts'
-import { pattern } from '../../core/pattern-field.ts'
+import { patterns } from '../../core/pattern-field.ts'
 import { sending } from '../../core/sending.ts'
 import { unused } from '../../net/client-keys.ts'
 import { checkLevel, httpClient } from '../../net/http-client-keys.ts'
@@ -129,8 +129,7 @@ const byConnector = 'stats are made by the connector `datadog`, which has this k
 const traces = z
   .strictObject({
     endpoint: endpoint('traces and APM stats'),
-    ignore_resources: z
-      .array(pattern())
+    ignore_resources: patterns()
       .default([])
       .describe('Traces whose root has a resource name that one of these regular expressions matches are left out.'),
     span_name_remappings: z

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { defineProcessor } from '../../core/component.ts'
 import { secret, texts } from '../../core/fields.ts'
-import { pattern } from '../../core/pattern-field.ts'
+import { patterns } from '../../core/pattern-field.ts'
 import type { Touch } from '../../core/touch.ts'
 import type { Arena, Edits } from '../../proto/actions.ts'
 import { DROP, KEEP, REPLACE, type Visitor } from '../../proto/rewrite.ts'
@@ -14,7 +14,7 @@ import { redactMessage } from './redact-message.ts'
 import { hashFunctions, Rules } from './rules.ts'
 import { ownKeys, summaries } from './summary.ts'
 
-const patterns = () => texts().pipe(z.array(pattern())).prefault([])
+const listed = () => texts().pipe(patterns()).prefault([])
 
 /** Settings of the Collector that would change the data in ways this build cannot: only `enabled: false` is taken. */
 const unsupported = (name: string) =>
@@ -34,10 +34,10 @@ const config = z
     allow_all_keys: z.boolean().default(false).describe('Whether keys that are not in `allowed_keys` stay, too.'),
     allowed_keys: texts().prefault([]).describe('Keys that stay. All others are removed, also when this is empty.'),
     ignored_keys: texts().prefault([]).describe('Keys that stay with their value, which is not looked at.'),
-    ignored_key_patterns: patterns().describe('Patterns of keys that stay with their value, which is not looked at.'),
-    blocked_key_patterns: patterns().describe('Patterns of keys whose values are masked as a whole.'),
-    blocked_values: patterns().describe('Patterns of what is masked in the values of all other keys.'),
-    allowed_values: patterns().describe('Patterns of values that are never masked.'),
+    ignored_key_patterns: listed().describe('Patterns of keys that stay with their value, which is not looked at.'),
+    blocked_key_patterns: listed().describe('Patterns of keys whose values are masked as a whole.'),
+    blocked_values: listed().describe('Patterns of what is masked in the values of all other keys.'),
+    allowed_values: listed().describe('Patterns of values that are never masked.'),
     redact_all_types: z
       .boolean()
       .default(false)

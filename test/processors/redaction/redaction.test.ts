@@ -356,3 +356,12 @@ test('a verdict on a key for want of time is one for that item alone', async () 
   const { items } = await processOne(redaction, config, 'traces', body)
   expect(items.map(({ item }) => attributesOf(item)['last'])).toEqual(['****', 'x'])
 })
+
+test.each(['ignored_key_patterns', 'blocked_key_patterns', 'blocked_values', 'allowed_values'])(
+  'an empty pattern among %s, as of a variable that is not set, is refused',
+  key => {
+    expect(redaction.config.safeParse({ allow_all_keys: true, [key]: ['x', ''] }).error?.issues).toMatchObject([
+      { path: [key, 1], message: 'an empty regular expression matches everywhere: give one, or remove this' },
+    ])
+  },
+)
