@@ -126,10 +126,15 @@ const text = {
   sourcemap: false,
 } as const
 
-/** Says behind the first line where the licences are. */
+/** Says behind the first line where the licences are, and which Node it needs: others would end somewhere inside. */
 function named(code: string): string {
   const note = '/*! Kymo, Apache-2.0. It contains other packages: their licences are in THIRD_PARTY_NOTICES.txt. */\n'
-  return code.replace(/^(?:#!.*\n)?/, first => first + note)
+  const check = `if (Number.parseInt(process.versions.node) < 24) {
+  console.error("kymo needs Node 24.6 or later, and this is " + process.version);
+  process.exit(1);
+}
+`
+  return code.replace(/^(?:#!.*\n)?/, first => first + note + check)
 }
 
 /** What ships beside the bundle: the licences of what is in it, which it has no comments for, and the bill of materials. */
