@@ -136,8 +136,10 @@ function tellSyntax(errors: readonly YAMLParseError[], source: Source, report: R
     const { line } = positionOf(place)
     if (lines.has(line)) continue
     lines.add(line)
-    // Without the text of the token, which may be a secret.
-    const what = message.replace(/ token in YAML stream: .*$/s, ' in this place')
+    // Without the text of the token, which may be a secret. The library runs out of stack where it goes deep.
+    const what = /stack/i.test(message)
+      ? `sections are nested deeper than ${limits.depth}`
+      : message.replace(/ token in YAML stream: .*$/s, ' in this place')
     report.error('CONFIG_SYNTAX', place, inLowerCase(what), hintAt(source.text, pos[0]))
     if (code === 'UNEXPECTED_TOKEN') return
   }
