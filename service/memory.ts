@@ -104,12 +104,18 @@ export interface MemorySenses {
   collect(): void
   /** Bytes that peers may have sent unasked; undefined where nobody knows. */
   windows(): number | undefined
+  /** Milliseconds of CPU that the process has used. */
+  cpu(): number
 }
 
 const senses: MemorySenses = {
   windows: () => undefined,
   rss: () => process.memoryUsage.rss(),
   collect: collectGarbage,
+  cpu: () => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1000
+  },
 }
 
 /** Least milliseconds between two forced collections; a fifth of it where the door would be shut otherwise. */
@@ -118,11 +124,14 @@ const collectEvery = 10_000
 const settleAfter = 1000
 /**
  * After a burst, V8 has no reason to collect what it left: nothing asks for memory. It is collected once resident memory
- * stands this far above what it was after the last collection, and no data worth speaking of has been there for so long.
+ * stands this far above what it was after the last collection, and the process has had little to do for so long. Many small
+ * requests are never much data at a time, and a collection throws compiled code away.
  */
 const leftBehind = 48 * mebibyte
 const calmAfter = 2000
 const calmEvery = 5000
+/** Share of a core that a process uses which has little to do. */
+const calmShare = 0.25
 
 /**
  * The second belt: samples resident memory, and closes the door while it is over the limit. What was charged may be less
@@ -138,8 +147,9 @@ export class MemoryWatch {
   #collected = -Infinity
   /** Resident memory after the last collection. */
   #floor = Infinity
-  /** When there was data last. */
+  /** When there was much data or much to do last. */
   #busy = 0
+  #looked: { readonly at: number; readonly cpu: number } | undefined
   #told = false
 
   constructor(plan: MemoryPlan, budget: Budget, log: Logger, given: Partial<MemorySenses> = {}) {
@@ -172,6 +182,14 @@ export class MemoryWatch {
     clearInterval(this.#timer)
   }
 
+  /** Whether the process has had much to do since it was asked last. */
+  #works(now: number): boolean {
+    const cpu = this.#senses.cpu()
+    const last = this.#looked
+    this.#looked = { at: now, cpu }
+    return last !== undefined && cpu - last.cpu > calmShare * (now - last.at)
+  }
+
   /** Looks once. */
   check(now = performance.now()): void {
     const windows = this.#senses.windows()
@@ -181,7 +199,7 @@ export class MemoryWatch {
     let rss = this.#senses.rss()
     // What waited in a queue is old when it goes: V8 is in no hurry to collect that, and the limit may be the container's.
     const shut = hard - (hard - soft) / 4
-    if (budget.inFlight >= budget.limit / 100) this.#busy = now
+    if (budget.inFlight >= budget.limit / 100 || this.#works(now)) this.#busy = now
     const isHigh = rss > soft && now - this.#collected >= (rss > shut ? collectEvery / 5 : collectEvery)
     const isCalm = now - this.#busy >= calmAfter && now - this.#collected >= calmEvery
     if (isHigh || (isCalm && rss > this.#floor + leftBehind)) {

@@ -11,10 +11,11 @@ function watched(held: number) {
   const facts = { physical: 4096 * mib, container: 1000 * mib, baseline: 50 * mib, young: 0, windows: 0 }
   const plan = new MemoryPlan(budget, facts)
   budget.charge(held)
-  const state = { rss: 100 * mib, collections: 0, freed: 0, warnings: 0 }
+  const state = { rss: 100 * mib, collections: 0, freed: 0, warnings: 0, cpu: 0 }
   const log = { ...silent, warn: () => void state.warnings++ }
   const watch = new MemoryWatch(plan, budget, log, {
     rss: () => state.rss,
+    cpu: () => state.cpu,
     collect() {
       state.collections++
       state.rss -= state.freed
@@ -100,6 +101,19 @@ test('what a burst left is collected once it is calm, and not again while nothin
   expect(state.collections).toBe(1)
   look(settled + 260, 60_000)
   expect(state.collections).toBe(2)
+})
+
+test('many small requests are no calm, although little data is there at a time', () => {
+  const { look, state, watch } = watched(0)
+  watch.settle()
+  const settled = state.rss / mib
+  for (let second = 1; second < 30; second++) {
+    state.cpu += 500
+    look(settled + 200, second * 1000)
+  }
+  expect(state.collections).toBe(0)
+  for (let second = 30; second < 33; second++) look(settled + 200, second * 1000)
+  expect(state.collections).toBe(1)
 })
 
 test('with nothing held the door stays open, or it would stay closed for ever', () => {
