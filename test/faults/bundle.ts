@@ -10,5 +10,9 @@ export function setup(): (() => void) | undefined {
   const bundle = join(folder, 'kymo.mjs')
   buildTo(bundle)
   process.env['KYMO_FAULTS_BUNDLE'] = bundle
-  return () => rmSync(folder, { recursive: true, force: true })
+  return () => {
+    // The next file may run in the same process, and builds its own.
+    delete process.env['KYMO_FAULTS_BUNDLE']
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
