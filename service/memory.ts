@@ -131,7 +131,7 @@ const leftBehind = 48 * mebibyte
 const calmAfter = 2000
 const calmEvery = 5000
 /** Share of a core that a process uses which has little to do. */
-const calmShare = 0.25
+const calmShare = 0.5
 
 /**
  * The second belt: samples resident memory, and closes the door while it is over the limit. What was charged may be less

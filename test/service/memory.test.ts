@@ -108,7 +108,7 @@ test('many small requests are no calm, although little data is there at a time',
   watch.settle()
   const settled = state.rss / mib
   for (let second = 1; second < 30; second++) {
-    state.cpu += 500
+    state.cpu += 600
     look(settled + 200, second * 1000)
   }
   expect(state.collections).toBe(0)
