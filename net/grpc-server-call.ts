@@ -4,9 +4,10 @@ import type { Identity } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
-import { type Admission, memoryRetryDelay, type Refusal, type RefusalKind } from './admission.ts'
+import type { Admission, Refusal } from './admission.ts'
 import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
+import { statusOf } from './grpc-refusal.ts'
 import type { Connection } from './grpc-server-connection.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 
@@ -323,27 +324,6 @@ function onClose(this: CallStream): void {
 }
 function onWantTrailers(this: CallStream): void {
   this.sendTrailers(succeeded)
-}
-
-const codeOf: Record<RefusalKind, number> = {
-  too_large: GrpcCode.RESOURCE_EXHAUSTED,
-  memory: GrpcCode.UNAVAILABLE,
-  slow: GrpcCode.UNAVAILABLE,
-  malformed: GrpcCode.INVALID_ARGUMENT,
-  cancelled: GrpcCode.DEADLINE_EXCEEDED,
-  denied: GrpcCode.UNAUTHENTICATED,
-  unready: GrpcCode.UNAVAILABLE,
-  connections: GrpcCode.UNAVAILABLE,
-  requests: GrpcCode.UNAVAILABLE,
-  peer: GrpcCode.UNAVAILABLE,
-  unread: GrpcCode.UNAVAILABLE,
-  flood: GrpcCode.UNAVAILABLE,
-}
-
-function statusOf(refusal: Refusal): RpcStatus {
-  const { kind, message } = refusal
-  const again = codeOf[kind] === GrpcCode.UNAVAILABLE
-  return again ? { code: codeOf[kind], message, retryDelay: memoryRetryDelay } : { code: codeOf[kind], message }
 }
 
 /** grpc-message: what is not printable ASCII as the percent-encoded bytes of UTF-8. */

@@ -5,12 +5,12 @@ import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatusJson } from '../proto/json-answer.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
-import { type Admission, memoryRetryDelay, readAhead, type Refusal } from './admission.ts'
+import { type Admission, readAhead, type Refusal } from './admission.ts'
 import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Cors } from './cors.ts'
 import { maxHeaders } from './header-limits.ts'
-import { codeOf, retryAfter, statusOf } from './http-refusal.ts'
+import { answerTo, retryAfter } from './http-refusal.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 import type { ConnectionShare } from './occupancy.ts'
 
@@ -186,14 +186,10 @@ export class HttpExchange<C> implements IntakeOwner {
       this.auth = answer
       return true
     }
-    const { kind, message, challenge } = answer
+    const { kind, challenge } = answer
     this.#terms.admission.count(kind, this.#connection.share)
-    const body = { code: codeOf[kind], message }
-    const status = statusOf[kind]
-    this.#refusal =
-      status === 503
-        ? { status, body: { ...body, retryDelay: memoryRetryDelay } }
-        : { status, body, ...(challenge === undefined ? {} : { headers: ['www-authenticate', challenge] }) }
+    const headers = challenge === undefined ? [] : ['www-authenticate', challenge]
+    this.#refusal = { ...answerTo(answer), headers }
     return false
   }
 
@@ -287,10 +283,7 @@ export class HttpExchange<C> implements IntakeOwner {
   refused(refusal: Refusal): void {
     if (this.#state === 'ended' || this.#refusal) return
     this.#terms.admission.count(refusal.kind, this.#connection.share)
-    const { kind, message } = refusal
-    const body = { code: codeOf[kind], message }
-    const again = statusOf[kind] === 503 || statusOf[kind] === 429
-    const answer = { status: statusOf[kind], body: again ? { ...body, retryDelay: memoryRetryDelay } : body }
+    const answer = answerTo(refusal)
     if (this.#state === 'handled') {
       this.#answer(answer.status, this.format.encodeStatus(answer.body), retryAfter(answer.body))
       this.#cancel()

@@ -1,9 +1,10 @@
 /** What a sender over HTTP hears of a request that is refused. */
 import { GrpcCode, type RpcStatus } from '../proto/status.ts'
-import type { RefusalKind } from './admission.ts'
+import { memoryRetryDelay, type Refusal, type RefusalKind } from './admission.ts'
+import { codeOf as grpcCodeOf } from './grpc-refusal.ts'
 
 /** The HTTP status of what is refused. */
-export const statusOf: Record<RefusalKind, number> = {
+const statusOf: Record<RefusalKind, number> = {
   too_large: 413,
   memory: 503,
   slow: 503,
@@ -18,20 +19,14 @@ export const statusOf: Record<RefusalKind, number> = {
   flood: 503,
 }
 
-/** The code in the google.rpc.Status that is its body. */
-export const codeOf: Record<RefusalKind, number> = {
-  too_large: GrpcCode.RESOURCE_EXHAUSTED,
-  memory: GrpcCode.UNAVAILABLE,
-  slow: GrpcCode.UNAVAILABLE,
-  malformed: GrpcCode.INVALID_ARGUMENT,
-  cancelled: GrpcCode.DEADLINE_EXCEEDED,
-  denied: GrpcCode.UNAUTHENTICATED,
-  unready: GrpcCode.UNAVAILABLE,
-  connections: GrpcCode.UNAVAILABLE,
-  requests: GrpcCode.UNAVAILABLE,
-  peer: GrpcCode.RESOURCE_EXHAUSTED,
-  unread: GrpcCode.UNAVAILABLE,
-  flood: GrpcCode.UNAVAILABLE,
+/** The code in the google.rpc.Status that is its body: as over gRPC, but for what has a status of its own here. */
+const codeOf: Record<RefusalKind, number> = { ...grpcCodeOf, peer: GrpcCode.RESOURCE_EXHAUSTED }
+
+/** Status and body of the answer. */
+export function answerTo({ kind, message }: Refusal): { status: number; body: RpcStatus } {
+  const status = statusOf[kind]
+  const body = { code: codeOf[kind], message }
+  return { status, body: status === 503 || status === 429 ? { ...body, retryDelay: memoryRetryDelay } : body }
 }
 
 /** The header that says when to come again: it has whole seconds, and 0 would say at once. */
