@@ -1,5 +1,7 @@
 /** HTTP/2 as bytes, written by hand: what no client library would send. */
-const empty = Buffer.alloc(0)
+import { frame } from '../support/http2-frames.ts'
+
+export { frame }
 
 /** Types of frames. */
 export const DATA = 0
@@ -20,16 +22,6 @@ export const PADDED = 8
 
 /** What a connection begins with. */
 export const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-
-/** One frame. */
-export function frame(type: number, flags: number, stream: number, payload: Uint8Array = empty): Buffer {
-  const head = Buffer.alloc(9)
-  head.writeUIntBE(payload.length, 0, 3)
-  head[3] = type
-  head[4] = flags
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, payload])
-}
 
 /** A number of 32 bits. */
 export function uint32(n: number): Buffer {

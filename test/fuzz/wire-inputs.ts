@@ -2,6 +2,7 @@
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { compressFramed, compressSnappy } from '../../net/snappy.ts'
 import { type Signal, signals } from '../../proto/signals.ts'
+import { frame } from '../support/http2-frames.ts'
 import { Random } from '../support/otlp.ts'
 import { inputsOf } from './functions.ts'
 import { blind } from './mutate-bytes.ts'
@@ -186,15 +187,6 @@ function http1Bytes(path: string, body: Buffer): Buffer {
     body,
     Buffer.from('\r\n0\r\ntrailer: x\r\n\r\n'),
   ])
-}
-
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9)
-  head.writeUIntBE(payload.length, 0, 3)
-  head[3] = type
-  head[4] = flags
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, payload])
 }
 
 const literal = (name: string, value: string): Buffer =>

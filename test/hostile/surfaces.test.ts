@@ -17,6 +17,7 @@ import { Listeners } from '../../net/listeners.ts'
 import { signals } from '../../proto/signals.ts'
 import { startAdmin } from '../../service/admin.ts'
 import { serverCert, serverKey } from '../net/certificates.ts'
+import { frame } from '../support/http2-frames.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 import { grpcSender, httpSend, receive } from '../support/receiving.ts'
 
@@ -111,14 +112,6 @@ test('gRPC: a head that never ends (CONTINUATION frames) ends the connection and
   const socket = connect(grpcPort, '127.0.0.1')
   socket.on('error', () => {})
   open.push(() => socket.destroy())
-  const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
-    const head = Buffer.alloc(9)
-    head.writeUIntBE(payload.length, 0, 3)
-    head[3] = type
-    head[4] = flags
-    head.writeUInt32BE(stream, 5)
-    return Buffer.concat([head, payload])
-  }
   const fields = Buffer.concat(
     Array.from({ length: 100 }, () => Buffer.from([0x00, 1, 0x61, 0x7f, 0, ...Buffer.alloc(127, 'x')])),
   )
