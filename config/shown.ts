@@ -1,9 +1,7 @@
 /** What may be shown of the values of a configuration, and what is shown in place of the others. */
 import { Concealed } from '../core/concealed.ts'
+import { redacted } from '../core/fields.ts'
 import type { Node, ScalarNode } from './document.ts'
-
-/** Stands for what is not shown. */
-export const redacted = '[REDACTED]'
 
 /** A reference and nothing else: its name helps, its value is elsewhere. A default in it would be a value. */
 const bareReference = /^\$\{(?!.*:-)[^{}]*\}$/

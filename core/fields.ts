@@ -38,6 +38,9 @@ export function duration(what: { min?: number; exclusive?: boolean } = {}) {
     .meta({ type: 'string', format: 'duration' })
 }
 
+/** Stands for what is not shown. */
+export const redacted = '[REDACTED]'
+
 /** A value that never prints. Ask for it with `reveal`, at the last moment. */
 export class Secret {
   readonly #value: string
@@ -51,15 +54,15 @@ export class Secret {
   }
 
   toString(): string {
-    return '[REDACTED]'
+    return redacted
   }
 
   toJSON(): string {
-    return '[REDACTED]'
+    return redacted
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return '[REDACTED]'
+    return redacted
   }
 }
 
