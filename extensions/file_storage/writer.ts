@@ -11,6 +11,7 @@ import type { Place } from './place.ts'
 import { blockEnd, type Draft, recordSize } from './record.ts'
 import { firstRecord, type HeaderFacts, type Segment } from './segment.ts'
 import { merge, sparseRun } from './merge.ts'
+import { Retry } from './retry.ts'
 import { NoRoom, type Shelf } from './shelf.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -20,8 +21,6 @@ const mostReserve = 64 * 1024
 const snapshotInterval = 20
 /** Milliseconds to fill half a segment from which on the next is written ahead. */
 const leisure = 10_000
-const firstDelay = 1_000
-const longestDelay = 30_000
 
 export interface WriterTerms {
   readonly shelf: Shelf
@@ -51,6 +50,7 @@ export class Writer {
   readonly #upkeep: Upkeep
   readonly #drafter: Drafter
   readonly #reserve: number
+  readonly #retry: Retry
   #waiting: Pending[] = []
   /** What waits, so that queues that append the same batch share a record. */
   readonly #shared = new Map<Batch, Pending>()
@@ -71,9 +71,6 @@ export class Writer {
   #isRunning = false
   #isScheduled = false
   #isClosing = false
-  #delay = firstDelay
-  #isRetryDue = false
-  #cancelRetry: (() => void) | undefined
   #onIdle: (() => void) | undefined
 
   constructor(terms: WriterTerms) {
@@ -81,6 +78,7 @@ export class Writer {
     this.#nextSeq = terms.nextSeq
     this.#drafter = new Drafter(terms.time)
     this.#reserve = Math.min(mostReserve, terms.shelf.terms.segmentSize >> 4)
+    this.#retry = new Retry(terms.clock, () => this.wake())
     this.#upkeep = new Upkeep(terms.shelf, terms.clock, () => this.wake())
   }
 
@@ -152,7 +150,7 @@ export class Writer {
   #nextJob(): Job | undefined {
     const { trouble } = this
     if (trouble !== undefined) {
-      if (this.#isRetryDue && !this.#isClosing) return () => this.#probe(trouble)
+      if (this.#retry.isDue && !this.#isClosing) return () => this.#probe(trouble)
       return trouble.kind === 'full' ? this.#chore() : undefined
     }
     if (this.#waiting.length === 0) return this.#chore()
@@ -189,7 +187,7 @@ export class Writer {
 
   async #remove(segment: Segment): Promise<void> {
     await this.#upkeep.remove(segment)
-    if (this.trouble?.kind === 'full') this.#retryNow()
+    if (this.trouble?.kind === 'full') this.#retry.now()
     else this.#terms.onRoom()
   }
 
@@ -310,12 +308,12 @@ export class Writer {
 
   /** Finds out whether the trouble has gone. */
   async #probe(trouble: StorageError): Promise<void> {
-    this.#isRetryDue = false
+    this.#retry.isDue = false
     if (trouble.kind === 'full') await this.#findRoom()
     else await this.#snapshot()
     if (this.#isHung) return
     this.trouble = undefined
-    this.#delay = firstDelay
+    this.#retry.reset()
     this.#terms.onTrouble(undefined)
     this.#terms.onRoom()
   }
@@ -336,14 +334,12 @@ export class Writer {
     const { directory } = this.#terms.shelf.terms
     const message = isRoom ? messageOf(error) : `writing to \`${directory}\` failed: ${messageOf(error)}`
     this.#refuseAll(new StorageError(isRoom ? 'full' : 'sick', message, { cause: error }))
-    this.#cancelRetry?.()
-    if (this.#isHung) {
-      this.#isHung = false
-      this.#retryNow()
+    if (!this.#isHung) {
+      this.#retry.later()
       return
     }
-    this.#cancelRetry = this.#terms.clock.after(this.#delay, () => this.#retryNow())
-    this.#delay = Math.min(2 * this.#delay, longestDelay)
+    this.#isHung = false
+    this.#retry.now()
   }
 
   #refuseAll(trouble: StorageError): void {
@@ -361,12 +357,6 @@ export class Writer {
     for (const pending of waiting) refuse(pending, false)
   }
 
-  #retryNow(): void {
-    this.#cancelRetry = undefined
-    this.#isRetryDue = true
-    this.wake()
-  }
-
   /** An operation does not return: nobody is to wait for it. */
   hangs(what: string): void {
     this.#isHung = true
@@ -377,7 +367,7 @@ export class Writer {
   /** Writes what waits and a last snapshot, unless the disk hangs. */
   async close(): Promise<void> {
     this.#isClosing = true
-    this.#cancelRetry?.()
+    this.#retry.cancel()
     if (!this.#isHung) {
       const idle = new Promise<void>(resolve => {
         this.#onIdle = resolve
