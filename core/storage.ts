@@ -1,6 +1,7 @@
 /**
- * What a storage extension offers to queues: a log on disk that several destinations read, each at its own pace. What was
- * appended survives `kill -9` and power loss; what a destination has not ended is there after a restart.
+ * What a storage extension offers. To queues: a log on disk that several destinations read, each at its own pace. What was
+ * appended survives `kill -9` and power loss; what a destination has not ended is there after a restart. To receivers that
+ * can read again: a place for how far they have read.
  */
 import type { Signal } from '../proto/signals.ts'
 import type { Batch, Context } from './batch.ts'
@@ -128,6 +129,36 @@ export interface QueueView {
 /** A queue on disk that no destination of the configuration owns. */
 export interface Orphan extends Backlog {
   readonly owner: string
+}
+
+/** No key of a checkpoint is longer, in bytes of UTF-8. */
+export const longestCheckpointKey = 4 * 1024
+/** No value of a checkpoint is larger, in bytes. */
+export const largestCheckpoint = 64 * 1024
+
+/**
+ * Small values by key, of one owner: how far something was read. They are in memory as long as somebody uses them, and
+ * charged to the budget. What is on disk is never older than what was put and acknowledged.
+ */
+export interface Checkpoints {
+  /** The keys that have a value now. */
+  readonly keys: Iterable<string>
+  /**
+   * What was put last, on disk or on its way there, and not to be changed. When a write fails it is again what is on disk
+   * for sure.
+   */
+  get(key: string): Buffer | undefined
+  /**
+   * Keeps a copy of `value`. Resolves when it, or what was put for the key after it, is on disk: all that waits is written
+   * at once, and while one write is on its way only the newest value of each key waits. After it failed, the value may be
+   * on disk nevertheless.
+   * @throws StorageError, RangeError when key or value are too large
+   */
+  put(key: string, value: Buffer): Promise<void>
+  /** Written with the next write. Nobody hears of it: after a crash the key may be there again. */
+  delete(key: string): void
+  /** Nobody uses it any more: what waits is still written. It stays in the storage, and `checkpoints` gives it again. */
+  close(): void
 }
 
 /** One directory of logs. */

@@ -134,7 +134,8 @@ export class SimulatedDisk implements FileOperations {
     const { file, path } = this.#of(handle)
     const until = this.operations.length
     await this.fault?.('sync', path)
-    if (this.operations.length !== until) throw new Error('the log did something else while it synced')
+    const since = this.operations.slice(until)
+    if (since.some(one => 'file' in one && one.file === file)) throw new Error('something was done to what was synced')
     this.operations.push({ kind: 'sync', file })
   }
 
@@ -258,15 +259,15 @@ export class Remains {
     }
   }
 
-  /** What may be on the disk. */
-  image(random: () => number): Image {
+  /** What may be on the disk; all of it, when only the process ends. */
+  image(random: () => number, isKill = false): Image {
     const names = new Map(this.#names)
-    for (const change of this.#changes) if (random() < 0.5) change(names)
+    for (const change of this.#changes) if (isKill || random() < 0.5) change(names)
     // All or nothing of what no sync covers is as likely as something between.
     const mood = random()
     const chance = mood < 0.15 ? 0 : mood > 0.85 ? 1 : 0.5
     return new Map(
-      [...names].map(([path, file]) => [path, this.#files.get(file)?.image(random, chance) ?? Buffer.alloc(0)]),
+      [...names].map(([path, file]) => [path, this.#files.get(file)?.image(random, chance, isKill) ?? Buffer.alloc(0)]),
     )
   }
 }
@@ -333,7 +334,8 @@ class Survivor {
     state.copy(this.#sure, i * sector)
   }
 
-  image(random: () => number, chance: number): Buffer {
+  image(random: () => number, chance: number, isKill: boolean): Buffer {
+    if (isKill) return Buffer.from(this.#now)
     const sizes = [this.#sureSize, ...this.#sizes.filter(size => size >= this.#needed)]
     const size = sizes[Math.floor(random() * sizes.length)]
     const out = Buffer.from(resized(this.#sure, Math.max(this.#sure.length, size)))
