@@ -190,6 +190,12 @@ export interface Storage {
    * @throws StorageError when it cannot be read
    */
   expire(owner: string, until: number): Promise<Amount>
+  /**
+   * The checkpoints of `owner` (receiver id), made or found. One user at a time. Those that cannot be read are told in the
+   * log, and are not there.
+   * @throws StorageError
+   */
+  checkpoints(owner: string): Promise<Checkpoints>
   /** Calls `listener` when room came back or trouble went, until the returned function is called. */
   onRoom(listener: () => void): () => void
 }

@@ -1,3 +1,4 @@
+import { Account } from '../../core/account.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../../core/component.ts'
 import type { Storage } from '../../core/storage.ts'
 import { budgetKey } from '../../net/admission.ts'
@@ -6,12 +7,13 @@ import { realFiles } from './files.ts'
 import { type FileStorageConfig, keys } from './keys.ts'
 import { FileStorage } from './storage.ts'
 
-/** Keeps queues on disk. */
+/** Keeps queues and checkpoints on disk. */
 export const fileStorage = defineExtension<FileStorageConfig>({
   type: 'file_storage',
   stability: 'beta',
   summary:
-    'Keeps the queues of exporters on disk, so that what was accepted survives a crash, power loss and long outages.',
+    'Keeps the queues of exporters on disk, so that what was accepted survives a crash, power loss and long outages; ' +
+    'and beside them how far receivers have read.',
   signals: [],
   exclusive: true,
   offers: ['storage'],
@@ -50,7 +52,8 @@ class FileStorageExtension implements Extension {
   async start(): Promise<void> {
     const { log, status, host } = this.#context
     const config = this.#config
-    const { pool } = host.get(budgetKey)
+    const budget = host.get(budgetKey)
+    const { pool } = budget
     if (config.compaction !== undefined) {
       log.info({}, '`compaction` is needless: space is given back without it')
     }
@@ -73,6 +76,7 @@ class FileStorageExtension implements Extension {
       clock: realClock,
       log,
       allocate: size => pool.take(size),
+      account: new Account(budget, 'extension', this.#context.id),
       onTrouble(trouble) {
         if (trouble === undefined) {
           log.info({}, 'the storage takes data again')

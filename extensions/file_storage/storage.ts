@@ -1,10 +1,15 @@
-/** A directory as the storage of queues: a log of what is to be sent, and one of what was put aside. */
+/**
+ * A directory as the storage of queues and checkpoints: a log of what is to be sent, one of what was put aside, and files
+ * that say how far was read.
+ */
 import { constants } from 'node:fs'
 import { access, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Account } from '../../core/account.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
-import type { Amount, DurableQueue, Orphan, QueueView, Storage, StorageError } from '../../core/storage.ts'
+import type { Amount, Checkpoints, DurableQueue, Orphan, QueueView, Storage, StorageError } from '../../core/storage.ts'
+import { CheckpointFolder } from './checkpoint-folder.ts'
 import type { Clock } from './clock.ts'
 import { codeOf, type FileOperations } from './files.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
@@ -34,26 +39,35 @@ export interface StorageTerms {
   readonly clock: Clock
   readonly log: Logger
   readonly allocate?: (size: number) => Buffer
+  /** What checkpoints in use are charged to. */
+  readonly account?: Account
   onTrouble?(trouble: StorageError | undefined): void
 }
 
 /** The directory of one process. */
 export const workerDirectory = (directory: string, worker: number): string => join(directory, `worker-${worker}`)
 
+/** What the process keeps in its directory. */
+interface Parts {
+  readonly lock: DirectoryLock
+  readonly main: Log
+  readonly dead: Log | undefined
+  readonly checkpoints: CheckpointFolder
+  readonly account: Account
+}
+
 /** A directory as the storage of queues. */
 export class FileStorage implements Storage {
   readonly maxAge: number
-  readonly #lock: DirectoryLock
+  readonly #parts: Parts
   readonly #main: Log
-  readonly #deadLog: Log | undefined
   readonly deadLetters: DurableQueue | undefined
 
-  private constructor(maxAge: number, lock: DirectoryLock, main: Log, dead: Log | undefined) {
+  private constructor(maxAge: number, parts: Parts) {
     this.maxAge = maxAge
-    this.#lock = lock
-    this.#main = main
-    this.#deadLog = dead
-    this.deadLetters = dead?.queue('dead-letters')
+    this.#parts = parts
+    this.#main = parts.main
+    this.deadLetters = parts.dead?.queue('dead-letters')
   }
 
   /**
@@ -67,6 +81,11 @@ export class FileStorage implements Storage {
     try {
       const { files, clock, log, fsync, syncTimeout } = terms
       const troubles = new Map<string, StorageError>()
+      const onTrouble = (where: string, trouble: StorageError | undefined): void => {
+        if (trouble === undefined) troubles.delete(where)
+        else troubles.set(where, trouble)
+        terms.onTrouble?.(troubles.values().next().value)
+      }
       const openLog = (directory: string, maxSize: number, segmentSize: number, more: Partial<LogTerms> = {}) =>
         Log.open({
           ...more,
@@ -80,11 +99,7 @@ export class FileStorage implements Storage {
           maxSize,
           segmentSize: Math.min(segmentSize, Math.floor(maxSize / leastSegments)),
           ...(terms.allocate && { allocate: terms.allocate }),
-          onTrouble(trouble) {
-            if (trouble === undefined) troubles.delete(directory)
-            else troubles.set(directory, trouble)
-            terms.onTrouble?.(troubles.values().next().value)
-          },
+          onTrouble: trouble => onTrouble(directory, trouble),
         })
       const main = await openLog(own, terms.maxSize, terms.segmentSize)
       const { deadLetters } = terms
@@ -94,7 +109,14 @@ export class FileStorage implements Storage {
           isRing: true,
           expiry: deadLetters.maxAge,
         }))
-      return new FileStorage(terms.maxAge, lock, main, dead)
+      const account = terms.account ?? new Account(undefined, 'extension', 'file_storage')
+      const directory = checkpointDirectory(own)
+      const common = { directory, files, clock, log, fsync, syncTimeout, account }
+      const checkpoints = new CheckpointFolder({
+        ...common,
+        onTrouble: (owner, trouble) => onTrouble(join(directory, owner), trouble),
+      })
+      return new FileStorage(terms.maxAge, { lock, main, dead, checkpoints, account })
     } catch (error) {
       await lock.close()
       throw error
@@ -133,23 +155,33 @@ export class FileStorage implements Storage {
     return this.#main.expire(owner, until)
   }
 
+  checkpoints(owner: string): Promise<Checkpoints> {
+    return this.#parts.checkpoints.take(owner)
+  }
+
   onRoom(listener: () => void): () => void {
     return this.#main.onRoom(listener)
   }
 
   /** Writes what waits and lets go of the directory. */
   async close(): Promise<void> {
+    const { main, dead, checkpoints, account, lock } = this.#parts
     try {
-      await this.#main.close()
-      await this.#deadLog?.close()
+      await checkpoints.close()
+      await main.close()
+      await dead?.close()
     } finally {
-      await this.#lock.close()
+      account.close()
+      await lock.close()
     }
   }
 }
 
 /** Where the dead letters of a process stand. */
 export const deadDirectory = (own: string): string => join(own, 'dead-letters')
+
+/** Where the checkpoints of a process stand. */
+const checkpointDirectory = (own: string): string => join(own, 'checkpoints')
 
 /** Makes the directories that this needs, and looks whether they are only ours to write to. */
 async function prepare({ directory, createDirectory, mode, files, log }: StorageTerms, own: string): Promise<void> {
@@ -163,7 +195,7 @@ async function prepare({ directory, createDirectory, mode, files, log }: Storage
   if (found !== undefined && !found.isDirectory()) {
     throw new Error(`\`directory\` \`${directory}\` is no directory; name another`)
   }
-  const parts = [own, deadDirectory(own)]
+  const parts = [own, deadDirectory(own), checkpointDirectory(own)]
   try {
     if (found === undefined) await mkdir(directory, { recursive: true, mode })
     await trust(directory, log)

@@ -3,6 +3,7 @@ import type { Batch } from '../../core/batch.ts'
 import {
   type Amount,
   type Backlog,
+  type Checkpoints,
   type DurableQueue,
   type Ending,
   type Note,
@@ -85,6 +86,56 @@ class MemoryQueue implements DurableQueue {
   }
 }
 
+/** The checkpoints of one owner: those on disk, and those on their way there. */
+class MemoryCheckpoints implements Checkpoints {
+  readonly #storage: MemoryStorage
+  readonly stored = new Map<string, Buffer>()
+  readonly #latest = new Map<string, Buffer>()
+  open = true
+
+  constructor(storage: MemoryStorage) {
+    this.#storage = storage
+  }
+
+  /** What was there before. */
+  take(key: string, value: Buffer): void {
+    this.stored.set(key, value)
+    this.#latest.set(key, value)
+  }
+
+  get keys(): Iterable<string> {
+    return this.#latest.keys()
+  }
+
+  get(key: string): Buffer | undefined {
+    return this.#latest.get(key)
+  }
+
+  async put(key: string, value: Buffer): Promise<void> {
+    if (!this.open) throw new StorageError('closed', 'the checkpoints are closed')
+    const copy = Buffer.from(value)
+    this.#latest.set(key, copy)
+    try {
+      await this.#storage.written()
+      this.stored.set(key, copy)
+    } catch (error) {
+      const before = this.stored.get(key)
+      if (before !== undefined) this.#latest.set(key, before)
+      else this.#latest.delete(key)
+      throw error
+    }
+  }
+
+  delete(key: string): void {
+    this.#latest.delete(key)
+    this.stored.delete(key)
+  }
+
+  close(): void {
+    this.open = false
+  }
+}
+
 /** See above. */
 export class MemoryStorage implements Storage {
   maxAge = 3_600_000
@@ -92,7 +143,7 @@ export class MemoryStorage implements Storage {
   ahead = 0
   room = Infinity
   trouble: StorageError | undefined
-  /** Appends wait until `commit` while this is set. */
+  /** What is written waits until `commit` while this is set. */
   slow = false
   reads = 0
   /** Records that cannot be read back. */
@@ -100,6 +151,7 @@ export class MemoryStorage implements Storage {
   readonly records: Kept[] = []
   readonly queues = new Map<string, MemoryQueue>()
   readonly deadLetters: DurableQueue = this.queue('dead-letters')
+  readonly marks = new Map<string, MemoryCheckpoints>()
   readonly #waiting: (() => void)[] = []
   readonly #listeners = new Set<() => void>()
   readonly #shared = new WeakMap<Batch, Kept>()
@@ -157,6 +209,25 @@ export class MemoryStorage implements Storage {
       gone.bytes += record.bytes
     }
     return gone
+  }
+
+  async checkpoints(owner: string): Promise<Checkpoints> {
+    await Promise.resolve()
+    const marks = this.marks.get(owner)
+    if (marks?.open === true) throw new StorageError('locked', `the checkpoints of ${owner} are in use`)
+    const again = new MemoryCheckpoints(this)
+    this.marks.set(owner, again)
+    for (const [key, value] of marks?.stored ?? []) again.take(key, value)
+    return again
+  }
+
+  /** Resolves when what is put now is on disk, or fails. */
+  written(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => (this.trouble === undefined ? resolve() : reject(this.trouble))
+      if (this.slow) this.#waiting.push(end)
+      else queueMicrotask(end)
+    })
   }
 
   onRoom(listener: () => void): () => void {

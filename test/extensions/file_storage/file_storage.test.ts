@@ -62,6 +62,33 @@ test('what was queued on a real disk is there after a restart, payloads large an
   })
 })
 
+test('checkpoints on a real disk are there after a restart, and who looks at the queues does not see them', async () => {
+  const directory = await freshDirectory()
+  const before = await started({ directory })
+  await before.storage.queue('otlp traces').append(spans(['a']))
+  const checkpoints = await before.storage.checkpoints('file_log/app')
+  const keys = Array.from({ length: 1_000 }, (_, i) => `/var/log/${i}`)
+  await Promise.all(keys.map(key => checkpoints.put(key, Buffer.from(key))))
+  for (const key of keys.slice(10)) checkpoints.delete(key)
+  await checkpoints.put('/var/log/0', Buffer.alloc(65_536, 'x'))
+  await before.stop()
+  expect(await inspectStorage(directory)).toMatchObject([
+    { worker: 0, queues: [{ owner: 'otlp traces', backlog: { records: 1 } }], findings: [] },
+  ])
+
+  const after = await started({ directory })
+  expect(after.storage.list()).toHaveLength(1)
+  const again = await after.storage.checkpoints('file_log/app')
+  expect([...again.keys]).toEqual(keys.slice(0, 10))
+  expect(again.get('/var/log/0')?.length).toBe(65_536)
+  expect(again.get('/var/log/9')?.toString()).toBe('/var/log/9')
+  await expect(after.storage.checkpoints('file_log/app')).rejects.toThrow(
+    'the checkpoints of `file_log/app` are in use',
+  )
+  await after.stop()
+  await expect(after.storage.checkpoints('file_log/app')).rejects.toThrow('the storage is closed')
+})
+
 test('what is stored can be looked at while a process writes, and nothing changes by it', async () => {
   const directory = await freshDirectory()
   const running = await started({ directory })

@@ -25,6 +25,8 @@ async function start(config: object = {}) {
   const running = extensionOf(fileStorage, { directory, segment_size: '1MiB', max_size: '32MiB', ...config })
   await running.extension.start?.()
   await running.extension.storage?.queue('q').append(spans(['a']))
+  const checkpoints = await running.extension.storage?.checkpoints('file_log')
+  await checkpoints?.put('/var/log/a', Buffer.from('1'))
   return running
 }
 
@@ -33,13 +35,14 @@ describe.skipIf(process.platform === 'win32')('a storage', () => {
     const running = await start({ directory: join(directory, 'new'), create_directory: true })
     const own = join(directory, 'new', 'worker-0')
     const modes = await Promise.all(
-      [own, join(own, 'dead-letters'), ...(await readdir(own)).map(name => join(own, name))].map(async path => {
+      [own, ...(await readdir(own, { recursive: true })).map(name => join(own, name))].map(async path => {
         const found = await stat(path)
         return `${found.isDirectory() ? 'directory' : 'file'} ${(found.mode & 0o777).toString(8)}`
       }),
     )
     expect(new Set(modes)).toEqual(new Set(['directory 700', 'file 600']))
     expect(await readdir(own)).toEqual(expect.arrayContaining(['lock', 'lock.holder']))
+    expect(await readdir(join(own, 'checkpoints'))).toHaveLength(1)
     await running.stop()
   })
 
@@ -49,6 +52,8 @@ describe.skipIf(process.platform === 'win32')('a storage', () => {
     ['a file of the log', '0000000000000001.log'],
     ['the dead letters', 'dead-letters'],
     ['a dead letter', 'dead-letters/0000000000000001.log'],
+    ['the checkpoints', 'checkpoints'],
+    ['a file of checkpoints', 'checkpoints/file_log.0123456789abcdef.000000000001'],
     ['a name that nothing of ours has', 'other'],
   ])('does not start where a link stands for %s, and its target is as it was', async (_, name) => {
     const link = join(directory, 'worker-0', name)
