@@ -13,6 +13,12 @@ export class Turns {
   #due = false
   /** Until when this turn takes steps as they come; 0 before the first of the turn. */
   #end = 0
+  readonly #now: () => number
+
+  /** `now` tells milliseconds. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now
+  }
 
   /** Starts `work`: its first step is taken in a later turn. */
   start(work: Work): void {
@@ -26,12 +32,12 @@ export class Turns {
    */
   enter(work: Work): void {
     if (this.#waiting.length === 0) {
-      let now = performance.now()
+      let now = this.#now()
       if (this.#end === 0) {
         this.#end = now + turn
         this.#schedule()
       }
-      for (; now < this.#end; now = performance.now()) if (work.next().done === true) return
+      for (; now < this.#end; now = this.#now()) if (work.next().done === true) return
     }
     this.#waiting.push(work)
     this.#schedule()
@@ -47,12 +53,12 @@ export class Turns {
     this.#end = 0
     this.#due = false
     if (this.#waiting.length === 0) return
-    const end = performance.now() + turn
+    const end = this.#now() + turn
     try {
       do {
         const work = this.#waiting.shift()
         if (work?.next().done === false) this.#waiting.push(work)
-      } while (this.#waiting.length > 0 && performance.now() < end)
+      } while (this.#waiting.length > 0 && this.#now() < end)
     } finally {
       if (this.#waiting.length > 0) this.#schedule()
     }
