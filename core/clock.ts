@@ -1,0 +1,139 @@
+/**
+ * Time as components are told it: they read no clock and set no timer themselves, so that a test can move it, and so that
+ * what they throw in a timer ends no process.
+ */
+import { HostKey } from './host.ts'
+
+/** What a timer does. The next run waits until what it returns has ended; a rejection is a throw. */
+export type TimedWork = () => void | Promise<void>
+
+/** Something that will happen. */
+export interface Timer {
+  /** It will not. Does nothing once it has. */
+  cancel(): void
+}
+
+/** Time of one machine, or of a test. */
+export interface Clock {
+  /** Milliseconds since some moment; nobody sets it. For ages, waits and decisions. */
+  now(): number
+  /** Milliseconds since the epoch; somebody may set it. For what is written into data. */
+  wall(): number
+  /** Runs `work` at the end of this turn of the event loop. */
+  soon(work: TimedWork): Timer
+  /** Runs `work` every `ms` milliseconds; where it was late it runs once. */
+  every(ms: number, work: TimedWork): Timer
+  /** Runs `work` once, `ms` milliseconds from now. */
+  after(ms: number, work: TimedWork): Timer
+}
+
+/** The clock of the process. */
+export const clockKey = new HostKey<Clock>('clock')
+
+/** The clock of this machine. Its timers keep no process alive. */
+export const machineClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  soon(work) {
+    const immediate = setImmediate(work)
+    return { cancel: () => clearImmediate(immediate) }
+  },
+  every(ms, work) {
+    const timer = setInterval(work, ms).unref()
+    return { cancel: () => clearInterval(timer) }
+  },
+  after(ms, work) {
+    const timer = setTimeout(work, ms).unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+/**
+ * A clock for one component: what its timers throw goes to `onFault`, what they do does not overlap, and all of them end
+ * with `stop`.
+ */
+export class GuardedClock implements Clock {
+  readonly #clock: Clock
+  readonly #onFault: (error: unknown) => void
+  readonly #timers = new Set<Timer>()
+  #isStopped = false
+
+  constructor(clock: Clock, onFault: (error: unknown) => void) {
+    this.#clock = clock
+    this.#onFault = onFault
+  }
+
+  now(): number {
+    return this.#clock.now()
+  }
+
+  wall(): number {
+    return this.#clock.wall()
+  }
+
+  soon(work: TimedWork): Timer {
+    return this.#once(work, run => this.#clock.soon(run))
+  }
+
+  after(ms: number, work: TimedWork): Timer {
+    return this.#once(work, run => this.#clock.after(ms, run))
+  }
+
+  every(ms: number, work: TimedWork): Timer {
+    let isBusy = false
+    const done = (): void => {
+      isBusy = false
+    }
+    const run = (): void => {
+      if (isBusy) return
+      isBusy = true
+      this.#run(work, done)
+    }
+    return this.#keep(this.#clock.every(ms, run))
+  }
+
+  /** Ends all timers; none is set any more. */
+  stop(): void {
+    this.#isStopped = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+  }
+
+  #once(work: TimedWork, set: (run: () => void) => Timer): Timer {
+    const timer = this.#keep(
+      set(() => {
+        this.#timers.delete(timer)
+        this.#run(work, nothing)
+      }),
+    )
+    return timer
+  }
+
+  #keep(inner: Timer): Timer {
+    const timer: Timer = {
+      cancel: () => {
+        this.#timers.delete(timer)
+        inner.cancel()
+      },
+    }
+    if (this.#isStopped) inner.cancel()
+    else this.#timers.add(timer)
+    return timer
+  }
+
+  #run(work: TimedWork, done: () => void): void {
+    try {
+      const ends = work()
+      if (ends === undefined) return done()
+      ends.then(done, (error: unknown) => {
+        done()
+        this.#onFault(error)
+      })
+    } catch (error) {
+      done()
+      this.#onFault(error)
+    }
+  }
+}
+
+function nothing(): void {}
