@@ -2,9 +2,10 @@ import { encodeGroups, type Group, groupCost, groupsSize } from '../proto/group.
 import { cutGroup, moveGroups } from '../proto/cut.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { SharedBody } from './body.ts'
-import { Delivery } from './delivery.ts'
+import { type Delivery, done, type Fate } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Lease } from './lease.ts'
+import { isWatched, settle, type Share, shareOf } from './share.ts'
 
 /** Where a request came from. One value per connection, so that a request costs none, unless its metadata is kept. */
 export interface Context {
@@ -17,14 +18,6 @@ export interface Context {
   readonly metadata: ReadonlyMap<string, readonly string[]> | undefined
   /** What an authenticator said of the sender. */
   readonly auth: ReadonlyMap<string, string> | undefined
-}
-
-/** What one request contributed to a batch: `groups` of the batch's groups, in order, which hold `items`. */
-export interface Share {
-  readonly delivery: Delivery
-  readonly lease: Lease
-  readonly items: number
-  readonly groups: number
 }
 
 /**
@@ -59,7 +52,7 @@ export class Batch {
     lease: Lease,
   ): Batch {
     const { groups, items } = request
-    return new Batch(signal, groups, items, context, [{ delivery, lease, items, groups: groups.length }])
+    return new Batch(signal, groups, items, context, [shareOf(delivery, lease, items, groups.length)])
   }
 
   /** Bytes of this as an OTLP request. */
@@ -244,30 +237,37 @@ export class Batch {
 
   /** Every part of it can be sent again by whoever sent it; what cannot must not be refused. */
   get refusable(): boolean {
-    return this.shares.every(share => share.delivery.refusable)
+    return this.shares.every(({ answered, delivery }) => !answered && delivery.refusable)
   }
 
   /** All senders gave up waiting. */
   get withdrawn(): boolean {
-    return this.shares.every(share => share.delivery.withdrawn)
+    return this.shares.every(({ answered, delivery }) => !answered && delivery.withdrawn)
   }
 
-  /** Tells the senders that the data was taken; the bytes stay until `release`. */
-  acknowledge(warning?: string): void {
-    for (const { delivery, items } of this.shares) delivery.accept(items, warning)
+  #acknowledge(warning?: string): void {
+    for (const { answered, delivery, items } of this.shares) if (!answered) delivery.accept(items, warning)
   }
 
-  /**
-   * The same data with nobody waiting for it: the senders are told that it was taken. For a step that holds data longer
-   * than a sender waits.
-   */
-  detached(): Batch {
-    const shares = this.shares.map(share => {
-      share.delivery.accept(share.items)
-      const delivery = new Delivery(share.items, undefined)
-      delivery.record = share.delivery.record
-      return { ...share, delivery }
-    })
+  /** Tells the senders that the data was taken; the same data from now on, of which they hear nothing more. */
+  taken(): Batch {
+    if (this.shares.every(({ answered }) => answered)) return this
+    this.#acknowledge()
+    return this.#withShares(this.shares.map(share => ({ ...share, answered: true })))
+  }
+
+  /** The same, now that it is on disk: sources behind it hear that. */
+  secured(): Batch {
+    if (!this.shares.some(isWatched)) return this
+    return this.#withShares(
+      this.shares.map(share => {
+        settle(share, share.items, done)
+        return { ...share, safe: true }
+      }),
+    )
+  }
+
+  #withShares(shares: readonly Share[]): Batch {
     return new Batch(this.signal, this.groups, this.items, this.context, shares)
   }
 
@@ -276,49 +276,86 @@ export class Batch {
     for (const { lease } of this.shares) lease.keepFromPool()
   }
 
-  /** Lets the bytes go, after `acknowledge`. */
-  release(): void {
-    for (const { lease, items } of this.shares) lease.release(items)
+  /** Lets the bytes go, once the senders were answered; `fate` is what became of them. */
+  release(fate: Fate): void {
+    for (const share of this.shares) {
+      share.lease.release(share.items)
+      settle(share, share.items, fate)
+    }
   }
 
   /** Ends all of it as taken. */
   accept(warning?: string): void {
-    this.acknowledge(warning)
-    this.release()
+    this.#acknowledge(warning)
+    this.release(done)
+  }
+
+  /**
+   * Ends all of it as taken, but for `rejected` items. One request: its sender hears how many. Several: nobody knows whose
+   * they were, all hear a warning. `message` is what the destination said.
+   */
+  acceptInPart(rejected: number, message: string): void {
+    const [share] = this.shares
+    if (rejected === 0 || this.shares.length > 1) return this.accept(message || undefined)
+    const { answered, delivery, lease, items } = share
+    const reason = message || 'rejected by the destination'
+    if (!answered) {
+      delivery.reject(rejected, reason)
+      if (items > rejected) delivery.accept(items - rejected)
+    }
+    lease.release(items)
+    settle(share, rejected, { kind: 'rejected', reason })
+    settle(share, items - rejected, done)
   }
 
   /** Ends all of it as dropped by a rule. */
   drop(): void {
-    for (const { delivery, lease, items } of this.shares) {
-      delivery.drop(items)
-      lease.release(items)
-    }
+    this.#drop(done)
+  }
+
+  /** Ends all of it as given up, with nobody to give it back to but a source that can read it again. */
+  lose(reason: string): void {
+    this.#drop({ kind: 'lost', reason })
+  }
+
+  /** Ends all of it as lost for those who were answered; a source that can read it again is to do so. */
+  abandon(error: DeliveryError): void {
+    this.#drop({ kind: 'again', error })
+  }
+
+  #drop(fate: Fate): void {
+    for (const { answered, delivery, items } of this.shares) if (!answered) delivery.drop(items)
+    this.release(fate)
   }
 
   /**
    * Ends whatever of it has not ended, as not taken: after a fault of ours, when nobody knows how far it came. Never throws.
    */
   endRest(error: DeliveryError): void {
-    for (const { delivery, lease, items } of this.shares) {
-      delivery.refuse(Math.min(items, delivery.open), error)
+    for (const share of this.shares) {
+      const { answered, delivery, lease, items } = share
+      if (!answered) delivery.refuse(Math.min(items, delivery.open), error)
       lease.release(Math.min(items, lease.items))
+      settle(share, Math.min(items, delivery.unsettled), { kind: 'again', error })
     }
   }
 
   /** Ends all of it as never to be taken. */
   reject(reason: string): void {
-    for (const { delivery, lease, items } of this.shares) {
-      delivery.reject(items, reason)
-      lease.release(items)
-    }
+    for (const { answered, delivery, items } of this.shares) if (!answered) delivery.reject(items, reason)
+    this.release({ kind: 'rejected', reason })
+  }
+
+  /** Ends all of it as denied: the sender hears that it will not be taken, a source tries again when that is mended. */
+  deny(error: DeliveryError): void {
+    for (const { answered, delivery, items } of this.shares) if (!answered) delivery.reject(items, error.message)
+    this.release({ kind: 'again', error })
   }
 
   /** Ends all of it as not taken, to be sent again. */
   refuse(error: DeliveryError): void {
-    for (const { delivery, lease, items } of this.shares) {
-      delivery.refuse(items, error)
-      lease.release(items)
-    }
+    for (const { answered, delivery, items } of this.shares) if (!answered) delivery.refuse(items, error)
+    this.release({ kind: 'again', error })
   }
 }
 
@@ -353,46 +390,4 @@ function cutShare(signal: Signal, groups: readonly Group[], items: number): [Gro
     left -= group.items
   }
   return [front, back]
-}
-
-/** One batch of several, in order. All must be of one signal; the context is kept where they agree. */
-export function mergeBatches(batches: readonly Batch[]): Batch {
-  const [first] = batches
-  if (batches.length === 1) return first
-  const groups: Group[] = []
-  const shares: Share[] = []
-  let items = 0
-  let context = first.context
-  for (const batch of batches) {
-    for (const group of batch.groups) groups.push(group)
-    for (const share of batch.shares) shares.push(share)
-    items += batch.items
-    if (batch.context !== context) context = commonContext(context, batch.context)
-  }
-  return new Batch(first.signal, groups, items, context, shares)
-}
-
-type Metadata = Context['metadata']
-
-/** The headers that two requests both had, with the same values: what both were gathered by is among them. */
-function commonMetadata(a: Metadata, b: Metadata): Metadata {
-  if (a === b || a === undefined || b === undefined) return a === b ? a : undefined
-  const same = [...a].filter(([name, values]) => sameTexts(values, b.get(name)))
-  if (same.length === a.size) return a
-  return same.length === 0 ? undefined : new Map(same)
-}
-
-function sameTexts(a: readonly string[], b: readonly string[] | undefined): boolean {
-  return b !== undefined && a.length === b.length && a.every((text, i) => text === b[i])
-}
-
-/** What two contexts have in common. */
-function commonContext(a: Context, b: Context): Context {
-  return {
-    receiver: a.receiver === b.receiver ? a.receiver : '',
-    transport: a.transport === b.transport ? a.transport : '',
-    peer: a.peer === b.peer ? a.peer : undefined,
-    metadata: commonMetadata(a.metadata, b.metadata),
-    auth: a.auth === b.auth ? a.auth : undefined,
-  }
 }

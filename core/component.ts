@@ -6,11 +6,14 @@ import type { Observable } from 'rxjs'
 import type * as z from 'zod'
 import type { Signal } from '../proto/signals.ts'
 import type { ClientAuthenticator, ServerAuthenticator } from './auth.ts'
-import type { Batch } from './batch.ts'
+import type { Batch, Context } from './batch.ts'
 import type { NodeBooks, Usage } from './books.ts'
+import type { Clock } from './clock.ts'
+import type { Listener, Ticket } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Host } from './host.ts'
 import type { Logger } from './logger.ts'
+import type { Rooms } from './room.ts'
 import type { SendingConfig } from './sending.ts'
 import type { Status } from './status.ts'
 import type { Storage } from './storage.ts'
@@ -65,6 +68,8 @@ export interface ComponentContext {
   readonly log: Logger
   readonly status: Status
   readonly host: Host
+  /** Time, and timers that end with the component. */
+  readonly clock: Clock
 }
 
 /** A part that runs. Both are called once; `stop` also after a failed or unfinished `start`. */
@@ -76,6 +81,17 @@ export interface Lifecycle {
 export interface ReceiverContext extends ComponentContext {
   /** The signals that some pipeline takes from this receiver. */
   readonly signals: ReadonlySet<Signal>
+  /** Where data comes from; made once per connection, or whatever else stays. */
+  origin(of: Pick<Context, 'transport' | 'peer'>): Context
+  /**
+   * Lets in what `body` holds, an OTLP request of `signal` that nobody else reads any more; its `charge` of the budget is
+   * taken over. `by` is told what becomes of it, later. Never throws.
+   */
+  enter(signal: Signal, body: Buffer, charge: number, origin: Context, by: Listener): Ticket
+  /** The same for a request that `text` is as OTLP/JSON; it is let go of once it is read. */
+  enterJson(signal: Signal, text: Buffer, charge: number, origin: Context, by: Listener): Ticket
+  /** For a source that is read: room for what it is about to read. */
+  readonly rooms: Rooms
   /** Hands a batch to the pipelines of its signal. Never throws; what came of it is told to the batch's deliveries. */
   push(batch: Batch): void
   books(signal: Signal): NodeBooks

@@ -17,6 +17,39 @@ export type Outcome =
       readonly mayBeSentTwice: number
     }
 
+/** What is heard of a request: that its bytes are none of its signal, or how its delivery ended. */
+export type Answer = Outcome | { readonly kind: 'malformed'; readonly message: string }
+
+/** How what a source handed in ended for good: what became of it is known, or it has to be read again. */
+export type Ended =
+  /** Safe, or given up for a reason that the books have: nobody will ask for it again. */
+  | { readonly again: false; readonly rejected: number; readonly lost: number; readonly reason: string | undefined }
+  | { readonly again: true; readonly error: DeliveryError }
+
+/** What became of some items for good; see `Ended`. */
+export type Fate =
+  /** A destination has them, or a disk, or a rule dropped them. */
+  | { readonly kind: 'done' }
+  | { readonly kind: 'rejected' | 'lost'; readonly reason: string }
+  /** They were given up, but whoever can read them again should. */
+  | { readonly kind: 'again'; readonly error: DeliveryError }
+
+/** The fate of what all went well with. */
+export const done: Fate = { kind: 'done' }
+
+/** Who handed a request in. Both moments are told once each, later; neither implies the other. */
+export interface Listener {
+  /** What the sender is to hear. */
+  answered(answer: Answer): void
+  /** For a source that can read again: what it has handed in is settled for good. It costs something only where it is there. */
+  ended?(end: Ended): void
+}
+
+/** What a request can be taken back by, as long as its sender waits. */
+export interface Ticket {
+  withdraw(error: DeliveryError): void
+}
+
 /** Hears of every outcome, for the books of the receiver. */
 export interface OutcomeTally {
   tally(items: number, outcome: Outcome): void
@@ -24,11 +57,21 @@ export interface OutcomeTally {
 
 const success: Outcome = { kind: 'success', warning: undefined }
 
+/** What is known of the second moment of a delivery: whose items have not ended for good, and the worst of what became of the others. */
+interface Watch {
+  open: number
+  rejected: number
+  lost: number
+  reason: string | undefined
+  again: DeliveryError | undefined
+}
+
 /**
  * What a receiver waits on: one per request. Counts the items that have not ended yet; a fan-out adds what its further
- * branches carry. It ends exactly once, in a microtask, never inside a push.
+ * branches carry. It ends exactly once, in a microtask, never inside a push. Where its listener asks for it, it also says
+ * when all of it ended for good, which is another moment: what a queue in memory has taken is answered, and not safe.
  */
-export class Delivery {
+export class Delivery implements Ticket {
   /** Items of the request. */
   readonly items: number
   /** What the journal keeps of it, once something is worth keeping. */
@@ -41,17 +84,27 @@ export class Delivery {
   #warning: string | undefined
   #refused: DeliveryError | undefined
   #retryAfter = 0
-  #onEnd: ((outcome: Outcome) => void) | undefined
+  /** Until it was answered. */
+  #listener: Listener | undefined
   #withdrawn = false
   #tally: OutcomeTally | undefined
+  /** Until it ended for good, where somebody asks for that. */
+  #watch: Watch | undefined
+  readonly #watcher: Listener | undefined
 
-  /** `onEnd` hears the outcome once; without it nobody waits (data that no sender stands behind). */
-  constructor(items: number, onEnd: ((outcome: Outcome) => void) | undefined) {
+  /** Without a `listener` nobody waits (data that no sender stands behind). */
+  constructor(items: number, listener: Listener | undefined) {
     this.items = items
     this.#open = items
     this.#total = items
-    this.#onEnd = onEnd
-    if (items === 0) this.#end()
+    this.#listener = listener
+    if (listener?.ended !== undefined) {
+      this.#watcher = listener
+      this.#watch = { open: items, rejected: 0, lost: 0, reason: undefined, again: undefined }
+    }
+    if (items > 0) return
+    this.#end()
+    this.#endForGood()
   }
 
   /** Items that have not ended. */
@@ -61,7 +114,7 @@ export class Delivery {
 
   /** Whether a refusal reaches somebody who can send again, or who gave up and will. */
   get refusable(): boolean {
-    return this.#onEnd !== undefined || this.#withdrawn
+    return this.#listener !== undefined || this.#withdrawn
   }
 
   /** Whether the sender gave up: what has not started to be sent need not be. */
@@ -74,6 +127,16 @@ export class Delivery {
     return this.#refused
   }
 
+  /** Whether somebody waits for its end for good. */
+  get watched(): boolean {
+    return this.#watch !== undefined
+  }
+
+  /** Items that have not ended for good, where somebody waits for that. */
+  get unsettled(): number {
+    return this.#watch?.open ?? 0
+  }
+
   /** Lets `tally` hear the outcome too. */
   reportTo(tally: OutcomeTally): void {
     this.#tally = tally
@@ -83,6 +146,7 @@ export class Delivery {
   fork(items: number): void {
     this.#open += items
     this.#total += items
+    if (this.#watch !== undefined) this.#watch.open += items
   }
 
   /** A destination (or its queue) has taken `items`. */
@@ -113,10 +177,26 @@ export class Delivery {
 
   /** The sender's deadline passed or it hung up: it hears (if it can) that all is refused. */
   withdraw(error: DeliveryError): void {
-    if (this.#onEnd === undefined) return
+    if (this.#listener === undefined) return
     this.#withdrawn = true
     this.#refused ??= error
     this.#end()
+  }
+
+  /** `items` ended for good; whoever was answered for them before. Only where it is `watched`. */
+  settle(items: number, fate: Fate): void {
+    const watch = this.#watch
+    if (watch === undefined || items === 0) return
+    if (fate.kind === 'again') watch.again ??= fate.error
+    else if (fate.kind !== 'done') {
+      watch[fate.kind] += items
+      watch.reason ??= fate.reason
+    }
+    watch.open -= items
+    if (watch.open > 0) return
+    if (watch.open < 0)
+      throw new InternalError(`delivery of ${this.items} items ended for good ${-watch.open} too many`)
+    this.#endForGood()
   }
 
   #settle(items: number): void {
@@ -127,15 +207,22 @@ export class Delivery {
   }
 
   #end(): void {
-    const onEnd = this.#onEnd
-    if (onEnd === undefined) return
-    this.#onEnd = undefined
+    const listener = this.#listener
+    if (listener === undefined) return
+    this.#listener = undefined
     queueMicrotask(() => {
       const outcome = this.#outcome()
       if (this.record !== undefined) endRecord(this.record, outcome)
       this.#tally?.tally(this.items, outcome)
-      onEnd(outcome)
+      listener.answered(outcome)
     })
+  }
+
+  #endForGood(): void {
+    const watch = this.#watch
+    if (watch === undefined) return
+    this.#watch = undefined
+    queueMicrotask(() => this.#watcher?.ended?.(endOf(watch, this.items)))
   }
 
   #outcome(): Outcome {
@@ -150,4 +237,10 @@ export class Delivery {
     }
     return this.#warning === undefined ? success : { kind: 'success', warning: this.#warning }
   }
+}
+
+/** The worst of all branches; no more items than the sender sent. */
+function endOf({ again, rejected, lost, reason }: Watch, items: number): Ended {
+  if (again !== undefined) return { again: true, error: again }
+  return { again: false, rejected: Math.min(items, rejected), lost: Math.min(items, lost), reason }
 }

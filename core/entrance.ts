@@ -9,42 +9,57 @@ import { type Signal, signals } from '../proto/signals.ts'
 import { WireError } from '../proto/wire.ts'
 import { Batch, type Context } from './batch.ts'
 import type { Budget } from './budget.ts'
-import { Delivery, type Outcome } from './delivery.ts'
+import { type Answer, Delivery, type Listener, type Ticket } from './delivery.ts'
 import { DeliveryError } from './errors.ts'
 import { Lease } from './lease.ts'
 import { PaidMemory } from './paid-memory.ts'
 import { BufferPool } from './pool.ts'
-
-/** A sender that waits, and can be told to stop waiting. */
-export interface Waiting {
-  onCancel: (() => void) | undefined
-}
-
-/** What came, and who waits for what becomes of it. */
-export interface Arrival {
-  readonly signal: Signal
-  readonly context: Context
-  readonly waiting: Waiting
-  /** Hears the outcome once, later. */
-  readonly onEnd: (outcome: Outcome) => void
-  /** Hears instead that a large request is none of the signal. */
-  readonly onMalformed: (error: WireError) => void
-}
+import { shareOf } from './share.ts'
 
 /** Bytes that are framed between two pauses. */
 const slice = 128 * 1024
 /** Bodies up to this size are framed at once. */
 const largeBody = 512 * 1024
 
-const success: Outcome = { kind: 'success', warning: undefined }
+const success: Answer = { kind: 'success', warning: undefined }
+
+/** Of what was answered already. */
+const over: Ticket = { withdraw() {} }
 
 /** Steps of a large request: pauses in between. */
 type Steps = Generator<undefined, void>
 
-/** What is known of a large request's sender, and the delivery once there is one: then that hears of it. */
-interface Watch {
-  isGone: boolean
-  delivery: Delivery | undefined
+/** A large request on its way in. Once there is a delivery, that hears of its sender. */
+class Arrival implements Ticket {
+  readonly signal: Signal
+  readonly origin: Context
+  readonly by: Listener
+  /** Why its sender does not wait any more. */
+  withdrawn: DeliveryError | undefined
+  #delivery: Delivery | undefined
+
+  constructor(signal: Signal, origin: Context, by: Listener) {
+    this.signal = signal
+    this.origin = origin
+    this.by = by
+  }
+
+  withdraw(error: DeliveryError): void {
+    this.withdrawn = error
+    this.#delivery?.withdraw(error)
+  }
+
+  /** The delivery that waits for all of it from now on. */
+  begin(items: number): Delivery {
+    const delivery = (this.#delivery = new Delivery(items, this.by))
+    if (this.withdrawn !== undefined) delivery.withdraw(this.withdrawn)
+    return delivery
+  }
+
+  /** Whether nobody would hear of it. */
+  get isVain(): boolean {
+    return this.withdrawn !== undefined && this.#delivery === undefined
+  }
 }
 
 /** Where requests enter, whoever reads them. */
@@ -52,97 +67,98 @@ export class Entrance {
   readonly #budget: Budget
   readonly #memory: PaidMemory
   readonly #push: (batch: Batch) => void
+  readonly #isPooled: boolean
 
-  constructor(budget: Budget, push: (batch: Batch) => void) {
+  /** `isPooled`: bodies may be used again for others once nobody reads them, as those of the budget's pool are. */
+  constructor(budget: Budget, push: (batch: Batch) => void, isPooled = true) {
     this.#budget = budget
     this.#memory = new PaidMemory(budget)
     this.#push = push
+    this.#isPooled = isPooled
   }
 
   /**
-   * Pushes what `body` holds, which nobody else may read any more and whose `charge` is taken over. Returns false when
-   * the request is empty, which is success. What is wrong with a large request its arrival hears later.
-   * @throws WireError when the body is no request of the signal
-   * @throws NoRoomError when there is no room for what is made of it
+   * Lets in what `body` holds, an OTLP request of `signal` that nobody else reads any more, and takes its `charge` over.
+   * `by` is told what becomes of it, later. Never throws.
    */
-  enter(arrival: Arrival, body: Buffer, charge: number): boolean {
+  enter(signal: Signal, body: Buffer, charge: number, origin: Context, by: Listener): Ticket {
     if (body.length > largeBody) {
-      this.#start(arrival, watch => this.#frame(arrival, watch, body, charge))
-      return true
+      const arrival = new Arrival(signal, origin, by)
+      return this.#start(arrival, this.#frame(arrival, body, charge, this.#isPooled))
     }
-    const { signal, context, waiting, onEnd } = arrival
+    return this.#enterSmall(signal, body, charge, origin, by, this.#isPooled)
+  }
+
+  /** The same for a request that `text` is as OTLP/JSON; it is let go of once it is read. */
+  enterJson(signal: Signal, text: Buffer, charge: number, origin: Context, by: Listener): Ticket {
+    if (text.length > largeText) {
+      const arrival = new Arrival(signal, origin, by)
+      return this.#start(arrival, this.#readJson(arrival, text, charge))
+    }
+    let body: Buffer
+    try {
+      body = jsonToProtobuf(signals[signal].request, text, this.#memory)
+    } catch (error) {
+      return answerLater(by, answerOf(error))
+    } finally {
+      this.#letGo(text, charge, this.#isPooled)
+    }
+    const cost = BufferPool.cost(body.length)
+    if (body.length <= largeBody) return this.#enterSmall(signal, body, cost, origin, by, true)
+    const arrival = new Arrival(signal, origin, by)
+    return this.#start(arrival, this.#frame(arrival, body, cost, true))
+  }
+
+  #enterSmall(signal: Signal, body: Buffer, charge: number, origin: Context, by: Listener, isPooled: boolean): Ticket {
     let request: Request
     try {
       request = readRequest(signal, body, this.#budget)
     } catch (error) {
-      this.#letGo(body, charge)
-      throw error
+      this.#letGo(body, charge, isPooled)
+      return answerLater(by, answerOf(error))
     }
     const { groups, items } = request
     const whole = charge + request.charged
     if (items === 0) {
-      this.#letGo(body, whole)
-      return false
+      this.#letGo(body, whole, isPooled)
+      return answerLater(by, success)
     }
     if (!isOnePiece(groups.length, items, body.length)) {
-      this.#start(arrival, watch => this.#pieces(arrival, watch, request, body, whole))
-      return true
+      const arrival = new Arrival(signal, origin, by)
+      return this.#start(arrival, this.#pieces(arrival, request, body, whole, isPooled))
     }
-    const delivery = new Delivery(items, onEnd)
-    waiting.onCancel = () => delivery.withdraw(gaveUp())
-    this.#push(Batch.of(signal, request, context, delivery, new Lease(this.#budget, whole, items, body)))
-    return true
-  }
-
-  /**
-   * The same for a request that `text` is as OTLP/JSON. `onRead` is called once the text is needed no more.
-   * @throws WireError when the text is no request of the signal
-   * @throws NoRoomError when there is no room to read it
-   */
-  enterJson(arrival: Arrival, text: Buffer, onRead: () => void): boolean {
-    if (text.length > largeText) {
-      this.#start(arrival, watch => this.#readJson(arrival, watch, text, onRead))
-      return true
-    }
-    let body: Buffer
-    try {
-      body = jsonToProtobuf(signals[arrival.signal].request, text, this.#memory)
-    } finally {
-      onRead()
-    }
-    return this.enter(arrival, body, BufferPool.cost(body.length))
+    const delivery = new Delivery(items, by)
+    const lease = new Lease(this.#budget, whole, items, isPooled ? body : undefined)
+    this.#push(Batch.of(signal, request, origin, delivery, lease))
+    return delivery
   }
 
   /** Takes the steps in turns, until they are done or nobody waits any more. */
-  #start(arrival: Arrival, stepsOf: (watch: Watch) => Steps): void {
-    const watch: Watch = { isGone: false, delivery: undefined }
-    arrival.waiting.onCancel = () => {
-      watch.isGone = true
-      watch.delivery?.withdraw(gaveUp())
-    }
-    this.#budget.turns.start(this.#watched(arrival, watch, stepsOf(watch)))
+  #start(arrival: Arrival, steps: Steps): Ticket {
+    this.#budget.turns.start(this.#watched(arrival, steps))
+    return arrival
   }
 
-  *#watched({ onEnd, onMalformed }: Arrival, watch: Watch, steps: Steps): Steps {
+  *#watched(arrival: Arrival, steps: Steps): Steps {
     try {
       while (steps.next().done !== true) {
-        if (watch.isGone && watch.delivery === undefined) {
+        if (arrival.isVain) {
           steps.return()
-          return onEnd(refusalOf(gaveUp()))
+          break
         }
         yield
       }
+      if (arrival.isVain && arrival.withdrawn !== undefined) answerLater(arrival.by, refusalOf(arrival.withdrawn))
     } catch (error) {
-      if (!(error instanceof WireError)) return onEnd(refusalOf(errorOf(error)))
-      onMalformed(error)
+      answerLater(arrival.by, answerOf(error))
     }
   }
 
-  *#readJson(arrival: Arrival, watch: Watch, text: Buffer, onRead: () => void): Steps {
+  *#readJson(arrival: Arrival, text: Buffer, charge: number): Steps {
     let body: Buffer
     let isRead = false
     const read = (): void => {
-      if (!isRead) onRead()
+      if (!isRead) this.#letGo(text, charge, this.#isPooled)
       isRead = true
     }
     try {
@@ -150,10 +166,10 @@ export class Entrance {
     } finally {
       read()
     }
-    yield* this.#frame(arrival, watch, body, BufferPool.cost(body.length))
+    yield* this.#frame(arrival, body, BufferPool.cost(body.length), true)
   }
 
-  *#frame(arrival: Arrival, watch: Watch, body: Buffer, charge: number): Steps {
+  *#frame(arrival: Arrival, body: Buffer, charge: number, isPooled: boolean): Steps {
     const framer = new Framer(arrival.signal, body, this.#budget)
     let isFramed = false
     try {
@@ -162,26 +178,25 @@ export class Entrance {
     } finally {
       if (!isFramed) {
         framer.abandon()
-        this.#letGo(body, charge)
+        this.#letGo(body, charge, isPooled)
       }
     }
-    if (isFramed) yield* this.#pieces(arrival, watch, framer, body, charge + framer.charged)
-    else arrival.onEnd(success)
+    if (isFramed) yield* this.#pieces(arrival, framer, body, charge + framer.charged, isPooled)
+    else answerLater(arrival.by, success)
   }
 
   /** Pushes a piece at a time: one delivery waits for all of them. */
-  *#pieces(arrival: Arrival, watch: Watch, { groups, items }: Request, body: Buffer, charge: number): Steps {
-    const { signal, context, onEnd } = arrival
-    const delivery = (watch.delivery = new Delivery(items, onEnd))
-    if (watch.isGone) delivery.withdraw(gaveUp())
-    const lease = new Lease(this.#budget, charge, items, body)
+  *#pieces(arrival: Arrival, { groups, items }: Request, body: Buffer, charge: number, isPooled: boolean): Steps {
+    const { signal, origin } = arrival
+    const delivery = arrival.begin(items)
+    const lease = new Lease(this.#budget, charge, items, isPooled ? body : undefined)
     let left = items
     let reason: unknown
     try {
       for (const piece of piecesOf(signal, groups, this.#memory)) {
         if (piece !== undefined) {
           left -= piece.items
-          this.#push(Batch.of(signal, piece, context, delivery, this.#leaseOf(piece, lease)))
+          this.#push(Batch.of(signal, piece, origin, delivery, this.#leaseOf(piece, lease)))
         }
         // Nothing is left to be cut, or to be had: what was refused in part is sent again as a whole.
         if (left === 0 || delivery.refusal !== undefined) break
@@ -191,9 +206,9 @@ export class Entrance {
       reason = error
     }
     if (left === 0) return
-    if (reason instanceof WireError) delivery.reject(left, reason.message)
-    else delivery.refuse(left, delivery.refusal ?? errorOf(reason))
-    lease.release(left)
+    const rest = new Batch(signal, [], left, origin, [shareOf(delivery, lease, left, 0)])
+    if (reason instanceof WireError) rest.reject(reason.message)
+    else rest.refuse(delivery.refusal ?? errorOf(reason))
   }
 
   /** What a piece holds: the body of the request with the others, or a buffer of its own. */
@@ -203,20 +218,31 @@ export class Entrance {
     return new Lease(this.#budget, BufferPool.cost(body.length), items, body)
   }
 
-  #letGo(body: Buffer, charge: number): void {
+  #letGo(body: Buffer, charge: number, isPooled: boolean): void {
     this.#budget.release(charge)
-    this.#budget.pool.give(body)
+    if (isPooled) this.#budget.pool.give(body)
   }
 }
 
-function gaveUp(): DeliveryError {
-  return new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender gave up waiting')
+/** Tells what became of a request of which nothing came to be a batch. Nothing of it is to be read again, unless it was refused. */
+function answerLater(by: Listener, answer: Answer): Ticket {
+  queueMicrotask(() => {
+    by.answered(answer)
+    if (answer.kind === 'refused') by.ended?.({ again: true, error: answer.error })
+    else by.ended?.({ again: false, rejected: 0, lost: 0, reason: undefined })
+  })
+  return over
 }
 
-/** What stopped a large request other than its bytes. */
+/** What is heard of a request that `error` kept from being read. */
+function answerOf(error: unknown): Answer {
+  return error instanceof WireError ? { kind: 'malformed', message: error.message } : refusalOf(errorOf(error))
+}
+
+/** What stopped a request other than its bytes. */
 function errorOf(error: unknown): DeliveryError {
   if (error instanceof NoRoomError) return new DeliveryError('DELIVERY_MEMORY', 'retry', error.message)
   return new DeliveryError('INTERNAL', 'retry', 'the request could not be read', { cause: error })
 }
 
-const refusalOf = (error: DeliveryError): Outcome => ({ kind: 'refused', error, retryAfter: 0, mayBeSentTwice: 0 })
+const refusalOf = (error: DeliveryError): Answer => ({ kind: 'refused', error, retryAfter: 0, mayBeSentTwice: 0 })

@@ -1,11 +1,12 @@
 import { Observable, type Subscriber } from 'rxjs'
 import * as z from 'zod'
 import { Account } from '../core/account.ts'
-import { type Batch, mergeBatches } from '../core/batch.ts'
+import type { Batch } from '../core/batch.ts'
 import { defineProcessor, type ProcessorContext } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
 import type { Touch } from '../core/touch.ts'
+import { mergeBatches } from '../core/merge.ts'
 import { budgetKey } from '../net/admission.ts'
 
 const config = z

@@ -1,12 +1,10 @@
 import * as z from 'zod'
-import { Batch, type Context } from '../core/batch.ts'
+import type { Context } from '../core/batch.ts'
 import { Budget } from '../core/budget.ts'
 import { defineReceiver, type Lifecycle, type ReceiverContext } from '../core/component.ts'
-import { Delivery } from '../core/delivery.ts'
+import { Entrance } from '../core/entrance.ts'
 import { duration } from '../core/fields.ts'
 import { ownTransport } from '../core/journal.ts'
-import { Lease } from '../core/lease.ts'
-import { readRequest } from '../proto/request.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
 import { OwnGatherer } from '../telemetry/gather.ts'
 import { type SelfReport, selfReportKey } from '../telemetry/self-report.ts'
@@ -99,14 +97,14 @@ class Internal implements Lifecycle {
 
 /** The way of one signal's batches into the pipelines. */
 class Guest {
-  readonly #context: ReceiverContext
   readonly #origin: Context
   readonly #signal: Signal
   /** Charged while anybody holds a batch; apart from the budget for data. */
   readonly #budget = new Budget(Infinity)
+  readonly #entrance: Entrance
 
   constructor(context: ReceiverContext, origin: Context, signal: Signal) {
-    this.#context = context
+    this.#entrance = new Entrance(this.#budget, batch => context.push(batch), false)
     this.#origin = origin
     this.#signal = signal
   }
@@ -131,14 +129,10 @@ class Guest {
   /** Hands a request to the pipelines; resolves to whether it was taken. */
   push(body: Buffer): Promise<boolean> {
     return new Promise(resolve => {
-      const request = readRequest(this.#signal, body)
-      const { items, charged } = request
-      if (items === 0) return resolve(true)
-      const size = body.length + charged
-      this.#budget.charge(size)
-      const delivery = new Delivery(items, outcome => resolve(outcome.kind === 'success' || outcome.kind === 'partial'))
-      const lease = new Lease(this.#budget, size, items)
-      this.#context.push(Batch.of(this.#signal, request, this.#origin, delivery, lease))
+      this.#budget.charge(body.length)
+      this.#entrance.enter(this.#signal, body, body.length, this.#origin, {
+        answered: ({ kind }) => resolve(kind === 'success' || kind === 'partial'),
+      })
     })
   }
 }

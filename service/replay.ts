@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Batch } from '../core/batch.ts'
 import type { Books, NodeBooks } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
-import { Delivery, type Outcome } from '../core/delivery.ts'
+import { type Answer, Delivery, type Ended, type Listener } from '../core/delivery.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
 import { Lease } from '../core/lease.ts'
 import type { Logger } from '../core/logger.ts'
+import { shareOf } from '../core/share.ts'
 import type { StoredRecord } from '../core/storage.ts'
 import { readRequest } from '../proto/request.ts'
 import type { Range, RecordReader } from './records.ts'
@@ -144,16 +145,16 @@ export class Replay {
     try {
       while (!this.#over && (budget.pressed || budget.crowded)) await this.#pause(roomInterval)
       for (let wait = backoff.first; !this.#over; wait = Math.min(wait * backoff.factor, backoff.longest)) {
-        const outcome = await this.#attempt(record)
-        if (outcome?.kind !== 'refused') {
-          this.#settle(record, outcome)
+        const end = await this.#attempt(record)
+        if (end === undefined || !end.again) {
+          this.#settle(record, end)
           return
         }
-        this.error = outcome.error.message
+        this.error = end.error.message
         const { patience = defaultPatience } = this.#terms
         if (performance.now() - this.#lastTaken > patience) this.#giveUp()
         budget.charge(record.payload.length)
-        await this.#pause(Math.min(Math.max(wait, outcome.retryAfter), backoff.longest))
+        await this.#pause(Math.min(Math.max(wait, end.error.retryAfter ?? 0), backoff.longest))
         budget.release(record.payload.length)
       }
     } catch (error) {
@@ -167,8 +168,11 @@ export class Replay {
     this.#stopping.abort()
   }
 
-  /** Pushes it once; undefined when there is nowhere to. */
-  async #attempt(record: StoredRecord): Promise<Outcome | undefined> {
+  /**
+   * Pushes it once, and waits until all of it is settled for good: what a queue in memory has taken is not. Undefined when
+   * there is nowhere to, or the replay was stopped meanwhile: then the record stays.
+   */
+  async #attempt(record: StoredRecord): Promise<Ended | undefined> {
     const { books: allBooks, journal } = this.#parts
     const target = this.#terms.targetOf(record)
     const books = allBooks.node({ kind: 'receiver', id: replayName, pipeline: '', signal: record.signal })
@@ -178,34 +182,42 @@ export class Replay {
         target === undefined ? 'no pipeline has its exporter' : `${target.kind} \`${target.id}\` is not there any more`
       return undefined
     }
-    const { promise, resolve } = Promise.withResolvers<Outcome>()
-    const { batch, delivery } = replayed(record, resolve, this.#parts.budget)
+    const { promise, resolve } = Promise.withResolvers<Ended | undefined>()
+    const stopped = (): void => resolve(undefined)
+    const listener = new Both((answer, end) => {
+      if (answer.kind !== 'refused') this.#lastTaken = performance.now()
+      resolve(worse(answer, end, record.items))
+    })
+    const { batch, delivery } = replayed(record, listener, this.#parts.budget)
     this.#open.add(delivery)
+    this.#stopping.signal.addEventListener('abort', stopped)
     delivery.reportTo(books.answersTo(replayName))
     journal.received(books.name, batch)
     books.in += batch.items
     books.out += batch.items
     push(batch)
-    return promise.finally(() => this.#open.delete(delivery))
+    return promise.finally(() => {
+      this.#open.delete(delivery)
+      this.#stopping.signal.removeEventListener('abort', stopped)
+    })
   }
 
   #wayTo({ kind, id }: Target, from: NodeBooks): ((batch: Batch) => void) | undefined {
     return kind === 'pipeline' ? this.#parts.entrance(id, from) : this.#parts.exporterEntrance(id, from)
   }
 
-  #settle(record: StoredRecord, outcome: Exclude<Outcome, { kind: 'refused' }> | undefined): void {
+  #settle(record: StoredRecord, end: Exclude<Ended, { again: true }> | undefined): void {
     const { queue } = this.#terms.reader
     const { items, seq } = record
-    if (outcome === undefined) return
-    this.#lastTaken = performance.now()
-    if (outcome.kind === 'rejected') {
+    if (end === undefined) return
+    const rejected = Math.min(end.rejected + end.lost, items)
+    if (rejected === items) {
       // Nobody has put it aside anew: only of what it queues a destination does that.
       this.rejected += items
-      this.error = outcome.reason
-      this.#log.warn({ seq, items, error: outcome.reason }, 'replayed data was rejected again and stays where it was')
+      this.error = end.reason
+      this.#log.warn({ seq, items, error: end.reason }, 'replayed data was rejected again and stays where it was')
       return
     }
-    const rejected = outcome.kind === 'partial' ? Math.min(outcome.rejected, items) : 0
     if (rejected > 0) queue.end(record, rejected, 'rejected')
     if (items > rejected) queue.end(record, items - rejected, 'handed_over')
     this.rejected += rejected
@@ -225,14 +237,43 @@ export class Replay {
   }
 }
 
+/** Hears of both moments, and tells when both have come. */
+class Both implements Listener {
+  readonly #then: (answer: Answer, end: Ended) => void
+  #answer: Answer | undefined
+  #end: Ended | undefined
+
+  constructor(then: (answer: Answer, end: Ended) => void) {
+    this.#then = then
+  }
+
+  answered(answer: Answer): void {
+    this.#answer = answer
+    if (this.#end !== undefined) this.#then(answer, this.#end)
+  }
+
+  ended(end: Ended): void {
+    this.#end = end
+    if (this.#answer !== undefined) this.#then(this.#answer, end)
+  }
+}
+
+/** What became of a record of `items`: the answer may say of more that it was rejected, where a disk had it before that. */
+function worse(answer: Answer, end: Ended, items: number): Ended {
+  if (end.again) return end
+  if (answer.kind === 'rejected') return { ...end, rejected: items, reason: answer.reason }
+  if (answer.kind === 'partial') return { ...end, rejected: answer.rejected, reason: answer.reason }
+  return end
+}
+
 /** The batch of a record, marked as replayed. Its bytes are not used again after it: it may have to be made anew. */
 function replayed(
   { signal, context, payload, shares }: StoredRecord,
-  onEnd: (outcome: Outcome) => void,
+  listener: Listener,
   budget: Budget,
 ): { batch: Batch; delivery: Delivery } {
   const { groups, items, charged } = readRequest(signal, payload)
-  const delivery = new Delivery(items, onEnd)
+  const delivery = new Delivery(items, listener)
   const bytes = payload.length + charged
   budget.charge(bytes)
   const lease = new Lease(budget, bytes, items)
@@ -241,6 +282,6 @@ function replayed(
     shares.reduce((sum, one) => sum + one.items, 0) === items
   const parts = fits ? shares : [{ items, groups: groups.length }]
   const marked = { ...context, receiver: replayName, transport: replayName }
-  const origins = parts.map(part => ({ delivery, lease, items: part.items, groups: part.groups }))
+  const origins = parts.map(part => shareOf(delivery, lease, part.items, part.groups))
   return { batch: new Batch(signal, groups, items, marked, origins), delivery }
 }

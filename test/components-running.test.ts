@@ -14,7 +14,6 @@ import { Journal } from '../core/journal.ts'
 import { silent } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
 import { sending } from '../core/sending.ts'
-import { Status } from '../core/status.ts'
 import { budgetKey } from '../net/admission.ts'
 import { listenersKey } from '../net/listeners.ts'
 import { Graph } from '../pipelines/graph/graph.ts'
@@ -31,6 +30,7 @@ import { names, tracesRequest } from './support/otlp-bytes.ts'
 import { encode, itemsOf } from './support/otlp-proto.ts'
 import { requests } from './support/otlp.ts'
 import { quiet, surplus } from './support/resources.ts'
+import { componentContext, receiverContext } from './support/contexts.ts'
 
 const each = components.map(one => [`${one.kind} ${one.type}`, one] as const)
 const ofKind = <K extends Definition['kind']>(kind: K) =>
@@ -70,20 +70,12 @@ function surroundings() {
 }
 
 function make(definition: Definition, host: Host): Lifecycle {
-  const context = { id: `${definition.type}/test`, log: silent, status: new Status(), host, extension: () => undefined }
+  const context = componentContext({ id: `${definition.type}/test`, host })
   const config = definition.config.parse(runnableConfig(definition, port))
   const signals = new Set(definition.signals)
   switch (definition.kind) {
-    case 'receiver': {
-      const books = new Books().node({ kind: 'receiver', id: context.id, pipeline: '', signal: 'traces' })
-      return definition.create(config, {
-        ...context,
-        signals,
-        push: batch => batch.accept(),
-        books: () => books,
-        door: () => {},
-      })
-    }
+    case 'receiver':
+      return definition.create(config, receiverContext({ ...context, signals, push: batch => batch.accept() }))
     case 'exporter':
       return definition.create(config, { ...context, signals })
     case 'extension':

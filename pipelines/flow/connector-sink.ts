@@ -48,6 +48,7 @@ export class ConnectorSink implements Sink {
           emits: to,
           consume: batch => this.#step.consume(batch),
         }),
+      clock: context.clock,
       log: context.log,
       status: context.status,
     })

@@ -187,7 +187,7 @@ export class FanOut implements Downstream, Outlet {
         sink.books.in += batch.items
         sink.books.lost.of('queue_full').value += batch.items
         this.#journal.note(sink.books.name, 'lost', batch, 'queue_full', undefined)
-        batch.drop()
+        batch.lose('queue_full')
       }
     }
   }
@@ -212,7 +212,8 @@ export class FanOut implements Downstream, Outlet {
       sink.books.lost.of(reason).value += batch.items
       this.#journal.note(sink.books.name, 'lost', batch, reason, undefined)
     }
-    batch.drop()
+    if (reason === 'queue_full') batch.lose(reason)
+    else batch.abandon(new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped while it waited for room'))
   }
 
   #admitWaiting(): void {

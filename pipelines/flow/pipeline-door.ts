@@ -145,6 +145,6 @@ export class PipelineDoor implements Way {
     books.in += batch.items
     books.lost.of('pipeline_closed').value += batch.items
     this.#journal.note(books.name, 'lost', batch, 'pipeline_closed', text)
-    batch.drop()
+    batch.lose('pipeline_closed')
   }
 }

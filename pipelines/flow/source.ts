@@ -55,14 +55,15 @@ export class Source {
   /** It never came to be part of the graph. */
   #turnAway(batch: Batch): void {
     const { books } = this
+    const stopping = new DeliveryError('DELIVERY_STOPPING', 'retry', `receiver ${books.name.id} is stopping`)
     this.#begin(batch)
     if (batch.refusable) {
       books.refused.of('stopping').value += batch.items
-      batch.refuse(new DeliveryError('DELIVERY_STOPPING', 'retry', `receiver ${books.name.id} is stopping`))
+      batch.refuse(stopping)
       return
     }
     books.in += batch.items
     books.lost.of('shutdown').value += batch.items
-    batch.drop()
+    batch.abandon(stopping)
   }
 }

@@ -1,12 +1,13 @@
 import { Subject, type Subscription } from 'rxjs'
-import { Batch, type Context, type Share } from '../../core/batch.ts'
+import { Batch, type Context } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
+import { type Clock, GuardedClock } from '../../core/clock.ts'
 import type { ComponentContext, Downstream, Hold, ProcessorContext, Step } from '../../core/component.ts'
-import type { Delivery } from '../../core/delivery.ts'
 import { DeliveryError, InternalError, messageOf } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
+import type { Share } from '../../core/share.ts'
 import type { Status } from '../../core/status.ts'
 import type { Reason } from '../../core/verdict.ts'
 import type { Signal } from '../../proto/signals.ts'
@@ -20,8 +21,7 @@ const faultPause = 1000
 
 /** A request, or what is left of it, inside a step. */
 interface Inside {
-  delivery: Delivery
-  readonly lease: Lease
+  share: Share
   readonly context: Context
   items: number
 }
@@ -34,6 +34,9 @@ export class StepNode implements Target {
   readonly books: NodeBooks
   readonly #hold: Hold
   readonly #make: () => Step
+  readonly #time: Clock
+  /** Time as the instance that runs has it. */
+  #clock: GuardedClock | undefined
   readonly #journal: Journal
   readonly #log: Logger
   readonly #status: Status
@@ -66,6 +69,7 @@ export class StepNode implements Target {
     books: NodeBooks
     hold: Hold
     make: () => Step
+    clock: Clock
     journal: Journal
     log: Logger
     status: Status
@@ -73,6 +77,7 @@ export class StepNode implements Target {
     this.books = parts.books
     this.#hold = parts.hold
     this.#make = parts.make
+    this.#time = parts.clock
     this.#journal = parts.journal
     this.#log = parts.log
     this.#status = parts.status
@@ -103,12 +108,22 @@ export class StepNode implements Target {
   custody(batch: Batch): Batch {
     // More than one batch on its way is a destination slower than its senders: then they are held back.
     if (this.#answersAhead === undefined || this.#answersAhead.inFlight > 1) return batch
-    const mine = batch.detached()
-    for (const { lease, delivery } of mine.shares) {
-      const inside = this.#inside.get(lease)
-      if (inside !== undefined) inside.delivery = delivery
+    const mine = batch.taken()
+    for (const share of mine.shares) {
+      const inside = this.#inside.get(share.lease)
+      if (inside !== undefined) inside.share = share
     }
     return mine
+  }
+
+  /** Time for the instance that is made. */
+  get clock(): Clock {
+    return (this.#clock ??= new GuardedClock(this.#time, error => this.fault(error)))
+  }
+
+  #stopClock(): void {
+    this.#clock?.stop()
+    this.#clock = undefined
   }
 
   start(): void {
@@ -141,7 +156,7 @@ export class StepNode implements Target {
     this.books.in += batch.items
     if (this.#hold === 'none') return this.#pass(batch)
     let mine = batch.compacted()
-    if (this.#hold === 'state') mine = mine.detached()
+    if (this.#hold === 'state') mine = mine.taken()
     for (const share of mine.shares) this.#enter(share, mine)
     this.#subject.next(mine)
   }
@@ -163,15 +178,15 @@ export class StepNode implements Target {
   /** What of `batch` was not answered for. */
   #restOf({ shares, context }: Batch): Inside[] {
     const answered = this.#answered.flatMap(part => part.shares.map(share => ({ ...share })))
-    return shares.flatMap(({ delivery, lease, items }) => {
-      let left = items
+    return shares.flatMap(share => {
+      let left = share.items
       for (const one of answered) {
-        if (one.delivery !== delivery || one.lease !== lease) continue
+        if (one.delivery !== share.delivery || one.lease !== share.lease) continue
         const mine = Math.min(left, one.items)
         left -= mine
         one.items -= mine
       }
-      return left === 0 ? [] : [{ delivery, lease, context, items: left }]
+      return left === 0 ? [] : [{ share, context, items: left }]
     })
   }
 
@@ -188,6 +203,7 @@ export class StepNode implements Target {
     const what = kind === 'rule' ? 'dropped' : kind
     this.#journal.note(this.books.name, what, batch, counter.reason, undefined)
     if (kind === 'rejected') batch.reject(`${this.books.name.id}: ${counter.reason}`)
+    else if (kind === 'lost') batch.lose(counter.reason)
     else batch.drop()
   }
 
@@ -216,7 +232,7 @@ export class StepNode implements Target {
     this.#leave(batch)
     const { context } = batch
     this.#giveBack(
-      batch.shares.map(({ delivery, lease, items }) => ({ delivery, lease, items, context })),
+      batch.shares.map(share => ({ share, context, items: share.items })),
       refused ? error : this.#failed(error),
     )
   }
@@ -248,16 +264,17 @@ export class StepNode implements Target {
       clearTimeout(timer)
     }
     this.#running = false
+    this.#stopClock()
     this.#subscription?.unsubscribe()
     this.#giveBackInside(new DeliveryError('DELIVERY_STOPPING', 'retry', `${this.books.name.id} was stopped`))
     this.#unheld?.()
     this.#unheld = undefined
   }
 
-  #enter({ delivery, lease, items }: Share, { context }: Batch): void {
-    const inside = this.#inside.get(lease)
-    if (inside === undefined) this.#inside.set(lease, { delivery, lease, items, context })
-    else inside.items += items
+  #enter(share: Share, { context }: Batch): void {
+    const inside = this.#inside.get(share.lease)
+    if (inside === undefined) this.#inside.set(share.lease, { share, items: share.items, context })
+    else inside.items += share.items
   }
 
   /** Takes the batch out of what is inside; returns how many of its items were made by the step. */
@@ -312,6 +329,7 @@ export class StepNode implements Target {
       return
     }
     this.#running = false
+    this.#stopClock()
     const what = error === undefined ? 'completed by itself' : messageOf(error)
     this.#failure = error ?? new InternalError(what)
     this.#status.set('RecoverableError', what)
@@ -339,9 +357,9 @@ export class StepNode implements Target {
   /** Back to the senders; lost where they were answered already. */
   #giveBack(parts: readonly Inside[], error: DeliveryError): void {
     const { name } = this.books
-    for (const { delivery, lease, items, context } of parts) {
-      const { refusable } = delivery
-      const batch = new Batch(name.signal, [], items, context, [{ delivery, lease, items, groups: 0 }])
+    for (const { share, items, context } of parts) {
+      const batch = new Batch(name.signal, [], items, context, [{ ...share, items, groups: 0 }])
+      const { refusable } = batch
       this.#journal.note(name, refusable ? 'returned' : 'lost', batch, error.code, error.message)
       if (refusable) this.books.returned.of(error.code).value += items
       else this.books.lost.of(error.code === 'DELIVERY_STOPPING' ? 'shutdown' : 'step_failed').value += items
@@ -354,10 +372,11 @@ export class StepNode implements Target {
 export function processorContext(
   node: StepNode,
   place: { readonly id: string; readonly signal: Signal; readonly downstream: Downstream },
-): Omit<ProcessorContext, keyof ComponentContext> {
+): Omit<ProcessorContext, Exclude<keyof ComponentContext, 'clock'>> {
   return {
     pipeline: place.id,
     signal: place.signal,
+    clock: node.clock,
     downstream: place.downstream,
     reason: (name, kind) => node.books.reason(name, kind),
     end: (batch, reason) => node.end(batch, reason),

@@ -1,4 +1,5 @@
 /** All parts of one configuration: made anew, or taken from the configuration before where nothing about them changes. */
+import type { Batch } from '../../core/batch.ts'
 import type { Books, NodeBooks } from '../../core/books.ts'
 import {
   type ComponentContext,
@@ -7,13 +8,17 @@ import {
   orderingOf,
   type ReceiverContext,
 } from '../../core/component.ts'
+import type { Budget } from '../../core/budget.ts'
+import { type Clock, clockKey, GuardedClock, machineClock } from '../../core/clock.ts'
 import { concealing } from '../../core/concealed.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../../core/configured.ts'
+import { Entrance } from '../../core/entrance.ts'
 import { InternalError, messageOf } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { ReloadPlan } from '../../core/reload.ts'
+import { Rooms } from '../../core/room.ts'
 import type { SendingConfig } from '../../core/sending.ts'
 import { type State, Status } from '../../core/status.ts'
 import { budgetKey } from '../../net/admission.ts'
@@ -42,6 +47,9 @@ export interface GraphProcess {
   readonly journal: Journal
   readonly onStatus?: (component: { kind: Kind; id: string }, status: Status, from: State) => void
 }
+
+/** What a component is given, as what it is made of. */
+type MadeContext = ComponentContext & { readonly status: Status; readonly clock: GuardedClock }
 
 /** What runs when an assembly is made. */
 export interface Before {
@@ -173,12 +181,21 @@ export class Assembly {
     return part
   }
 
-  #context(kind: Kind, { id, concealed }: Named): ComponentContext & { status: Status } {
-    const { host, log, onStatus } = this.#process
+  #context(kind: Kind, { id, concealed }: Named): MadeContext {
+    const { host, log: all, onStatus } = this.#process
     const { extensions } = this
     const status = new Status((changed, from) => onStatus?.({ kind, id }, changed, from), concealed)
     const extension = (name: string): Extension | undefined => extensions.get(name)?.lifecycle
-    return { id, log: concealing(log.child(id, { kind }), concealed), status, host, extension }
+    const log = concealing(all.child(id, { kind }), concealed)
+    const clock = new GuardedClock(this.#clock, error => {
+      const stack = error instanceof Error ? error.stack : undefined
+      log.error({ error: messageOf(error), stack }, 'a timer of the component failed')
+    })
+    return { id, log, status, host, extension, clock }
+  }
+
+  get #clock(): Clock {
+    return this.#process.host.find(clockKey) ?? machineClock
   }
 
   #addExtension(component: ConfiguredComponent<'extension'>): void {
@@ -250,6 +267,7 @@ export class Assembly {
         named('processor', component, () =>
           definition.create(config as never, { ...context, ...processorContext(node, place) }),
         ),
+      clock: context.clock,
       log,
       status,
     })
@@ -291,10 +309,22 @@ export class Assembly {
     const mine = new Map([...signals].map(signal => [signal, this.#sourceOf(id, signal)] as const))
     const source = (signal: Signal): Source => need(mine, signal, 'receiver')
     const doors: (() => void)[] = []
+    const push = (batch: Batch): void => source(batch.signal).push(batch)
+    const budget = (): Budget => this.#process.host.get(budgetKey)
+    // One that is handed nothing in this way needs no budget.
+    let way: Entrance | undefined
+    const entrance = (): Entrance => (way ??= new Entrance(budget(), push))
+    let rooms: Rooms | undefined
     const whole: ReceiverContext = {
       ...context,
       signals,
-      push: batch => source(batch.signal).push(batch),
+      origin: ({ transport, peer }) => ({ receiver: id, transport, peer, metadata: undefined, auth: undefined }),
+      enter: (signal, body, charge, origin, by) => entrance().enter(signal, body, charge, origin, by),
+      enterJson: (signal, text, charge, origin, by) => entrance().enterJson(signal, text, charge, origin, by),
+      get rooms() {
+        return (rooms ??= new Rooms(budget(), context.clock, push))
+      },
+      push,
       books: signal => source(signal).books,
       door: (transport, refusals, usage) => {
         doors.push(this.#process.books.door(id, transport, refusals, usage))
@@ -340,8 +370,8 @@ function withName(kind: Kind, { id, concealed }: Named, error: unknown): Error {
 
 const keyOf = (kind: Kind, id: string, pipeline = ''): string => `${kind} ${id} ${pipeline}`
 
-function infoOf<K extends Kind>(kind: K, id: string, type: string, { status }: { readonly status: Status }) {
-  return { kind, id, type, pipeline: undefined, status }
+function infoOf<K extends Kind>(kind: K, id: string, type: string, { status, clock }: MadeContext) {
+  return { kind, id, type, pipeline: undefined, status, clock }
 }
 
 function need<K, T>(map: ReadonlyMap<K, T>, id: K, what: string): T {

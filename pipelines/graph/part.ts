@@ -1,5 +1,6 @@
 /** Components as the graph has them: what pages show of them, and how they start and stop. */
 import type { NodeBooks } from '../../core/books.ts'
+import type { GuardedClock } from '../../core/clock.ts'
 import type { Exporter, Extension, Kind, Lifecycle } from '../../core/component.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
@@ -23,6 +24,7 @@ export interface ComponentInfo {
 /** A component that starts and stops. */
 export interface Part extends ComponentInfo {
   readonly lifecycle: Lifecycle
+  readonly clock: GuardedClock
 }
 
 export interface ExtensionPart extends Part {
@@ -70,7 +72,7 @@ export async function startPart({ kind, id, status, lifecycle }: Part): Promise<
 }
 
 /** A part that does not stop in time, or fails to, keeps nobody else from stopping. */
-export async function stopPart({ kind, id, status, lifecycle }: Part, end: number, log: Logger): Promise<void> {
+export async function stopPart({ kind, id, status, lifecycle, clock }: Part, end: number, log: Logger): Promise<void> {
   status.set('Stopping')
   let timer: NodeJS.Timeout | undefined
   try {
@@ -83,6 +85,7 @@ export async function stopPart({ kind, id, status, lifecycle }: Part, end: numbe
     log.warn({ kind, id, error: status.tell(messageOf(error)) }, 'failed to stop')
   } finally {
     clearTimeout(timer)
+    clock.stop()
   }
   status.set('Stopped')
 }

@@ -1,6 +1,7 @@
 import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
+import { done } from '../../core/delivery.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
@@ -178,10 +179,10 @@ export class Backlog {
 
   #committed(batch: Batch, record: Stored): void {
     const waits = this.#parts.policy.success === 'delivered'
+    const safe = waits ? batch.secured() : batch.secured().taken()
     if (!waits) {
-      batch.acknowledge()
       if (this.#stopped || this.#onDisk > 0 || !this.#roomInMemory) {
-        batch.release()
+        safe.release(done)
         this.#onDisk++
         this.#left++
         this.read()
@@ -189,7 +190,7 @@ export class Backlog {
       }
       this.#behind = record
     }
-    this.#parts.send(batch.compacted(), this.#claim(record), !waits)
+    this.#parts.send(safe.compacted(), this.#claim(record), !waits)
   }
 
   /** The account of one record that is in memory now. */
@@ -220,8 +221,7 @@ export class Backlog {
   #refuse(batch: Batch, error: DeliveryError, reason: string): void {
     const { books, journal, send } = this.#parts
     if (!batch.refusable && !this.#stopped) {
-      batch.acknowledge()
-      send(batch, new Claim(() => {}), true)
+      send(batch.taken(), new Claim(() => {}), true)
       return
     }
     if (batch.refusable) {

@@ -1,8 +1,9 @@
-import { type Batch, mergeBatches } from '../../core/batch.ts'
+import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Latency } from '../../core/latency.ts'
+import { mergeBatches } from '../../core/merge.ts'
 import type { QueueConfig } from '../../core/sending.ts'
 import type { Storage } from '../../core/storage.ts'
 import type { QueuePolicy } from '../../plan/queue-policy.ts'
@@ -211,15 +212,14 @@ export class Destination implements Sink {
     this.books.in += batch.items
     const weight = this.#queue === undefined ? 0 : this.#weigh(batch)
     if (this.#backlog !== undefined) return this.#backlog.take(batch, weight, done)
-    const kept = batch.compacted()
     const acknowledged = this.accepts
+    const kept = acknowledged ? batch.compacted().taken() : batch.compacted()
     const room = this.#room
     const claim = new Claim(() => {
       room.used -= weight
       done()
       room.onEnd()
     })
-    if (acknowledged) kept.acknowledge()
     this.#add(kept, { claim, acknowledged })
   }
 

@@ -1,7 +1,7 @@
 /** What the books, the journal, the log and the senders hear when an entry ends, one way or the other. */
-import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Sent } from '../../core/component.ts'
+import { done } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
@@ -34,8 +34,7 @@ export function endDelivered({ books, journal, log }: EndParts, entry: Entry, se
     }
     log.warn({ rejected, of: batch.items, message: sent.message }, 'destination took the batch in part')
   }
-  if (entry.acknowledged) batch.release()
-  else acceptInPart(batch, rejected, sent?.message)
+  batch.acceptInPart(rejected, sent?.message ?? '')
 }
 
 /** The destination refuses it for good. */
@@ -45,7 +44,7 @@ export function endRejected({ books, journal, log }: EndParts, entry: Entry, err
   books.rejected.of(reason).value += batch.items
   journal.note(books.name, 'rejected', batch, reason, error.message)
   log.error({ items: batch.items, code: error.code, error: error.message }, 'destination rejected data for good')
-  if (entry.acknowledged) batch.release()
+  if (reason === 'denied') batch.deny(error)
   else batch.reject(error.message)
 }
 
@@ -57,7 +56,8 @@ export function endBuried({ books, journal, log }: EndParts, entry: Entry, error
   journal.note(books.name, 'dead_lettered', batch, reason, error.message)
   const fields = { items: batch.items, reason, code: error.code, error: error.message }
   log.error(fields, 'destination does not take this data: put aside as dead letters, see `kymo replay`')
-  batch.release()
+  // The grave has it: nobody needs to read it again.
+  batch.release(done)
 }
 
 /** It will not be sent, and its senders think that it was taken. */
@@ -67,7 +67,8 @@ export function endLost({ books, journal, log }: EndParts, entry: Entry, error: 
   books.lost.of(reason).value += batch.items
   journal.note(books.name, 'lost', batch, reason, error.message)
   log.error({ items: batch.items, reason, error: error.message }, 'data lost: not delivered and given up')
-  batch.release()
+  // What only the end of the process kept from being sent, a source sends again.
+  batch.release(reason === 'shutdown' ? { kind: 'again', error } : { kind: 'lost', reason })
 }
 
 /** It will not be sent from here; its senders hear so and have it still. */
@@ -80,10 +81,9 @@ export function endReturned({ books, journal }: EndParts, entry: Entry, error: D
 }
 
 /** It stays on disk, for whoever opens the queue next; its record does not end. */
-export function endLeft({ books }: EndParts, { acknowledged, batch }: Entry) {
+export function endLeft({ books }: EndParts, { batch }: Entry) {
   books.out += batch.items
-  if (acknowledged) batch.release()
-  else batch.refuse(stopping())
+  batch.refuse(stopping())
 }
 
 /** The sender gave up waiting. */
@@ -100,16 +100,4 @@ export function tooOld(limit: string, last: DeliveryError | undefined): Delivery
 /** There was no time left. */
 export function stopping(): DeliveryError {
   return new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped before the destination had it')
-}
-
-/** One request: its sender hears how many were rejected. Several: nobody knows whose they were, all hear a warning. */
-function acceptInPart(batch: Batch, rejected: number, message: string | undefined): void {
-  if (rejected === 0 || batch.shares.length > 1) {
-    batch.accept(message === undefined || message === '' ? undefined : message)
-    return
-  }
-  const [{ delivery, items }] = batch.shares
-  delivery.reject(rejected, message ?? 'rejected by the destination')
-  if (items > rejected) delivery.accept(items - rejected)
-  batch.release()
 }

@@ -1,8 +1,9 @@
-import { Batch, type Share } from '../../core/batch.ts'
+import { Batch } from '../../core/batch.ts'
 import type { Budget } from '../../core/budget.ts'
 import { Delivery } from '../../core/delivery.ts'
 import { Lease } from '../../core/lease.ts'
 import { BufferPool } from '../../core/pool.ts'
+import { type Share, shareOf } from '../../core/share.ts'
 import type { StoredRecord } from '../../core/storage.ts'
 import { readRequest } from '../../proto/request.ts'
 
@@ -18,12 +19,9 @@ export function batchOf(record: StoredRecord, budget: Budget): Batch {
   const lease = new Lease(budget, bytes, items, payload)
   const whole = [{ items, groups: groups.length }]
   const shares = sumOf(record.shares, 'groups') === groups.length && sumOf(record.shares, 'items') === items
-  const origins: Share[] = (shares ? record.shares : whole).map(share => ({
-    delivery: new Delivery(share.items, undefined),
-    lease,
-    items: share.items,
-    groups: share.groups,
-  }))
+  const origins: Share[] = (shares ? record.shares : whole).map(share =>
+    shareOf(new Delivery(share.items, undefined), lease, share.items, share.groups),
+  )
   return new Batch(signal, groups, items, context, origins)
 }
 

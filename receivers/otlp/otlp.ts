@@ -11,7 +11,6 @@ import { type Accept, type Binding, listenersKey } from '../../net/listeners.ts'
 import type { Context } from '../../core/batch.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { grpcHandler, httpHandler } from './answers.ts'
-import { Door } from './door.ts'
 
 const enabled = { enabled: z.boolean().default(true).describe('Off: this protocol is not served.') }
 const path = (signal: Signal) =>
@@ -89,14 +88,12 @@ export const otlp = defineReceiver({
 class OtlpReceiver {
   readonly #config: Config
   readonly #context: ReceiverContext
-  readonly #door: Door
   readonly #bindings: Binding[] = []
   readonly #servers: { stop(deadline: number, replaced: boolean): Promise<void> }[] = []
 
   constructor(config: Config, context: ReceiverContext) {
     this.#config = config
     this.#context = context
-    this.#door = new Door(context, context.host.get(budgetKey))
   }
 
   async start(): Promise<void> {
@@ -110,7 +107,7 @@ class OtlpReceiver {
     this.#context.door('grpc', server.admission.refusals, () => server.admission.occupancy.usage)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
-      server.register(signals[signal].grpcPath, grpcHandler(this.#door, signal, config.include_metadata))
+      server.register(signals[signal].grpcPath, grpcHandler(this.#context, signal, config.include_metadata))
     }
     await this.#listen('grpc', config, server.accept)
   }
@@ -120,7 +117,7 @@ class OtlpReceiver {
     this.#context.door('http', server.admission.refusals, () => server.admission.occupancy.usage)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
-      const handler = httpHandler(this.#door, signal, config.include_metadata)
+      const handler = httpHandler(this.#context, signal, config.include_metadata)
       server.register(config[`${signal}_url_path`], [protobufFormat, jsonFormat], handler)
     }
     await server.ready()

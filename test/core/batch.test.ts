@@ -1,8 +1,9 @@
 /** Cutting, merging and parting of random batches: test/properties/batch.test.ts. */
 import { expect, test } from 'vitest'
-import { Batch, type Context, mergeBatches } from '../../core/batch.ts'
+import { Batch, type Context } from '../../core/batch.ts'
+import { mergeBatches } from '../../core/merge.ts'
 import { Budget } from '../../core/budget.ts'
-import { Delivery, type Outcome } from '../../core/delivery.ts'
+import { type Answer, Delivery, done } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { Lease } from '../../core/lease.ts'
 import { groupCost } from '../../proto/group.ts'
@@ -14,13 +15,13 @@ const context: Context = { receiver: 'otlp', transport: 'grpc', peer: undefined,
 
 interface Held {
   readonly batch: Batch
-  readonly outcome: Outcome[]
+  readonly outcome: Answer[]
 }
 
 function made(budget: Budget, body: Buffer, from = context): Held {
-  const outcome: Outcome[] = []
+  const outcome: Answer[] = []
   const request = readRequest('traces', body)
-  const delivery = new Delivery(request.items, one => outcome.push(one))
+  const delivery = new Delivery(request.items, { answered: one => outcome.push(one) })
   budget.charge(body.length)
   const lease = new Lease(budget, body.length, request.items)
   return { batch: Batch.of('traces', request, from, delivery, lease), outcome }
@@ -41,7 +42,7 @@ test.each<[string, (batch: Batch) => void, object]>([
     batch => batch.refuse(new DeliveryError('DELIVERY_BUSY', 'retry', 'later', { retryAfter: 5 })),
     { kind: 'refused', retryAfter: 5 },
   ],
-  ['acknowledged and then released', batch => (batch.acknowledge(), batch.release()), { kind: 'success' }],
+  ['taken and then let go of', batch => batch.taken().release(done), { kind: 'success' }],
 ])('a batch of several requests that is %s ends each of them and gives all memory back', async (_, end, outcome) => {
   const budget = new Budget(1 << 20)
   const parts = [small(budget, 3), small(budget, 5)]
@@ -51,14 +52,14 @@ test.each<[string, (batch: Batch) => void, object]>([
   expect(budget.used).toBe(0)
 })
 
-test('an acknowledged batch keeps its bytes until it is released', async () => {
+test('a batch that was taken keeps its bytes until they are let go of', async () => {
   const budget = new Budget(1 << 20)
   const { batch, outcome } = small(budget, 3)
-  batch.acknowledge()
+  const taken = batch.taken()
   await turn()
   expect(outcome).toHaveLength(1)
   expect(budget.used).toBe(batch.byteLength)
-  batch.release()
+  taken.release(done)
   expect(budget.used).toBe(0)
 })
 
@@ -92,11 +93,11 @@ test('newly made bytes are charged to the first request and given back with it',
   expect(budget.used).toBe(0)
 })
 
-test('detached, the senders have heard success and nobody can be asked again', async () => {
+test('once it is taken, the senders have heard success and nobody can be asked again', async () => {
   const budget = new Budget(1 << 20)
   const { batch, outcome } = small(budget, 2)
   expect(batch.refusable).toBe(true)
-  const own = batch.detached()
+  const own = batch.taken()
   await turn()
   expect(outcome).toEqual([{ kind: 'success', warning: undefined }])
   expect([own.refusable, own.withdrawn]).toEqual([false, false])
@@ -113,7 +114,7 @@ test('a merged batch is withdrawn when all its senders are, and refusable while 
   expect([both.withdrawn, both.refusable]).toEqual([false, true])
   b.shares[0].delivery.withdraw(gone)
   expect(both.withdrawn).toBe(true)
-  expect(mergeBatches([a, b.detached()]).refusable).toBe(false)
+  expect(mergeBatches([a, b.taken()]).refusable).toBe(false)
 })
 
 test('of several contexts the merged batch keeps what they have in common', () => {

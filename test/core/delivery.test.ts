@@ -1,14 +1,14 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Delivery, type Outcome } from '../../core/delivery.ts'
+import { Delivery, type Answer } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 
 const busy = (retryAfter?: number) => new DeliveryError('DELIVERY_BUSY', 'retry', 'come again', { retryAfter })
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
 function delivered(items: number) {
-  const outcomes: Outcome[] = []
-  const delivery = new Delivery(items, outcome => outcomes.push(outcome))
+  const outcomes: Answer[] = []
+  const delivery = new Delivery(items, { answered: outcome => outcomes.push(outcome) })
   return { delivery, outcomes }
 }
 
@@ -118,7 +118,7 @@ test('where nobody waits nothing can be refused or withdrawn', () => {
 
 test('the books hear what the sender hears, once', async () => {
   const { delivery, outcomes } = delivered(5)
-  const heard: [number, Outcome][] = []
+  const heard: [number, Answer][] = []
   delivery.reportTo({ tally: (items, outcome) => heard.push([items, outcome]) })
   delivery.reject(2, 'bad')
   delivery.accept(3)

@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest'
 import type { Batch } from '../../core/batch.ts'
 import { Budget } from '../../core/budget.ts'
-import type { Outcome } from '../../core/delivery.ts'
-import { type Arrival, Entrance, type Waiting } from '../../core/entrance.ts'
+import type { Answer, Ticket } from '../../core/delivery.ts'
+import { Entrance } from '../../core/entrance.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { BufferPool } from '../../core/pool.ts'
 import { pieceLimits } from '../../proto/gathering.ts'
 import type { Signal } from '../../proto/signals.ts'
-import type { WireError } from '../../proto/wire.ts'
 import { lengthField, repeated } from '../support/hostile.ts'
 
 const context = { receiver: 'r', transport: 't', peer: undefined, metadata: undefined, auth: undefined }
@@ -20,10 +19,10 @@ const json = (before: string, unit: string, after: string): Buffer =>
   Buffer.from(`${before}${`${unit},`.repeat(size / (unit.length + 1))}${unit}${after}`)
 const logs = (unit: string): Buffer => json('{"resourceLogs":[{"scopeLogs":[{"logRecords":[', unit, ']}]}]}')
 
-const waits = (): Waiting => ({ onCancel: undefined })
+const gone = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'gone')
 
 interface Heard {
-  readonly outcome: Outcome | 'empty'
+  readonly outcome: Answer
   readonly batches: number
   readonly items: number
   /** Bytes held at most beside the body, and at the end. */
@@ -37,7 +36,7 @@ interface Heard {
 async function heardOf(
   signal: Signal,
   body: Buffer,
-  { push = (batch: Batch) => batch.accept(), limit = 1e9, waiting = waits() } = {},
+  { push = (batch: Batch) => batch.accept(), limit = 1e9, enters = (_ticket: Ticket): void => {} } = {},
 ): Promise<Heard> {
   const budget = new Budget(limit)
   const isJson = body[0] === 0x7b
@@ -57,17 +56,12 @@ async function heardOf(
   let timer = setImmediate(probe)
   const charge = BufferPool.cost(body.length)
   budget.charge(charge)
-  const outcome = await new Promise<Outcome | 'empty'>((resolve, reject) => {
-    const onMalformed = ({ message }: WireError): void => resolve({ kind: 'rejected', reason: message })
-    const arrival: Arrival = { signal, context, waiting, onEnd: resolve, onMalformed }
-    try {
-      const entered = isJson
-        ? entrance.enterJson(arrival, body, () => budget.release(charge))
-        : entrance.enter(arrival, body, charge)
-      if (!entered) resolve('empty')
-    } catch (error) {
-      reject(error)
-    }
+  const outcome = await new Promise<Answer>(resolve => {
+    const by = { answered: resolve }
+    const ticket = isJson
+      ? entrance.enterJson(signal, body, charge, context, by)
+      : entrance.enter(signal, body, charge, context, by)
+    enters(ticket)
   })
   await new Promise(resolve => setImmediate(resolve))
   clearImmediate(timer)
@@ -75,8 +69,8 @@ async function heardOf(
 }
 
 test.each<[what: string, signal: Signal, body: Buffer, kind: string, items: number]>([
-  ['empty groups', 'logs', repeated(hex('0a00'), size / 2), 'rejected', 0],
-  ['groups of one empty item', 'logs', repeated(hex('0a0412021200'), 1_000_000), 'rejected', 0],
+  ['empty groups', 'logs', repeated(hex('0a00'), size / 2), 'malformed', 0],
+  ['groups of one empty item', 'logs', repeated(hex('0a0412021200'), 1_000_000), 'malformed', 0],
   ['empty scope groups', 'logs', group(repeated(hex('1200'), size / 2)), 'success', 0],
   ['scope groups of one empty item', 'traces', group(repeated(hex('12021200'), size / 4)), 'success', size / 4],
   ['empty items', 'logs', scope(repeated(hex('1200'), size / 2)), 'success', size / 2],
@@ -89,12 +83,12 @@ test.each<[what: string, signal: Signal, body: Buffer, kind: string, items: numb
     size / 2,
   ],
   ['fields nobody knows', 'logs', repeated(hex('1200'), size / 2), 'success', 0],
-  ['empty groups in JSON', 'logs', json('{"resourceLogs":[', '{}', ']}'), 'rejected', 0],
+  ['empty groups in JSON', 'logs', json('{"resourceLogs":[', '{}', ']}'), 'malformed', 0],
   ['empty items in JSON', 'logs', logs('{}'), 'success', Math.floor(size / 3) + 1],
-  ['a value nobody knows in JSON', 'logs', json('{"x":[', '{}', ']}'), 'rejected', 0],
-  ['keys nobody knows in JSON', 'logs', json('{', '"x":0', '}'), 'rejected', 0],
-  ['an item of attributes in JSON', 'logs', logs(`{"attributes":[${'{},'.repeat(300_000)}{}]}`), 'rejected', 0],
-  ['a text without an end in JSON', 'logs', logs(`{"body":{"stringValue":"${'\\n'.repeat(2_200_000)}`), 'rejected', 0],
+  ['a value nobody knows in JSON', 'logs', json('{"x":[', '{}', ']}'), 'malformed', 0],
+  ['keys nobody knows in JSON', 'logs', json('{', '"x":0', '}'), 'malformed', 0],
+  ['an item of attributes in JSON', 'logs', logs(`{"attributes":[${'{},'.repeat(300_000)}{}]}`), 'malformed', 0],
+  ['a text without an end in JSON', 'logs', logs(`{"body":{"stringValue":"${'\\n'.repeat(2_200_000)}`), 'malformed', 0],
   [
     'numbers that grow in JSON',
     'metrics',
@@ -103,7 +97,7 @@ test.each<[what: string, signal: Signal, body: Buffer, kind: string, items: numb
       `{"histogram":{"dataPoints":[{"explicitBounds":[${'0,'.repeat(99_999)}0]}]}}`,
       ']}]}]}',
     ),
-    'rejected',
+    'malformed',
     0,
   ],
 ])('%s: the request ends, others have their turns, and the memory comes back', async (_, signal, body, kind, items) => {
@@ -124,12 +118,10 @@ test('a request that is small enters at once, also while a large one is being re
     order.push(batch.items === 1 ? 'small' : 'piece')
     batch.accept()
   })
-  const enter = (body: Buffer): Promise<Outcome> =>
-    new Promise((resolve, reject) => {
+  const enter = (body: Buffer): Promise<Answer> =>
+    new Promise(resolve => {
       budget.charge(body.length)
-      const waiting = { onCancel: undefined }
-      const arrival: Arrival = { signal: 'logs', context, waiting, onEnd: resolve, onMalformed: reject }
-      expect(entrance.enter(arrival, body, body.length)).toBe(true)
+      entrance.enter('logs', body, body.length, context, { answered: resolve })
     })
   const slow = enter(large).then(() => order.push('large is done'))
   await enter(scope(hex('1200')))
@@ -143,15 +135,17 @@ test.each<[when: string, pushed: number]>([
   ['before anything was pushed', 0],
   ['after some of it was pushed', 3],
 ])('a sender that leaves %s ends the work, and the memory comes back', async (_, pushed) => {
-  const waiting = waits()
+  let ticket: Ticket | undefined
   let count = 0
   const push = (batch: Batch): void => {
     batch.accept()
-    if (++count === pushed) waiting.onCancel?.()
+    if (++count === pushed) ticket?.withdraw(gone)
   }
-  const done = heardOf('logs', Buffer.from(large), { push, waiting })
-  if (pushed === 0) waiting.onCancel?.()
-  const heard = await done
+  const enters = (mine: Ticket): void => {
+    ticket = mine
+    if (pushed === 0) ticket.withdraw(gone)
+  }
+  const heard = await heardOf('logs', Buffer.from(large), { push, enters })
   expect(heard.outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_WITHDRAWN' } })
   expect(heard).toMatchObject({ batches: pushed, left: 0 })
 })
@@ -160,10 +154,8 @@ test.each<[what: string, text: Buffer]>([
   ['protobuf', large],
   ['JSON', logs('{"severityNumber":1}')],
 ])('a sender of %s that leaves at once costs nothing more', async (_, body) => {
-  const waiting = waits()
-  const done = heardOf('logs', Buffer.from(body), { waiting })
-  waiting.onCancel?.()
-  expect(await done).toMatchObject({ outcome: { kind: 'refused' }, batches: 0, left: 0 })
+  const heard = await heardOf('logs', Buffer.from(body), { enters: ticket => ticket.withdraw(gone) })
+  expect(heard).toMatchObject({ outcome: { kind: 'refused' }, batches: 0, left: 0 })
 })
 
 test('when a piece is refused the rest is not pushed, and the sender hears why', async () => {

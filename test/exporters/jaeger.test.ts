@@ -3,9 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer as createTlsServer } from 'node:https'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
-import { Host } from '../../core/host.ts'
 import type { Logger } from '../../core/logger.ts'
-import { Status } from '../../core/status.ts'
 import { addressOf, jaeger } from '../../exporters/jaeger.ts'
 import { signals } from '../../proto/signals.ts'
 import { GrpcCode } from '../../proto/status.ts'
@@ -14,6 +12,7 @@ import { batchOf, complaints, exporterOf, forever, refusal } from '../support/ex
 import { answer, bareHttp2, failure, grpcJs } from '../support/grpc-peer.ts'
 import { type Line, keepingLogger } from '../support/kymo.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
+import { componentContext } from '../support/contexts.ts'
 
 const open: { stop(): unknown }[] = []
 afterEach(async () => {
@@ -198,7 +197,7 @@ test.each([
 ])('%s: %#', async (_, config, warnings) => {
   const lines: Line[] = []
   const log: Logger = keepingLogger(lines)
-  const context = { id: 'jaeger', log, status: new Status(), host: new Host(), extension: () => undefined }
+  const context = componentContext({ id: 'jaeger', log })
   const made = jaeger.create(jaeger.config.parse(config), { ...context, signals: new Set(['traces']) })
   await made.stop?.()
   expect(lines.map(({ message }) => message)).toEqual(

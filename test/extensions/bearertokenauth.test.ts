@@ -6,11 +6,9 @@ import { AuthError } from '../../core/auth.ts'
 import { components } from '../../components.ts'
 import { ConfigErrors, loadConfig } from '../../config/load.ts'
 import { Secret } from '../../core/fields.ts'
-import { Host } from '../../core/host.ts'
-import { silent } from '../../core/logger.ts'
-import { Status } from '../../core/status.ts'
 import { bearertokenauth } from '../../extensions/bearertokenauth.ts'
 import { complaintsOf, extensionOf, from } from '../support/extending.ts'
+import { componentContext } from '../support/contexts.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kymo-bearer-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -100,7 +98,7 @@ test.each<[string, object, string]>([
 
 test.each(['', '   '])('the header %j is equal to no token, were there such a token', value => {
   const config = bearertokenauth.config.parse({ header: 'x-api-key', scheme: '', token: 'abc' }) as object
-  const context = { id: 'a', log: silent, status: new Status(), host: new Host(), extension: () => undefined }
+  const context = componentContext({ id: 'a' })
   const { server } = bearertokenauth.create({ ...config, token: new Secret(value) } as never, context)
   expect(() => server?.authenticate(() => value, '')).toThrow('has no token that is let in')
 })

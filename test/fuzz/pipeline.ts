@@ -9,8 +9,8 @@ import { loadPlan } from '../../plan/load.ts'
 import type { Batch } from '../../core/batch.ts'
 import { Books } from '../../core/books.ts'
 import { Budget } from '../../core/budget.ts'
-import { defineExporter, defineReceiver } from '../../core/component.ts'
-import type { Outcome } from '../../core/delivery.ts'
+import { defineExporter, defineReceiver, type ReceiverContext } from '../../core/component.ts'
+import type { Answer as Heard, Outcome } from '../../core/delivery.ts'
 import { Host } from '../../core/host.ts'
 import { Journal } from '../../core/journal.ts'
 import { MemoryPlan, memoryPlanKey } from '../../core/memory.ts'
@@ -25,7 +25,6 @@ import { sampleResource } from '../../proto/sample.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { detailedText, normalText } from '../../proto/text.ts'
 import { WireError } from '../../proto/wire.ts'
-import { Door } from '../../receivers/otlp/door.ts'
 import { SelfReport, selfReportKey } from '../../telemetry/self-report.ts'
 import { keepingLogger, type Line } from '../support/kymo.ts'
 import { judge } from './oracle.ts'
@@ -95,7 +94,7 @@ export interface Input {
 }
 
 /** What came of one: an outcome, or the text of the refusal at the door. */
-export type Answer = Outcome['kind'] | 'empty' | { readonly refused: string }
+export type Answer = Outcome['kind'] | { readonly refused: string }
 
 /** What each round is checked by. */
 export interface Found {
@@ -124,7 +123,7 @@ export async function startPipeline(): Promise<Pipeline> {
   const books = new Books()
   const lines: Line[] = []
   const found = { arrived: new Map<string, number>(), unreadable: [] as string[], faults: [] as string[] }
-  let door: Door | undefined
+  let door: ReceiverContext | undefined
   const receiver = defineReceiver({
     type: 'fuzz',
     stability: 'stable',
@@ -133,7 +132,7 @@ export async function startPipeline(): Promise<Pipeline> {
     config: z.strictObject({}),
     examples: [],
     create(_, context) {
-      door = new Door(context, budget)
+      door = context
       return {}
     },
   })
@@ -171,24 +170,17 @@ export async function startPipeline(): Promise<Pipeline> {
 
   const enter = (input: Input): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      try {
-        if (door === undefined) throw new TypeError('the receiver was not made')
-        const { signal, json } = input
-        const body = budget.pool.take(input.body.length)
-        body.set(input.body)
-        const charge = BufferPool.cost(body.length)
-        budget.charge(charge)
-        const context = { receiver: 'fuzz', transport: 'fuzz', peer: undefined, metadata: undefined, auth: undefined }
-        const waiting = { onCancel: undefined }
-        const onEnd = ({ kind }: Outcome): void => resolve(kind)
-        const onMalformed = ({ message }: WireError): void => resolve({ refused: message })
-        const arrival = { signal, context, waiting, onEnd, onMalformed }
-        const entered = json ? door.enterJson(arrival, body, charge) : door.enter(arrival, body, charge)
-        if (!entered) resolve('empty')
-      } catch (error) {
-        if (error instanceof WireError) resolve({ refused: error.message })
-        else reject(error)
-      }
+      if (door === undefined) return reject(new TypeError('the receiver was not made'))
+      const { signal, json } = input
+      const body = budget.pool.take(input.body.length)
+      body.set(input.body)
+      const charge = BufferPool.cost(body.length)
+      budget.charge(charge)
+      const origin = door.origin({ transport: 'fuzz', peer: undefined })
+      const answered = (answer: Heard): void =>
+        resolve(answer.kind === 'malformed' ? { refused: answer.message } : answer.kind)
+      if (json) door.enterJson(signal, body, charge, origin, { answered })
+      else door.enter(signal, body, charge, origin, { answered })
     })
 
   return {

@@ -11,7 +11,6 @@ import { Delivery } from '../../core/delivery.ts'
 import { Host } from '../../core/host.ts'
 import { Journal } from '../../core/journal.ts'
 import { Lease } from '../../core/lease.ts'
-import { silent } from '../../core/logger.ts'
 import { Status } from '../../core/status.ts'
 import { count } from '../../connectors/count/count.ts'
 import { tallyGroups } from '../../connectors/count/tally.ts'
@@ -33,6 +32,7 @@ import { encode } from '../support/otlp.ts'
 import { toyGraph } from '../support/graph.ts'
 import { attributes, metricsRequest } from '../support/prometheus-page.ts'
 import { decodeRequest } from '../support/remote-write.ts'
+import { componentContext } from '../support/contexts.ts'
 
 const stopping: (() => unknown)[] = []
 afterEach(async () => {
@@ -73,7 +73,7 @@ async function exporterOf(definition: ExporterDefinition, config: (url: string) 
   const parsed: unknown = definition.config.parse(config(url))
   const status = new Status()
   const signals = new Set(['metrics', 'logs'] as const)
-  const context = { id: definition.type, log: silent, status, host, signals, extension: () => undefined }
+  const context = { ...componentContext({ id: definition.type, status, host }), signals }
   const exporter: Exporter = definition.create(parsed as never, context)
   status.set('Starting')
   await exporter.start?.()

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { expect, test } from 'vitest'
 import { defineExtension } from '../../core/component.ts'
-import type { Outcome } from '../../core/delivery.ts'
+import type { Ended, Outcome } from '../../core/delivery.ts'
 import { explain } from '../../plan/explain.ts'
 import { toyGraph, type ToyGraph } from '../support/graph.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
@@ -50,10 +50,16 @@ async function running(keys: object): Promise<{ toy: ToyGraph; storage: MemorySt
   return { toy, storage, answer: () => resolve(undefined) }
 }
 
+const silence = (): Promise<'nothing'> => new Promise(resolve => setTimeout(resolve, 20, 'nothing'))
+
 /** What a sender has heard once everything that can happen without the outside has happened. */
 async function heard({ outcome }: { outcome: Promise<Outcome> }): Promise<Outcome['kind'] | 'nothing'> {
-  const settled = new Promise<'nothing'>(resolve => setTimeout(resolve, 20, 'nothing'))
-  return Promise.race([outcome.then(({ kind }) => kind), settled])
+  return Promise.race([outcome.then(({ kind }) => kind), silence()])
+}
+
+/** The same of a source that asks when its data is safe. */
+async function settled({ ended }: { ended: Promise<Ended> }): Promise<'again' | 'safe' | 'nothing'> {
+  return Promise.race([ended.then(({ again }) => (again ? 'again' : 'safe')), silence()])
 }
 
 test.each(cases)('when a sender hears success is what is told: %s', async (_, keys) => {
@@ -63,11 +69,17 @@ test.each(cases)('when a sender hears success is what is told: %s', async (_, ke
   expect(told.receivers[0].answers).toContainEqual(expect.objectContaining({ by: 'sink', success }))
   const pushed = toy.push(body)
   const before = await heard(pushed)
+  const safe = [await settled(pushed)]
   storage.slow = false
   storage.commit()
   const committed = await heard(pushed)
+  safe.push(await settled(pushed))
   answer()
   const answered = await heard(pushed)
+  safe.push(await settled(pushed))
+  // Neither moment implies the other: what is on disk is safe, whatever its sender still waits for.
+  const isOnDisk = keys.enabled && keys.storage !== undefined
+  expect(safe).toEqual(isOnDisk ? ['nothing', 'safe', 'safe'] : ['nothing', 'nothing', 'safe'])
   expect([before, committed, answered]).toEqual(
     {
       accepted: ['success', 'success', 'success'],

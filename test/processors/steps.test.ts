@@ -9,6 +9,7 @@ import { Status } from '../../core/status.ts'
 import type { Reason, Verdict } from '../../core/verdict.ts'
 import { each } from '../../processors/steps.ts'
 import { namesOf, spans } from '../support/batches.ts'
+import { machineClock } from '../../core/clock.ts'
 
 function running(judge: (batch: Batch) => Batch | Verdict) {
   const ended: [string[], string][] = []
@@ -19,6 +20,7 @@ function running(judge: (batch: Batch) => Batch | Verdict) {
     status: new Status(),
     extension: () => undefined,
     host: new Host(),
+    clock: machineClock,
     pipeline: 'traces',
     signal: 'traces',
     downstream: { inFlight: 0, onIdle: () => () => {} },

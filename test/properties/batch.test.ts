@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Batch, mergeBatches } from '../../core/batch.ts'
+import { Batch } from '../../core/batch.ts'
+import { mergeBatches } from '../../core/merge.ts'
 import { Budget } from '../../core/budget.ts'
-import { Delivery, type Outcome } from '../../core/delivery.ts'
+import { Delivery, type Answer } from '../../core/delivery.ts'
 import { Lease } from '../../core/lease.ts'
 import { encodeGroups, groupCost, groupsSize } from '../../proto/group.ts'
 import { readRequest } from '../../proto/request.ts'
@@ -11,13 +12,13 @@ import { type FlatItem, countOf, flatten, requests, type Sample } from '../suppo
 const runs = { numRuns: 300 }
 
 /** A batch as a receiver makes it, and what came of its delivery. */
-function receive({ signal, body }: Sample, budget: Budget): { batch: Batch; outcomes: Outcome[] } {
-  const outcomes: Outcome[] = []
+function receive({ signal, body }: Sample, budget: Budget): { batch: Batch; outcomes: Answer[] } {
+  const outcomes: Answer[] = []
   const request = readRequest(signal, body)
   const size = body.length + request.charged
   budget.charge(size)
   const lease = new Lease(budget, size, request.items)
-  const delivery = new Delivery(request.items, outcome => outcomes.push(outcome))
+  const delivery = new Delivery(request.items, { answered: outcome => outcomes.push(outcome) })
   const context = { receiver: 'otlp', transport: 'test', peer: undefined, metadata: undefined, auth: undefined }
   return { batch: Batch.of(signal, request, context, delivery, lease), outcomes }
 }

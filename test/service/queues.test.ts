@@ -266,11 +266,7 @@ test.each<[string, (batch: Batch) => void, object, number]>([
   ],
   [
     'rejected in part: that is told',
-    ({ shares: [{ delivery, lease, items }] }) => {
-      delivery.reject(1, 'bad')
-      delivery.accept(items - 1)
-      lease.release(items)
-    },
+    batch => batch.acceptInPart(1, 'bad'),
     { state: 'done', replayed: 3, rejected: 1, left: 0 },
     0,
   ],

@@ -20,7 +20,7 @@ export function batchOf(
   budget.charge(body.length)
   const lease = new Lease(budget, body.length, request.items)
   const map = metadata && new Map(Object.entries(metadata).map(([key, value]) => [key, [value]]))
-  const delivery = new Delivery(request.items, () => {})
+  const delivery = new Delivery(request.items, { answered: () => {} })
   return Batch.of(signal, request, map === undefined ? context : { ...context, metadata: map }, delivery, lease)
 }
 

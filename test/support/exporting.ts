@@ -6,11 +6,11 @@ import { Delivery } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { Host } from '../../core/host.ts'
 import { Lease } from '../../core/lease.ts'
-import { silent } from '../../core/logger.ts'
 import { Status } from '../../core/status.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { readRequest } from '../../proto/request.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
+import { componentContext } from './contexts.ts'
 
 /** A batch of one request. */
 export function batchOf(body: Buffer, signal: Signal = 'traces'): Batch {
@@ -31,11 +31,8 @@ export function exporterOf(
   const status = new Status()
   status.set('Starting')
   const exporter = definition.create(definition.config.parse(config), {
-    id: definition.type,
-    log: silent,
-    status,
+    ...componentContext({ id: definition.type, status, host: new Host().provide(budgetKey, budget) }),
     extension: id => extensions[id],
-    host: new Host().provide(budgetKey, budget),
     signals: new Set(signals),
   })
   return { exporter, budget, status }

@@ -9,6 +9,7 @@ import { Status } from '../../core/status.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { type Accept, type Binding, Listeners, listenersKey } from '../../net/listeners.ts'
 import { keepingLogger, type Line } from './kymo.ts'
+import { componentContext } from './contexts.ts'
 
 /** A context of data that came with `more`. */
 export const from = (more: Partial<Context> = {}): Context => ({
@@ -49,10 +50,7 @@ export function extensionOf(
   const host = new Host().provide(listenersKey, listeners).provide(budgetKey, budget)
   if (more.health !== undefined) host.provide(healthKey, more.health)
   const extension = definition.create(definition.config.parse(config), {
-    id: definition.type,
-    log: keepingLogger(lines),
-    status,
-    host,
+    ...componentContext({ id: definition.type, log: keepingLogger(lines), status, host }),
     extension: id => more.others?.[id],
   })
   const stop = async () => {

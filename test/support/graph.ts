@@ -12,7 +12,7 @@ import {
   type Sent,
 } from '../../core/component.ts'
 import type { ConfiguredComponent, Use } from '../../core/configured.ts'
-import { Delivery, type Outcome } from '../../core/delivery.ts'
+import { Delivery, type Ended, type Listener, type Outcome } from '../../core/delivery.ts'
 import { Host } from '../../core/host.ts'
 import { Journal } from '../../core/journal.ts'
 import { Lease } from '../../core/lease.ts'
@@ -59,6 +59,8 @@ export class ToySink implements Exporter {
 /** One outcome, once it is there. */
 export interface Pushed {
   readonly outcome: Promise<Outcome>
+  /** Whoever pushes it can read it again, and asks. */
+  readonly ended: Promise<Ended>
   readonly delivery: Delivery
 }
 
@@ -144,9 +146,10 @@ export async function toyGraph(
     signal: Signal,
     onEnd: ((outcome: Outcome) => void) | undefined,
     metadata?: Record<string, string>,
+    onEnded?: (end: Ended) => void,
   ) => {
     const request = readRequest(signal, body)
-    const delivery = new Delivery(request.items, onEnd)
+    const delivery = new Delivery(request.items, onEnd && listener(onEnd, onEnded))
     budget.charge(body.length)
     const map = metadata && new Map(Object.entries(metadata).map(([k, v]) => [k, [v]]))
     const from = { ...context, metadata: map, transport: parts.transport ?? context.transport }
@@ -164,9 +167,15 @@ export async function toyGraph(
       if (++ends > 1) throw new Error('delivery ended twice')
       end(one)
     }
-    const { delivery, batch } = batchOf(body, more.signal ?? 'traces', onEnd, more.metadata)
+    const ended = Promise.withResolvers<Ended>()
+    let goods = 0
+    const onEnded = (one: Ended): void => {
+      if (++goods > 1) throw new Error('delivery ended for good twice')
+      ended.resolve(one)
+    }
+    const { delivery, batch } = batchOf(body, more.signal ?? 'traces', onEnd, more.metadata, onEnded)
     to?.push(batch)
-    return { outcome, delivery }
+    return { outcome, ended: ended.promise, delivery }
   }
   return {
     plan,
@@ -186,6 +195,11 @@ export async function toyGraph(
     },
   }
 }
+const listener = (onEnd: (outcome: Outcome) => void, onEnded?: (end: Ended) => void): Listener => ({
+  answered: one => void (one.kind !== 'malformed' && onEnd(one)),
+  ...(onEnded && { ended: onEnded }),
+})
+
 function planFor(
   parts: ToyParts,
   toyReceiver: ConfiguredComponent<'receiver'>['definition'],

@@ -3,7 +3,7 @@ import * as grpc from '@grpc/grpc-js'
 import type { Batch } from '../../core/batch.ts'
 import { Books } from '../../core/books.ts'
 import { Budget } from '../../core/budget.ts'
-import type { Extension, ReceiverContext, ReceiverDefinition } from '../../core/component.ts'
+import type { Extension, ReceiverDefinition } from '../../core/component.ts'
 import { Host } from '../../core/host.ts'
 import { type LogFields, type Logger, silent } from '../../core/logger.ts'
 import { Status } from '../../core/status.ts'
@@ -11,6 +11,7 @@ import { budgetKey } from '../../net/admission.ts'
 import { Listeners, listenersKey } from '../../net/listeners.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { otlp } from '../../receivers/otlp/otlp.ts'
+import { receiverContext } from './contexts.ts'
 
 export interface Receiving {
   readonly budget: Budget
@@ -47,7 +48,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
   const batches: Batch[] = []
   const status = new Status()
   status.set('Starting')
-  const context: ReceiverContext = {
+  const context = receiverContext({
     id: 'otlp',
     log,
     status,
@@ -60,7 +61,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
       batches.push(batch)
       push(batch)
     },
-  }
+  })
   const definition = otlp as ReceiverDefinition<unknown>
   const config = definition.config.parse({
     protocols: {

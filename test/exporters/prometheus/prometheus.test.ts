@@ -8,6 +8,7 @@ import { prometheus } from '../../../exporters/prometheus/prometheus.ts'
 import { Listeners, listenersKey } from '../../../net/listeners.ts'
 import { batchOf, complaints, forever } from '../../support/exporting.ts'
 import { attributes, metricsRequest } from '../../support/prometheus-page.ts'
+import { componentContext } from '../../support/contexts.ts'
 
 const running: (() => unknown)[] = []
 afterEach(async () => {
@@ -27,7 +28,7 @@ async function exporterIn({ host }: { host: Host }, settings: object, id = 'prom
   const log = { ...silent, warn: (fields: object) => void warnings.push(fields) }
   const config = prometheus.config.parse({ without_scope_info: true, ...settings })
   const signals = new Set(['metrics'] as const)
-  const exporter = prometheus.create(config, { id, log, status, host, signals, extension: () => undefined })
+  const exporter = prometheus.create(config, { ...componentContext({ id, log, status, host }), signals })
   status.set('Starting')
   await exporter.start?.()
   status.set('OK')

@@ -1,7 +1,8 @@
 import { Observable, take, tap } from 'rxjs'
 import { afterEach, expect, test } from 'vitest'
 import * as z from 'zod'
-import { type Batch, mergeBatches } from '../../../core/batch.ts'
+import { type Batch } from '../../../core/batch.ts'
+import { mergeBatches } from '../../../core/merge.ts'
 import {
   defineConnector,
   defineProcessor,

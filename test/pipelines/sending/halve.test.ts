@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Batch, mergeBatches } from '../../../core/batch.ts'
+import { type Batch } from '../../../core/batch.ts'
+import { mergeBatches } from '../../../core/merge.ts'
 import { halve } from '../../../pipelines/sending/halve.ts'
 import { batchOf, namesOf, spans } from '../../support/batches.ts'
 import { requests } from '../../support/otlp.ts'

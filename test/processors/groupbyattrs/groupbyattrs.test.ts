@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { mergeBatches } from '../../../core/batch.ts'
+import { mergeBatches } from '../../../core/merge.ts'
 import { groupByAttrs } from '../../../processors/groupbyattrs/groupbyattrs.ts'
 import { batch as batchProcessor } from '../../../processors/batch.ts'
 import { encodeGroups } from '../../../proto/group.ts'

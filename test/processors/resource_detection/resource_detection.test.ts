@@ -13,6 +13,7 @@ import { encodeGroups } from '../../../proto/group.ts'
 import { spans } from '../../support/batches.ts'
 import { encode, flatten } from '../../support/otlp.ts'
 import { attributesOf, processOne, withAttributes } from '../../support/processing.ts'
+import { machineClock } from '../../../core/clock.ts'
 
 afterEach(() => {
   vi.unstubAllEnvs()
@@ -92,6 +93,7 @@ function running(
     status,
     extension: () => undefined,
     host: new Host(),
+    clock: machineClock,
     pipeline: 'traces',
     signal: 'traces',
     downstream: { inFlight: 0, onIdle: () => () => {} },

@@ -1,0 +1,28 @@
+/** The part that one request has in a batch. */
+import type { Delivery, Fate } from './delivery.ts'
+import type { Lease } from './lease.ts'
+
+/** What one request contributed to a batch: `groups` of the batch's groups, in order, which hold `items`. */
+export interface Share {
+  readonly delivery: Delivery
+  readonly lease: Lease
+  readonly items: number
+  readonly groups: number
+  /** The sender was told that these were taken: what becomes of them it does not hear any more. */
+  readonly answered: boolean
+  /** They are on disk: a source behind them has been told. */
+  readonly safe: boolean
+}
+
+/** What came whole from one sender, who waits. */
+export function shareOf(delivery: Delivery, lease: Lease, items: number, groups: number): Share {
+  return { delivery, lease, items, groups, answered: false, safe: false }
+}
+
+/** Whether a source waits for the end of these. */
+export const isWatched = ({ delivery, safe }: Share): boolean => delivery.watched && !safe
+
+/** `items` of these ended for good: lets a source hear, where one asks. */
+export function settle(share: Share, items: number, fate: Fate): void {
+  if (isWatched(share)) share.delivery.settle(items, fate)
+}
