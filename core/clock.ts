@@ -35,15 +35,15 @@ export const machineClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   soon(work) {
-    const immediate = setImmediate(work)
+    const immediate = setImmediate(() => void work())
     return { cancel: () => clearImmediate(immediate) }
   },
   every(ms, work) {
-    const timer = setInterval(work, ms).unref()
+    const timer = setInterval(() => void work(), ms).unref()
     return { cancel: () => clearInterval(timer) }
   },
   after(ms, work) {
-    const timer = setTimeout(work, ms).unref()
+    const timer = setTimeout(() => void work(), ms).unref()
     return { cancel: () => clearTimeout(timer) }
   },
 }

@@ -1,14 +1,14 @@
 import { type FileHandle, glob, stat } from 'node:fs/promises'
 import * as z from 'zod'
-import type { Budget } from '../../core/budget.ts'
 import { defineReceiver, type Lifecycle, type ReceiverContext } from '../../core/component.ts'
-import { messageOf } from '../../core/errors.ts'
+import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { duration, int, texts } from '../../core/fields.ts'
 import { openToRead } from '../../core/own-file.ts'
+import type { Checkpoints } from '../../core/storage.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { allSignals } from '../../proto/signals.ts'
-import { LineDoor } from './line-door.ts'
-import { Mark } from './mark.ts'
+import { Lines } from './lines.ts'
+import { Place } from './place.ts'
 import { Tail, type TailTerms } from './tail.ts'
 
 const units: Readonly<Record<string, number>> = {
@@ -56,11 +56,12 @@ const config = z.strictObject({
   max_concurrent_files: int(1).default(1024).describe('How many files are followed at the same time.'),
   encoding: z.enum(['utf-8', 'utf8']).default('utf-8').describe('JSON is always UTF-8.'),
   storage: z
-    .null({
-      error: 'this build keeps positions in memory, and no storage extension can keep them yet; remove `storage`',
-    })
-    .optional()
-    .describe('Id of a storage extension for positions. Not in this build: they are kept in memory, until a restart.'),
+    .string({ error: 'expected the id of a storage extension, such as `file_storage`' })
+    .nullish()
+    .describe(
+      'Id of a storage extension that keeps how far each file was read, over restarts; without it that is kept in memory.',
+    )
+    .meta({ reference: 'extension', offering: 'storage' }),
 })
 type Config = z.output<typeof config>
 
@@ -87,8 +88,8 @@ export const otlpJsonFile = defineReceiver<Config>({
 
 /** Files that are read at the same time. */
 const readers = 16
-/** Marks of files that are gone, which may turn up under another name. */
-const goneMarks = 100
+/** Places in files that are gone, which may turn up under another name. */
+const goneMost = 100
 /** How long lines that were begun may take when the receiver stops, in milliseconds. */
 const stopDeadline = 5000
 
@@ -96,57 +97,108 @@ class OtlpJsonFile implements Lifecycle {
   readonly #config: Config
   readonly #context: ReceiverContext
   readonly #stopping = new AbortController()
-  readonly #door: LineDoor
-  readonly #terms: TailTerms
+  readonly #lines: Lines
   /** By device and inode. */
   readonly #tails = new Map<string, Tail>()
-  #gone: Mark[] = []
+  /** Places in files that are gone, or were not found again yet, by what they are kept under. */
+  readonly #gone = new Map<string, Place>()
+  #store: Checkpoints | undefined
   #polling: Promise<void> | undefined
   #trouble = ''
+  #isFirst = true
 
   constructor(config: Config, context: ReceiverContext) {
-    const budget: Budget = context.host.get(budgetKey)
     this.#config = config
     this.#context = context
-    this.#door = new LineDoor(context, budget, this.#stopping.signal)
-    this.#terms = {
-      door: this.#door,
-      budget,
-      log: context.log,
-      // Beyond that no room in memory would ever be found.
-      longestLine: Math.min(config.max_log_size, Math.floor(budget.limit / 8)),
-      fingerprint: config.fingerprint_size,
-      replay: config.replay_file,
-      cut: mark => this.#remember(mark),
-    }
+    this.#lines = new Lines(context)
   }
 
   start(): void {
-    this.#context.door('file', this.#door.refusals)
+    this.#context.door('file', this.#lines.refusals)
     this.#polling = this.#pollAgainAndAgain()
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort()
+    const { clock, rooms, id } = this.#context
+    this.#stopping.abort(new Error(`${id} is stopping`))
+    rooms.stop()
+    const late = Promise.withResolvers<void>()
+    const timer = clock.after(stopDeadline, () => {
+      rooms.withdraw(new DeliveryError('DELIVERY_WITHDRAWN', 'retry', `${id} was stopped`))
+      late.resolve()
+    })
     await this.#polling
     const tails = [...this.#tails.values()]
     this.#tails.clear()
-    const late = setTimeout(() => this.#door.withdraw(), stopDeadline)
     await Promise.all(tails.map(tail => tail.close()))
-    clearTimeout(late)
+    await Promise.all(tails.map(tail => tail.settle(late.promise)))
+    timer.cancel()
+    this.#store?.close()
   }
 
   async #pollAgainAndAgain(): Promise<void> {
-    let first = true
     do {
       try {
-        await this.#poll(first)
+        this.#store ??= await this.#openStore()
+        await this.#poll(this.#isFirst)
+        this.#isFirst = false
         this.#told('')
       } catch (error) {
         this.#told(messageOf(error))
       }
-      first = false
-    } while (await this.#door.pause(this.#config.poll_interval))
+    } while (await this.#pause(this.#config.poll_interval))
+  }
+
+  /** Where places are kept, with those that were; undefined without `storage`. */
+  async #openStore(): Promise<Checkpoints | undefined> {
+    const { id, extension, log } = this.#context
+    const { storage, fingerprint_size } = this.#config
+    if (!storage) return undefined
+    const found = extension(storage)?.storage
+    if (found === undefined) throw new Error(`\`storage\` names ${storage}, which is no storage`)
+    const store = await found.checkpoints(id)
+    for (const key of store.keys) {
+      const kept = store.get(key)
+      try {
+        if (kept !== undefined) this.#gone.set(key, Place.from(kept, fingerprint_size))
+      } catch (error) {
+        log.warn({ file: key, error: messageOf(error) }, 'how far a file was read is not known any more')
+      }
+    }
+    return store
+  }
+
+  /** Waits; false when this stops. */
+  #pause(milliseconds: number): Promise<boolean> {
+    const { signal } = this.#stopping
+    if (signal.aborted) return Promise.resolve(false)
+    return new Promise(resolve => {
+      const end = (): void => {
+        timer.cancel()
+        signal.removeEventListener('abort', end)
+        resolve(!signal.aborted)
+      }
+      const timer = this.#context.clock.after(milliseconds, end)
+      signal.addEventListener('abort', end)
+    })
+  }
+
+  /** What all tails share. Beyond an eighth of the budget no room in memory would ever be found for a line. */
+  get #terms(): TailTerms {
+    const { rooms, clock, log, host } = this.#context
+    const { max_log_size, fingerprint_size, replay_file } = this.#config
+    return {
+      rooms,
+      lines: this.#lines,
+      clock,
+      log,
+      stopping: this.#stopping.signal,
+      longestLine: Math.min(max_log_size, Math.floor(host.get(budgetKey).limit / 8)),
+      fingerprint: fingerprint_size,
+      replay: replay_file,
+      store: this.#store,
+      cut: (id, place) => this.#remember(`${id} cut`, place),
+    }
   }
 
   async #poll(first: boolean): Promise<void> {
@@ -201,14 +253,14 @@ class OtlpJsonFile implements Lifecycle {
     }
     const handle = await openToRead(path)
     try {
-      let mark = await this.#known(handle, size)
-      if (mark === undefined) {
-        mark = new Mark(this.#config.fingerprint_size)
+      let place = await this.#known(handle, id, size)
+      if (place === undefined) {
+        place = new Place(this.#config.fingerprint_size)
         if (first && this.#config.start_at === 'end' && !this.#config.replay_file) {
-          await mark.jump(handle, await endOfLines(handle, size))
+          await place.jump(handle, await endOfLines(handle, size))
         }
       }
-      const tail = new Tail(path, id, mark, handle, this.#terms)
+      const tail = new Tail(path, id, place, handle, this.#terms)
       this.#tails.set(id, tail)
       return tail
     } catch (error) {
@@ -218,11 +270,11 @@ class OtlpJsonFile implements Lifecycle {
   }
 
   /** Where to go on with a file that was read before, under another name or as what it is a copy of. */
-  async #known(handle: FileHandle, size: number): Promise<Mark | undefined> {
-    for (const mark of [...this.#gone, ...[...this.#tails.values()].map(tail => tail.mark)]) {
-      if (mark.offset === 0 || !(await mark.continuesIn(handle, size))) continue
-      this.#gone = this.#gone.filter(one => one !== mark)
-      return mark.copy()
+  async #known(handle: FileHandle, id: string, size: number): Promise<Place | undefined> {
+    for (const [key, place] of [...this.#gone, ...[...this.#tails].map(([key, tail]) => [key, tail.place] as const)]) {
+      if (place.offset === 0 || !(await place.continuesIn(handle, size))) continue
+      if (this.#gone.delete(key) && key !== id) this.#store?.delete(key)
+      return place.copy()
     }
     return undefined
   }
@@ -234,14 +286,18 @@ class OtlpJsonFile implements Lifecycle {
     void reading.then(async () => {
       this.#tails.delete(tail.id)
       await tail.close()
-      this.#remember(tail.mark)
+      this.#remember(tail.id, tail.place)
     })
   }
 
-  #remember(mark: Mark): void {
-    if (mark.offset === 0) return
-    this.#gone.push(mark)
-    if (this.#gone.length > goneMarks) this.#gone.shift()
+  #remember(key: string, place: Place): void {
+    if (place.offset === 0) return
+    this.#gone.delete(key)
+    this.#gone.set(key, place)
+    const [oldest] = this.#gone.keys()
+    if (this.#gone.size <= goneMost) return
+    this.#gone.delete(oldest)
+    this.#store?.delete(oldest)
   }
 
   /** Says what keeps files from being read, once, and when that is over. */

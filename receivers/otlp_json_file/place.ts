@@ -1,13 +1,17 @@
 /** How far a file was read, and how to know it again: under another name, in a copy, or not any more. */
 import type { FileHandle } from 'node:fs/promises'
+import * as z from 'zod'
 
 const nothing = Buffer.alloc(0)
+
+/** What is kept of a place. */
+const kept = z.object({ offset: z.int().min(0), lines: z.int().min(0), head: z.string(), before: z.string() })
 
 /**
  * A place in a file that only grows at its end. It knows the beginning of the file and what stands right before the place:
  * files that begin alike, as those of one program do, differ there.
  */
-export class Mark {
+export class Place {
   offset = 0
   /** Lines before the place. */
   lines = 0
@@ -49,9 +53,27 @@ export class Mark {
     return (await readAt(handle, offset - before.length, before.length)).equals(before)
   }
 
+  /** The place of which `bytes` were kept. @throws where they are none */
+  static from(bytes: Buffer, size: number): Place {
+    const { offset, lines, head, before } = kept.parse(JSON.parse(bytes.toString()))
+    const place = new Place(size)
+    place.offset = offset
+    place.lines = lines
+    place.head = Buffer.from(head, 'base64')
+    place.before = Buffer.from(before, 'base64')
+    return place
+  }
+
+  /** The place as bytes that can be kept. */
+  encode(): Buffer {
+    const { offset, lines } = this
+    const [head, before] = [this.head.toString('base64'), this.before.toString('base64')]
+    return Buffer.from(JSON.stringify({ offset, lines, head, before }))
+  }
+
   /** The same place, for a copy of the file. */
-  copy(): Mark {
-    const mark = new Mark(this.#size)
+  copy(): Place {
+    const mark = new Place(this.#size)
     mark.offset = this.offset
     mark.lines = this.lines
     mark.head = this.head

@@ -121,7 +121,7 @@ const toyStep = (create: Extract<Definition, { kind: 'processor' }>['create'], h
     hold,
     config: z.strictObject({}),
     examples: [],
-    create: create as never,
+    create,
   })
 
 test.each<[what: string, definition: Definition, answered: string, ended: object]>([

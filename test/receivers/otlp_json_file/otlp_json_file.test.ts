@@ -1,104 +1,22 @@
 import { execFileSync } from 'node:child_process'
-import {
-  appendFile,
-  chmod,
-  copyFile,
-  mkdtemp,
-  readFile,
-  rename,
-  rm,
-  symlink,
-  truncate,
-  writeFile,
-} from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { appendFile, chmod, copyFile, readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises'
+import { expect, test, vi } from 'vitest'
 import type { Batch } from '../../../core/batch.ts'
-import { Books } from '../../../core/books.ts'
 import { Budget } from '../../../core/budget.ts'
 import type { ReceiverDefinition } from '../../../core/component.ts'
 import { DeliveryError } from '../../../core/errors.ts'
 import { openToRead } from '../../../core/own-file.ts'
-import { Host } from '../../../core/host.ts'
-import { Status } from '../../../core/status.ts'
 import { file } from '../../../exporters/file.ts'
-import { budgetKey } from '../../../net/admission.ts'
 import { encodeGroups } from '../../../proto/group.ts'
 import { protobufToJson } from '../../../proto/json-write.ts'
-import { allSignals, type Signal, signals } from '../../../proto/signals.ts'
+import { allSignals, signals } from '../../../proto/signals.ts'
 import { otlpJsonFile } from '../../../receivers/otlp_json_file/otlp_json_file.ts'
 import { everything } from '../../support/everything.ts'
 import { batchOf, exporterOf, forever } from '../../support/exporting.ts'
-import { keepingLogger, type Line } from '../../support/kymo.ts'
 import { names, spanNames, tracesRequest } from '../../support/otlp-bytes.ts'
 import { decode } from '../../support/otlp-proto.ts'
 
-let folder = ''
-const stops: (() => unknown)[] = []
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'kymo-tail-'))
-})
-afterEach(async () => {
-  for (const stop of stops.splice(0).toReversed()) await stop()
-  await rm(folder, { recursive: true, force: true })
-})
-
-const at = (name: string) => join(folder, name)
-const line = (...spans: string[]) =>
-  `${String(protobufToJson('ExportTraceServiceRequest', tracesRequest([{ namespace: 'shop', spans }])))}\n`
-const linesOf = (...spans: string[]) => spans.map(name => line(name)).join('')
-
-interface Options {
-  push?(batch: Batch): void
-  signals?: readonly Signal[]
-  budget?: Budget
-}
-
-/** A receiver that reads `*.json*` of the folder. */
-function following(config: object = {}, options: Options = {}) {
-  const { budget = new Budget(1 << 28), push = batch => batch.accept() } = options
-  const lines: Line[] = []
-  const status = new Status()
-  status.set('Starting')
-  const batches: Batch[] = []
-  const seen: string[] = []
-  let refusals: Readonly<Record<string, number>> = {}
-  const books = new Books()
-  const receiver = (otlpJsonFile as ReceiverDefinition<unknown>).create(
-    (otlpJsonFile as ReceiverDefinition<unknown>).config.parse({
-      include: [at('*.json*')],
-      start_at: 'beginning',
-      poll_interval: '5ms',
-      ...config,
-    }),
-    {
-      id: 'otlp_json_file',
-      log: keepingLogger(lines),
-      status,
-      extension: () => undefined,
-      host: new Host().provide(budgetKey, budget),
-      signals: new Set(options.signals ?? allSignals),
-      books: signal => books.node({ kind: 'receiver', id: 'otlp_json_file', pipeline: '', signal }),
-      door: (_, counts) => (refusals = counts),
-      push: batch => {
-        batches.push(batch)
-        // Once it has ended its memory is used again.
-        seen.push(...(batch.signal === 'traces' ? spanNames(encodeGroups(batch.groups)) : []))
-        push(batch)
-      },
-    },
-  )
-  const stop = async () => receiver.stop?.()
-  stops.push(stop)
-  void receiver.start?.()
-  const spans = (): readonly string[] => seen
-  const until = (...expected: string[]) =>
-    vi.waitFor(() => expect(spans()).toEqual(expected), { interval: 5, timeout: 60_000 })
-  /** A few polls later. */
-  const later = () => new Promise(resolve => setTimeout(resolve, 40))
-  return { receiver, batches, budget, lines, status, stop, spans, until, later, refused: () => refusals }
-}
+import { at, following, line, linesOf, stops } from './following.ts'
 
 test.each(allSignals)('a line of %s becomes one batch that says the same, field by field', async signal => {
   const body = everything(signal)
@@ -379,7 +297,7 @@ const complaints = (config: unknown) =>
 test.each([
   ['no files', {}, 'include'],
   ['an empty list', { include: [] }, '`include` must name at least one file'],
-  ['storage', { include: ['a'], storage: 'file_storage' }, 'keeps positions in memory'],
+  ['a storage that is no name', { include: ['a'], storage: 7 }, 'expected the id of a storage extension'],
   ['a size that is none', { include: ['a'], max_log_size: 'large' }, '`large` is no size'],
   ['a size that is too small', { include: ['a'], fingerprint_size: '8b' }, 'must be at least 16'],
   ['another start', { include: ['a'], start_at: 'middle' }, 'start_at'],
