@@ -12,8 +12,7 @@ export const fileStorage = defineExtension<FileStorageConfig>({
   type: 'file_storage',
   stability: 'beta',
   summary:
-    'Keeps the queues of exporters on disk, so that what was accepted survives a crash, power loss and long outages; ' +
-    'and beside them how far receivers have read.',
+    'Keeps queues of exporters and how far receivers have read on disk, over crashes, power loss and long outages.',
   signals: [],
   exclusive: true,
   offers: ['storage'],

@@ -1,13 +1,13 @@
 /** What a source hears that can read its data again: when that is settled for good, and how. */
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { defineExtension, defineProcessor, type Definition } from '../../core/component.ts'
-import { DeliveryError } from '../../core/errors.ts'
+import { defineExtension, defineProcessor, type Definition } from '../../../core/component.ts'
+import { DeliveryError } from '../../../core/errors.ts'
 import { filter } from 'rxjs'
-import { each } from '../../processors/steps.ts'
-import { type Behaviour, toyGraph, type ToyGraph } from '../support/graph.ts'
-import { tracesRequest } from '../support/otlp-bytes.ts'
-import { MemoryStorage } from '../support/storage.ts'
+import { each } from '../../../processors/steps.ts'
+import { type Behaviour, toyGraph, type ToyGraph } from '../../support/graph.ts'
+import { tracesRequest } from '../../support/otlp-bytes.ts'
+import { MemoryStorage } from '../../support/storage.ts'
 
 const body = tracesRequest([{ spans: ['a', 'b', 'c'] }])
 const fail =
