@@ -66,19 +66,6 @@ export class Batch {
     return (this.#bodies ??= new Map())
   }
 
-  /** Bytes of memory that stay alive because of this batch. */
-  get retainedBytes(): number {
-    let bytes = 0
-    const { shares } = this
-    for (let i = 0; i < shares.length; i++) {
-      const { lease } = shares[i]
-      let counted = false
-      for (let j = i - 1; j >= 0 && !counted && i - j < 4; j--) counted = shares[j].lease === lease
-      if (!counted) bytes += lease.bytes
-    }
-    return bytes
-  }
-
   /** The same requests with `groups` in place of the groups, one for one; `grown` bytes were newly made for them. */
   withGroups(groups: readonly Group[], grown: number): Batch {
     const batch = new Batch(this.signal, groups, this.items, this.context, this.shares)
@@ -258,7 +245,7 @@ export class Batch {
 
   /** The same, now that it is on disk: sources behind it hear that. */
   secured(): Batch {
-    if (!this.shares.some(isWatched)) return this
+    if (!this.watched) return this
     return this.#withShares(
       this.shares.map(share => {
         settle(share, share.items, done)
@@ -282,6 +269,22 @@ export class Batch {
       share.lease.release(share.items)
       settle(share, share.items, fate)
     }
+  }
+
+  /** Whether a source waits for the end of some of it. */
+  get watched(): boolean {
+    return this.shares.some(isWatched)
+  }
+
+  /** Ends all of it as taken, but for sources, which hear by `settle` what became of what was made of it. */
+  replace(): void {
+    this.#acknowledge()
+    for (const { lease, items } of this.shares) lease.release(items)
+  }
+
+  /** After `replace`. */
+  settle(fate: Fate): void {
+    for (const share of this.shares) settle(share, share.items, fate)
   }
 
   /** Ends all of it as taken. */

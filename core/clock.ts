@@ -55,12 +55,19 @@ export const machineClock: Clock = {
 export class GuardedClock implements Clock {
   readonly #clock: Clock
   readonly #onFault: (error: unknown) => void
+  readonly #around: (work: TimedWork) => void | Promise<void>
   readonly #timers = new Set<Timer>()
   #isStopped = false
 
-  constructor(clock: Clock, onFault: (error: unknown) => void) {
+  /** `around` runs work, where something is to be done before and after it. */
+  constructor(
+    clock: Clock,
+    onFault: (error: unknown) => void,
+    around: (work: TimedWork) => void | Promise<void> = work => work(),
+  ) {
     this.#clock = clock
     this.#onFault = onFault
+    this.#around = around
   }
 
   now(): number {
@@ -123,7 +130,7 @@ export class GuardedClock implements Clock {
 
   #run(work: TimedWork, done: () => void): void {
     try {
-      const ends = work()
+      const ends = this.#around(work)
       if (ends === undefined) return done()
       ends.then(done, (error: unknown) => {
         done()

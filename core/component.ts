@@ -11,6 +11,7 @@ import type { NodeBooks, Usage } from './books.ts'
 import type { Clock } from './clock.ts'
 import type { Listener, Ticket } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
+import type { HoldingPort } from './holding.ts'
 import type { Host } from './host.ts'
 import type { Logger } from './logger.ts'
 import type { Rooms } from './room.ts'
@@ -129,6 +130,8 @@ export type Hold =
 export interface Downstream {
   /** Batches handed to destinations that have not ended. */
   readonly inFlight: number
+  /** Whether what is handed on now would only wait for room. */
+  readonly closed: boolean
   /** Calls `listener` whenever that reaches 0, until the returned function is called. */
   onIdle(listener: () => void): () => void
 }
@@ -147,13 +150,8 @@ export interface ProcessorContext extends ComponentContext {
   fault(error: unknown): void
   /** Ends a batch that could not be processed: its senders are asked to come again. */
   refuse(batch: Batch, error: DeliveryError): void
-  /**
-   * To be asked by a step that keeps a batch to gather more, once it is sure to: where the destinations count as having
-   * accepted what they queue, the senders are answered now. Returns the batch to keep in its place.
-   */
-  custody(batch: Batch): Batch
-  /** Tells the books how to count what the step holds. Only steps that hold need it. */
-  holds(count: () => number): void
+  /** For a step that keeps data; see `holding` of processors/steps.ts. */
+  readonly holding: HoldingPort
 }
 
 export interface ExporterContext extends ComponentContext {
@@ -201,6 +199,11 @@ export interface ReceiverDefinition<Config = never> extends Declared<Config> {
 export interface ProcessorDefinition<Config = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'processor'
   readonly hold: Hold
+  /**
+   * What becomes of what it keeps when it is replaced by an instance of itself in the same place: that takes it `again`
+   * (from where it was, and with its age), or it is flushed to where it was to go. Flushed unless it says so.
+   */
+  readonly reload?: 'again' | 'flush'
   /**
    * It removes what must not be seen: of data that has not passed it nobody who operates is shown values, in the journal or
    * elsewhere.

@@ -1,13 +1,13 @@
-import { Observable, type Subscriber } from 'rxjs'
 import * as z from 'zod'
 import { Account } from '../core/account.ts'
-import type { Batch } from '../core/batch.ts'
+import type { Timer } from '../core/clock.ts'
 import { defineProcessor, type ProcessorContext } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
+import type { Held, Holder } from '../core/holding.ts'
 import type { Touch } from '../core/touch.ts'
-import { mergeBatches } from '../core/merge.ts'
 import { budgetKey } from '../net/admission.ts'
+import { holding } from './steps.ts'
 
 const config = z
   .strictObject({
@@ -64,25 +64,7 @@ export const batch = defineProcessor({
     return touches
   },
 
-  create(settings, context) {
-    return source =>
-      new Observable<Batch>(subscriber => {
-        const shards = new Shards(settings, context, subscriber)
-        context.holds(() => shards.held())
-        const subscription = source.subscribe({
-          next: arrived => shards.add(arrived),
-          error: error => subscriber.error(error),
-          complete: () => {
-            shards.flushAll()
-            subscriber.complete()
-          },
-        })
-        return () => {
-          subscription.unsubscribe()
-          shards.close()
-        }
-      })
-  },
+  create: (settings, context) => holding(context, new Shards(settings, context)),
 })
 
 /** Least milliseconds between two batches while several senders are busy, unless size or timeout say otherwise. */
@@ -90,83 +72,70 @@ const pace = 2
 
 /** What is gathered for one combination of metadata. */
 interface Shard {
-  batches: Batch[]
+  held: Held[]
   items: number
-  timer: NodeJS.Timeout | undefined
+  timer: Timer | undefined
 }
 
 /** Bytes that a combination takes: its text, its timer, and the batches it keeps apart. */
 const costOf = (key: string): number => 1000 + 2 * key.length
 
-class Shards {
+class Shards implements Holder {
   readonly #config: Config
   readonly #context: ProcessorContext
-  readonly #subscriber: Subscriber<Batch>
   readonly #shards = new Map<string, Shard>()
   /** What combinations of metadata take. */
   readonly #account: Account
-  readonly #unsubscribe: () => void
-  #immediate: NodeJS.Immediate | undefined
-  #paced: NodeJS.Timeout | undefined
+  #soon: Timer | undefined
   /** Whether the last batch was made of several requests, and when it left. */
   #crowded = false
   #flushedAt = 0
 
-  constructor(settings: Config, context: ProcessorContext, subscriber: Subscriber<Batch>) {
+  constructor(settings: Config, context: ProcessorContext) {
     this.#config = settings
     this.#context = context
-    this.#subscriber = subscriber
     this.#account = new Account(context.host.find(budgetKey), 'processor', context.id)
-    this.#unsubscribe = context.downstream.onIdle(() => this.#flushSoon())
   }
 
-  held(): number {
-    let items = 0
-    for (const shard of this.#shards.values()) items += shard.items
-    return items
-  }
-
-  add(arrived: Batch): void {
-    const key = this.#keyOf(arrived)
-    let shard = this.#shards.get(key)
-    if (shard === undefined) {
-      const limit = this.#config.metadata_cardinality_limit
-      if (key !== '' && limit > 0 && this.#shards.size >= limit) {
-        const text = `${this.#context.id}: more than ${limit} combinations of \`metadata_keys\``
-        this.#context.refuse(arrived, new DeliveryError('DELIVERY_BUSY', 'retry', text))
-        return
-      }
-      if (key !== '' && !this.#account.grow(costOf(key))) {
-        const text = `${this.#context.id}: no memory for one more combination of \`metadata_keys\``
-        this.#context.refuse(arrived, new DeliveryError('DELIVERY_MEMORY', 'retry', text))
-        return
-      }
-      shard = { batches: [], items: 0, timer: undefined }
-      this.#shards.set(key, shard)
-    }
-    shard.batches.push(this.#context.custody(arrived))
-    shard.items += arrived.items
+  take(held: Held): void {
+    const key = this.#keyOf(held)
+    const shard = this.#shards.get(key) ?? this.#open(key)
+    if (shard instanceof DeliveryError) return held.refuse(shard)
+    shard.held.push(held)
+    shard.items += held.items
     const { send_batch_size, timeout } = this.#config
     if (timeout === 0 || (send_batch_size > 0 && shard.items >= send_batch_size)) this.#flush(key, shard)
-    else if (this.#context.downstream.inFlight === 0) this.#flushSoon()
-    else shard.timer ??= setTimeout(() => this.flush(key), timeout)
+    else if (this.#context.holding.inFlight === 0) this.idle()
+    else shard.timer ??= this.#context.clock.after(timeout, () => this.#flush(key, shard))
   }
 
-  flushAll(): void {
-    for (const key of this.#shards.keys()) this.flush(key)
+  /** One more combination, where there is room for it. */
+  #open(key: string): Shard | DeliveryError {
+    const { id } = this.#context
+    const limit = this.#config.metadata_cardinality_limit
+    if (key !== '' && limit > 0 && this.#shards.size >= limit) {
+      const text = `${id}: more than ${limit} combinations of \`metadata_keys\``
+      return new DeliveryError('DELIVERY_BUSY', 'retry', text)
+    }
+    if (key !== '' && !this.#account.grow(costOf(key))) {
+      const text = `${id}: no memory for one more combination of \`metadata_keys\``
+      return new DeliveryError('DELIVERY_MEMORY', 'retry', text)
+    }
+    const shard = { held: [], items: 0, timer: undefined }
+    this.#shards.set(key, shard)
+    return shard
   }
 
-  flush(key: string): void {
-    const shard = this.#shards.get(key)
-    if (shard !== undefined) this.#flush(key, shard)
+  flush(): void {
+    for (const [key, shard] of this.#shards) this.#flush(key, shard)
   }
 
-  close(): void {
-    this.#unsubscribe()
-    clearImmediate(this.#immediate)
-    clearTimeout(this.#paced)
-    for (const { timer } of this.#shards.values()) clearTimeout(timer)
-    this.#shards.clear()
+  /** Gathering frees nothing, sending does. */
+  pressure(_bytes: number, mayEmit: boolean): void {
+    if (mayEmit) this.flush()
+  }
+
+  stop(): void {
     this.#account.close()
   }
 
@@ -174,40 +143,36 @@ class Shards {
    * At the end of this turn, so that what arrived together goes out together. After a batch of several requests more are
    * on their way: then not sooner than `pace` after that one. A lone sender is never kept waiting.
    */
-  #flushSoon(): void {
-    if (this.#shards.size === 0 || this.#immediate !== undefined || this.#paced !== undefined) return
-    const wait = this.#crowded ? this.#flushedAt + pace - performance.now() : 0
-    if (wait <= 0) {
-      this.#immediate = setImmediate(() => {
-        this.#immediate = undefined
-        this.flushAll()
-      })
-      return
+  idle(): void {
+    if (this.#shards.size === 0 || this.#soon !== undefined) return
+    const { clock } = this.#context
+    const wait = this.#crowded ? this.#flushedAt + pace - clock.now() : 0
+    const flush = (): void => {
+      this.#soon = undefined
+      this.flush()
     }
-    this.#paced = setTimeout(() => {
-      this.#paced = undefined
-      this.flushAll()
-    }, wait)
+    this.#soon = wait <= 0 ? clock.soon(flush) : clock.after(wait, flush)
   }
 
   #flush(key: string, shard: Shard): void {
+    if (this.#shards.get(key) !== shard) return
     this.#shards.delete(key)
     if (key !== '') this.#account.shrink(costOf(key))
-    clearTimeout(shard.timer)
-    this.#crowded = shard.batches.length > 1
-    this.#flushedAt = performance.now()
-    let whole: Batch | undefined = mergeBatches(shard.batches)
+    shard.timer?.cancel()
+    this.#crowded = shard.held.length > 1
+    this.#flushedAt = this.#context.clock.now()
+    let whole: Held | undefined = this.#context.holding.join(shard.held)
     const max = this.#config.send_batch_max_size
     while (whole !== undefined) {
-      const [head, rest]: [Batch, Batch | undefined] = max > 0 ? whole.cut(max) : [whole, undefined]
-      this.#subscriber.next(head)
+      const [head, rest]: readonly [Held, Held | undefined] = max > 0 ? whole.cut(max) : [whole, undefined]
+      head.emit('alone')
       whole = rest
     }
   }
 
-  #keyOf(arrived: Batch): string {
+  #keyOf({ origin }: Held): string {
     const keys = this.#config.metadata_keys
     if (keys.length === 0) return ''
-    return JSON.stringify(keys.map(name => arrived.context.metadata?.get(name.toLowerCase()) ?? null))
+    return JSON.stringify(keys.map(name => origin.metadata?.get(name.toLowerCase()) ?? null))
   }
 }

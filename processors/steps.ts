@@ -2,6 +2,7 @@
 import { Observable } from 'rxjs'
 import { Batch } from '../core/batch.ts'
 import type { ProcessorContext, Step } from '../core/component.ts'
+import type { Holder } from '../core/holding.ts'
 import type { Reason, Verdict } from '../core/verdict.ts'
 import { FAILED, MALFORMED, rewriteItems, type Visitor } from '../proto/rewrite.ts'
 
@@ -28,6 +29,26 @@ export function each(context: ProcessorContext, judge: (batch: Batch) => Batch |
         complete: () => subscriber.complete(),
       }),
     )
+}
+
+/** A step that keeps data: `holder` is called with what comes, and what it emits goes on. */
+export function holding(context: ProcessorContext, holder: Holder): Step {
+  return source =>
+    new Observable<Batch>(subscriber => {
+      const attached = context.holding.attach(holder, batch => subscriber.next(batch))
+      const subscription = source.subscribe({
+        next: batch => attached.take(batch),
+        error: error => subscriber.error(error),
+        complete: () => {
+          attached.flush()
+          subscriber.complete()
+        },
+      })
+      return () => {
+        subscription.unsubscribe()
+        attached.detach()
+      }
+    })
 }
 
 /** Lets a visitor decide on the scopes and items of a batch. */

@@ -4,6 +4,7 @@ import type { ComponentContext } from '../../core/component.ts'
 import type { ConfiguredComponent } from '../../core/configured.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
+import { budgetKey } from '../../net/admission.ts'
 import type { Signal } from '../../proto/signals.ts'
 import type { Sink } from '../sending/destination.ts'
 import { type Way, Ways } from './outlet.ts'
@@ -36,7 +37,7 @@ export class ConnectorSink implements Sink {
     this.#derives = definition.derives ?? from !== to
     this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
     // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
-    const place = { id, signal: from, downstream: { inFlight: 0, onIdle: () => () => {} } }
+    const place = { id, signal: from, downstream: { inFlight: 0, closed: false, onIdle: () => () => {} } }
     this.#step = new StepNode({
       books: this.books,
       hold: definition.hold,
@@ -51,6 +52,8 @@ export class ConnectorSink implements Sink {
       clock: context.clock,
       log: context.log,
       status: context.status,
+      downstream: place.downstream,
+      budget: () => context.host.get(budgetKey),
     })
     this.#step.connect(this.#ways)
   }

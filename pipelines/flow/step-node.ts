@@ -1,16 +1,18 @@
 import { Subject, type Subscription } from 'rxjs'
 import { Batch, type Context } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
+import type { Budget } from '../../core/budget.ts'
 import { type Clock, GuardedClock } from '../../core/clock.ts'
 import type { ComponentContext, Downstream, Hold, ProcessorContext, Step } from '../../core/component.ts'
 import { DeliveryError, InternalError, messageOf } from '../../core/errors.ts'
-import type { Lease } from '../../core/lease.ts'
+import type { HoldingPort } from '../../core/holding.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { Share } from '../../core/share.ts'
 import type { Status } from '../../core/status.ts'
 import type { Reason } from '../../core/verdict.ts'
 import type { Signal } from '../../proto/signals.ts'
+import { Holding, type HoldingTerms } from './holding.ts'
 import type { Outlet, Target } from './outlet.ts'
 
 /** Shortest and longest wait before a step that ended is subscribed again, in milliseconds. */
@@ -40,9 +42,9 @@ export class StepNode implements Target {
   readonly #journal: Journal
   readonly #log: Logger
   readonly #status: Status
-  /** What a step that holds has. */
-  readonly #inside = new Map<Lease, Inside>()
-  /** What a step that does not hold has been handed and not answered for yet: it has to before the call returns. */
+  /** What a step that holds keeps. */
+  readonly #holding: Holding
+  /** What the step has been handed and not answered for yet: it has to before the call returns. */
   #unanswered = 0
   /** Parts it has answered for. */
   readonly #answered: Batch[] = []
@@ -59,6 +61,8 @@ export class StepNode implements Target {
   #running = false
   /** Senders may be answered when the step has their data; see `answerFirst`. */
   #answersAhead: Downstream | undefined
+  readonly #downstream: Downstream
+  #unidle: (() => void) | undefined
   #stopping = false
   #wait = restartWaits.min
   #restart: NodeJS.Timeout | undefined
@@ -73,6 +77,9 @@ export class StepNode implements Target {
     journal: Journal
     log: Logger
     status: Status
+    /** What lies behind it. */
+    downstream: Downstream
+    budget: () => Budget
   }) {
     this.books = parts.books
     this.#hold = parts.hold
@@ -81,6 +88,50 @@ export class StepNode implements Target {
     this.#journal = parts.journal
     this.#log = parts.log
     this.#status = parts.status
+    this.#downstream = parts.downstream
+    this.#holding = new Holding(this.#terms(parts.budget))
+  }
+
+  #terms(budget: () => Budget): HoldingTerms {
+    return {
+      // More than one batch on its way is a destination slower than its senders: then they are held back.
+      answers: () => this.#hold === 'state' || (this.#answersAhead !== undefined && this.#answersAhead.inFlight <= 1),
+      mayEmit: () => !this.#downstream.closed,
+      now: () => this.#time.now(),
+      budget,
+      kept: batch => void this.#leave(batch),
+      offer: (batch, next) => this.#offer(batch, next),
+      offerMade: (batch, next) => next(batch),
+      end: (batch, reason) => this.end(batch, reason),
+      refuse: (batch, error) => this.refuse(batch, error),
+      consumed: (batch, isSettled) => this.#consumed(batch, isSettled),
+      giveBack: (batch, error) => this.#giveBack(partsOf(batch), this.#asFailed(error)),
+      fault: error => this.fault(error),
+      failing: error => this.#subject.error(error),
+    }
+  }
+
+  /** What a step is given that keeps data. */
+  get holding(): HoldingPort {
+    const holding = this.#holding
+    const downstream = this.#downstream
+    return {
+      get inFlight() {
+        return downstream.inFlight
+      },
+      attach: (holder, emit) => {
+        this.#unheld ??= this.books.holds(() => holding.items)
+        this.#unidle ??= downstream.onIdle(() => holding.idle())
+        return holding.attach(holder, emit)
+      },
+      join: held => holding.join(held),
+      make: (signal, body, origin, settles = []) => holding.make(signal, body, origin, settles),
+    }
+  }
+
+  /** Takes over what another instance kept in its place, which is handed nothing more and runs no more. */
+  adopt(previous: StepNode): void {
+    this.#holding.adopt(previous.#holding)
   }
 
   /** Where its batches go from now on. */
@@ -104,21 +155,13 @@ export class StepNode implements Target {
     this.#answersAhead = downstream
   }
 
-  /** The step keeps `batch`: where its senders need not wait for what is behind it, they are answered now. */
-  custody(batch: Batch): Batch {
-    // More than one batch on its way is a destination slower than its senders: then they are held back.
-    if (this.#answersAhead === undefined || this.#answersAhead.inFlight > 1) return batch
-    const mine = batch.taken()
-    for (const share of mine.shares) {
-      const inside = this.#inside.get(share.lease)
-      if (inside !== undefined) inside.share = share
-    }
-    return mine
-  }
-
   /** Time for the instance that is made. */
   get clock(): Clock {
-    return (this.#clock ??= new GuardedClock(this.#time, error => this.fault(error)))
+    return (this.#clock ??= new GuardedClock(
+      this.#time,
+      error => this.fault(error),
+      work => this.#holding.during(work),
+    ))
   }
 
   #stopClock(): void {
@@ -144,6 +187,7 @@ export class StepNode implements Target {
     this.#running = true
     this.#status.set('Starting')
     this.#status.set('OK')
+    this.#holding.resume()
   }
 
   push(batch: Batch): void {
@@ -154,21 +198,17 @@ export class StepNode implements Target {
       return
     }
     this.books.in += batch.items
-    if (this.#hold === 'none') return this.#pass(batch)
-    let mine = batch.compacted()
-    if (this.#hold === 'state') mine = mine.taken()
-    for (const share of mine.shares) this.#enter(share, mine)
-    this.#subject.next(mine)
+    this.#offer(batch, one => this.#subject.next(one))
   }
 
-  /** Through a step that answers before the call returns; what it does not answer for is ended. */
-  #pass(batch: Batch): void {
+  /** Hands `batch` to `next`, which answers for all of it before it returns; what it does not answer for is ended. */
+  #offer(batch: Batch, next: (batch: Batch) => void): void {
     this.#unanswered = batch.items
-    this.#subject.next(batch)
+    next(batch)
     if (this.#unanswered > 0) {
       const error = this.#failure ?? new InternalError('the step did not answer for what it was given')
       if (this.#failure === undefined) this.fault(error)
-      this.#giveBack(this.#restOf(batch), this.#failed(error))
+      this.#giveBack(this.#restOf(batch), this.#asFailed(error))
     }
     this.#unanswered = 0
     this.#failure = undefined
@@ -190,12 +230,6 @@ export class StepNode implements Target {
     })
   }
 
-  /** Lets the step that runs now count what it holds, in place of the one before it. */
-  holds(count: () => number): void {
-    this.#unheld?.()
-    this.#unheld = this.books.holds(count)
-  }
-
   /** Ends a batch, or a part of it, for a reason. */
   end(batch: Batch, { kind, counter }: Reason): void {
     this.#leave(batch)
@@ -210,9 +244,14 @@ export class StepNode implements Target {
   /** Ends a batch of which other data was made. */
   consume(batch: Batch): void {
     this.#leave(batch)
+    this.#consumed(batch, true)
+  }
+
+  #consumed(batch: Batch, isSettled: boolean): void {
     this.books.consumed += batch.items
     this.#journal.follow(this.books.name, 'consumed', batch)
-    batch.accept()
+    if (isSettled) batch.accept()
+    else batch.replace()
   }
 
   refuse(batch: Batch, error: DeliveryError): void {
@@ -230,11 +269,7 @@ export class StepNode implements Target {
     const refused = error instanceof DeliveryError
     if (!refused) this.fault(error)
     this.#leave(batch)
-    const { context } = batch
-    this.#giveBack(
-      batch.shares.map(share => ({ share, context, items: share.items })),
-      refused ? error : this.#failed(error),
-    )
+    this.#giveBack(partsOf(batch), this.#asFailed(error))
   }
 
   /** A fault of the step, or of what it handed on to: counted, and told now and then. */
@@ -247,7 +282,8 @@ export class StepNode implements Target {
     this.#log.error({ error: messageOf(error), stack, faults: this.books.internalFaults }, 'step failed')
   }
 
-  #failed(error: unknown): DeliveryError {
+  #asFailed(error: unknown): DeliveryError {
+    if (error instanceof DeliveryError) return error
     const message = `${this.books.name.id}: ${messageOf(error)}`
     return new DeliveryError('DELIVERY_STEP_FAILED', 'retry', message, { cause: error })
   }
@@ -266,35 +302,17 @@ export class StepNode implements Target {
     this.#running = false
     this.#stopClock()
     this.#subscription?.unsubscribe()
-    this.#giveBackInside(new DeliveryError('DELIVERY_STOPPING', 'retry', `${this.books.name.id} was stopped`))
+    this.#holding.giveBack(new DeliveryError('DELIVERY_STOPPING', 'retry', `${this.books.name.id} was stopped`))
+    this.#unidle?.()
     this.#unheld?.()
-    this.#unheld = undefined
+    this.#unidle = this.#unheld = undefined
   }
 
-  #enter(share: Share, { context }: Batch): void {
-    const inside = this.#inside.get(share.lease)
-    if (inside === undefined) this.#inside.set(share.lease, { share, items: share.items, context })
-    else inside.items += share.items
-  }
-
-  /** Takes the batch out of what is inside; returns how many of its items were made by the step. */
+  /** Takes the batch out of what was not answered for; returns how many of its items were made by the step. */
   #leave(batch: Batch): number {
-    if (this.#hold === 'none') {
-      const created = Math.max(0, batch.items - this.#unanswered)
-      this.#unanswered -= batch.items - created
-      if (this.#unanswered > 0) this.#answered.push(batch)
-      return created
-    }
-    let created = 0
-    for (const { lease, items } of batch.shares) {
-      const inside = this.#inside.get(lease)
-      if (inside === undefined) created += items
-      else if (inside.items > items) inside.items -= items
-      else {
-        created += items - inside.items
-        this.#inside.delete(lease)
-      }
-    }
+    const created = Math.max(0, batch.items - this.#unanswered)
+    this.#unanswered -= batch.items - created
+    if (this.#unanswered > 0) this.#answered.push(batch)
     return created
   }
 
@@ -317,7 +335,7 @@ export class StepNode implements Target {
       outlet.push(batch)
     } catch (error) {
       this.fault(error)
-      batch.endRest(this.#failed(error))
+      batch.endRest(this.#asFailed(error))
     }
   }
 
@@ -334,24 +352,12 @@ export class StepNode implements Target {
     this.#failure = error ?? new InternalError(what)
     this.#status.set('RecoverableError', what)
     this.#log.error(
-      { error: what, items: this.#itemsInside(), wait: this.#wait },
-      'step ended; refusing what it held and restarting it',
+      { error: what, items: this.#unanswered + this.#holding.items, wait: this.#wait },
+      'step ended and is made anew; what it was handed is refused, what it kept is given to the new one',
     )
-    this.#giveBackInside(this.#failed(this.#failure))
+    this.#holding.forget(this.#asFailed(this.#failure))
     this.#restart = setTimeout(() => this.start(), this.#wait)
     this.#wait = Math.min(this.#wait * 2, restartWaits.max)
-  }
-
-  #itemsInside(): number {
-    let items = this.#unanswered
-    for (const share of this.#inside.values()) items += share.items
-    return items
-  }
-
-  #giveBackInside(error: DeliveryError): void {
-    const inside = [...this.#inside.values()]
-    this.#inside.clear()
-    this.#giveBack(inside, error)
   }
 
   /** Back to the senders; lost where they were answered already. */
@@ -368,6 +374,8 @@ export class StepNode implements Target {
   }
 }
 
+const partsOf = ({ shares, context }: Batch): Inside[] => shares.map(share => ({ share, context, items: share.items }))
+
 /** What a step is given of the node it runs in. */
 export function processorContext(
   node: StepNode,
@@ -383,7 +391,6 @@ export function processorContext(
     fail: (batch, error) => node.fail(batch, error),
     fault: error => node.fault(error),
     refuse: (batch, error) => node.refuse(batch, error),
-    custody: batch => node.custody(batch),
-    holds: count => node.holds(count),
+    holding: node.holding,
   }
 }

@@ -270,6 +270,8 @@ export class Assembly {
       clock: context.clock,
       log,
       status,
+      downstream: pipeline,
+      budget: () => this.#process.host.get(budgetKey),
     })
     return this.#made({ ...infoOf('processor', processor, definition.type, context), pipeline: id, node })
   }

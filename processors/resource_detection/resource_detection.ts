@@ -1,13 +1,12 @@
-import { Observable } from 'rxjs'
 import * as z from 'zod'
-import type { Batch } from '../../core/batch.ts'
 import { defineProcessor, type ProcessorContext, type Step } from '../../core/component.ts'
 import { duration, texts } from '../../core/fields.ts'
+import type { Held } from '../../core/holding.ts'
 import type { Edits } from '../../proto/actions.ts'
 import { compileEdits } from '../../proto/edits.ts'
 import { allSignals } from '../../proto/signals.ts'
 import { editResources } from '../resource-edits.ts'
-import { each } from '../steps.ts'
+import { each, holding } from '../steps.ts'
 import { Detection } from './detection.ts'
 import type { Attributes, Detector } from './detector.ts'
 import { dockerAttributes, dockerDetector } from './docker.ts'
@@ -158,43 +157,33 @@ export function detecting(
   context: ProcessorContext,
 ): Step {
   let edits: Edits | undefined
+  let waiting: Held[] | undefined = []
+  const release = (attributes: Attributes): void => {
+    edits = editsFor(attributes, settings)
+    const all = waiting ?? []
+    waiting = undefined
+    for (const held of all) held.emit()
+  }
+  const detection = new Detection({
+    detectors,
+    timeout: settings.timeout,
+    refresh: settings.refresh_interval,
+    log: context.log,
+    status: context.status,
+    onFound: release,
+  })
+  const wait = holding(context, {
+    start: () => detection.start(),
+    stop: () => detection.stop(),
+    take(held) {
+      if (waiting === undefined) held.emit()
+      else waiting.push(held)
+    },
+    flush() {
+      if (waiting !== undefined) release(detection.found)
+    },
+  })
   const edit = each(context, batch => (edits === undefined ? batch : editResources(batch, edits)))
-  const wait: Step = source =>
-    new Observable<Batch>(subscriber => {
-      let waiting: Batch[] | undefined = []
-      context.holds(() => (waiting ?? []).reduce((sum, batch) => sum + batch.items, 0))
-      const release = (attributes: Attributes): void => {
-        edits = editsFor(attributes, settings)
-        const batches = waiting ?? []
-        waiting = undefined
-        for (const batch of batches) subscriber.next(batch)
-      }
-      const detection = new Detection({
-        detectors,
-        timeout: settings.timeout,
-        refresh: settings.refresh_interval,
-        log: context.log,
-        status: context.status,
-        onFound: release,
-      })
-      detection.start()
-      const subscription = source.subscribe({
-        next: batch => {
-          if (waiting === undefined) subscriber.next(batch)
-          else waiting.push(batch)
-        },
-        error: error => subscriber.error(error),
-        complete: () => {
-          if (waiting !== undefined) release(detection.found)
-          subscriber.complete()
-        },
-      })
-      return () => {
-        detection.stop()
-        subscription.unsubscribe()
-        waiting = undefined
-      }
-    })
   return source => edit(wait(source))
 }
 

@@ -1,5 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import * as z from 'zod'
+import type { Held } from '../../core/holding.ts'
+import { holding } from '../../processors/steps.ts'
 import { forward } from '../../connectors/forward.ts'
 import { defineProcessor } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
@@ -51,7 +53,17 @@ test('what nobody can be asked for again waits in front of it while the queue be
     hold: 'state',
     config: z.strictObject({}),
     examples: [],
-    create: () => source => source,
+    create(_, context) {
+      const kept: Held[] = []
+      const flush = (): void => kept.splice(0).forEach(held => held.emit())
+      return holding(context, {
+        take(held) {
+          kept.push(held)
+          context.clock.soon(flush)
+        },
+        flush,
+      })
+    },
   })
   const toy = await toyGraph({
     exporters: { one: { sending_queue: { queue_size: 1, num_consumers: 1 } } },
@@ -67,6 +79,7 @@ test('what nobody can be asked for again waits in front of it while the queue be
   const accepted: string[] = []
   for (let i = 0; i < 12; i++) {
     const { kind } = await toy.push(tracesRequest([{ spans: [`s${i}`] }])).outcome
+    await new Promise(resolve => setImmediate(resolve))
     if (kind === 'success') accepted.push(`s${i}`)
     else expect(kind).toBe('refused')
   }

@@ -34,3 +34,7 @@ export const namesOf = (batch: Batch): string[] => spanNames(encodeGroups(batch.
 /** The same batch with another context. */
 export const inContext = ({ signal, groups, items, shares }: Batch, other: Context): Batch =>
   new Batch(signal, groups, items, other, shares)
+
+/** Bytes of memory that stay alive because of a batch. */
+export const retained = (batch: Batch | undefined): number =>
+  [...new Set(batch?.shares.map(({ lease }) => lease))].reduce((sum, { bytes }) => sum + bytes, 0)

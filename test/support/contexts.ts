@@ -1,15 +1,17 @@
 /** What components are given, for tests that run one by itself. */
 import type { Batch } from '../../core/batch.ts'
-import { Books } from '../../core/books.ts'
+import { Books, Reasons } from '../../core/books.ts'
 import { Budget } from '../../core/budget.ts'
 import { machineClock } from '../../core/clock.ts'
-import type { ComponentContext, ReceiverContext } from '../../core/component.ts'
+import type { ComponentContext, ProcessorContext, ReceiverContext } from '../../core/component.ts'
 import { Entrance } from '../../core/entrance.ts'
 import { Host } from '../../core/host.ts'
 import { silent } from '../../core/logger.ts'
 import { Rooms } from '../../core/room.ts'
 import { Status } from '../../core/status.ts'
+import type { Reason } from '../../core/verdict.ts'
 import { budgetKey } from '../../net/admission.ts'
+import { Holding } from '../../pipelines/flow/holding.ts'
 import type { Signal } from '../../proto/signals.ts'
 
 /** What every component is given; `given` goes before. */
@@ -36,4 +38,52 @@ export function receiverContext(
     door: () => {},
     ...context,
   }
+}
+
+/** What a processor is given that runs by itself: what it ends is noted, what it keeps is counted by `holding`. */
+export function processorContext(given: Partial<ProcessorContext> = {}): {
+  context: ProcessorContext
+  holding: Holding
+  ended: [batch: Batch, reason: string][]
+  failed: [batch: Batch, error: unknown][]
+} {
+  const ended: [Batch, string][] = []
+  const failed: [Batch, unknown][] = []
+  const base = componentContext(given)
+  const end = (batch: Batch, { counter }: Reason): void => void ended.push([batch, counter.reason])
+  const fail = (batch: Batch, error: unknown): void => void failed.push([batch, error])
+  const holding = new Holding({
+    answers: () => false,
+    mayEmit: () => true,
+    now: () => base.clock.now(),
+    budget: () => base.host.get(budgetKey),
+    kept() {},
+    offer: (batch, next) => next(batch),
+    offerMade: (batch, next) => next(batch),
+    end,
+    refuse: fail,
+    consumed: (batch, isSettled) => (isSettled ? batch.accept() : batch.replace()),
+    giveBack: fail,
+    fault() {},
+    failing() {},
+  })
+  const context: ProcessorContext = {
+    pipeline: 'traces',
+    signal: 'traces',
+    downstream: { inFlight: 0, closed: false, onIdle: () => () => {} },
+    reason: (name, kind) => ({ kind, counter: new Reasons().of(name) }),
+    end,
+    fail,
+    fault() {},
+    refuse: fail,
+    holding: {
+      inFlight: 0,
+      attach: (holder, emit) => holding.attach(holder, emit),
+      join: held => holding.join(held),
+      make: (signal, body, origin, settles = []) => holding.make(signal, body, origin, settles),
+    },
+    ...base,
+    ...given,
+  }
+  return { context, holding, ended, failed }
 }

@@ -3,8 +3,7 @@ import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { defineExtension, defineProcessor, type Definition } from '../../../core/component.ts'
 import { DeliveryError } from '../../../core/errors.ts'
-import { filter } from 'rxjs'
-import { each } from '../../../processors/steps.ts'
+import { each, holding } from '../../../processors/steps.ts'
 import { type Behaviour, toyGraph, type ToyGraph } from '../../support/graph.ts'
 import { tracesRequest } from '../../support/otlp-bytes.ts'
 import { MemoryStorage } from '../../support/storage.ts'
@@ -166,7 +165,7 @@ test.each<[what: string, definition: Definition, answered: string, ended: object
   ],
   [
     'what a step has taken custody of and does not hand on before it stops is to be read again',
-    toyStep(() => source => source.pipe(filter(() => false)), 'state'),
+    toyStep((_, context) => holding(context, { take() {}, flush() {} }), 'state'),
     'success',
     again,
   ],

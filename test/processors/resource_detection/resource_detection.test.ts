@@ -1,11 +1,7 @@
 import { arch, hostname } from 'node:os'
 import { Subject } from 'rxjs'
 import { afterEach, expect, test, vi } from 'vitest'
-import { Reasons } from '../../../core/books.ts'
 import type { Batch } from '../../../core/batch.ts'
-import type { ProcessorContext } from '../../../core/component.ts'
-import { Host } from '../../../core/host.ts'
-import { silent } from '../../../core/logger.ts'
 import { Status } from '../../../core/status.ts'
 import type { Detector } from '../../../processors/resource_detection/detector.ts'
 import { detecting, resourceDetection } from '../../../processors/resource_detection/resource_detection.ts'
@@ -13,7 +9,7 @@ import { encodeGroups } from '../../../proto/group.ts'
 import { spans } from '../../support/batches.ts'
 import { encode, flatten } from '../../support/otlp.ts'
 import { attributesOf, processOne, withAttributes } from '../../support/processing.ts'
-import { machineClock } from '../../../core/clock.ts'
+import { processorContext } from '../../support/contexts.ts'
 
 afterEach(() => {
   vi.unstubAllEnvs()
@@ -83,28 +79,10 @@ function running(
   detectors: Detector[],
   more: { override?: boolean; timeout?: number; refresh_interval?: number } = {},
 ) {
-  let held = () => 0
   const status = new Status()
   status.set('Starting')
   status.set('OK')
-  const context: ProcessorContext = {
-    id: 'resource_detection',
-    log: silent,
-    status,
-    extension: () => undefined,
-    host: new Host(),
-    clock: machineClock,
-    pipeline: 'traces',
-    signal: 'traces',
-    downstream: { inFlight: 0, onIdle: () => () => {} },
-    reason: (name, kind) => ({ kind, counter: new Reasons().of(name) }),
-    end: () => {},
-    fail: () => {},
-    fault: () => {},
-    refuse: () => {},
-    custody: kept => kept,
-    holds: count => (held = count),
-  }
+  const { context, holding } = processorContext({ id: 'resource_detection', status })
   const source = new Subject<Batch>()
   const out: Record<string, unknown>[] = []
   const settings = { override: true, timeout: 10_000, refresh_interval: 0, attributes: [], ...more }
@@ -115,7 +93,7 @@ function running(
   )(source).subscribe(batch => {
     out.push(...flatten('traces', encodeGroups(batch.groups)).map(({ resource }) => attributesOf(resource)))
   })
-  return { source, out, status, held: () => held(), subscription }
+  return { source, out, status, held: () => holding.items, subscription }
 }
 
 const soon = () => new Promise(resolve => setTimeout(resolve, 5))

@@ -13,6 +13,7 @@ import { everything } from '../../support/everything.ts'
 import { names, tracesRequest } from '../../support/otlp-bytes.ts'
 import { decode } from '../../support/otlp-proto.ts'
 import { httpSend, receive, type Receiving, type ReceivingOptions } from '../../support/receiving.ts'
+import { retained } from '../../support/batches.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -66,7 +67,7 @@ test('a request in gzip holds what its protobuf takes, and neither its text nor 
   const held: number[] = []
   const running = await started({
     push: batch => {
-      held.push(batch.shares[0].lease.bytes, batch.retainedBytes)
+      held.push(batch.shares[0].lease.bytes, retained(batch))
       expect(running.budget.used).toBeLessThan(ten.length + requestCost + 1000)
       batch.accept()
     },

@@ -19,6 +19,7 @@ import {
   type Receiving,
   type ReceivingOptions,
 } from '../../support/receiving.ts'
+import { retained } from '../../support/batches.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -74,7 +75,7 @@ test.each(['grpc', 'http'] as const)(
           items: batch.items,
           names: spanNames(encodeGroups(batch.groups)),
           charged: batch.shares[0].lease.bytes,
-          retained: batch.retainedBytes,
+          retained: retained(batch),
           peer: batch.context.peer,
         }
         batch.accept()

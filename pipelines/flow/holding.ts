@@ -1,0 +1,314 @@
+import { Batch, type Context } from '../../core/batch.ts'
+import type { Budget } from '../../core/budget.ts'
+import { Delivery, type Ended, type Listener } from '../../core/delivery.ts'
+import { DeliveryError, InternalError } from '../../core/errors.ts'
+import type { Attached, Held, Holder, Receipt } from '../../core/holding.ts'
+import { Lease } from '../../core/lease.ts'
+import { mergeBatches } from '../../core/merge.ts'
+import type { Reason } from '../../core/verdict.ts'
+import { readRequest } from '../../proto/request.ts'
+import type { Signal } from '../../proto/signals.ts'
+import { HeldBatch, type HeldOwner, Replaced } from './held.ts'
+
+/** What a holding needs of its node. */
+export interface HoldingTerms {
+  /** Whether senders are answered as soon as the step keeps their data. */
+  readonly answers: () => boolean
+  /** Whether what is emitted finds a way out. */
+  readonly mayEmit: () => boolean
+  readonly now: () => number
+  readonly budget: () => Budget
+  /** Something is kept that the node has been handed. */
+  kept(batch: Batch): void
+  /** Hands `batch` on by `next`, and gives back what does not come out. */
+  offer(batch: Batch, next: (batch: Batch) => void): void
+  /** Hands on what was made here. */
+  offerMade(batch: Batch, next: (batch: Batch) => void): void
+  end(batch: Batch, reason: Reason): void
+  refuse(batch: Batch, error: DeliveryError): void
+  consumed(batch: Batch, isSettled: boolean): void
+  /** Gives back what the step threw on, or did not end in time. */
+  giveBack(batch: Batch, error: unknown): void
+  fault(error: unknown): void
+  /** The instance fails again and again. */
+  failing(error: unknown): void
+}
+
+/** Items up to which what is emitted one after the other leaves as one. */
+const joinedMost = 8192
+/** So many throws within a minute make a new instance. */
+const throwsMost = 3
+const minute = 60_000
+/** Part of the budget that all that is held may take, so that data still comes in. */
+export const heldShare = 1 / 2
+
+const well: Ended = { again: false, rejected: 0, lost: 0, reason: undefined }
+
+interface Emitted {
+  readonly batch: Batch
+  readonly isAlone: boolean
+  readonly isMade: boolean
+}
+
+/** What the step of one node keeps, whichever instance runs. */
+export class Holding implements HeldOwner {
+  readonly #terms: HoldingTerms
+  /** The oldest first. */
+  readonly #live = new Set<HeldBatch>()
+  /** What was opened while the step is handed something. */
+  #fresh: HeldBatch[] = []
+  /** Receipts of what a source waits for, until what stands in its place has ended. */
+  readonly #pledged = new Set<Replaced>()
+  readonly #out: Emitted[] = []
+  #holder: Holder | undefined
+  #emit: ((batch: Batch) => void) | undefined
+  #depth = 0
+  #isFlushing = false
+  #throws: number[] = []
+  /** Bytes of all that is held. */
+  bytes = 0
+
+  constructor(terms: HoldingTerms) {
+    this.#terms = terms
+  }
+
+  /** Items of all that is held, and of what leaves now. */
+  get items(): number {
+    let items = 0
+    for (const held of this.#live) items += held.items
+    for (const { batch, isMade } of this.#out) if (!isMade) items += batch.items
+    return items
+  }
+
+  /** `holder` runs from now on. What the instance before it kept it is given with `resume`. */
+  attach(holder: Holder, emit: (batch: Batch) => void): Attached {
+    this.#holder = holder
+    this.#emit = emit
+    this.during(() => holder.start?.())
+    return {
+      take: batch => this.#take(batch),
+      flush: () => this.during(() => holder.flush()),
+      detach: () => {
+        this.during(() => holder.stop?.())
+        if (this.#holder === holder) this.#holder = undefined
+      },
+    }
+  }
+
+  /** Gives the instance that runs all that is kept. What it throws on once more is given back. */
+  resume(): void {
+    const all = Array.from(this.#live)
+    for (const held of all) this.#hand(held)
+  }
+
+  /** Takes over what another node's instance kept, which runs no more, and what it knew. */
+  adopt(previous: Holding): void {
+    this.during(() => {
+      const state = previous.#holder?.leave?.()
+      if (state !== undefined && this.#holder?.adopt?.(state) === false) return
+    })
+    const theirs = [...previous.#live]
+    previous.#live.clear()
+    previous.bytes = 0
+    for (const held of theirs) {
+      held.owner = this
+      this.#add(held)
+    }
+    for (const held of theirs) this.#hand(held)
+  }
+
+  /** Runs work of the instance; what it emits leaves afterwards. */
+  during<T>(work: () => T): T | undefined {
+    this.#depth++
+    try {
+      return work()
+    } catch (error) {
+      this.#threw(error)
+      return undefined
+    } finally {
+      this.#depth--
+      this.#flush()
+    }
+  }
+
+  idle(): void {
+    const holder = this.#holder
+    if (holder?.idle !== undefined) this.during(() => holder.idle?.())
+  }
+
+  /** Memory is short. */
+  press(bytes: number): void {
+    const holder = this.#holder
+    if (holder?.pressure !== undefined) this.during(() => holder.pressure?.(bytes, this.#terms.mayEmit()))
+  }
+
+  /** Gives back all that is kept. */
+  giveBack(error: DeliveryError): void {
+    const left = [...this.#live]
+    this.#live.clear()
+    this.bytes = 0
+    for (const { batch } of left) this.#terms.giveBack(batch, error)
+    this.forget(error)
+  }
+
+  /** What was to be made in the place of other data will not be: sources read that again. */
+  forget(error: DeliveryError): void {
+    const receipts = [...this.#pledged]
+    this.#pledged.clear()
+    for (const one of receipts) one.settle({ again: true, error })
+  }
+
+  join(held: readonly Held[]): Held {
+    const mine = held.filter((one): one is HeldBatch => one instanceof HeldBatch && this.end(one))
+    if (mine.length === 0) throw new InternalError('there is nothing to join')
+    const since = Math.min(...mine.map(one => one.since))
+    return this.open(mergeBatches(mine.map(({ batch }) => batch)), since, undefined)
+  }
+
+  make(signal: Signal, body: Buffer, origin: Context, settles: readonly Receipt[]): void {
+    const request = readRequest(signal, body)
+    const receipts = settles.filter((one): one is Replaced => one instanceof Replaced && this.#pledged.has(one))
+    const settle = (end: Ended): void => {
+      for (const one of receipts) if (this.#pledged.delete(one)) one.settle(end)
+    }
+    const { items } = request
+    if (items === 0) return settle(well)
+    const budget = this.#terms.budget()
+    const bytes = body.length + request.charged
+    budget.charge(bytes)
+    // Nobody waits for an answer; a source may wait for the end.
+    const listener: Listener | undefined = receipts.length === 0 ? undefined : { answered() {}, ended: settle }
+    const delivery = new Delivery(items, listener)
+    const batch = Batch.of(signal, request, origin, delivery, new Lease(budget, bytes, items)).taken()
+    this.#leave({ batch, isAlone: false, isMade: true })
+  }
+
+  open(batch: Batch, since: number, root: HeldBatch | undefined): HeldBatch {
+    return this.#add(new HeldBatch(this, batch, since, root))
+  }
+
+  end(held: HeldBatch): boolean {
+    if (this.#live.delete(held)) {
+      this.bytes -= held.bytes
+      return true
+    }
+    this.#terms.fault(new InternalError('a handle was used after it had ended'))
+    return false
+  }
+
+  handOn(batch: Batch, isAlone: boolean): void {
+    if (batch.withdrawn) {
+      return this.refuse(batch, new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender stopped waiting'))
+    }
+    this.#leave({ batch, isAlone, isMade: false })
+  }
+
+  drop(batch: Batch, reason: Reason): void {
+    this.#terms.end(batch, reason)
+  }
+
+  refuse(batch: Batch, error: DeliveryError): void {
+    this.#terms.refuse(batch, error)
+  }
+
+  consumed(batch: Batch, isSettled: boolean): void {
+    this.#terms.consumed(batch, isSettled)
+  }
+
+  replaced(batch: Batch): Replaced {
+    const receipt = new Replaced(batch.items, batch)
+    if (batch.watched) this.#pledged.add(receipt)
+    return receipt
+  }
+
+  #add(held: HeldBatch): HeldBatch {
+    this.#live.add(held)
+    this.#fresh.push(held)
+    this.bytes += held.bytes
+    return held
+  }
+
+  #take(batch: Batch): void {
+    this.#terms.kept(batch)
+    this.#fresh = []
+    this.#hand(this.open(batch.compacted(), this.#terms.now(), undefined))
+    // Those whose data is kept are answered now, where they are to be: of what was refused they have heard.
+    const fresh = this.#fresh
+    this.#fresh = []
+    if (!this.#terms.answers()) return
+    for (const held of fresh) if (this.#live.has(held)) held.batch = held.batch.taken()
+  }
+
+  #hand(held: HeldBatch): void {
+    const holder = this.#holder
+    if (holder === undefined) return
+    this.#depth++
+    try {
+      holder.take(held)
+    } catch (error) {
+      this.#lose(held, error)
+      this.#threw(error)
+    } finally {
+      this.#depth--
+      this.#flush()
+    }
+  }
+
+  /** The step threw on `held`: it is given back, with what was cut from it. */
+  #lose(held: HeldBatch, error: unknown): void {
+    const gone = Array.from(this.#live).filter(one => one === held || one.root === held)
+    for (const one of gone) {
+      this.end(one)
+      this.#terms.giveBack(one.batch, error)
+    }
+  }
+
+  #threw(error: unknown): void {
+    const now = this.#terms.now()
+    this.#terms.fault(error)
+    this.#throws = [...this.#throws.filter(at => now - at < minute), now]
+    if (this.#throws.length < throwsMost) return
+    this.#throws = []
+    this.#terms.failing(error)
+  }
+
+  #leave(emitted: Emitted): void {
+    this.#out.push(emitted)
+    if (this.#depth === 0) this.#flush()
+  }
+
+  /** Hands on what was emitted, in order; what follows from it may emit more. */
+  #flush(): void {
+    if (this.#depth > 0 || this.#isFlushing) return
+    this.#isFlushing = true
+    try {
+      while (this.#out.length > 0) this.#handOut()
+    } finally {
+      this.#isFlushing = false
+    }
+  }
+
+  #handOut(): void {
+    const [first] = this.#out
+    let count = 1
+    let items = first.batch.items
+    for (; count < this.#out.length; count++) {
+      const next = this.#out[count]
+      items += next.batch.items
+      if (items > joinedMost || !goTogether(first, next)) break
+    }
+    const batches = this.#out.splice(0, count).map(({ batch }) => batch)
+    const next = this.#emit
+    const whole = mergeBatches(batches)
+    if (next === undefined) this.#terms.giveBack(whole, new InternalError('there is no step to hand it on'))
+    else if (first.isMade) this.#terms.offerMade(whole, next)
+    else this.#terms.offer(whole, next)
+  }
+}
+
+/** Whether two that leave one after the other may be one: no later component can tell the difference. */
+function goTogether(a: Emitted, b: Emitted): boolean {
+  if (a.isAlone || b.isAlone || a.isMade !== b.isMade) return false
+  const [one, other] = [a.batch.context, b.batch.context]
+  return a.batch.signal === b.batch.signal && one.metadata === other.metadata && one.auth === other.auth
+}
