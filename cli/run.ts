@@ -1,6 +1,6 @@
 /** `kymo run`: configuration, log, service, until a signal. */
 import { components } from '../components.ts'
-import { loadApart } from '../config/load-apart.ts'
+import { loadApart } from '../plan/load-apart.ts'
 import { readText, splitUri } from '../config/sources.ts'
 import { messageOf } from '../core/errors.ts'
 import { Graph } from '../pipelines/graph/graph.ts'

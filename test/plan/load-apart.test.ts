@@ -8,7 +8,7 @@ import { components } from '../../components.ts'
 import { sameValue } from '../../config/equal.ts'
 import { limits } from '../../config/limits.ts'
 import { ConfigErrors, loadConfig } from '../../config/load.ts'
-import { loadApart, sendable } from '../../config/load-apart.ts'
+import { loadApart, sendable } from '../../plan/load-apart.ts'
 
 const many = (n: number, line: (i: number) => string) => Array.from({ length: n }, (_, i) => line(i)).join('\n')
 const around = (sections: string) => `receivers: {otlp: {protocols: {http: }}}

@@ -10,10 +10,10 @@ import type { Configured, ConfiguredComponent, Use } from '../core/configured.ts
 import { type Code, ConfigError, InternalError, messageOf, type Position } from '../core/errors.ts'
 import { Secret } from '../core/fields.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
-import { kinds } from './components.ts'
-import { ConfigErrors, loadConfig, type Loaded, type LoadOptions } from './load.ts'
-import { TooMuch } from './limits.ts'
-import { readText } from './sources.ts'
+import { kinds } from '../config/components.ts'
+import { ConfigErrors, loadConfig, type Loaded, type LoadOptions } from '../config/load.ts'
+import { TooMuch } from '../config/limits.ts'
+import { readText } from '../config/sources.ts'
 
 /** What is taken over of a configuration that is loaded while another one runs. */
 export type LoadedApart = Omit<Loaded, 'root' | 'document'>
