@@ -19,7 +19,7 @@ import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
 import { concealedOf, isBareReference, shown } from './shown.ts'
 import { type ReadFile, readSources } from './sources.ts'
-import { warnOfTraps } from './traps.ts'
+import { type FindTraps, warnOfAddress, warnOfTraps, warnOfUnused } from './traps.ts'
 
 export { renderErrors } from './render.ts'
 export { ConfigErrors } from './report.ts'
@@ -63,12 +63,12 @@ export interface Loaded {
 const sections = [...kinds.map(kind => `${kind}s`), 'service']
 
 /**
- * Reads, merges, expands and checks a configuration.
+ * Reads, merges, expands and checks a configuration. `trapsOf` finds what is legal but seldom meant, to be told as warnings.
  * @throws ConfigErrors with everything that is wrong with it
  */
-export function loadConfig(options: LoadOptions): Loaded {
+export function loadConfig(options: LoadOptions, trapsOf: FindTraps = () => []): Loaded {
   try {
-    return loaded(options)
+    return loaded(options, trapsOf)
   } catch (error) {
     if (error instanceof ConfigErrors || error instanceof TooMuch) throw error
     throw unquoting(error)
@@ -83,7 +83,7 @@ function unquoting(error: unknown): Error {
   return made
 }
 
-function loaded(options: LoadOptions): Loaded {
+function loaded(options: LoadOptions, trapsOf: FindTraps): Loaded {
   const { components: definitions, env = process.env } = options
   const report = new Report()
   const sources = readSources({ ...options, env }, report)
@@ -108,16 +108,6 @@ function loaded(options: LoadOptions): Loaded {
   tellExtensionsInUse(components, service.started, report)
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)
-  // Beside errors these would only mislead: what is misspelt looks unused.
-  if (!report.failed) {
-    report.concealed = concealedOf(root)
-    warnOfTraps(components, service, telemetryEntry, report)
-    report.concealed = undefined
-  }
-  warnOfMissing(root, report)
-
-  const secrets = [root, ...kyma.documents].flatMap(secretsOf)
-  if (report.failed || telemetry === undefined) throw report.asErrors(secrets)
   const configured = {
     receivers: configuredOf('receiver', components),
     processors: configuredOf('processor', components),
@@ -127,6 +117,18 @@ function loaded(options: LoadOptions): Loaded {
     started: service.started.map(({ id }) => id),
     pipelines: configuredPipelines(service.pipelines),
   }
+  // Beside errors these would only mislead: what is misspelt looks unused.
+  if (!report.failed) {
+    report.concealed = concealedOf(root)
+    warnOfTraps(trapsOf(configured), service, report)
+    warnOfUnused(components, service, report)
+    warnOfAddress(telemetryEntry, report)
+    report.concealed = undefined
+  }
+  warnOfMissing(root, report)
+
+  const secrets = [root, ...kyma.documents].flatMap(secretsOf)
+  if (report.failed || telemetry === undefined) throw report.asErrors(secrets)
   const document = plainOf(root, shown)
   const hash = createHash('sha256').update(JSON.stringify(document)).digest('hex').slice(0, 16)
   return { configured, telemetry, warnings: report.warnings(secrets), document, hash, root, notes: gates.notes }

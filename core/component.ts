@@ -18,7 +18,7 @@ import type { Rooms } from './room.ts'
 import type { SendingConfig } from './sending.ts'
 import type { Status } from './status.ts'
 import type { Storage } from './storage.ts'
-import type { Touch } from './touch.ts'
+import type { Keeping, Touch } from './touch.ts'
 import type { Reason, ReasonKind } from './verdict.ts'
 
 /** The kinds, named as the sections of the configuration. */
@@ -194,6 +194,8 @@ export interface ReceiverDefinition<Config = never> extends Declared<Config> {
    * again, or itself.
    */
   readonly origin?: 'sender' | 'source' | 'itself'
+  /** What of requests it can keep, as configured. Without it, it can keep nothing. */
+  keeps?(config: Config): readonly Keeping[]
   create(config: Config, context: ReceiverContext): Lifecycle
 }
 export interface ProcessorDefinition<Config = never> extends Declared<Config>, Touching<Config> {
@@ -209,6 +211,8 @@ export interface ProcessorDefinition<Config = never> extends Declared<Config>, T
    * elsewhere.
    */
   readonly redacts?: boolean
+  /** It is meant to stand first: what stands before it works without the limit it sets. */
+  readonly first?: boolean
   create(config: Config, context: ProcessorContext): Step
 }
 /** What must leave in order, across retries, too. */

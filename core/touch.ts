@@ -9,6 +9,15 @@ export type Depth =
   /** Spans, log records, metrics with their points. */
   | 'item'
 
+/** What of a request a receiver can keep beside the data for components behind it, at one of its ways in. */
+export interface Keeping {
+  /** Headers, or who was let in. */
+  readonly what: 'metadata' | 'auth'
+  /** The key of the configuration that makes it so, such as `protocols.grpc.include_metadata`. */
+  readonly key: string
+  readonly kept: boolean
+}
+
 /** One thing a component does with data. */
 export interface Touch {
   readonly depth: Depth

@@ -1,6 +1,7 @@
 /** What of a request's context (headers, identity, address) later components need, and where it is lost on the way. */
-import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { Touch } from '../core/touch.ts'
+import type { Plan } from './plan.ts'
 import { pipelinesBehind } from './ways.ts'
 
 /** A place where requests are put together. */
@@ -30,7 +31,7 @@ export interface Stage {
 /** What of the context is put together and needed in `pipeline`, whose components in order are `stages`. */
 export function explainContext(
   pipeline: ConfiguredPipeline,
-  configured: Configured,
+  plan: Plan,
   stagesOf: (pipeline: ConfiguredPipeline) => readonly (readonly Stage[])[],
 ): { merges: readonly Merge[]; needs: readonly Need[] } {
   const merges: Merge[] = []
@@ -44,7 +45,7 @@ export function explainContext(
         if (depth !== 'request') continue
         if (does === 'moves') before.push({ by: id, key, apart: apart ?? [] })
         else if (!needs.some(need => need.by === id && need.what === what)) {
-          const lost = [...upstream(pipeline, what, configured, stagesOf, []), ...losses(before, what)]
+          const lost = [...upstream(pipeline, what, plan, stagesOf, []), ...losses(before, what)]
           needs.push({ by: id, key, what, lost })
         }
       }
@@ -62,16 +63,16 @@ const losses = (merges: readonly Merge[], what: string) =>
 function upstream(
   pipeline: ConfiguredPipeline,
   what: string,
-  configured: Configured,
+  plan: Plan,
   stagesOf: (pipeline: ConfiguredPipeline) => readonly (readonly Stage[])[],
   seen: readonly string[],
 ): Need['lost'] {
   if (seen.includes(pipeline.id)) return []
   return pipeline.receivers.flatMap((id): Need['lost'] => {
-    const connector = configured.connectors.get(id)
-    if (connector === undefined) return receiverLosses(id, what, configured)
-    return configured.pipelines
-      .filter(before => before.exporters.includes(id) && pipelinesBehind(id, before, configured).includes(pipeline))
+    const connector = plan.connectors.get(id)
+    if (connector === undefined) return receiverLosses(id, what, plan)
+    return plan.pipelines
+      .filter(before => before.exporters.includes(id) && pipelinesBehind(id, before, plan).includes(pipeline))
       .flatMap(before => {
         if (before.signal !== pipeline.signal) return [{ at: id, key: '' }]
         const steps = stagesOf(before)[0]?.filter(stage => before.processors.includes(stage.id)) ?? []
@@ -80,30 +81,17 @@ function upstream(
             .filter(({ depth, does }) => depth === 'request' && does === 'moves')
             .map(({ key, apart = [] }): Merge => ({ by: stage.id, key, apart })),
         )
-        return [...upstream(before, what, configured, stagesOf, [...seen, pipeline.id]), ...losses(merges, what)]
+        return [...upstream(before, what, plan, stagesOf, [...seen, pipeline.id]), ...losses(merges, what)]
       })
   })
 }
 
-/** Headers are kept where a receiver is told to, identities where it asks for one. */
-function receiverLosses(id: string, what: string, { receivers }: Configured): Need['lost'] {
-  const config = receivers.get(id)?.config
-  if (what.startsWith('metadata.')) {
-    const places = [...placesOf('include_metadata', config, '')]
-    if (places.length === 0) return [{ at: id, key: '' }]
-    return places.filter(({ value }) => value !== true).map(({ path }) => ({ at: id, key: path }))
-  }
-  if (!what.startsWith('auth.')) return []
-  const asks = [...placesOf('auth', config, '')].some(({ value }) => typeof value === 'object' && value !== null)
-  return asks ? [] : [{ at: id, key: 'auth' }]
-}
-
-/** Where a key stands in a configuration, however deep. */
-function* placesOf(key: string, config: unknown, at: string): Generator<{ path: string; value: unknown }> {
-  if (typeof config !== 'object' || config === null) return
-  for (const [name, value] of Object.entries(config)) {
-    const path = at === '' ? name : `${at}.${name}`
-    if (name === key) yield { path, value }
-    else yield* placesOf(key, value, path)
-  }
+/** The ways into a receiver at which `what` of a request is not kept beside its data. */
+function receiverLosses(id: string, what: string, plan: Plan): Need['lost'] {
+  const kind = what.split('.', 1)[0]
+  if (kind !== 'metadata' && kind !== 'auth') return []
+  const ways = plan.keptBy(id).filter(way => way.what === kind)
+  return ways.length === 0
+    ? [{ at: id, key: '' }]
+    : ways.filter(({ kept }) => !kept).map(({ key }) => ({ at: id, key }))
 }

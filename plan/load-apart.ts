@@ -11,9 +11,10 @@ import { type Code, ConfigError, InternalError, messageOf, type Position } from 
 import { Secret } from '../core/fields.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
 import { kinds } from '../config/components.ts'
-import { ConfigErrors, loadConfig, type Loaded, type LoadOptions } from '../config/load.ts'
+import { ConfigErrors, type Loaded, type LoadOptions } from '../config/load.ts'
 import { TooMuch } from '../config/limits.ts'
 import { readText } from '../config/sources.ts'
+import { loadPlan } from './load.ts'
 
 /** What is taken over of a configuration that is loaded while another one runs. */
 export type LoadedApart = Omit<Loaded, 'root' | 'document'>
@@ -48,7 +49,7 @@ const mark = 'kymo: load a configuration'
 export async function loadApart(options: ApartOptions, apart: Apart): Promise<LoadedApart> {
   const { components, note } = apart
   try {
-    return loadConfig({ ...options, components, readFile: noting(note), most: mayStart() ? atOnce : undefined })
+    return loadPlan({ ...options, components, readFile: noting(note), most: mayStart() ? atOnce : undefined })
   } catch (error) {
     if (!(error instanceof TooMuch)) throw error
   }
@@ -130,7 +131,7 @@ function* piecesOf(options: LoadOptions): Generator<Piece> {
   let last: Piece
   let loaded: Loaded | undefined
   try {
-    loaded = loadConfig({ ...options, readFile: noting(path => files.add(path)) })
+    loaded = loadPlan({ ...options, readFile: noting(path => files.add(path)) })
     last = { what: 'end', rest: restOf(loaded) }
   } catch (error) {
     last =

@@ -1,6 +1,7 @@
 /** From the texts a user gives to what they mean. */
 import { loadConfig, type Loaded, type LoadOptions } from '../config/load.ts'
 import { type Plan, planOf } from './plan.ts'
+import { trapsOf } from './traps.ts'
 
 /** A configuration that nothing is wrong with, and what it means. */
 export interface Planned extends Loaded {
@@ -11,7 +12,8 @@ export interface Planned extends Loaded {
  * Reads, checks and resolves a configuration.
  * @throws ConfigErrors with everything that is wrong with it
  */
-export const loadPlan = (options: LoadOptions): Planned => planned(loadConfig(options))
+export const loadPlan = (options: LoadOptions): Planned =>
+  planned(loadConfig(options, configured => trapsOf(planOf(configured))))
 
 /** Resolves one that was read elsewhere. */
 export const planned = <T extends Pick<Loaded, 'configured'>>(loaded: T): T & { readonly plan: Plan } => ({

@@ -4,7 +4,7 @@
  */
 import type { Configured, ConfiguredComponent } from '../core/configured.ts'
 import type { SendingConfig } from '../core/sending.ts'
-import type { Touch } from '../core/touch.ts'
+import type { Keeping, Touch } from '../core/touch.ts'
 import { type QueuePolicy, queuePolicy } from './queue-policy.ts'
 import { queueTouches } from './queue-touches.ts'
 
@@ -23,6 +23,10 @@ export interface Plan extends Configured {
    * not say.
    */
   touchesOf(component: FlowComponent): readonly Touch[] | undefined
+  /** What a list of a pipeline names by `id`: a processor; an exporter, or a connector in its place. */
+  stepOf(list: 'processors' | 'exporters', id: string): FlowComponent | undefined
+  /** What of requests a receiver can keep beside their data, at each of its ways in. Empty where it can keep nothing. */
+  keptBy(receiver: string): readonly Keeping[]
 }
 
 /** The plan of a configuration. */
@@ -31,7 +35,18 @@ export function planOf(configured: Configured): Plan {
     // The schema of every exporter has the shared keys; see defineExporter.
     [...configured.exporters].map(([id, { config }]) => [id, queuePolicy((config as SendingConfig).sending_queue)]),
   )
-  return { ...configured, queues, touchesOf: component => touchesOf(component, configured) }
+  const { processors, exporters, connectors, receivers } = configured
+  return {
+    ...configured,
+    queues,
+    touchesOf: component => touchesOf(component, configured),
+    stepOf: (list, id) => (list === 'processors' ? processors.get(id) : (exporters.get(id) ?? connectors.get(id))),
+    keptBy(id) {
+      const receiver = receivers.get(id)
+      // The definition's own schema has made it.
+      return receiver?.definition.keeps?.(receiver.config as never) ?? []
+    },
+  }
 }
 
 function touchesOf(component: FlowComponent, configured: Configured): readonly Touch[] | undefined {

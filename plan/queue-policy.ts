@@ -33,6 +33,8 @@ export interface QueuePolicy {
   /** Undefined without a queue, which is never full. */
   readonly whenFull: WhenFull | undefined
   readonly whenFullBecause: string | undefined
+  /** Whether the configuration says what a full queue does; else nobody was asked. */
+  readonly whenFullChosen: boolean
   /** What becomes of a batch for which there is no room anywhere: as `whenFull`, but for `spill`, when the disk is full. */
   readonly atLast: Exclude<WhenFull, 'spill'> | undefined
 }
@@ -47,12 +49,19 @@ export function queuePolicy(queue: QueueConfig): QueuePolicy {
       because: ['sending_queue.enabled: false'],
       whenFull: undefined,
       whenFullBecause: undefined,
+      whenFullChosen: false,
       atLast: undefined,
     }
   }
   const storage = queue.storage || undefined
   const keeps = storage === undefined ? 'memory' : 'disk'
-  return { keeps, storage, ...successOf(queue, storage), ...fullOf(queue, storage) }
+  return {
+    keeps,
+    storage,
+    whenFullChosen: queue.when_full !== undefined,
+    ...successOf(queue, storage),
+    ...fullOf(queue, storage),
+  }
 }
 
 /** What waits for the answer hears it, whatever else happens to the data meanwhile. */

@@ -74,7 +74,7 @@ export function custodyOf({ processors, exporters }: ConfiguredPipeline, plan: P
 }
 
 /** Whether a step keeps data for more to come, which it then puts together. */
-function gathers(id: string, plan: Plan): boolean {
+export function gathers(id: string, plan: Plan): boolean {
   const step = plan.processors.get(id)
   const touches = (step && plan.touchesOf(step)) ?? []
   return touches.some(({ depth, does }) => depth === 'request' && does === 'moves')

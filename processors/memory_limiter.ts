@@ -40,6 +40,7 @@ export const memoryLimiter = defineProcessor({
   summary: 'Sets the memory budget of the process, which is enforced where data comes in.',
   signals: ['traces', 'metrics', 'logs'],
   hold: 'none',
+  first: true,
   config,
   examples: [
     { title: 'A gateway in a container of 1 GiB', config: { check_interval: '1s', limit_percentage: 80 } },

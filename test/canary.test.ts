@@ -10,7 +10,8 @@ import { components } from '../components.ts'
 import { differencesOf } from '../config/diff.ts'
 import { yamlOf } from '../config/document.ts'
 import { effectiveOf } from '../config/effective.ts'
-import { ConfigErrors, type Loaded, loadConfig, renderErrors } from '../config/load.ts'
+import { ConfigErrors, renderErrors } from '../config/load.ts'
+import { loadPlan, type Planned } from '../plan/load.ts'
 import { Books } from '../core/books.ts'
 import { Budget } from '../core/budget.ts'
 import type { Definition } from '../core/component.ts'
@@ -89,12 +90,12 @@ function around({ kind, type, signals }: Definition, config: unknown): string {
 function toldOf(
   text: string,
   env: NodeJS.ProcessEnv,
-  other: Loaded,
-): { told: string[]; explained: string[]; loaded: Loaded | undefined } {
+  other: Planned,
+): { told: string[]; explained: string[]; loaded: Planned | undefined } {
   const readFile = (path: string) => (path === '/run/secret' ? `${env['CANARY'] ?? ''}\n` : '')
-  let loaded: Loaded
+  let loaded: Planned
   try {
-    loaded = loadConfig({ sources: [], text: { name: 'a.yaml', text }, components, env, readFile })
+    loaded = loadPlan({ sources: [], text: { name: 'a.yaml', text }, components, env, readFile })
   } catch (error) {
     if (!(error instanceof ConfigErrors)) throw error
     const { errors, warnings } = error
@@ -117,7 +118,7 @@ function toldOf(
 }
 
 /** What making the parts of a configuration tells, which starts nothing. */
-function toldWhenMade({ configured }: Loaded): string[] {
+function toldWhenMade({ configured }: Planned): string[] {
   const budget = new Budget(1 << 28)
   const lines: Line[] = []
   const facts = { physical: 1 << 30, container: undefined, baseline: 0, young: 0, windows: 0 }
@@ -139,7 +140,7 @@ function toldWhenMade({ configured }: Loaded): string[] {
   }
 }
 
-const nothing = loadConfig({
+const nothing = loadPlan({
   sources: [],
   text: { name: 'b.yaml', text: around(components[0], { protocols: { http: {} } }) },
   components,
@@ -186,7 +187,7 @@ describe.each(components.map(one => [`${one.kind} ${one.type}`, one] as const))(
 })
 
 /** Whether what stands at a path never prints. */
-function isSecretAt({ kind, type }: Definition, path: Path, { configured }: Loaded): boolean {
+function isSecretAt({ kind, type }: Definition, path: Path, { configured }: Planned): boolean {
   let at: unknown = configured[`${kind}s`].get(`${type}/it`)?.config
   for (const step of path)
     at = typeof at === 'object' && at !== null ? (at as Record<string | number, unknown>)[step] : at

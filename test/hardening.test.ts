@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { components } from '../components.ts'
-import { loadConfig } from '../config/load.ts'
+import { loadPlan } from '../plan/load.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../docs/hardening.md'), 'utf8')
 const blocks = [...page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text]) => text)
@@ -15,7 +15,7 @@ test('every block is a configuration, a pod or a policy', () => {
 })
 
 test.each(of('\nreceivers:').map(text => [text]))('the configuration is right, without a warning', text => {
-  const { configured, warnings } = loadConfig({ sources: [`yaml:${text}`], components, env: {} })
+  const { configured, warnings } = loadPlan({ sources: [`yaml:${text}`], components, env: {} })
   expect(warnings).toEqual([])
   expect(configured.pipelines).toHaveLength(3)
   expect(text).not.toMatch(/insecure/)

@@ -9,6 +9,7 @@ import { HttpServer } from '../../net/http-server.ts'
 import { httpServer } from '../../net/http-server-keys.ts'
 import { type Accept, type Binding, listenersKey } from '../../net/listeners.ts'
 import type { Context } from '../../core/batch.ts'
+import type { Keeping } from '../../core/touch.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { grpcHandler, httpHandler } from './answers.ts'
 
@@ -78,6 +79,17 @@ export const otlp = defineReceiver({
       config: { protocols: { http: { endpoint: '0.0.0.0:4318', auth: { authenticator: 'bearertokenauth' } } } },
     },
   ],
+
+  keeps({ protocols }) {
+    return Object.entries(protocols).flatMap(([name, protocol]): Keeping[] => {
+      if (!protocol?.enabled) return []
+      const at = `protocols.${name}`
+      return [
+        { what: 'metadata', key: `${at}.include_metadata`, kept: protocol.include_metadata },
+        { what: 'auth', key: `${at}.auth`, kept: protocol.auth !== undefined },
+      ]
+    })
+  },
 
   create(config: Config, context: ReceiverContext) {
     return new OtlpReceiver(config, context)

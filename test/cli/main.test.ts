@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { builtIn } from '../../cli/built-in.ts'
 import { components } from '../../components.ts'
-import { loadConfig } from '../../config/load.ts'
+import { loadPlan } from '../../plan/load.ts'
 
 const root = join(import.meta.dirname, '../..')
 const main = join(root, 'cli/main.ts')
@@ -37,9 +37,9 @@ test('every example is right, and so is the built-in configuration, without warn
   const examples = readdirSync(join(root, 'examples')).filter(name => name.endsWith('.yaml'))
   expect(examples.length).toBeGreaterThan(2)
   for (const name of examples) {
-    expect(loadConfig({ sources: [join(root, 'examples', name)], components }).warnings, name).toEqual([])
+    expect(loadPlan({ sources: [join(root, 'examples', name)], components }).warnings, name).toEqual([])
   }
-  expect(loadConfig({ sources: [], components, builtIn }).warnings).toEqual([])
+  expect(loadPlan({ sources: [], components, builtIn }).warnings).toEqual([])
 })
 
 const wrong =

@@ -11,7 +11,8 @@ import {
 } from '../../core/component.ts'
 import { duration, int, secret, texts } from '../../core/fields.ts'
 import { sending } from '../../core/sending.ts'
-import { type Loaded, loadConfig, ConfigErrors, type LoadOptions } from '../../config/load.ts'
+import { ConfigErrors, type LoadOptions } from '../../config/load.ts'
+import { loadPlan, type Planned } from '../../plan/load.ts'
 
 const all = ['traces', 'metrics', 'logs'] as const
 const declared = { stability: 'alpha', summary: 'A toy.', examples: [] } as const
@@ -79,6 +80,7 @@ export const toys: readonly Definition[] = [
       send_batch_size: int(0).default(8192),
       metadata_keys: texts().default([]),
     }),
+    touches: () => [{ depth: 'request', does: 'moves', key: '', what: 'requests into larger batches' }],
     create: () => source => source,
   }),
   defineProcessor({
@@ -105,6 +107,9 @@ export const toys: readonly Definition[] = [
       type,
       signals: all,
       hold: 'none',
+      first: type === 'memory_limiter',
+      touches: () =>
+        type === 'filter' ? [{ depth: 'item', does: 'drops', key: '', what: 'some', reason: 'some' }] : [],
       config: z.looseObject({}),
       create: () => source => source,
     }),
@@ -190,9 +195,9 @@ export const toys: readonly Definition[] = [
 ]
 
 /** Loads YAML texts, merged in order. */
-export function load(texts: string | readonly string[], more: Partial<LoadOptions> = {}): Loaded {
+export function load(texts: string | readonly string[], more: Partial<LoadOptions> = {}): Planned {
   const sources = typeof texts === 'string' ? [`yaml:${texts}`] : texts.map(text => `yaml:${text}`)
-  return loadConfig({ components: toys, env: {}, sources, ...more })
+  return loadPlan({ components: toys, env: {}, sources, ...more })
 }
 
 /** Errors as `line:column message (hint)`; empty when there are none. */

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { components } from '../../components.ts'
 import { yamlOf } from '../../config/document.ts'
 import { effectiveOf } from '../../config/effective.ts'
-import { ConfigErrors, type Loaded, loadConfig, renderErrors } from '../../config/load.ts'
+import { ConfigErrors, renderErrors } from '../../config/load.ts'
+import { loadPlan, type Planned } from '../../plan/load.ts'
 import { planOf } from '../../plan/plan.ts'
 import { planReload } from '../../plan/reload.ts'
 import { ConfigError } from '../../core/errors.ts'
@@ -283,7 +284,7 @@ function deep(random: Random, text: string, at: number): string {
 export function fuzzConfig(seed: number, from: number, count: number, began?: (index: number) => void): Tally {
   const tally = tallyOf('config')
   const inputOf = configInputs(seed)
-  let before: Loaded | undefined
+  let before: Planned | undefined
   for (let index = from; index < from + count; index++) {
     began?.(index)
     const input = inputOf(index)
@@ -310,8 +311,8 @@ export function fuzzConfig(seed: number, from: number, count: number, began?: (i
 }
 
 /** Loads one input. */
-export function load({ texts, sets, env }: ConfigInput): Loaded {
-  return loadConfig({ sources: texts.map(text => `yaml:${text}`), sets, env, components })
+export function load({ texts, sets, env }: ConfigInput): Planned {
+  return loadPlan({ sources: texts.map(text => `yaml:${text}`), sets, env, components })
 }
 
 /** Looks at what the user is told: it has to be about something that stands there. */

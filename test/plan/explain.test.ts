@@ -239,6 +239,20 @@ test.each([
   expect(needs).toEqual([{ by: 'resource', key: 'attributes[0].from_context', what: 'metadata.x-tenant', lost }])
 })
 
+test('an identity is lost at the protocol that asks for none', () => {
+  const { pipelines } = explained({
+    receiver: '{grpc: {auth: {authenticator: basicauth}}, http: {}}',
+    extensions: 'basicauth: {htpasswd: {inline: "a:b"}}',
+    started: 'basicauth',
+    processors: 'resource: {attributes: [{key: who, action: insert, from_context: auth.subject}]}',
+    exporters: 'nop: {}',
+    pipelines: to('nop', 'resource'),
+  })
+  expect(pipelines[0].needs.map(({ what, lost }) => [what, lost])).toEqual([
+    ['auth.subject', [{ at: 'otlp', key: 'protocols.http.auth' }]],
+  ])
+})
+
 test('the extension that an exporter names needs what it needs, behind the queue that gathers', () => {
   const { pipelines } = explained({
     receiver: kept,

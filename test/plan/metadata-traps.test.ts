@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { components } from '../../components.ts'
-import { warningsOf } from './toys.ts'
+import { warningsOf } from '../config/toys.ts'
 
 const grpc = 'grpc: {endpoint: "localhost:0", include_metadata: true}'
 
