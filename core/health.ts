@@ -5,9 +5,10 @@ import { HostKey } from './host.ts'
 import type { Status } from './status.ts'
 
 /** One component that runs. */
-export interface ComponentHealth {
+export interface RunningComponent {
   readonly kind: Kind
   readonly id: string
+  readonly type: string
   /** Of a processor: the pipeline it is in. */
   readonly pipeline: string | undefined
   readonly status: Status
@@ -22,7 +23,7 @@ export interface Health {
   phase(): string
   /** Whether data is taken. */
   ready(): boolean
-  components(): readonly ComponentHealth[]
+  components(): readonly RunningComponent[]
   pipelines(): readonly ConfiguredPipeline[]
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { type ComponentContext, defineExtension } from '../core/component.ts'
 import { texts } from '../core/fields.ts'
-import { type ComponentHealth, type Health, healthKey } from '../core/health.ts'
+import { type RunningComponent, type Health, healthKey } from '../core/health.ts'
 import { pageServer } from '../net/http-server-keys.ts'
 import { pageHeaders } from '../net/page-headers.ts'
 import { jsonPage, type Page } from '../net/page-server.ts'
@@ -104,7 +104,7 @@ function pipelinesPage(health: Health): Shown {
   return { title: 'Pipelines', body: table(['Pipeline', 'Receivers', 'Processors', 'Exporters'], rows) }
 }
 
-function stateOf(components: readonly ComponentHealth[], id: string, pipeline: string | undefined): string {
+function stateOf(components: readonly RunningComponent[], id: string, pipeline: string | undefined): string {
   const found = components.filter(one => one.id === id && one.kind !== 'extension' && one.pipeline === pipeline)
   return [...new Set(found.map(({ status }) => status.state))].join(', ') || 'not running'
 }

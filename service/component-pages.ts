@@ -1,15 +1,16 @@
 /** The status document of each component: how it is, how fast items move through it, what waits, what was dropped. */
 import type { Books, NodeBooks } from '../core/books.ts'
+import type { RunningComponent } from '../core/health.ts'
 import type { State, Status } from '../core/status.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
 import type { Pace, Rates } from './rates.ts'
-import { account, byReason, type ComponentView, time, usageOf } from './status.ts'
+import { account, byReason, time, usageOf } from './status.ts'
 
 /** What the documents are made of. */
 export interface ComponentSources {
   readonly books: Books
   readonly rates: Rates
-  components(): readonly ComponentView[]
+  components(): readonly RunningComponent[]
   exporters(): readonly QueueFigures[]
 }
 
@@ -29,7 +30,7 @@ const minute = 60_000
 
 /** The documents of all components: first those that run in front. */
 export function componentDocuments(sources: ComponentSources): ComponentDocument[] {
-  const documents = new Map<string, ComponentView[]>()
+  const documents = new Map<string, RunningComponent[]>()
   for (const view of sources.components()) {
     const key = `${view.kind} ${view.id}`
     const views = documents.get(key)
@@ -43,7 +44,7 @@ export function componentDocuments(sources: ComponentSources): ComponentDocument
 export type ComponentDocument = ReturnType<typeof componentDocument>
 
 /** The document of one component, of which `views` are the instances: a processor has one in each pipeline. */
-export function componentDocument(views: readonly ComponentView[], sources: ComponentSources) {
+export function componentDocument(views: readonly RunningComponent[], sources: ComponentSources) {
   const [{ kind, id, type }] = views
   const { books, rates } = sources
   const nodes = books.nodes.filter(({ name, retired }) => name.kind === kind && name.id === id && !retired)

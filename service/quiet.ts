@@ -1,14 +1,13 @@
 /** Which components own telemetry passes: what they log would become more of it, without end. */
-import type { ConfiguredPipeline } from '../core/configured.ts'
+import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
 
 /** As `kind id`. */
-export function quietComponents(graph: {
-  readonly components: readonly { readonly kind: string; readonly id: string; readonly type: string }[]
-  readonly pipelines?: readonly ConfiguredPipeline[] | undefined
-}): ReadonlySet<string> {
-  const { components, pipelines = [] } = graph
-  const connectors = new Set(components.filter(({ kind }) => kind === 'connector').map(({ id }) => id))
-  const begins = components.filter(({ kind, type }) => kind === 'receiver' && type === 'internal').map(({ id }) => id)
+export function quietComponents({
+  receivers,
+  connectors,
+  pipelines,
+}: Pick<Configured, 'receivers' | 'connectors' | 'pipelines'>): ReadonlySet<string> {
+  const begins = [...receivers.values()].filter(({ definition }) => definition.origin === 'itself').map(({ id }) => id)
   const quiet = new Set(begins.map(id => `receiver ${id}`))
   const seen = new Set<ConfiguredPipeline>()
   // A connector is the end of one pipeline and the beginning of others.

@@ -4,7 +4,7 @@ import { Books } from '../core/books.ts'
 import { Budget } from '../core/budget.ts'
 import type { Kind } from '../core/component.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
-import { type Health, healthKey } from '../core/health.ts'
+import { type Health, healthKey, type RunningComponent } from '../core/health.ts'
 import { Host } from '../core/host.ts'
 import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
@@ -34,7 +34,7 @@ import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
 import type { Entrances } from './replay.ts'
 import { type Reloadable, type ReloadOutcome, type ReloadRequest, Reloads, type ReloadsParts } from './reloads.ts'
-import { type ComponentView, statusDocument } from './status.ts'
+import { statusDocument } from './status.ts'
 
 /** What a graph is given by the service. */
 export interface GraphSurroundings {
@@ -47,7 +47,7 @@ export interface GraphSurroundings {
 
 /** What the service needs of a graph. */
 export interface RunningGraph extends Partial<Entrances> {
-  readonly components: readonly (ComponentView & { readonly kind: Kind })[]
+  readonly components: readonly RunningComponent[]
   readonly pipelines?: readonly ConfiguredPipeline[]
   start(): Promise<void>
   stop(deadline: number): Promise<{ lost: number }>
@@ -58,6 +58,10 @@ export interface RunningGraph extends Partial<Entrances> {
   readonly plan?: Plan
   reload?(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
 }
+
+/** Whether it says what it runs, and can run something else. */
+const canReload = (graph: RunningGraph): graph is RunningGraph & Reloadable =>
+  graph.plan !== undefined && graph.reload !== undefined
 
 /** What one service is made of. */
 export interface ServicePlan {
@@ -217,13 +221,12 @@ export class Service {
 
   #reloadable(): Reloadable | undefined {
     const graph = this.#graph
-    if (this.#phase !== 'running' || graph?.plan === undefined || graph.reload === undefined) return undefined
-    return graph as RunningGraph & Reloadable
+    return this.#phase === 'running' && graph !== undefined && canReload(graph) ? graph : undefined
   }
 
   /** Own telemetry tells nothing about what it passes itself. */
   #quieten(): void {
-    if (this.#graph !== undefined) this.#report.quiet = quietComponents(this.#graph)
+    if (this.#graph?.plan !== undefined) this.#report.quiet = quietComponents(this.#graph.plan)
   }
 
   /** Stops from the front to the back within `deadline` milliseconds. Resolves to the number of items lost. */

@@ -2,18 +2,9 @@
 import { keptState } from '../core/account.ts'
 import type { Books, Door, NodeBooks, Reasons } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
+import type { RunningComponent } from '../core/health.ts'
 import type { MemoryPlan } from '../core/memory.ts'
-import type { Status } from '../core/status.ts'
 import type { ProcessFigures, QueueFigures } from '../telemetry/family.ts'
-
-/** A component as the graph shows it. */
-export interface ComponentView {
-  readonly kind: string
-  readonly id: string
-  readonly type: string
-  readonly pipeline: string | undefined
-  readonly status: Status
-}
 
 /** What the document is made of. */
 export interface StatusSources {
@@ -24,7 +15,7 @@ export interface StatusSources {
   readonly figures: ProcessFigures
   readonly budget: Budget
   readonly plan: MemoryPlan
-  readonly components: readonly ComponentView[]
+  readonly components: readonly RunningComponent[]
   readonly queues: readonly QueueFigures[]
   /** Storages of queues. */
   readonly storages?: readonly object[]

@@ -1,5 +1,5 @@
 /** Many statuses as one: of a pipeline, of the whole process. */
-import type { ComponentHealth, Health } from '../../core/health.ts'
+import type { RunningComponent, Health } from '../../core/health.ts'
 import type { State } from '../../core/status.ts'
 
 /** Which errors make unhealthy. */
@@ -60,12 +60,12 @@ export function httpStatusOf({ healthy, state }: Verdict): number {
   return healthy ? 200 : 500
 }
 
-function judgeTogether(members: readonly ComponentHealth[], rules: HealthRules, now: number): Verdict {
+function judgeTogether(members: readonly RunningComponent[], rules: HealthRules, now: number): Verdict {
   const parts = new Map(members.map(one => [`${one.kind}:${one.id}`, judgeOne(one, rules, now)]))
   return together(parts, rules, now)
 }
 
-function judgeOne({ status }: ComponentHealth, rules: HealthRules, now: number): Verdict {
+function judgeOne({ status }: RunningComponent, rules: HealthRules, now: number): Verdict {
   const { state, since, lastError } = status
   const isError = state === 'RecoverableError' || state === 'PermanentError' || state === 'FatalError'
   return {

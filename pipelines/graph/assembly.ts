@@ -20,21 +20,14 @@ import type { Logger } from '../../core/logger.ts'
 import type { ReloadPlan } from '../../core/reload.ts'
 import { Rooms } from '../../core/room.ts'
 import type { SendingConfig } from '../../core/sending.ts'
+import type { RunningComponent } from '../../core/health.ts'
 import { type State, Status } from '../../core/status.ts'
 import { budgetKey } from '../../net/admission.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { ConnectorSink } from '../flow/connector-sink.ts'
 import { Destination, type Sink } from '../sending/destination.ts'
-import type {
-  ComponentInfo,
-  ConnectorPart,
-  ExporterPart,
-  ExtensionPart,
-  PipelinePart,
-  ReceiverPart,
-  StepPart,
-} from './part.ts'
+import type { ConnectorPart, ExporterPart, ExtensionPart, PipelinePart, ReceiverPart, StepPart } from './part.ts'
 import { Pipeline } from '../flow/pipeline.ts'
 import { Source } from '../flow/source.ts'
 import { processorContext, StepNode } from '../flow/step-node.ts'
@@ -68,7 +61,7 @@ export class Assembly {
   /** Ways in, by receiver and signal. */
   readonly sources = new Map<string, Source>()
   /** What was made for it, not taken over. */
-  readonly fresh = new Set<ComponentInfo>()
+  readonly fresh = new Set<RunningComponent>()
   readonly #process: GraphProcess
   /** What runs; not longer than until parts are taken over from it. */
   #kept: Assembly | undefined
@@ -99,7 +92,7 @@ export class Assembly {
   }
 
   /** Every component, from the front to the back. */
-  get components(): readonly ComponentInfo[] {
+  get components(): readonly RunningComponent[] {
     const steps = [...this.pipelines.values()].flatMap(pipeline => pipeline.steps)
     return [
       ...this.receivers.values(),
@@ -176,7 +169,7 @@ export class Assembly {
     return this.#changed.has(keyOf(kind, id, pipeline)) ? undefined : before
   }
 
-  #made<T extends ComponentInfo>(part: T): T {
+  #made<T extends RunningComponent>(part: T): T {
     this.fresh.add(part)
     return part
   }

@@ -4,6 +4,7 @@ import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { ConfiguredPipeline } from '../../core/configured.ts'
 import { messageOf } from '../../core/errors.ts'
+import type { RunningComponent } from '../../core/health.ts'
 import type { ReloadPlan } from '../../core/reload.ts'
 import type { Storage } from '../../core/storage.ts'
 import { listenersKey } from '../../net/listeners.ts'
@@ -15,7 +16,7 @@ import { reasonOf } from '../flow/fanout.ts'
 import { join, successorOf } from './join.ts'
 import { Leaving, roomFor, until } from './leaving.ts'
 import { redacts, shownBy } from './shown.ts'
-import { type ComponentInfo, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
+import { type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
 import type { Pipeline } from '../flow/pipeline.ts'
 import type { Source } from '../flow/source.ts'
 
@@ -58,7 +59,7 @@ export class Graph {
   }
 
   /** Every component that runs, and those that still stop. */
-  get components(): readonly ComponentInfo[] {
+  get components(): readonly RunningComponent[] {
     const standing = this.#assembly.components
     const ids = new Set(standing.map(({ kind, id }) => `${kind} ${id}`))
     const leaving = [...this.#leaving].flatMap(one => one.components)
@@ -214,7 +215,7 @@ export class Graph {
 
   /** Starts what is new, from the back to the front. Receivers may take data at once; it waits until all is joined. */
   async #startFresh(next: Assembly, previous: Assembly): Promise<void> {
-    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) =>
+    const fresh = <T extends RunningComponent>(parts: ReadonlyMap<string, T>) =>
       of(parts).filter(one => next.fresh.has(one))
     for (const part of fresh(next.extensions)) await startPart(part)
     for (const part of fresh(next.exporters)) await startPart(part)
@@ -328,7 +329,7 @@ export class Graph {
   /** Stops what was started for a configuration that does not come to run. */
   async #abandon(next: Assembly): Promise<void> {
     const end = Date.now() + retreat
-    const fresh = <T extends ComponentInfo>(parts: ReadonlyMap<string, T>) =>
+    const fresh = <T extends RunningComponent>(parts: ReadonlyMap<string, T>) =>
       of(parts).filter(one => next.fresh.has(one))
     await Promise.all(
       fresh(next.receivers).map(async part => {

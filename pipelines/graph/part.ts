@@ -1,28 +1,18 @@
 /** Components as the graph has them: what pages show of them, and how they start and stop. */
 import type { NodeBooks } from '../../core/books.ts'
 import type { GuardedClock } from '../../core/clock.ts'
-import type { Exporter, Extension, Kind, Lifecycle } from '../../core/component.ts'
+import type { Exporter, Extension, Lifecycle } from '../../core/component.ts'
 import { messageOf } from '../../core/errors.ts'
+import type { RunningComponent } from '../../core/health.ts'
 import type { Logger } from '../../core/logger.ts'
-import type { Status } from '../../core/status.ts'
 import type { Signal } from '../../proto/signals.ts'
 import type { ConnectorSink } from '../flow/connector-sink.ts'
 import type { Destination } from '../sending/destination.ts'
 import type { Pipeline } from '../flow/pipeline.ts'
 import type { StepNode } from '../flow/step-node.ts'
 
-/** One running component, as status pages show it. */
-export interface ComponentInfo {
-  readonly kind: Kind
-  readonly id: string
-  readonly type: string
-  /** Of a processor: the pipeline it is in. */
-  readonly pipeline: string | undefined
-  readonly status: Status
-}
-
 /** A component that starts and stops. */
-export interface Part extends ComponentInfo {
+export interface Part extends RunningComponent {
   readonly lifecycle: Lifecycle
   readonly clock: GuardedClock
 }
@@ -44,7 +34,7 @@ export interface ReceiverPart extends Part {
 }
 
 /** A processor in one pipeline. */
-export interface StepPart extends ComponentInfo {
+export interface StepPart extends RunningComponent {
   readonly node: StepNode
 }
 
@@ -53,7 +43,7 @@ export interface PipelinePart {
   readonly steps: readonly StepPart[]
 }
 
-export interface ConnectorPart extends ComponentInfo {
+export interface ConnectorPart extends RunningComponent {
   readonly sink: ConnectorSink
   readonly to: Signal
 }

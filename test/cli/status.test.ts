@@ -28,7 +28,7 @@ function documents() {
     const status = new Status()
     status.set('Starting')
     status.set(state, state === 'OK' ? undefined : 'no route\nto host')
-    return { kind: 'exporter', id, type: 'sink', pipeline: undefined, status }
+    return { kind: 'exporter' as const, id, type: 'sink', pipeline: undefined, status }
   })
   return componentDocuments({
     books,

@@ -19,9 +19,9 @@ const health: Health = {
   phase: () => 'running',
   ready: () => true,
   components: () => [
-    { kind: 'exporter', id: 'otlp/<b>', pipeline: undefined, status: ill },
-    { kind: 'processor', id: 'batch', pipeline: 'traces', status: new Status() },
-    { kind: 'extension', id: 'zpages', pipeline: undefined, status: ill },
+    { kind: 'exporter', id: 'otlp/<b>', type: 'otlp', pipeline: undefined, status: ill },
+    { kind: 'processor', id: 'batch', type: 'batch', pipeline: 'traces', status: new Status() },
+    { kind: 'extension', id: 'zpages', type: 'zpages', pipeline: undefined, status: ill },
   ],
   pipelines: () => [
     { id: 'traces', signal: 'traces', receivers: ['otlp'], processors: ['batch'], exporters: ['otlp/<b>'] },

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { quietComponents } from '../../service/quiet.ts'
 
-const component = (kind: string, id: string) => ({ kind, id, type: id.split('/')[0] })
+/** Components by their ids, of which only the declaration is looked at. */
+const of = (ids: Record<string, object>) =>
+  new Map(Object.entries(ids).map(([id, definition]) => [id, { id, definition, config: {}, uses: [] }])) as never
 const pipeline = (id: string, receivers: string[], processors: string[], exporters: string[]) => ({
   id,
   signal: 'logs' as const,
@@ -12,12 +14,9 @@ const pipeline = (id: string, receivers: string[], processors: string[], exporte
 
 test('the components that own telemetry passes are found, through connectors, and others are not', () => {
   const quiet = quietComponents({
-    components: [
-      component('receiver', 'otlp'),
-      component('receiver', 'internal/own'),
-      component('connector', 'forward'),
-      component('connector', 'other'),
-    ],
+    // Who has its data from itself, whatever it is called.
+    receivers: of({ otlp: {}, 'internal/own': { origin: 'itself' }, internal: { origin: 'source' } }),
+    connectors: of({ forward: {}, other: {} }),
     pipelines: [
       pipeline('logs/behind', ['forward'], ['batch'], ['sink/b', 'forward']),
       pipeline('logs/own', ['internal/own', 'otlp'], ['resource'], ['forward', 'sink/a']),
@@ -32,5 +31,5 @@ test('the components that own telemetry passes are found, through connectors, an
     'processor resource',
     'receiver internal/own',
   ])
-  expect(quietComponents({ components: [component('receiver', 'otlp')] }).size).toBe(0)
+  expect(quietComponents({ receivers: of({ otlp: {} }), connectors: of({}), pipelines: [] }).size).toBe(0)
 })

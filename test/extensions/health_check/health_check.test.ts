@@ -40,7 +40,7 @@ class Fake implements Health {
   components() {
     return [...this.statuses].map(([name, status]) => {
       const [kind, id] = name.split(' ')
-      return { kind: kind as Kind, id, pipeline: kind === 'processor' ? 'traces' : undefined, status }
+      return { kind: kind as Kind, id, type: id, pipeline: kind === 'processor' ? 'traces' : undefined, status }
     })
   }
 
