@@ -96,7 +96,8 @@ function* readIds(
 function readConfig(kind: Kind, id: string, entry: Entry, definition: Definition, report: Report): unknown {
   const { value } = entry
   // A component with nothing behind its id has its defaults.
-  const node: Node = isNull(value) && !value.broken ? { kind: 'map', place: value.place, entries: new Map() } : value
+  const empty = { kind: 'map', place: value.place, origin: value.origin, entries: new Map() } as const
+  const node: Node = isNull(value) && !value.broken ? empty : value
   return check({ path: `${kind}s::${id}`, key: entry.key, node }, definition.config, report)
 }
 

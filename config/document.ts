@@ -45,6 +45,8 @@ interface Base {
   readonly broken?: boolean
   /** A schema says that this is not to be shown. */
   secret?: boolean
+  /** A schema says that this decides what is dropped. */
+  deciding?: boolean
 }
 
 export interface ScalarNode extends Base {

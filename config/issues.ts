@@ -1,6 +1,7 @@
 /** From what zod found wrong to what a user reads: the place in the file, the words, the nearest right word. */
 import * as z from 'zod'
 import { everyNode, hide, type Node } from './document.ts'
+import { withCause } from './missing.ts'
 import { nearest, quoted, suggest } from './nearest.ts'
 import type { Place } from './place.ts'
 import { looksSecret } from './render.ts'
@@ -31,19 +32,23 @@ export function check<T>(section: Section, schema: z.ZodType<T>, report: Report)
   return undefined
 }
 
-/** Secrets of which something is missing. Anybody would guess what is left of them, so there is no going on with that. */
-function tellMissing(path: string, node: Node, report: Report): boolean {
-  if (node.secret && node.origin !== undefined && node.origin.missing.length > 0) {
+/**
+ * Values of which something is missing where there is no going on with what is left: of a secret anybody would guess it, and
+ * without what decides what is dropped all might be.
+ */
+function tellMissing(path: string, node: Node, report: Report, decides = node.deciding === true): boolean {
+  const why = node.secret ? 'this is a secret' : decides ? 'this decides what is dropped' : undefined
+  if (why !== undefined && node.origin !== undefined && node.origin.missing.length > 0) {
     for (const { what, hint, place } of node.origin.missing)
-      report.error('CONFIG_SOURCE', place, `${path}: ${what}, and this is a secret`, hint)
+      report.error('CONFIG_SOURCE', place, `${path}: ${what}, and ${why}`, hint)
     return false
   }
   let isWhole = true
-  if (node.kind === 'map') {
-    for (const [key, { value }] of node.entries) if (!tellMissing(`${path}::${key}`, value, report)) isWhole = false
-  } else if (node.kind === 'list') {
-    for (const [i, item] of node.items.entries()) if (!tellMissing(`${path}[${i}]`, item, report)) isWhole = false
+  const tell = (path: string, inner: Node) => {
+    if (!tellMissing(path, inner, report, decides || inner.deciding === true)) isWhole = false
   }
+  if (node.kind === 'map') for (const [key, { value }] of node.entries) tell(`${path}::${key}`, value)
+  else if (node.kind === 'list') for (const [i, item] of node.items.entries()) tell(`${path}[${i}]`, item)
   return isWhole
 }
 
@@ -95,8 +100,9 @@ class Teller {
     if (issue.code === 'unrecognized_keys') this.#unknownKeys(issue, path)
     else if (found.depth < path.length && missing.has(issue.code)) {
       if (this.#meant.has(this.#name(path))) return
-      const name = `\`${String(path.at(-1))}\``
-      this.#report.error('CONFIG_INVALID_VALUE', found.key, `${this.#name(path.slice(0, -1))}: ${name} is required`)
+      const above = path.slice(0, -1)
+      const { message, hint } = withCause(this.#find(above).node, `\`${String(path.at(-1))}\` is required`)
+      this.#report.error('CONFIG_INVALID_VALUE', found.key, `${this.#name(above)}: ${message}`, hint)
     } else if (issue.code === 'invalid_union') this.#union(issue, path)
     else if (issue.code === 'invalid_value') this.#choice(path, issue.values.map(String), issue.message)
     else if (issue.code === 'invalid_key' || issue.code === 'invalid_element') {
@@ -165,7 +171,8 @@ class Teller {
   #say(path: readonly PropertyKey[], message: string, hint: string | undefined): void {
     const { node, key, depth } = this.#find(path)
     const place = node !== undefined && depth === path.length && node.place.end > node.place.start ? node.place : key
-    this.#report.error('CONFIG_INVALID_VALUE', place, `${this.#name(path)}: ${message}`, hint)
+    const told = withCause(node, message, hint)
+    this.#report.error('CONFIG_INVALID_VALUE', place, `${this.#name(path)}: ${told.message}`, told.hint)
   }
 
   #unknownKeys({ keys }: z.core.$ZodIssueUnrecognizedKeys, path: readonly PropertyKey[]): void {
@@ -255,9 +262,10 @@ class Teller {
   }
 }
 
-/** Could not be read, or something of a secret is missing: that has been told. */
+/** Could not be read, or something is missing that must not be: that has been told. */
 const isBroken = (node: Node) =>
-  node.broken === true || (node.secret === true && node.origin !== undefined && node.origin.missing.length > 0)
+  node.broken === true ||
+  ((node.secret === true || node.deciding === true) && node.origin !== undefined && node.origin.missing.length > 0)
 
 /** What is given by a reference, in words. */
 function gotFrom(node: Node, written: string): string {

@@ -6,6 +6,7 @@ import { tellCycles, tellHalfUsed } from './connectors.ts'
 import { type Entry, isNull, type Node } from './document.ts'
 import { parseId } from './ids.ts'
 import { tellValue } from './issues.ts'
+import { withCause } from './missing.ts'
 import { quoted, suggest } from './nearest.ts'
 import type { Place } from './place.ts'
 import type { Report } from './report.ts'
@@ -49,7 +50,8 @@ export function readService(
   const nothing = { started: [], pipelines: [] }
   if (service === undefined || (isNull(service.value) && !service.value.broken)) {
     const message = service === undefined ? 'the section `service` is missing' : 'service: the section is empty'
-    report.error('CONFIG_PIPELINE', service?.key ?? top, message, 'it needs `pipelines` with at least one pipeline')
+    const fault = withCause(service?.value, message, 'it needs `pipelines` with at least one pipeline')
+    report.error('CONFIG_PIPELINE', service?.key ?? top, fault.message, fault.hint)
     return nothing
   }
   const { key, value } = service
@@ -88,8 +90,8 @@ function readPipelines(
     return []
   }
   if (value?.kind !== 'map' || value.entries.size === 0) {
-    const message = 'service::pipelines: service must have at least one pipeline'
-    report.error('CONFIG_PIPELINE', section?.key ?? service, message)
+    const { message, hint } = withCause(value, 'service must have at least one pipeline')
+    report.error('CONFIG_PIPELINE', section?.key ?? service, `service::pipelines: ${message}`, hint)
     return []
   }
   const pipelines: Pipeline[] = []
@@ -147,8 +149,9 @@ function readPipeline(text: string, { key, value }: Entry, report: Report): Pipe
     const entry = entries.get(name)
     const empty =
       entry === undefined || isNull(entry.value) || (entry.value.kind === 'list' && !entry.value.items.length)
-    if (empty && !entry?.value.broken)
-      report.error('CONFIG_PIPELINE', entry?.key ?? key, `${path}: must have at least one ${kind}`)
+    if (!empty || entry?.value.broken) continue
+    const { message, hint } = withCause(entry?.value, `must have at least one ${kind}`)
+    report.error('CONFIG_PIPELINE', entry?.key ?? key, `${path}: ${message}`, hint)
   }
   return pipeline
 }
@@ -192,7 +195,8 @@ function readReference(path: string, item: Node, report: Report): Reference | un
   const written = item.origin?.written
   if (typeof id !== 'string') return { id: id.text, place: item.place, written }
   const fault = written === undefined ? id : `what \`${written}\` stands for is no id of a component`
-  report.error('CONFIG_ID', item.place, `${path}: ${fault}`)
+  const { message, hint } = withCause(item, fault)
+  report.error('CONFIG_ID', item.place, `${path}: ${message}`, hint)
   return undefined
 }
 

@@ -5,6 +5,7 @@ import type { ConfiguredComponent, Use } from '../core/configured.ts'
 import { type Components, type Declared, kinds, tellReference } from './components.ts'
 import type { Node, ScalarNode } from './document.ts'
 import { parseId } from './ids.ts'
+import { withCause } from './missing.ts'
 import type { Reference } from './pipelines.ts'
 import type { Report } from './report.ts'
 import { nearestOption, schemaOfKey, shapeOf } from './shape.ts'
@@ -73,7 +74,8 @@ function tellExtension(
   const written = origin?.written
   if (typeof id === 'string') {
     const fault = written === undefined ? id : `what \`${written}\` stands for is no id of an extension`
-    report.error('CONFIG_ID', place, `${path}: ${fault}`)
+    const { message, hint } = withCause(node, fault)
+    report.error('CONFIG_ID', place, `${path}: ${message}`, hint)
   } else if (!components.extension.has(id.text))
     tellReference('extension', id.text, { path, place, written }, [...components.extension.keys()], report)
   else if (offering !== undefined && !offers(components.extension.get(id.text)?.definition, offering)) {

@@ -10,6 +10,8 @@ export interface Shape {
   readonly schema: z.core.$ZodTypes
   readonly nullable: boolean
   readonly secret: boolean
+  /** Whether it decides what is dropped. */
+  readonly deciding: boolean
   /** Whether it is written as a duration, such as `5s`. */
   readonly duration: boolean
   /** Kind of the component whose id it is. */
@@ -23,12 +25,14 @@ export function shapeOf(schema: Schema): Shape {
   let at = schema as z.core.$ZodTypes // the union of all of them, which the base class does not say of itself
   let nullable = false
   let secret = false
+  let deciding = false
   let duration = false
   let reference: string | undefined
   let offering: string | undefined
   for (;;) {
     const meta = z.globalRegistry.get(at)
     secret ||= meta?.['secret'] === true
+    deciding ||= meta?.['deciding'] === true
     duration ||= meta?.['format'] === 'duration'
     if (typeof meta?.['reference'] === 'string') reference ??= meta['reference']
     if (typeof meta?.['offering'] === 'string') offering ??= meta['offering']
@@ -40,7 +44,7 @@ export function shapeOf(schema: Schema): Shape {
     } else if (at._zod.def.type === 'lazy') inner = (at as z.core.$ZodLazy)._zod.innerType
     else if (def.type === 'pipe') inner = def.in._zod.def.type === 'transform' ? def.out : def.in
     else if ('innerType' in def) inner = def.innerType
-    else return { schema: at, nullable, secret, duration, reference, offering }
+    else return { schema: at, nullable, secret, deciding, duration, reference, offering }
     at = inner as z.core.$ZodTypes
   }
 }
@@ -49,6 +53,7 @@ export function shapeOf(schema: Schema): Shape {
 export function inputFor(node: Node, schema: Schema): unknown {
   const shape = shapeOf(schema)
   const single = node.kind === 'scalar' && node.value !== null
+  if (shape.deciding) node.deciding = true
   if (shape.secret || (single && holdsSecrets(schema))) hide(node)
   if (node.kind === 'scalar' && node.value === null) return inputForNull(node, shape)
   const { def } = shape.schema._zod

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
 import { defineProcessor } from '../core/component.ts'
-import { texts } from '../core/fields.ts'
+import { decidesDrops, texts } from '../core/fields.ts'
 import type { Touch } from '../core/touch.ts'
 import type { Ended } from '../core/verdict.ts'
 import { attributeTags, findAttribute } from '../proto/attributes.ts'
@@ -13,8 +13,11 @@ import { each } from './steps.ts'
 const systemNamespaces = ['kube-system', 'istio-system', 'kyma-system']
 
 const config = z.strictObject({
-  include: texts().prefault([]).describe('Namespaces to keep, also system ones; all but the system ones when empty.'),
-  exclude: texts().prefault([]).describe('Namespaces to drop, even when included.'),
+  include: texts()
+    .prefault([])
+    .describe('Namespaces to keep, also system ones; all but the system ones when empty.')
+    .meta(decidesDrops),
+  exclude: texts().prefault([]).describe('Namespaces to drop, even when included.').meta(decidesDrops),
   system: z
     .boolean()
     .default(false)

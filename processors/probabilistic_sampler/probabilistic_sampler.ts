@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { defineProcessor } from '../../core/component.ts'
-import { int } from '../../core/fields.ts'
+import { decidesDrops, int } from '../../core/fields.ts'
 import type { Touch } from '../../core/touch.ts'
 import { DROP, KEEP, REPLACE, type Visitor } from '../../proto/rewrite.ts'
 import { each, itemJudge } from '../steps.ts'
@@ -15,7 +15,8 @@ const config = z.strictObject({
     .min(0, { error: 'must be at least 0' })
     .refine(n => n <= 0 || Math.fround(n) / 100 >= minProbability, { error: 'is too small a percentage' })
     .default(0)
-    .describe('How many of a hundred traces or log records stay; 100 and more keeps all.'),
+    .describe('How many of a hundred traces or log records stay; 100 and more keeps all.')
+    .meta(decidesDrops),
   hash_seed: int(0)
     .refine(n => n <= 0xffffffff, { error: 'must be below 2^32' })
     .default(0)

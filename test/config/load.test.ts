@@ -100,7 +100,11 @@ test('unknown sections are told with the nearest', () => {
 test('with errors, the warnings are told too: an unset variable may be the cause', () => {
   expect(() => load(around('exporters: {otlp_http: {endpoint: "${env:BACKEND}"}, debug: }'))).toThrow(
     expect.objectContaining({
-      errors: [expect.objectContaining({ message: 'exporters::otlp_http::endpoint: must not be empty' })],
+      errors: [
+        expect.objectContaining({
+          message: 'exporters::otlp_http::endpoint: the environment variable `BACKEND` is not set: must not be empty',
+        }),
+      ],
       warnings: [expect.objectContaining({ message: 'the environment variable `BACKEND` is not set: empty here' })],
     }),
   )
