@@ -108,12 +108,23 @@ function parseAll(text: string): readonly Document.Parsed[] {
   return 'empty' in documents ? [] : documents
 }
 
-/** The first document: the Collector reads no further in a file. */
-const parse = (text: string): Document.Parsed | undefined => parseAll(text)[0]
-
-/** The tree of a source's first document; undefined when it is empty or, as the report then tells, not YAML. */
+/**
+ * The tree of a source's first document; undefined when it is empty or, as the report then tells, not YAML. The Collector reads
+ * no further in a file; here whoever has written more is told.
+ */
 export function readDocument(source: Source, report: Report): Node | undefined {
-  const document = parse(source.text)
+  const [document, ...more] = parseAll(source.text)
+  const unread = more.find(
+    ({ contents, errors }) => errors.length > 0 || !(isScalar(contents) && contents.value === null),
+  )
+  if (unread !== undefined) {
+    // At the line that parts them: those behind it may hold secrets that no schema names.
+    const begins = unread.contents?.range[0] ?? unread.range[0]
+    const start = Math.max(0, source.text.lastIndexOf('---', begins))
+    const message = 'a second document begins here, and is not read: a source is one document, as in the Collector'
+    const hint = 'put it into a file of its own, and name that with another `--config`'
+    report.warn('CONFIG_SYNTAX', { source, start, end: start + 3 }, message, hint)
+  }
   return document === undefined ? undefined : treeOf(document, source, report)
 }
 
@@ -149,7 +160,7 @@ function tellSyntax(errors: readonly YAMLParseError[], source: Source, report: R
 
 /** The tree of a text that was referred to at `place`; undefined when the text is no YAML. */
 export function readFragment(text: string, place: Place): Node | undefined {
-  const document = parse(text)
+  const [document] = parseAll(text)
   if (document === undefined) return { kind: 'scalar', value: null, place }
   if (document.errors.length > 0) return undefined
   const attempt = new Report()

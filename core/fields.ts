@@ -81,10 +81,7 @@ export const emptyCredential =
 export const credential = () =>
   secret().refine(value => value.reveal().trim() !== '', { error: emptyCredential, abort: true })
 
-/**
- * Metadata of a value that decides what is dropped: where a variable for it is not set that is an error, while any other value
- * is then nothing, and the process begins.
- */
+/** Metadata of a value that decides what is dropped: a variable for it that is not set is an error, and not the value 0. */
 export const decidesDrops = { deciding: true } as const
 
 /** A whole number. An unquoted float is truncated and null is 0, as in the Collector. */

@@ -47,9 +47,23 @@ test('a directive does not bring the truth values of YAML 1.1 back', () => {
   expect(plainOf(read('%YAML 1.1\n---\na: yes\n').node)).toEqual({ a: 'yes' })
 })
 
-test('only the first document is read', () => {
-  expect(plainOf(read('a: 1\n---\na: 2\n--- }\n').node)).toEqual({ a: 1 })
+test.each([
+  ['a: 1\n---\na: 2\n--- }\n', '2:1'],
+  ['---\na: 1\n--- {a: 2}\n', '3:1'],
+  ['a: 1\n---\n# nothing\n---\n\nb: 1\n', '4:1'],
+])('only the first document is read, and the next is warned of where it begins: %j', (text, at) => {
+  const { node, errors, warnings } = read(text)
+  expect(plainOf(node)).toEqual({ a: 1 })
+  expect(errors).toEqual([])
+  expect(warnings).toEqual([expect.stringContaining(`${at} a second document begins here, and is not read`)])
 })
+
+test.each(['---\na: 1\n---\n', 'a: 1\n...\n', 'a: 1\n---\n# nothing\n'])(
+  'what has nothing in it is no second document: %j',
+  text => {
+    expect(read(text)).toMatchObject({ errors: [], warnings: [] })
+  },
+)
 
 test('an empty text has no document', () => {
   expect(read('')).toEqual({ node: undefined, errors: [], warnings: [] })
