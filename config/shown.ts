@@ -51,10 +51,12 @@ export function* hiddenInUrls(line: string): Generator<[start: number, end: numb
 
 const mask = (value: string) => (value === '' || bareReference.test(value) ? value : redacted)
 
-/** `user:password`; the colon of a reference is none. */
+/** `user:password`, both or neither; the colon of a reference is none. */
 function maskUser(user: string): string {
   const colon = /^(?:\$\{[^{}]*\}|[^:])*:/.exec(user)?.[0].length
-  return colon === undefined ? mask(user) : `${mask(user.slice(0, colon - 1))}:${mask(user.slice(colon))}`
+  if (colon === undefined) return mask(user)
+  const parts = [user.slice(0, colon - 1), user.slice(colon)]
+  return parts.every(part => mask(part) === part) ? user : redacted
 }
 
 function maskQuery(query: string | undefined): string {

@@ -125,7 +125,7 @@ test('the document is the merged configuration, with what came from outside as i
         d: 1,
         e: 'x',
         l: ['${env:A}'],
-        s: { u: 'http://[REDACTED]:[REDACTED]@h/?k=[REDACTED]' },
+        s: { u: 'http://[REDACTED]@h/?k=[REDACTED]' },
       },
     },
   })

@@ -132,7 +132,7 @@ describe('the effective configuration', () => {
 
   test('has references as they are written', () => {
     const shown = rendered(effectiveOf(load(text, { env })), { format: 'yaml', mode: 'redacted' })
-    expect(shown).toContain('endpoint: http://[REDACTED]:[REDACTED]@${env:H}/?k=[REDACTED]\n')
+    expect(shown).toContain('endpoint: http://[REDACTED]@${env:H}/?k=[REDACTED]\n')
     expect(shown).toContain('a: ${env:H}\n')
     expect(shown).toContain('timeout: ${env:T}\n')
     expect(shown).not.toMatch(/hunter|7s/)
@@ -171,10 +171,12 @@ describe('the effective configuration', () => {
 test.each([
   ['http://h/p', 'http://h/p'],
   ['http://user@h', 'http://[REDACTED]@h'],
-  ['http://u:p@h:1/x?a=b&c', 'http://[REDACTED]:[REDACTED]@h:1/x?a=[REDACTED]&[REDACTED]'],
-  ['http://${env:U}:p@h', 'http://${env:U}:[REDACTED]@h'],
-  ['u:p@h:4317', '[REDACTED]:[REDACTED]@h:4317'],
-  ['a, https://u:p@h, b', 'a, https://[REDACTED]:[REDACTED]@h, b'],
+  ['http://u:p@h:1/x?a=b&c', 'http://[REDACTED]@h:1/x?a=[REDACTED]&[REDACTED]'],
+  ['http://${env:U}:p@h', 'http://[REDACTED]@h'],
+  ['http://u:${env:P}@h', 'http://[REDACTED]@h'],
+  ['http://${env:U}:${env:P}@h', 'http://${env:U}:${env:P}@h'],
+  ['u:p@h:4317', '[REDACTED]@h:4317'],
+  ['a, https://u:p@h, b', 'a, https://[REDACTED]@h, b'],
   ['k8s.pod.name@host', 'k8s.pod.name@host'],
   ['what? no', 'what? no'],
 ])('of a URL users, passwords and values of the query are masked: %s', (url, masked) => {
