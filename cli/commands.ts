@@ -1,5 +1,6 @@
 /** Commands, their options, and what the help says. */
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { nearest } from '../config/nearest.ts'
 import { parseDuration } from '../core/fields.ts'
 import { type Reading, readings } from '../service/access.ts'
 import { addConfigCommands } from './config-commands.ts'
@@ -43,7 +44,8 @@ export function commandLine(version: string, actions: Actions): Command {
     .version(version)
     .showHelpAfterError('(`kymo --help` tells what there is)')
     .addHelpText('after', afterKymo)
-  sourceOptions(program.command('run', { isDefault: true }))
+  // Words that are no command come to `run`, which takes none.
+  sourceOptions(program.command('run', { isDefault: true }).allowExcessArguments())
     .description('run the pipelines until SIGTERM or Ctrl-C (what happens without a command)')
     .addOption(
       new Option('--shutdown-timeout <duration>', 'how long stopping may take to send what is still held')
@@ -66,7 +68,11 @@ export function commandLine(version: string, actions: Actions): Command {
         .choices(readings),
     )
     .addHelpText('after', afterRun)
-    .action(actions.run)
+    .action((options: RunOptions, run: Command) => {
+      const [word] = run.args
+      if (word !== undefined) run.error(noCommand(word, program))
+      return actions.run(options)
+    })
   sourceOptions(program.command('validate'))
     .description('check a configuration and start nothing; silent when it is right, else all errors and exit code 1')
     .addHelpText('after', afterValidate)
@@ -75,6 +81,17 @@ export function commandLine(version: string, actions: Actions): Command {
   addRunningCommands(program)
   addQueueCommands(program)
   return program
+}
+
+/** What to say of a word where a command stands. */
+function noCommand(word: string, program: Command): string {
+  const meant = nearest(
+    word,
+    program.commands.flatMap(command => [command.name(), ...command.aliases()]),
+  )
+  if (meant !== undefined) return `error: unknown command '${word}'\n(Did you mean ${meant}?)`
+  const isFile = /[./]/.test(word)
+  return `error: unknown command '${word}'${isFile ? `\n(a configuration is named with --config ${word})` : ''}`
 }
 
 function sourceOptions(command: Command): Command {

@@ -41,7 +41,10 @@ test.each([
   ['an unknown option is told, with the nearest one', ['--confg', 'a'], '--config'],
   ['a timeout that is no duration is told', ['--shutdown-timeout', 'soon'], '25s'],
   ['an option without its value is told', ['--config'], 'argument missing'],
-  ['an argument that is none is told', ['run', 'kymo.yaml'], 'too many arguments'],
+  ['a file that is named as a command is told', ['run', 'kymo.yaml'], 'is named with --config kymo.yaml'],
+  ['an unknown command is told, with the nearest one', ['valdiate', '--config', 'a'], 'Did you mean validate?'],
+  ['an unknown command that is near none is told', ['frobnicate'], "unknown command 'frobnicate'"],
+  ['an unknown command below another is told', ['queue', 'lst'], 'Did you mean ls?'],
 ])('%s', async (_, args, words) => {
   const { calls, printed, code } = await parsed(...args)
   expect(calls).toEqual([])
