@@ -113,7 +113,8 @@ export const redaction = defineProcessor<Config>({
     return [
       edits('resource', named, keys),
       edits('scope', named, keys),
-      edits('item', named, `${keys}; bodies of log records`),
+      edits('item', named, keys),
+      edits('item', named, 'bodies of log records'),
       ...(settings.redact_texts && settings.blocked_values.length > 0
         ? [edits('item', 'redact_texts', 'names and other texts beside attributes')]
         : []),
