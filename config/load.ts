@@ -105,7 +105,7 @@ function loaded(options: LoadOptions, trapsOf: FindTraps): Loaded {
   const service = readService(entries.get('service'), top, components, report, {
     allowNoPipelines: gates.on.has('service.AllowNoPipelines'),
   })
-  tellExtensionsInUse(components, service.started, report)
+  tellExtensionsInUse(components, service.started, definitions, report)
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)
   const configured = {

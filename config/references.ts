@@ -24,10 +24,16 @@ interface Naming {
 }
 
 /** Tells of extensions that are named and are not there, or not in `service.extensions`. */
-export function tellExtensionsInUse(components: Components, started: readonly Reference[], report: Report): void {
+export function tellExtensionsInUse(
+  components: Components,
+  started: readonly Reference[],
+  definitions: readonly Definition[],
+  report: Report,
+): void {
   for (const kind of kinds) {
     for (const declared of components[kind].values())
-      for (const naming of extensionsNamed(declared)) tellExtension(declared, naming, components, started, report)
+      for (const naming of extensionsNamed(declared))
+        tellExtension(declared, naming, { components, started, definitions, report })
   }
 }
 
@@ -64,9 +70,17 @@ const idOf = ({ text, value }: ScalarNode): string => {
 function tellExtension(
   { kind, id: user }: Declared,
   { node, path: keys, offering }: Naming,
-  components: Components,
-  started: readonly Reference[],
-  report: Report,
+  {
+    components,
+    started,
+    definitions,
+    report,
+  }: {
+    readonly components: Components
+    readonly started: readonly Reference[]
+    readonly definitions: readonly Definition[]
+    readonly report: Report
+  },
 ): void {
   const id = parseId(node.text ?? String(node.value))
   const path = keys.reduce((text, key) => `${text}${key.startsWith('[') ? '' : '::'}${key}`, `${kind}s::${user}`)
@@ -80,7 +94,9 @@ function tellExtension(
     tellReference('extension', id.text, { path, place, written }, [...components.extension.keys()], report)
   else if (offering !== undefined && !offers(components.extension.get(id.text)?.definition, offering)) {
     const able = [...components.extension].filter(([, one]) => offers(one.definition, offering)).map(([other]) => other)
-    const hint = able.length > 0 ? `write \`${able.join('` or `')}\`` : `configure one, such as \`file_storage\``
+    const others = definitions.filter(one => offers(one, offering)).map(({ type }) => type)
+    const [verb, choice] = able.length > 0 ? ['write', able] : ['configure', others]
+    const hint = choice.length > 0 ? `${verb} \`${choice.join('` or `')}\`` : `this build has no ${offering}`
     report.error('CONFIG_REFERENCE', place, `${path}: the extension \`${id.text}\` is no ${offering}`, hint)
   } else if (!started.some(one => one.id === id.text)) {
     const message = `${path}: the extension \`${id.text}\` is configured but not started`
