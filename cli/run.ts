@@ -58,7 +58,7 @@ export async function run(options: RunOptions & { readonly version: string }): P
     reload: reloading(options, loaded, files, log),
     access,
   })
-  const watch = options.watch === true ? watching(options, files, service) : undefined
+  const watch = options.watch === true ? watching(options, files, service, log) : undefined
   const runnable = {
     async start() {
       // First, so that nothing changes unseen.
@@ -117,7 +117,7 @@ function reloading(
 }
 
 /** Takes over the configuration when files of it change. */
-function watching({ config }: RunOptions, files: ReadonlySet<string>, service: Service): ConfigWatch {
+function watching({ config }: RunOptions, files: ReadonlySet<string>, service: Service, log: RootLogger): ConfigWatch {
   const given = config.flatMap(source => {
     const { scheme = 'file', rest } = splitUri(source)
     return scheme === 'file' ? [rest] : []
@@ -125,5 +125,9 @@ function watching({ config }: RunOptions, files: ReadonlySet<string>, service: S
   return new ConfigWatch({
     files: () => [...given, ...files],
     onChange: async () => (await service.reload({ trigger: 'files' })).result !== 'refused',
+    onFault(error) {
+      service.countFault()
+      log.error({ code: 'INTERNAL', error }, 'fault of Kymo, please report it; files are looked at again')
+    },
   })
 }

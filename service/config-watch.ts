@@ -9,6 +9,8 @@ export interface ConfigWatchOptions {
   files(): Iterable<string>
   /** They have changed, and stand still again. Says whether that was taken up; if not, it is told again later. */
   onChange(): Promise<boolean>
+  /** Looking failed, which is a fault of ours; it goes on. */
+  onFault(error: unknown): void
   /** Milliseconds in which nothing changes before it is told. */
   readonly settle?: number
   /** Milliseconds between two looks where nobody says that something has changed. */
@@ -56,11 +58,16 @@ export class ConfigWatch {
   async #look(): Promise<void> {
     if (this.#isLooking) return
     this.#isLooking = true
-    const now = await this.#read()
-    const isMoving = now !== this.#seen
-    this.#seen = now
-    if (!this.#isStopped && !isMoving && now !== this.#told) {
-      if (await this.#options.onChange()) this.#told = now
+    let isMoving = false
+    try {
+      const now = await this.#read()
+      isMoving = now !== this.#seen
+      this.#seen = now
+      if (!this.#isStopped && !isMoving && now !== this.#told) {
+        if (await this.#options.onChange()) this.#told = now
+      }
+    } catch (error) {
+      this.#options.onFault(error)
     }
     this.#isLooking = false
     if (this.#isStopped) return

@@ -7,12 +7,14 @@ import { allSignals } from '../proto/signals.ts'
 import type { NamedStorage } from './queue-pages.ts'
 import { ownerOf } from './records.ts'
 
+type OrphanStorage = NamedStorage<Pick<Storage, 'maxAge' | 'now' | 'orphans' | 'expire'>>
+
 /** What is needed of the process. */
 export interface OrphanParts {
   readonly books: Books
   readonly log: Logger
   /** Those that have started. */
-  storages(): readonly NamedStorage<Pick<Storage, 'maxAge' | 'now' | 'orphans' | 'expire'>>[]
+  storages(): readonly OrphanStorage[]
 }
 
 /** Milliseconds between two looks. The first comes that long after the start: somebody may have to see the log before. */
@@ -40,20 +42,27 @@ export class OrphanExpiry {
   async look(): Promise<void> {
     if (this.#isBusy) return
     this.#isBusy = true
-    for (const { id, storage } of this.#parts.storages()) {
-      const until = storage.now - storage.maxAge
-      for (const { owner, oldest = Infinity } of storage.orphans()) {
-        if (oldest > until) continue
-        try {
-          const lost = await storage.expire(owner, until)
-          if (lost.records > 0) this.#tell({ storage: id, owner, maxAge: storage.maxAge, lost })
-        } catch (error) {
-          const fields = { storage: id, queue: owner, error: messageOf(error) }
-          this.#parts.log.warn(fields, 'a queue on disk that nobody sends cannot be read')
-        }
+    try {
+      for (const one of this.#parts.storages()) await this.#lookInto(one)
+    } catch (error) {
+      this.#parts.log.warn({ error: messageOf(error) }, 'queues on disk that nobody sends cannot be looked for')
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  async #lookInto({ id, storage }: OrphanStorage): Promise<void> {
+    const until = storage.now - storage.maxAge
+    for (const { owner, oldest = Infinity } of storage.orphans()) {
+      if (oldest > until) continue
+      try {
+        const lost = await storage.expire(owner, until)
+        if (lost.records > 0) this.#tell({ storage: id, owner, maxAge: storage.maxAge, lost })
+      } catch (error) {
+        const fields = { storage: id, queue: owner, error: messageOf(error) }
+        this.#parts.log.warn(fields, 'a queue on disk that nobody sends cannot be read')
       }
     }
-    this.#isBusy = false
   }
 
   /** Books it where its exporter would have: as found on disk, and lost. */

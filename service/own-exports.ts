@@ -57,8 +57,13 @@ export class OwnExports {
     const send = async (): Promise<void> => {
       if (busy) return
       busy = true
-      await client.send(report.request(report.metrics()))
-      busy = false
+      try {
+        await client.send(report.request(report.metrics()))
+      } catch (error) {
+        this.#log.error({ code: 'INTERNAL', error }, 'fault of Kymo, please report it; own metrics were not made')
+      } finally {
+        busy = false
+      }
     }
     const timer = setInterval(() => void send(), interval).unref()
     this.#ends.push(async () => {

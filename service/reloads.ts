@@ -145,7 +145,13 @@ export class Reloads implements ConfigFigures {
   async #work(): Promise<void> {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const { request, answer } = next
-      answer(await this.#run(request))
+      try {
+        answer(await this.#run(request))
+      } catch (error) {
+        // A fault of ours: whoever asked hears of it, and the next reload is another try.
+        this.#log.error({ code: 'INTERNAL', error }, 'fault of Kymo, please report it; what ran goes on')
+        answer({ result: 'failed', errors: [{ message: messageOf(error) }] })
+      }
     }
     this.#busy = undefined
   }

@@ -9,10 +9,12 @@ let folder: string
 let watch: ConfigWatch | undefined
 let changes = 0
 let refused = 0
+let faults: unknown[] = []
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'kymo-watch-'))
   changes = 0
   refused = 0
+  faults = []
 })
 afterEach(() => {
   watch?.stop()
@@ -21,9 +23,14 @@ afterEach(() => {
 
 const path = (...names: string[]) => join(folder, ...names)
 /** Watches; `interval` of an hour: only the system says that something has changed. */
-async function watching(files: string[], interval = 3_600_000): Promise<void> {
-  const onChange = async () => ++changes > refused
-  watch = new ConfigWatch({ files: () => files, onChange, settle: 30, interval })
+async function watching(files: string[], interval = 3_600_000, failing = false): Promise<void> {
+  const onChange = async () => {
+    if (++changes > refused) return true
+    if (failing) throw new Error('out of nowhere')
+    return false
+  }
+  const onFault = (error: unknown) => void faults.push(error)
+  watch = new ConfigWatch({ files: () => files, onChange, onFault, settle: 30, interval })
   await watch.start()
 }
 
@@ -91,4 +98,13 @@ test('a change that nobody takes up is told of again', async () => {
   await expect.poll(() => changes).toBe(3)
   await delay(100)
   expect(changes).toBe(3)
+})
+
+test('a look that fails is told, and what changed is told of again', async () => {
+  writeFileSync(path('kymo.yaml'), 'a')
+  refused = 2
+  await watching([path('kymo.yaml')], 20, true)
+  writeFileSync(path('kymo.yaml'), 'b')
+  await expect.poll(() => changes).toBe(3)
+  expect(faults).toHaveLength(2)
 })

@@ -94,3 +94,20 @@ test('a storage that cannot be read is told, and the next look tries again', asy
   await expiry.look()
   expect(left('otlp/old traces')?.backlog.records).toBe(0)
 })
+
+test('storages that cannot be asked are told, and asked again', async () => {
+  await queue('otlp/old traces', [2 * hour])
+  let asked = 0
+  const failing = new OrphanExpiry({
+    books,
+    log: keepingLogger(lines),
+    storages() {
+      if (++asked === 1) throw new Error('not now')
+      return [{ id: 'disk', storage }]
+    },
+  })
+  await failing.look()
+  expect(lines).toMatchObject([{ level: 'warn', fields: { error: 'not now' } }])
+  await failing.look()
+  expect(node()?.lost.of('expired').value).toBe(2)
+})

@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type OtlpSink, otlpSink } from '../support/otlp-sink.ts'
+import { OwnExports } from '../../service/own-exports.ts'
+import { SelfReport } from '../../telemetry/self-report.ts'
+import { keepingLogger, type Line } from '../support/kymo.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
 import { type RunningService, runService } from '../support/service.ts'
 
@@ -97,4 +100,27 @@ test('a backend that hangs does not keep it from stopping', async () => {
   await running.stop()
   running = undefined
   expect(performance.now() - began).toBeLessThan(2000)
+})
+
+test('metrics that could not be made once are made the next time', async () => {
+  const report = new SelfReport({}, '1.2.3')
+  let asked = 0
+  report.metrics = () => {
+    if (++asked === 1) throw new Error('out of nowhere')
+    return []
+  }
+  const lines: Line[] = []
+  const destination = {
+    protocol: 'http',
+    endpoint: sink.httpEndpoint,
+    insecure: true,
+    gzip: false,
+    headers: {},
+  } as never
+  const one = { signal: 'metrics', destination, interval: 5, timeout: 0, most: 1, room: 1 } as const
+  const exports = new OwnExports([one], report, keepingLogger(lines))
+  exports.start()
+  await expect.poll(() => asked).toBeGreaterThan(1)
+  await exports.stop()
+  expect(lines.filter(({ fields }) => fields?.['code'] === 'INTERNAL')).toHaveLength(1)
 })

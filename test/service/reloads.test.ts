@@ -37,7 +37,7 @@ service:
 `
 
 /** Reloads of a graph that does what the test says. */
-function setUp(start: (to: Plan) => Promise<void> = () => Promise.resolve()) {
+function setUp(start: (to: Plan) => Promise<void> = () => Promise.resolve(), applied = () => {}) {
   const read = (text: string, name: string) =>
     loadPlan({ sources: [], text: { name, text }, components: definitions, env: {} })
   const first = read(yaml(), 'kymo.yaml')
@@ -58,7 +58,10 @@ function setUp(start: (to: Plan) => Promise<void> = () => Promise.resolve()) {
     deadline: 1000,
     applyTelemetry: ({ logs }) => void state.levels.push(logs.level),
     running: () => (state.isRunning ? graph : undefined),
-    applied: () => void state.applied++,
+    applied() {
+      state.applied++
+      applied()
+    },
     log: keepingLogger(lines),
   })
   return { reloads, state, lines, graph }
@@ -221,4 +224,21 @@ describe('over HTTP', () => {
       last_reload: { ok: true, result: 'unchanged', trigger: 'request' },
     })
   })
+})
+
+test('a fault on the way is told to whoever asked, and the next reload is another try', async () => {
+  let faults = 1
+  const { reloads, state, lines } = setUp(undefined, () => {
+    if (faults-- > 0) throw new Error('out of nowhere')
+  })
+  state.source = yaml({ timeout: '2s' })
+  expect(await reloads.request({ trigger: 'request' })).toEqual({
+    result: 'failed',
+    errors: [{ message: 'out of nowhere' }],
+  })
+  expect(lines).toContainEqual(
+    expect.objectContaining({ level: 'error', fields: expect.objectContaining({ code: 'INTERNAL' }) }),
+  )
+  state.source = yaml({ timeout: '3s' })
+  expect(await reloads.request({ trigger: 'request' })).toMatchObject({ result: 'applied' })
 })
