@@ -2,9 +2,9 @@ import * as z from 'zod'
 import { defineExporter, type ExporterContext } from '../core/component.ts'
 import { ConfigError } from '../core/errors.ts'
 import { sending } from '../core/sending.ts'
-import { shownUrl } from '../core/shown-url.ts'
 import { checkLevel, httpClient } from '../net/http-client-keys.ts'
 import { allSignals, type Signal, signals } from '../proto/signals.ts'
+import { checkHttpUrl } from './http-url.ts'
 import { OtlpHttp } from './otlp-http-send.ts'
 
 const url = (what: string) =>
@@ -12,21 +12,9 @@ const url = (what: string) =>
     .string()
     .default('')
     .superRefine((text, context) => {
-      if (text === '') return
-      const complaint = complaintAbout(text)
-      if (complaint) context.addIssue({ code: 'custom', message: complaint })
+      if (text !== '') checkHttpUrl('http://gateway:4318')(text, context)
     })
     .describe(what)
-
-function complaintAbout(text: string): string | undefined {
-  const example = 'such as `http://gateway:4318`'
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return `\`${shownUrl(text)}\` has no scheme; write a URL, ${example}`
-  if (!URL.canParse(text)) return `\`${shownUrl(text)}\` is no URL; write one ${example}`
-  const { protocol } = new URL(text)
-  return protocol === 'http:' || protocol === 'https:'
-    ? undefined
-    : `\`${shownUrl(text)}\`: only http:// and https:// are known`
-}
 
 const config = z
   .strictObject({

@@ -2,10 +2,10 @@ import * as z from 'zod'
 import { defineExporter } from '../../core/component.ts'
 import { duration, int, texts } from '../../core/fields.ts'
 import { sending } from '../../core/sending.ts'
-import { shownUrl } from '../../core/shown-url.ts'
 import type { Touch } from '../../core/touch.ts'
 import { unused } from '../../net/client-keys.ts'
 import { checkLevel, type Compression, httpClient, type HttpClientConfig } from '../../net/http-client-keys.ts'
+import { checkHttpUrl } from '../http-url.ts'
 import { Loki } from './send.ts'
 import { isTenant } from './tenants.ts'
 
@@ -88,10 +88,7 @@ const config = z
   .strictObject({
     endpoint: z
       .string({ error: '`endpoint` is missing; write a URL, such as `endpoint: http://loki:3100`' })
-      .superRefine((text, context) => {
-        const complaint = complaintAbout(text)
-        if (complaint) context.addIssue({ code: 'custom', message: complaint })
-      })
+      .superRefine(checkHttpUrl('http://loki:3100'))
       .describe(
         'Base URL, to which the path is added; a URL that ends in `/push` or `/otlp/v1/logs` is taken as it is.',
       ),
@@ -210,16 +207,6 @@ function protocolOf(endpoint: string): 'push' | 'otlp' | undefined {
   const path = new URL(endpoint).pathname.replace(/\/$/, '')
   if (path.endsWith('/push')) return 'push'
   return path.endsWith('/otlp') || path.endsWith('/v1/logs') ? 'otlp' : undefined
-}
-
-function complaintAbout(text: string): string | undefined {
-  const example = 'such as `http://loki:3100`'
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return `\`${shownUrl(text)}\` has no scheme; write a URL, ${example}`
-  if (!URL.canParse(text)) return `\`${shownUrl(text)}\` is no URL; write one ${example}`
-  const { protocol } = new URL(text)
-  return protocol === 'http:' || protocol === 'https:'
-    ? undefined
-    : `\`${shownUrl(text)}\`: only http:// and https:// are known`
 }
 
 /** The `loki` exporter. */

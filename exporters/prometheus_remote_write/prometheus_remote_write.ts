@@ -2,10 +2,10 @@ import * as z from 'zod'
 import { defineExporter } from '../../core/component.ts'
 import { int, texts } from '../../core/fields.ts'
 import { sending } from '../../core/sending.ts'
-import { shownUrl } from '../../core/shown-url.ts'
 import type { Touch } from '../../core/touch.ts'
 import { unused } from '../../net/client-keys.ts'
 import { httpClient } from '../../net/http-client-keys.ts'
+import { checkHttpUrl } from '../http-url.ts'
 import { namingKeys } from '../prometheus-naming.ts'
 import { RemoteWrite } from './send.ts'
 
@@ -16,21 +16,8 @@ const noEndpoint = '`endpoint` is missing; write a URL, such as `endpoint: http:
 const endpoint = () =>
   z
     .string({ error: noEndpoint })
-    .superRefine((text, context) => {
-      const complaint = complaintAbout(text)
-      if (complaint) context.addIssue({ code: 'custom', message: complaint })
-    })
+    .superRefine(checkHttpUrl('http://prometheus:9090/api/v1/write'))
     .describe('The whole URL: of Prometheus `http://HOST:9090/api/v1/write`, of Mimir `http://HOST/api/v1/push`.')
-
-function complaintAbout(text: string): string | undefined {
-  const example = 'such as `http://prometheus:9090/api/v1/write`'
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return `\`${shownUrl(text)}\` has no scheme; write a URL, ${example}`
-  if (!URL.canParse(text)) return `\`${shownUrl(text)}\` is no URL; write one ${example}`
-  const { protocol } = new URL(text)
-  return protocol === 'http:' || protocol === 'https:'
-    ? undefined
-    : `\`${shownUrl(text)}\`: only http:// and https:// are known`
-}
 
 const client = () => ({
   ...httpClient({ compression: 'snappy' }),
