@@ -1,5 +1,5 @@
 import { defaultAdmin } from './admin-client.ts'
-import type { CommandLine } from './commands.ts'
+import type { CommandLine } from './options.ts'
 
 /** Adds where to ask. */
 export function withAdmin(command: CommandLine): CommandLine {

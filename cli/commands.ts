@@ -1,35 +1,10 @@
 /** Commands, their options, and what the help says. */
-import { Command, InvalidArgumentError, Option } from 'commander'
 import { nearest } from '../config/nearest.ts'
-import { parseDuration } from '../core/fields.ts'
-import { type Reading, readings } from '../service/access.ts'
+import { readings } from '../service/access.ts'
 import { addConfigCommands } from './config-commands.ts'
+import { type CommandLine, milliseconds, newCommandLine, type RunOptions, type SourceOptions } from './options.ts'
 import { addQueueCommands } from './queue-commands.ts'
 import { addRunningCommands } from './running-commands.ts'
-
-/** A command as it is built. */
-export type CommandLine = Command
-
-/** Where a configuration comes from. */
-export interface SourceOptions {
-  readonly config: readonly string[]
-  readonly set: readonly string[]
-  readonly featureGates?: readonly string[] | undefined
-}
-
-/** What `kymo run` is told. */
-export interface RunOptions extends SourceOptions {
-  /** Milliseconds. */
-  readonly shutdownTimeout: number
-  /** Take the configuration over again when its files change. */
-  readonly watch?: boolean
-  /** Where the admin server listens, if not where metrics are served. */
-  readonly admin?: string
-  /** What it is called. */
-  readonly adminHost?: readonly string[]
-  /** What it tells without the token. */
-  readonly adminReads?: Reading
-}
 
 /** What the commands do. */
 export interface Actions {
@@ -38,8 +13,8 @@ export interface Actions {
 }
 
 /** The command line of `version`, ready to parse. */
-export function commandLine(version: string, actions: Actions): Command {
-  const program = new Command('kymo')
+export function commandLine(version: string, actions: Actions): CommandLine {
+  const program = newCommandLine('kymo')
     .description('Takes OpenTelemetry logs, metrics and traces in, filters and enriches them, and sends them on.')
     .version(version)
     .showHelpAfterError('(`kymo --help` tells what there is)')
@@ -48,27 +23,30 @@ export function commandLine(version: string, actions: Actions): Command {
   sourceOptions(program.command('run', { isDefault: true }).allowExcessArguments())
     .description('run the pipelines until SIGTERM or Ctrl-C (what happens without a command)')
     .addOption(
-      new Option('--shutdown-timeout <duration>', 'how long stopping may take to send what is still held')
+      program
+        .createOption('--shutdown-timeout <duration>', 'how long stopping may take to send what is still held')
         .argParser(milliseconds)
         .default(25_000, '25s'),
     )
     .option('--watch', 'take over the configuration when its files change, with those that `${file:...}` names')
     .option('--admin <address>', 'where the admin server listens: unix:PATH or host:port; metrics stay where they are')
     .addOption(
-      new Option('--admin-host <name>', 'a name it may be asked by, besides localhost and addresses; repeatable')
+      program
+        .createOption('--admin-host <name>', 'a name it may be asked by, besides localhost and addresses; repeatable')
         .env('KYMO_ADMIN_HOSTS')
         .argParser(collectNames),
     )
     .addOption(
-      new Option(
-        '--admin-reads <who>',
-        'without the token it tells all (if not said), metrics and health, or only health',
-      )
+      program
+        .createOption(
+          '--admin-reads <who>',
+          'without the token it tells all (if not said), metrics and health, or only health',
+        )
         .env('KYMO_ADMIN_READS')
         .choices(readings),
     )
     .addHelpText('after', afterRun)
-    .action((options: RunOptions, run: Command) => {
+    .action((options: RunOptions, run: CommandLine) => {
       const [word] = run.args
       if (word !== undefined) run.error(noCommand(word, program))
       return actions.run(options)
@@ -84,7 +62,7 @@ export function commandLine(version: string, actions: Actions): Command {
 }
 
 /** What to say of a word where a command stands. */
-function noCommand(word: string, program: Command): string {
+function noCommand(word: string, program: CommandLine): string {
   const meant = nearest(
     word,
     program.commands.flatMap(command => [command.name(), ...command.aliases()]),
@@ -94,35 +72,30 @@ function noCommand(word: string, program: Command): string {
   return `error: unknown command '${word}'${isFile ? `\n(a configuration is named with --config ${word})` : ''}`
 }
 
-function sourceOptions(command: Command): Command {
+function sourceOptions(command: CommandLine): CommandLine {
   const collect = (value: string, before: string[] = []): string[] => [...before, value]
   return command
     .addOption(
-      new Option('-c, --config <source>', 'a file, or file:PATH, env:NAME, yaml:TEXT; repeatable, later ones win')
+      command
+        .createOption('-c, --config <source>', 'a file, or file:PATH, env:NAME, yaml:TEXT; repeatable, later ones win')
         .argParser(collect)
         .default([], 'the built-in configuration'),
     )
     .addOption(
-      new Option('-s, --set <key=value>', 'sets one value over all files: processors.batch.timeout=2s; repeatable')
+      command
+        .createOption('-s, --set <key=value>', 'sets one value over all files: processors.batch.timeout=2s; repeatable')
         .argParser(collect)
         .default([], 'nothing'),
     )
     .addOption(
-      new Option(
-        '--feature-gates <gates>',
-        "the Collector's: a,-b,+c; `kymo featuregate` says what they mean",
-      ).argParser(collect),
+      command
+        .createOption('--feature-gates <gates>', "the Collector's: a,-b,+c; `kymo featuregate` says what they mean")
+        .argParser(collect),
     )
 }
 
 function collectNames(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, ...value.split(',').map(name => name.trim())]
-}
-
-function milliseconds(text: string): number {
-  const value = parseDuration(text)
-  if (value === undefined || value < 0) throw new InvalidArgumentError('write a duration such as `25s` or `500ms`.')
-  return value
 }
 
 const afterKymo = `

@@ -1,5 +1,5 @@
 /** The commands about configurations and what may stand in them. */
-import type { CommandLine, SourceOptions } from './commands.ts'
+import type { CommandLine, SourceOptions } from './options.ts'
 import { completionScript, shells } from './completion.ts'
 import type { ComponentsOptions } from './components.ts'
 import type { PrintOptions } from './print-config.ts'

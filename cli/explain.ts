@@ -5,7 +5,7 @@ import { concealedOf } from '../config/shown.ts'
 import { explain as explained, type Explanation } from '../plan/explain.ts'
 import { planOf } from '../plan/plan.ts'
 import { exitCodes } from '../service/process.ts'
-import type { SourceOptions } from './commands.ts'
+import type { SourceOptions } from './options.ts'
 import { explanationText } from './explanation-text.ts'
 import { load } from './load.ts'
 

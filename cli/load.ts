@@ -4,7 +4,7 @@ import { ConfigErrors, renderErrors } from '../config/load.ts'
 import type { ReadFile } from '../config/sources.ts'
 import { loadPlan, type Planned } from '../plan/load.ts'
 import { builtIn } from './built-in.ts'
-import type { SourceOptions } from './commands.ts'
+import type { SourceOptions } from './options.ts'
 
 /** Reads and checks it. When anything is wrong, all of it is told on standard error, and the result is undefined. */
 export function load({ config, set, featureGates }: SourceOptions, readFile?: ReadFile): Planned | undefined {

@@ -6,7 +6,7 @@ import { escaped } from '../config/expand.ts'
 import { originOf } from '../config/place.ts'
 import { shown } from '../config/shown.ts'
 import { exitCodes } from '../service/process.ts'
-import type { SourceOptions } from './commands.ts'
+import type { SourceOptions } from './options.ts'
 import { load } from './load.ts'
 
 /** How to print it. */

@@ -1,6 +1,6 @@
 /** The commands about queues on disk and dead letters. */
 import { withAdmin } from './admin-option.ts'
-import type { CommandLine } from './commands.ts'
+import type { CommandLine } from './options.ts'
 import type { ListOptions, MoveOptions } from './queue.ts'
 import type { ReplayOptions } from './replay.ts'
 

@@ -15,7 +15,7 @@ import { type AdminPlace, adminPlace, type OwnTelemetry, ownTelemetry } from '..
 import { createLogger, openSink, type RootLogger } from '../telemetry/logger.ts'
 import { SelfReport } from '../telemetry/self-report.ts'
 import { builtIn } from './built-in.ts'
-import type { RunOptions } from './commands.ts'
+import type { RunOptions } from './options.ts'
 import { load } from './load.ts'
 import { threadEntry } from './load-worker.ts'
 

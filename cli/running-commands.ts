@@ -1,15 +1,9 @@
 /** The commands that ask a Kymo that runs. */
 import { withAdmin } from './admin-option.ts'
 import type { BatchesOptions } from './batches.ts'
-import type { CommandLine } from './commands.ts'
+import { type CommandLine, sortings } from './options.ts'
 import type { ReloadOptions } from './reload.ts'
 import type { StatusOptions } from './status.ts'
-
-/** What the table of components can be sorted by. */
-const sortings = ['rate', 'queue', 'age', 'errors', 'name'] as const
-
-/** One of these. */
-export type Sorting = (typeof sortings)[number]
 
 /** Adds them. */
 export function addRunningCommands(program: CommandLine): void {

@@ -3,7 +3,7 @@ import type { ComponentDocument } from '../service/component-pages.ts'
 import { exitCodes } from '../service/process.ts'
 import { ask, AskError } from './admin-client.ts'
 import { alignRight, count, cut, printable, since, span, terminalWidth } from './format.ts'
-import type { Sorting } from './running-commands.ts'
+import type { Sorting } from './options.ts'
 import { table } from './table.ts'
 
 /** What to show, and how. */

@@ -1,7 +1,7 @@
 /** `kymo validate`: is the configuration right? */
 import { renderErrors } from '../config/load.ts'
 import { exitCodes } from '../service/process.ts'
-import type { SourceOptions } from './commands.ts'
+import type { SourceOptions } from './options.ts'
 import { load } from './load.ts'
 
 /** Says nothing when it is; returns the exit code. */

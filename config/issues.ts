@@ -1,13 +1,14 @@
 /** From what zod found wrong to what a user reads: the place in the file, the words, the nearest right word. */
 import * as z from 'zod'
 import { everyNode, hide, type Node } from './document.ts'
+import { maskUrl } from './masking.ts'
 import { withCause } from './missing.ts'
 import { nearest, quoted, suggest } from './nearest.ts'
 import type { Place } from './place.ts'
 import { looksSecret } from './render.ts'
 import type { Report } from './report.ts'
 import { childOf, describedAs, holdsSecrets, inputFor, keysOf, nearestOption, schemaAt, shapeOf } from './shape.ts'
-import { maskUrl, mayReveal } from './shown.ts'
+import { mayReveal } from './shown.ts'
 import { alternatives, fixedTexts, kinds, plainWording, stock, wording } from './wording.ts'
 
 type Issue = z.core.$ZodIssue

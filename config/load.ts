@@ -5,19 +5,21 @@ import type { Configured } from '../core/configured.ts'
 import { type ConfigError, InternalError } from '../core/errors.ts'
 import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
 import { kinds, readComponents } from './components.ts'
+import { tellCycles, tellHalfUsed } from './connectors.ts'
 import { type Entry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
 import { expandSections } from './expand.ts'
 import { readGates } from './gates.ts'
 import { check } from './issues.ts'
 import { readKyma } from './kyma/documents.ts'
 import { TooMuch } from './limits.ts'
+import { isBareReference } from './masking.ts'
 import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, Source } from './place.ts'
 import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
-import { concealedOf, isBareReference, shown } from './shown.ts'
+import { concealedOf, shown } from './shown.ts'
 import { type ReadFile, readSources } from './sources.ts'
 import { type FindTraps, warnOfAddress, warnOfTraps, warnOfUnused } from './traps.ts'
 
@@ -105,6 +107,8 @@ function loaded(options: LoadOptions, trapsOf: FindTraps): Loaded {
   const service = readService(entries.get('service'), top, components, report, {
     allowNoPipelines: gates.on.has('service.AllowNoPipelines'),
   })
+  tellHalfUsed(service.pipelines, components, report)
+  tellCycles(service.pipelines, components, report)
   tellExtensionsInUse(components, service.started, definitions, report)
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)

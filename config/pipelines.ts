@@ -2,7 +2,6 @@
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
 import { type Components, type Declared, tellReference } from './components.ts'
-import { tellCycles, tellHalfUsed } from './connectors.ts'
 import { type Entry, isNull, type Node } from './document.ts'
 import { parseId } from './ids.ts'
 import { tellValue } from './issues.ts'
@@ -103,8 +102,6 @@ function readPipelines(
     else pipelines.push(pipeline)
   }
   for (const pipeline of pipelines) checkPipeline(pipeline, components, report)
-  tellHalfUsed(pipelines, components, report)
-  tellCycles(pipelines, components, report)
   return pipelines
 }
 

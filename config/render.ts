@@ -1,7 +1,7 @@
 /** What a user sees of a configuration error. */
 import type { ConfigError } from '../core/errors.ts'
 import { positionOf, type Place } from './place.ts'
-import { hiddenInUrls } from './shown.ts'
+import { hiddenInUrls } from './masking.ts'
 
 /** Longest piece of a source line that is shown. */
 const width = 110

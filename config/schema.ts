@@ -7,10 +7,7 @@ import { kinds } from './components.ts'
 import { durationText } from './duration-text.ts'
 import { sameValue } from './equal.ts'
 import { shapeOf } from './shape.ts'
-import { eachInner, shared } from './shared-schema.ts'
-
-/** A schema as JSON. */
-export type JsonSchema = { [keyword: string]: unknown }
+import { eachInner, type JsonSchema, shared } from './shared-schema.ts'
 
 const draft = 'https://json-schema.org/draft/2020-12/schema'
 

@@ -1,5 +1,7 @@
 /** What stands in a JSON Schema more than once, told once: among its definitions, and by reference everywhere else. */
-import type { JsonSchema } from './schema.ts'
+
+/** A schema as JSON. */
+export type JsonSchema = { [keyword: string]: unknown }
 
 /** Where a schema has other schemas in it. */
 const mapsOfSchemas: ReadonlySet<string> = new Set(['properties', 'patternProperties', '$defs'])

@@ -7,7 +7,8 @@ import { components } from '../../components.ts'
 import { plainOf, readDocument } from '../../config/document.ts'
 import { errorsOf, toys } from './toys.ts'
 import { Report } from '../../config/report.ts'
-import { componentSchema, fileSchema, type JsonSchema } from '../../config/schema.ts'
+import { componentSchema, fileSchema } from '../../config/schema.ts'
+import type { JsonSchema } from '../../config/shared-schema.ts'
 
 /** A validator that knows draft 2020-12, which fastify brings along. */
 interface Validator {

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { components } from '../../components.ts'
-import { fileSchema, type JsonSchema } from '../../config/schema.ts'
-import { eachInner, shared } from '../../config/shared-schema.ts'
+import { fileSchema } from '../../config/schema.ts'
+import { eachInner, shared, type JsonSchema } from '../../config/shared-schema.ts'
 
 const tls = (description?: string): JsonSchema => ({
   ...(description === undefined ? {} : { description }),
