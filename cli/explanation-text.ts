@@ -1,7 +1,13 @@
 /** An explanation in words. What is the same for several signals is told once. */
 import { durationText } from '../config/duration-text.ts'
 import type { ExporterExplained } from '../plan/explain-exporter.ts'
-import type { Answer, Explanation, PipelineExplained, ReceiverExplained, StepExplained } from '../plan/explain.ts'
+import type {
+  AnswerExplained,
+  Explanation,
+  PipelineExplained,
+  ReceiverExplained,
+  StepExplained,
+} from '../plan/explain.ts'
 import type { Touch } from '../core/touch.ts'
 import type { Signal } from '../proto/signals.ts'
 import { table } from './table.ts'
@@ -64,7 +70,7 @@ function receiverText({ names, one }: Group<ReceiverExplained>): string {
   return `receiver ${id} (${names}) ${says} ${all}\n${linesOf('', answers.map(answerText))}`
 }
 
-const meanings: Record<Answer['success'], string> = {
+const meanings: Record<AnswerExplained['success'], string> = {
   accepted: 'accepted: it is in the queue in memory, and lost if the process is killed',
   durable: 'durable: it is in the queue on disk',
   delivered: 'delivered: the destination has it',
@@ -76,7 +82,8 @@ const meanings: Record<Answer['success'], string> = {
 const because = (settings: readonly (string | undefined)[]) =>
   settings.length === 0 ? '' : ` (${settings.filter(one => one !== undefined).join(', ')})`
 
-const answerText = ({ by, success, because: settings }: Answer) => `${by}: ${meanings[success]}${because(settings)}`
+const answerText = ({ by, success, because: settings }: AnswerExplained) =>
+  `${by}: ${meanings[success]}${because(settings)}`
 
 function pipelineText({ names, one }: Group<PipelineExplained>): string {
   const { receivers, steps, drops } = one

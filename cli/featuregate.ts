@@ -1,5 +1,5 @@
 /** `kymo featuregate`: the Collector's feature gates and what they mean here. */
-import { findGate, type Gate, gates } from '../config/gates.ts'
+import { findGate, type FeatureGate, gates } from '../config/gates.ts'
 import { exitCodes } from '../service/process.ts'
 import { table } from './table.ts'
 
@@ -15,11 +15,11 @@ export function featuregate(id: string | undefined, { json }: { readonly json?: 
   return exitCodes.clean
 }
 
-const isOn = ({ stage }: Gate) => stage === 'beta' || stage === 'stable'
+const isOn = ({ stage }: FeatureGate) => stage === 'beta' || stage === 'stable'
 
-const facts = ({ id, stage, meaning, effective = false }: Gate) => ({ id, stage, meaning, effective })
+const facts = ({ id, stage, meaning, effective = false }: FeatureGate) => ({ id, stage, meaning, effective })
 
-function textOf(shown: readonly Gate[]): string {
+function textOf(shown: readonly FeatureGate[]): string {
   const rows = shown.map(gate => [gate.id, String(isOn(gate)), gate.stage, gate.meaning])
   return table(['ID', 'ENABLED', 'STAGE', 'MEANING HERE'], rows)
 }

@@ -1,6 +1,6 @@
 /** The five sections of components: ids, types, and every section checked by its component's schema. */
 import type { Definition, Kind } from '../core/component.ts'
-import { type Entry, hide, isNull, type Node } from './document.ts'
+import { type MapEntry, hide, isNull, type Node } from './document.ts'
 import { parseId } from './ids.ts'
 import { check } from './issues.ts'
 import { collectorTypes, removed } from './known.ts'
@@ -12,7 +12,7 @@ import type { Report } from './report.ts'
 export const kinds = ['receiver', 'processor', 'exporter', 'connector', 'extension'] as const satisfies Kind[]
 
 /** A component as the file names it: with faults it has no definition, or no config. */
-export interface Declared {
+export interface ComponentSection {
   readonly kind: Kind
   readonly id: string
   readonly key: Place
@@ -23,7 +23,7 @@ export interface Declared {
 }
 
 /** All components of a configuration by kind and id. */
-export type Components = Readonly<Record<Kind, ReadonlyMap<string, Declared>>>
+export type Components = Readonly<Record<Kind, ReadonlyMap<string, ComponentSection>>>
 
 /** A type the Collector has and this build has not. */
 interface Missing {
@@ -34,15 +34,15 @@ interface Missing {
 
 /** Reads the sections of components. */
 export function readComponents(
-  sections: ReadonlyMap<string, Entry>,
+  sections: ReadonlyMap<string, MapEntry>,
   definitions: readonly Definition[],
   report: Report,
 ): Components {
   const missing: Missing[] = []
   const noted = new Set<string>()
-  const read = (kind: Kind): ReadonlyMap<string, Declared> => {
+  const read = (kind: Kind): ReadonlyMap<string, ComponentSection> => {
     const section = sections.get(`${kind}s`)
-    const found = new Map<string, Declared>()
+    const found = new Map<string, ComponentSection>()
     if (section === undefined) return found
     for (const { id, type, entry } of readIds(kind, section, report)) {
       const same = found.get(id)
@@ -77,9 +77,9 @@ export function readComponents(
 
 function* readIds(
   kind: Kind,
-  { key, value }: Entry,
+  { key, value }: MapEntry,
   report: Report,
-): Generator<{ id: string; type: string; entry: Entry }> {
+): Generator<{ id: string; type: string; entry: MapEntry }> {
   if (value.broken || isNull(value)) return
   if (value.kind !== 'map') {
     const hint = 'write each id as a key: `type:` or `type/name:`'
@@ -93,7 +93,7 @@ function* readIds(
   }
 }
 
-function readConfig(kind: Kind, id: string, entry: Entry, definition: Definition, report: Report): unknown {
+function readConfig(kind: Kind, id: string, entry: MapEntry, definition: Definition, report: Report): unknown {
   const { value } = entry
   // A component with nothing behind its id has its defaults.
   const empty = { kind: 'map', place: value.place, origin: value.origin, entries: new Map() } as const

@@ -1,15 +1,15 @@
 /** Connectors join pipelines: each must be used on both sides, and no way may lead back to where it started. */
 import type { Signal } from '../proto/signals.ts'
 import type { Components } from './components.ts'
-import type { Pipeline, Reference } from './pipelines.ts'
+import type { PipelineSection, Reference } from './pipelines.ts'
 import type { Report } from './report.ts'
 
-const names = (pipelines: readonly Pipeline[]) => `[${pipelines.map(({ id }) => id).join(', ')}]`
+const names = (pipelines: readonly PipelineSection[]) => `[${pipelines.map(({ id }) => id).join(', ')}]`
 
 const uses = (references: readonly Reference[], connector: string) => references.find(({ id }) => id === connector)
 
 /** Connectors that take data and hand it nowhere, or that nothing leads to. */
-export function tellHalfUsed(pipelines: readonly Pipeline[], components: Components, report: Report): void {
+export function tellHalfUsed(pipelines: readonly PipelineSection[], components: Components, report: Report): void {
   for (const [id, { definition }] of components.connector) {
     if (definition?.kind !== 'connector') continue
     const into = pipelines.filter(({ exporters }) => uses(exporters, id))
@@ -24,14 +24,14 @@ export function tellHalfUsed(pipelines: readonly Pipeline[], components: Compone
 interface Side {
   readonly id: string
   readonly side: 'exporter' | 'receiver'
-  readonly here: readonly Pipeline[]
-  readonly there: readonly Pipeline[]
+  readonly here: readonly PipelineSection[]
+  readonly there: readonly PipelineSection[]
   readonly pairs: readonly (readonly [here: Signal, there: Signal])[]
 }
 
 function tellSide({ id, side, here, there, pairs }: Side, report: Report): void {
-  const placeIn = (pipeline: Pipeline) => uses(pipeline[`${side}s`], id)?.place
-  const stranded: Pipeline[] = []
+  const placeIn = (pipeline: PipelineSection) => uses(pipeline[`${side}s`], id)?.place
+  const stranded: PipelineSection[] = []
   for (const pipeline of here) {
     const beyond = pairs.filter(([mine]) => mine === pipeline.signal).map(([, other]) => other)
     if (beyond.length === 0) {
@@ -51,13 +51,13 @@ function tellSide({ id, side, here, there, pairs }: Side, report: Report): void 
 /** One connection of two pipelines by a connector. */
 interface Joint {
   readonly connector: Reference
-  readonly from: Pipeline
-  readonly to: Pipeline
+  readonly from: PipelineSection
+  readonly to: PipelineSection
 }
 
 /** Ways through connectors that come back to a pipeline they have been in. */
-export function tellCycles(pipelines: readonly Pipeline[], components: Components, report: Report): void {
-  const joints = new Map<Pipeline, Joint[]>()
+export function tellCycles(pipelines: readonly PipelineSection[], components: Components, report: Report): void {
+  const joints = new Map<PipelineSection, Joint[]>()
   for (const from of pipelines) {
     const found: Joint[] = []
     for (const connector of from.exporters) {
@@ -70,9 +70,9 @@ export function tellCycles(pipelines: readonly Pipeline[], components: Component
     }
     joints.set(from, found)
   }
-  const done = new Set<Pipeline>()
+  const done = new Set<PipelineSection>()
   const way: Joint[] = []
-  const visit = (pipeline: Pipeline): void => {
+  const visit = (pipeline: PipelineSection): void => {
     for (const joint of joints.get(pipeline) ?? []) {
       const start = joint.to === pipeline ? way.length : way.findIndex(({ from }) => from === joint.to)
       if (start >= 0) tellCycle([...way.slice(start), joint], report)

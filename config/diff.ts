@@ -1,7 +1,7 @@
 /** What differs between two configurations once references are followed and defaults filled in. */
 import type { Configured } from '../core/configured.ts'
 import { kinds } from './components.ts'
-import { type Entry, everyNode, type MapNode, type Node, plainOf } from './document.ts'
+import { type MapEntry, everyNode, type MapNode, type Node, plainOf } from './document.ts'
 import { effectiveOf } from './effective.ts'
 import { sameValue } from './equal.ts'
 import { shown } from './shown.ts'
@@ -26,13 +26,13 @@ export interface Difference {
 }
 
 /** A configuration as it was loaded. */
-export interface Side {
+export interface DiffSide {
   readonly configured: Configured
   readonly root: MapNode
 }
 
 /** Compares two configurations; empty when they mean the same. */
-export function differencesOf(before: Side, after: Side): Difference[] {
+export function differencesOf(before: DiffSide, after: DiffSide): Difference[] {
   const old = unitsOf(effectiveOf(before))
   const now = unitsOf(effectiveOf(after))
   const found: Difference[] = []
@@ -65,7 +65,7 @@ function unitsOf(root: MapNode): Map<string, Node> {
   return units
 }
 
-const entriesOf = (node: Node): ReadonlyMap<string, Entry> => (node.kind === 'map' ? node.entries : new Map())
+const entriesOf = (node: Node): ReadonlyMap<string, MapEntry> => (node.kind === 'map' ? node.entries : new Map())
 
 function keysThatDiffer(was: Node, is: Node): KeyDifference[] {
   const old = new Map(leavesOf(was, []))

@@ -2,7 +2,7 @@
 import type { Kind } from '../core/component.ts'
 import type { Configured, ConfiguredComponent } from '../core/configured.ts'
 import { kinds } from './components.ts'
-import { type Entry, everyNode, type MapNode, type Node } from './document.ts'
+import { type MapEntry, everyNode, type MapNode, type Node } from './document.ts'
 import { parseId } from './ids.ts'
 import type { Loaded } from './load.ts'
 import { inputFor } from './shape.ts'
@@ -41,7 +41,7 @@ export function disclosedOf({ configured, root }: Pick<Loaded, 'configured' | 'r
 function withReferences(node: Node, ids: ReadonlySet<string>): Node {
   if (node.kind === 'list') return { ...node, items: node.items.map(item => withReferences(item, ids)) }
   if (node.kind === 'map') {
-    const entries = [...node.entries].map(([key, entry]): [string, Entry] => [
+    const entries = [...node.entries].map(([key, entry]): [string, MapEntry] => [
       key,
       { ...entry, value: withReferences(entry.value, ids) },
     ])

@@ -11,7 +11,7 @@ import {
 } from 'yaml'
 import * as Yaml from 'yaml'
 import { limits } from './limits.ts'
-import { type Place, positionOf, type Source } from './place.ts'
+import { type Place, positionOf, type SourceText } from './place.ts'
 import { Report } from './report.ts'
 
 /** A reference that brings nothing, and has no default. */
@@ -24,7 +24,7 @@ export interface Missing {
 }
 
 /** Where a value came from that does not stand in the configuration: told in its place, because it may be a secret. */
-export interface Origin {
+export interface ValueOrigin {
   /** The value as it is written, with its references. */
   readonly written: string
   /** What the references brought; nothing where a default was taken. */
@@ -40,7 +40,7 @@ interface Base {
   /** What came out of a reference, as it was before YAML gave it a type. Fields that take a text get this. */
   readonly text?: string | undefined
   /** Set when it came from a variable or a file. */
-  readonly origin?: Origin | undefined
+  readonly origin?: ValueOrigin | undefined
   /** Could not be read; the report says why, and nothing more is to be said of it. */
   readonly broken?: boolean
   /** A schema says that this is not to be shown. */
@@ -61,11 +61,11 @@ export interface ListNode extends Base {
 
 export interface MapNode extends Base {
   readonly kind: 'map'
-  readonly entries: ReadonlyMap<string, Entry>
+  readonly entries: ReadonlyMap<string, MapEntry>
 }
 
 /** One key of a map and its value. */
-export interface Entry {
+export interface MapEntry {
   readonly key: Place
   readonly value: Node
 }
@@ -112,7 +112,7 @@ function parseAll(text: string): readonly Document.Parsed[] {
  * The tree of a source's first document; undefined when it is empty or, as the report then tells, not YAML. The Collector reads
  * no further in a file; here whoever has written more is told.
  */
-export function readDocument(source: Source, report: Report): Node | undefined {
+export function readDocument(source: SourceText, report: Report): Node | undefined {
   const [document, ...more] = parseAll(source.text)
   const unread = more.find(
     ({ contents, errors }) => errors.length > 0 || !(isScalar(contents) && contents.value === null),
@@ -129,11 +129,11 @@ export function readDocument(source: Source, report: Report): Node | undefined {
 }
 
 /** The trees of all documents of a source, which `---` separates; those that are empty or not YAML are missing. */
-export function readDocuments(source: Source, report: Report): Node[] {
+export function readDocuments(source: SourceText, report: Report): Node[] {
   return parseAll(source.text).flatMap(document => treeOf(document, source, report) ?? [])
 }
 
-function treeOf(document: Document.Parsed, source: Source, report: Report): Node | undefined {
+function treeOf(document: Document.Parsed, source: SourceText, report: Report): Node | undefined {
   tellSyntax(document.errors, source, report)
   for (const { message, pos } of document.warnings)
     report.warn('CONFIG_SYNTAX', { source, start: pos[0], end: pos[1] }, inLowerCase(message))
@@ -142,7 +142,7 @@ function treeOf(document: Document.Parsed, source: Source, report: Report): Node
 }
 
 /** Tells the faults of the YAML, one for each line, up to where the parser lost its way: what follows is noise. */
-function tellSyntax(errors: readonly YAMLParseError[], source: Source, report: Report): void {
+function tellSyntax(errors: readonly YAMLParseError[], source: SourceText, report: Report): void {
   const lines = new Set<number>()
   for (const { code, message, pos } of errors.toSorted((a, b) => a.pos[0] - b.pos[0])) {
     const place = { source, start: pos[0], end: pos[1] }
@@ -260,8 +260,8 @@ class TreeMaker {
     return made
   }
 
-  #entries(map: Yaml.YAMLMap, around: Range): Map<string, Entry> {
-    const entries = new Map<string, Entry>()
+  #entries(map: Yaml.YAMLMap, around: Range): Map<string, MapEntry> {
+    const entries = new Map<string, MapEntry>()
     const merged: Node[] = []
     for (const { key, value } of map.items) {
       const range = rangeOf(key) ?? around
@@ -282,7 +282,7 @@ class TreeMaker {
   }
 
   /** Adds what `<<` names; what stands beside it wins, and of several the first. */
-  #merge(entries: Map<string, Entry>, source: Node): void {
+  #merge(entries: Map<string, MapEntry>, source: Node): void {
     if (source.kind === 'list') for (const item of source.items) this.#merge(entries, item)
     else if (source.kind === 'map') {
       for (const [key, entry] of source.entries) if (!entries.has(key)) entries.set(key, entry)

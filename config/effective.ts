@@ -3,23 +3,23 @@ import * as z from 'zod'
 import { parseDuration } from '../core/fields.ts'
 import { telemetryConfig } from '../telemetry/config.ts'
 import { kinds } from './components.ts'
-import { type Entry, isNull, type MapNode, type Node } from './document.ts'
+import { type MapEntry, isNull, type MapNode, type Node } from './document.ts'
 import { durationText } from './duration-text.ts'
 import { sameValue } from './equal.ts'
 import { parseId } from './ids.ts'
 import type { Loaded } from './load.ts'
 import { defaultPlace, type Place } from './place.ts'
-import { inputFor, nearestOption, type Shape, shapeOf } from './shape.ts'
+import { inputFor, nearestOption, type SchemaShape, shapeOf } from './shape.ts'
 
 type Schema = z.core.$ZodType
 
 /** All of a configuration that nothing is wrong with. What came from no source has `defaultPlace`. */
 export function effectiveOf({ configured, root }: Pick<Loaded, 'configured' | 'root'>): MapNode {
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, MapEntry>()
   for (const kind of kinds) {
     const section = root.entries.get(`${kind}s`)
     if (section === undefined) continue
-    const made = new Map<string, Entry>()
+    const made = new Map<string, MapEntry>()
     for (const [text, { key, value }] of entriesOf(section.value)) {
       const id = parseId(text)
       const component = typeof id === 'string' ? undefined : configured[`${kind}s`].get(id.text)
@@ -36,21 +36,21 @@ export function effectiveOf({ configured, root }: Pick<Loaded, 'configured' | 'r
   return { ...root, entries }
 }
 
-const entriesOf = (node: Node | undefined): ReadonlyMap<string, Entry> =>
+const entriesOf = (node: Node | undefined): ReadonlyMap<string, MapEntry> =>
   node?.kind === 'map' ? node.entries : new Map()
 
 const emptyAt = (place: Place): MapNode => ({ kind: 'map', place, entries: new Map() })
 
 function effectiveService(service: Node): Node {
   const given = entriesOf(service)
-  const pipelines = new Map<string, Entry>()
+  const pipelines = new Map<string, MapEntry>()
   for (const [id, { key, value }] of entriesOf(given.get('pipelines')?.value)) {
-    const lists = new Map<string, Entry>()
+    const lists = new Map<string, MapEntry>()
     for (const list of ['receivers', 'processors', 'exporters']) lists.set(list, listOr(entriesOf(value).get(list)))
     pipelines.set(id, { key, value: { ...emptyAt(value.place), entries: lists } })
   }
   const telemetry = given.get('telemetry')
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, MapEntry>()
   entries.set('telemetry', {
     key: telemetry?.key ?? defaultPlace,
     value:
@@ -68,7 +68,7 @@ function effectiveService(service: Node): Node {
   return { kind: 'map', place: service.place, entries }
 }
 
-function listOr(entry: Entry | undefined): Entry {
+function listOr(entry: MapEntry | undefined): MapEntry {
   if (entry?.value.kind === 'list') return entry
   return { key: entry?.key ?? defaultPlace, value: { kind: 'list', place: defaultPlace, items: [] } }
 }
@@ -145,7 +145,7 @@ function asWritten(schema: Schema, value: unknown): unknown {
 }
 
 function filledObject(def: z.core.$ZodObjectDef, node: MapNode): MapNode {
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, MapEntry>()
   for (const [key, inner] of Object.entries(def.shape)) {
     const there = node.entries.get(key)
     const value = filled(inner, there?.value)
@@ -159,7 +159,7 @@ function filledObject(def: z.core.$ZodObjectDef, node: MapNode): MapNode {
 }
 
 function eachValue(node: MapNode, change: (value: Node) => Node | undefined): MapNode {
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, MapEntry>()
   for (const [key, entry] of node.entries) entries.set(key, { ...entry, value: change(entry.value) ?? entry.value })
   return { ...node, entries }
 }
@@ -170,7 +170,7 @@ function intersected(left: Node | undefined, right: Node | undefined): Node | un
 }
 
 /** A single value as the schema takes it, such as 83 for `0123`, or 64 for a 0 that means the default. */
-function leaf(schema: Schema, { secret, duration }: Shape, node: Extract<Node, { kind: 'scalar' }>): Node {
+function leaf(schema: Schema, { secret, duration }: SchemaShape, node: Extract<Node, { kind: 'scalar' }>): Node {
   const input = inputFor(node, schema)
   if (secret) return { ...node, ...(typeof input === 'string' ? { value: input } : {}), secret: true }
   const { success, data } = z.safeParse(schema, input)

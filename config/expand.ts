@@ -1,6 +1,6 @@
 /** References in values: `${env:NAME}`, `${env:NAME:-default}`, `${file:path}`, `${yaml:text}`, nested and escaped. */
 import {
-  type Entry,
+  type MapEntry,
   everyNode,
   type MapNode,
   type Missing,
@@ -45,7 +45,7 @@ export function expandSections(node: MapNode, env: NodeJS.ProcessEnv, report: Re
 function eachScalar(node: Node, replace: (scalar: ScalarNode) => Node): Node {
   if (node.kind === 'scalar') return replace(node)
   if (node.kind === 'list') return { ...node, items: node.items.map(item => eachScalar(item, replace)) }
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, MapEntry>()
   for (const [key, entry] of node.entries) entries.set(key, { ...entry, value: eachScalar(entry.value, replace) })
   return { ...node, entries }
 }

@@ -9,7 +9,7 @@ import type { Report } from './report.ts'
 export type GateStage = 'alpha' | 'beta' | 'stable' | 'deprecated'
 
 /** One gate. */
-export interface Gate {
+export interface FeatureGate {
   readonly id: string
   readonly stage: GateStage
   /** What it means here. */
@@ -18,7 +18,7 @@ export interface Gate {
   readonly effective?: boolean
 }
 
-const gate = (stage: GateStage, meaning: string, ids: string): Gate[] =>
+const gate = (stage: GateStage, meaning: string, ids: string): FeatureGate[] =>
   ids
     .trim()
     .split(/\s+/)
@@ -29,20 +29,20 @@ const inside = "No effect: it is about the Collector's inner workings."
 const never = 'No effect: Kymo does not have what it changes.'
 
 /** All gates that are known, by name. */
-export const gates: readonly Gate[] = [
+export const gates: readonly FeatureGate[] = [
   {
     id: 'confmap.enableMergeAppendOption',
     stage: 'alpha',
     meaning:
       'Lists of receivers, exporters and `service::extensions` of several configurations are joined; later ones no longer replace earlier ones.',
     effective: true,
-  } satisfies Gate,
+  } satisfies FeatureGate,
   {
     id: 'service.AllowNoPipelines',
     stage: 'alpha',
     meaning: 'A configuration without pipelines is no error: only extensions run.',
     effective: true,
-  } satisfies Gate,
+  } satisfies FeatureGate,
   ...gate('alpha', 'No effect: profiles are not supported yet.', 'service.profilesSupport'),
   ...gate(
     'alpha',
@@ -139,7 +139,7 @@ export function readGates(values: readonly string[], report: Report): GateChoice
 }
 
 /** A gate by its name; a hint when there is none. */
-export function findGate(id: string): Gate | string {
+export function findGate(id: string): FeatureGate | string {
   const names = gates.map(gate => gate.id)
   const otherwise = '`kymo featuregate` lists those there are'
   return gates.find(gate => gate.id === id) ?? suggest(id, names) ?? otherwise

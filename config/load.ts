@@ -6,7 +6,7 @@ import { type ConfigError, InternalError } from '../core/errors.ts'
 import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
 import { kinds, readComponents } from './components.ts'
 import { tellCycles, tellHalfUsed } from './connectors.ts'
-import { type Entry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
+import { type MapEntry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
 import { expandSections } from './expand.ts'
 import { readGates } from './gates.ts'
 import { check } from './issues.ts'
@@ -16,7 +16,7 @@ import { isBareReference } from './masking.ts'
 import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
-import type { Place, Source } from './place.ts'
+import type { Place, SourceText } from './place.ts'
 import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
 import { concealedOf, shown } from './shown.ts'
@@ -139,7 +139,7 @@ function loaded(options: LoadOptions, trapsOf: FindTraps): Loaded {
 }
 
 /** The top level of one source, which must be a section; an empty source is an empty one. */
-function readTop(source: Source, report: Report): MapNode {
+function readTop(source: SourceText, report: Report): MapNode {
   const node = readDocument(source, report)
   const place = { source, start: 0, end: 0 }
   const empty: MapNode = { kind: 'map', place, entries: new Map() }
@@ -153,7 +153,7 @@ function readTop(source: Source, report: Report): MapNode {
   return split.kind === 'map' ? split : empty
 }
 
-function tellUnknownSections(entries: ReadonlyMap<string, Entry>, report: Report): void {
+function tellUnknownSections(entries: ReadonlyMap<string, MapEntry>, report: Report): void {
   for (const [name, { key, value }] of entries) {
     if (sections.includes(name)) continue
     hide(value)
@@ -162,11 +162,15 @@ function tellUnknownSections(entries: ReadonlyMap<string, Entry>, report: Report
   }
 }
 
-function telemetryOf(service: Entry | undefined): Entry | undefined {
+function telemetryOf(service: MapEntry | undefined): MapEntry | undefined {
   return service?.value.kind === 'map' ? service.value.entries.get('telemetry') : undefined
 }
 
-function readTelemetry(entry: Entry | undefined, top: Place | undefined, report: Report): TelemetryConfig | undefined {
+function readTelemetry(
+  entry: MapEntry | undefined,
+  top: Place | undefined,
+  report: Report,
+): TelemetryConfig | undefined {
   if (entry === undefined || top === undefined) return telemetryConfig.parse({})
   const node: Node = isNull(entry.value) ? { kind: 'map', place: entry.value.place, entries: new Map() } : entry.value
   return check({ path: 'service::telemetry', key: entry.key, node }, telemetryConfig, report)

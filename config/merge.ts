@@ -1,5 +1,5 @@
 /** Several documents into one, as the Collector does it: sections merge, anything else is replaced by what comes later. */
-import type { Entry, MapNode, Node } from './document.ts'
+import type { MapEntry, MapNode, Node } from './document.ts'
 import { isNull, plainOf } from './document.ts'
 import type { Report } from './report.ts'
 
@@ -7,10 +7,10 @@ import type { Report } from './report.ts'
 export function splitKeys(node: Node, report: Report): Node {
   if (node.kind === 'list') return { ...node, items: node.items.map(item => splitKeys(item, report)) }
   if (node.kind === 'scalar') return node
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, MapEntry>()
   for (const [key, { key: place, value }] of node.entries) {
     const words = key.split('::')
-    let entry: Entry = { key: place, value: splitKeys(value, report) }
+    let entry: MapEntry = { key: place, value: splitKeys(value, report) }
     for (const word of words.slice(1).toReversed())
       entry = { key: place, value: { kind: 'map', place: entry.value.place, entries: new Map([[word, entry]]) } }
     join(entries, words[0], entry, [], report)
@@ -19,7 +19,13 @@ export function splitKeys(node: Node, report: Report): Node {
 }
 
 /** Adds an entry; the same value written in both forms has no defined winner, so it is an error. */
-function join(entries: Map<string, Entry>, key: string, entry: Entry, path: readonly string[], report: Report): void {
+function join(
+  entries: Map<string, MapEntry>,
+  key: string,
+  entry: MapEntry,
+  path: readonly string[],
+  report: Report,
+): void {
   const there = entries.get(key)
   if (there === undefined) {
     entries.set(key, entry)
@@ -27,7 +33,7 @@ function join(entries: Map<string, Entry>, key: string, entry: Entry, path: read
   }
   if (there.value.kind === 'map' && entry.value.kind === 'map') {
     // All sections here are made by `splitKeys`; a copy for each key would be quadratic.
-    const inner = there.value.entries as Map<string, Entry>
+    const inner = there.value.entries as Map<string, MapEntry>
     for (const [word, below] of entry.value.entries) join(inner, word, below, [...path, key], report)
     return
   }

@@ -1,8 +1,8 @@
 /** `service.pipelines` and `service.extensions`: what is connected to what, and whether it exists and fits. */
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
-import { type Components, type Declared, tellReference } from './components.ts'
-import { type Entry, isNull, type Node } from './document.ts'
+import { type Components, type ComponentSection, tellReference } from './components.ts'
+import { type MapEntry, isNull, type Node } from './document.ts'
 import { parseId } from './ids.ts'
 import { tellValue } from './issues.ts'
 import { withCause } from './missing.ts'
@@ -19,7 +19,7 @@ export interface Reference {
 }
 
 /** A pipeline as the file has it. */
-export interface Pipeline {
+export interface PipelineSection {
   readonly id: string
   readonly signal: Signal
   readonly key: Place
@@ -33,19 +33,19 @@ const pipelineKeys = ['receivers', 'processors', 'exporters']
 const signalNames: readonly string[] = allSignals
 
 /** What `service` says of extensions and pipelines. */
-export interface Service {
+export interface ServiceSection {
   readonly started: readonly Reference[]
-  readonly pipelines: readonly Pipeline[]
+  readonly pipelines: readonly PipelineSection[]
 }
 
 /** Reads `service` but for `telemetry`. `top` is the place of the whole configuration. */
 export function readService(
-  service: Entry | undefined,
+  service: MapEntry | undefined,
   top: Place | undefined,
   components: Components,
   report: Report,
   { allowNoPipelines = false }: { readonly allowNoPipelines?: boolean } = {},
-): Service {
+): ServiceSection {
   const nothing = { started: [], pipelines: [] }
   if (service === undefined || (isNull(service.value) && !service.value.broken)) {
     const message = service === undefined ? 'the section `service` is missing' : 'service: the section is empty'
@@ -76,11 +76,11 @@ const isEmpty = (node: Node | undefined) =>
   node === undefined || (isNull(node) && !node.broken) || (node.kind === 'map' && node.entries.size === 0)
 
 function readPipelines(
-  section: Entry | undefined,
+  section: MapEntry | undefined,
   service: Place,
   components: Components,
   report: Report,
-): readonly Pipeline[] {
+): readonly PipelineSection[] {
   const value = section?.value
   if (value?.broken) return []
   if (value !== undefined && value.kind !== 'map' && !isNull(value)) {
@@ -93,7 +93,7 @@ function readPipelines(
     report.error('CONFIG_PIPELINE', section?.key ?? service, `service::pipelines: ${message}`, hint)
     return []
   }
-  const pipelines: Pipeline[] = []
+  const pipelines: PipelineSection[] = []
   for (const [text, entry] of value.entries) {
     const pipeline = readPipeline(text, entry, report)
     if (pipeline === undefined) continue
@@ -105,7 +105,7 @@ function readPipelines(
   return pipelines
 }
 
-function readPipeline(text: string, { key, value }: Entry, report: Report): Pipeline | undefined {
+function readPipeline(text: string, { key, value }: MapEntry, report: Report): PipelineSection | undefined {
   const id = parseId(text)
   if (typeof id === 'string') {
     report.error('CONFIG_ID', key, `service::pipelines: ${id}`)
@@ -125,7 +125,7 @@ function readPipeline(text: string, { key, value }: Entry, report: Report): Pipe
     report.error('CONFIG_INVALID_VALUE', key, `${path}: expected a section with ${quoted(pipelineKeys)}`)
     return undefined
   }
-  const entries: ReadonlyMap<string, Entry> = value.kind === 'map' ? value.entries : new Map()
+  const entries: ReadonlyMap<string, MapEntry> = value.kind === 'map' ? value.entries : new Map()
   tellUnknownKeys(entries, pipelineKeys, path, report)
   const list = (name: string) => {
     const entry = entries.get(name)
@@ -156,7 +156,7 @@ function readPipeline(text: string, { key, value }: Entry, report: Report): Pipe
 const isSignal = (text: string): text is Signal => signalNames.includes(text)
 
 function tellUnknownKeys(
-  entries: ReadonlyMap<string, Entry>,
+  entries: ReadonlyMap<string, MapEntry>,
   known: readonly string[],
   path: string,
   report: Report,
@@ -171,7 +171,7 @@ function tellUnknownKeys(
       )
 }
 
-function readReferences(path: string, { key, value }: Entry, report: Report): Reference[] {
+function readReferences(path: string, { key, value }: MapEntry, report: Report): Reference[] {
   if (value.broken || isNull(value)) return []
   if (value.kind !== 'list') {
     report.error('CONFIG_INVALID_VALUE', key, `${path}: expected a list of ids`, 'write it as `[a, b]`')
@@ -198,7 +198,7 @@ function readReference(path: string, item: Node, report: Report): Reference | un
 }
 
 /** Whether everything a pipeline names exists, and takes its signal. */
-function checkPipeline(pipeline: Pipeline, components: Components, report: Report): void {
+function checkPipeline(pipeline: PipelineSection, components: Components, report: Report): void {
   const path = `service::pipelines::${pipeline.id}`
   const ends = { receiver: pipeline.receivers, exporter: pipeline.exporters } as const
   for (const kind of ['receiver', 'exporter'] as const) {
@@ -222,8 +222,8 @@ function checkPipeline(pipeline: Pipeline, components: Components, report: Repor
 
 /** Whether a component takes the signal of a pipeline that names it at `place`, and what is configured of it does. */
 function tellSignal(
-  { kind, id, key, definition, config, node }: Declared,
-  { id: pipeline, signal }: Pipeline,
+  { kind, id, key, definition, config, node }: ComponentSection,
+  { id: pipeline, signal }: PipelineSection,
   place: Place,
   report: Report,
 ): void {
@@ -241,7 +241,7 @@ function tellSignal(
 }
 
 /** The pipelines as the graph is built from them. A receiver or exporter named twice is one. */
-export function configuredPipelines(pipelines: readonly Pipeline[]): ConfiguredPipeline[] {
+export function configuredPipelines(pipelines: readonly PipelineSection[]): ConfiguredPipeline[] {
   const ids = (references: readonly Reference[]) => [...new Set(references.map(({ id }) => id))]
   return pipelines.map(({ id, signal, receivers, processors, exporters }) => ({
     id,

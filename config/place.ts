@@ -2,7 +2,7 @@
 import type { Position } from '../core/errors.ts'
 
 /** One text a configuration is read from. */
-export interface Source {
+export interface SourceText {
   /** What the user calls it: a path, or the option it was given with. */
   readonly name: string
   readonly text: string
@@ -14,7 +14,7 @@ export interface Source {
 
 /** A stretch of a source: from `start` to before `end`. */
 export interface Place {
-  readonly source: Source
+  readonly source: SourceText
   readonly start: number
   readonly end: number
 }

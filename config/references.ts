@@ -2,7 +2,7 @@
 import type * as z from 'zod'
 import type { Definition, Kind } from '../core/component.ts'
 import type { ConfiguredComponent, Use } from '../core/configured.ts'
-import { type Components, type Declared, kinds, tellReference } from './components.ts'
+import { type Components, type ComponentSection, kinds, tellReference } from './components.ts'
 import type { Node, ScalarNode } from './document.ts'
 import { parseId } from './ids.ts'
 import { withCause } from './missing.ts'
@@ -57,7 +57,7 @@ export function configuredOf<K extends Kind>(kind: K, components: Components): M
 }
 
 /** Every extension that a section names, where the schema of its component says so. */
-function* extensionsNamed({ definition, node }: Declared): Generator<Naming> {
+function* extensionsNamed({ definition, node }: ComponentSection): Generator<Naming> {
   if (definition === undefined) return
   for (const naming of namesIn(definition.config, node, [])) if (naming.kind === 'extension') yield naming
 }
@@ -68,7 +68,7 @@ const idOf = ({ text, value }: ScalarNode): string => {
 }
 
 function tellExtension(
-  { kind, id: user }: Declared,
+  { kind, id: user }: ComponentSection,
   { node, path: keys, offering }: Naming,
   {
     components,

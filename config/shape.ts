@@ -6,7 +6,7 @@ import { nearest } from './nearest.ts'
 type Schema = z.core.$ZodType
 
 /** A schema without what is wrapped around it. */
-export interface Shape {
+export interface SchemaShape {
   readonly schema: z.core.$ZodTypes
   readonly nullable: boolean
   readonly secret: boolean
@@ -21,7 +21,7 @@ export interface Shape {
 }
 
 /** Takes off defaults, optionals, transforms. */
-export function shapeOf(schema: Schema): Shape {
+export function shapeOf(schema: Schema): SchemaShape {
   let at = schema as z.core.$ZodTypes // the union of all of them, which the base class does not say of itself
   let nullable = false
   let secret = false
@@ -76,7 +76,7 @@ function textOf(node: Node): unknown {
 }
 
 /** A null scalar is the zero of its kind, as in the Collector; a null section or list is its default. */
-function inputForNull(node: Node, { schema, nullable }: Shape): unknown {
+function inputForNull(node: Node, { schema, nullable }: SchemaShape): unknown {
   if (takesText(schema)) return node.text ?? (nullable ? null : '')
   if (nullable) return null
   const { def } = schema._zod

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { messageOf } from '../core/errors.ts'
 import { limits, TooMuch } from './limits.ts'
 import { nearest } from './nearest.ts'
-import type { Source } from './place.ts'
+import type { SourceText } from './place.ts'
 import type { Report } from './report.ts'
 
 /** Schemes a text can be fetched by. */
@@ -72,7 +72,7 @@ export function readSources(
     readonly most?: number | undefined
   },
   report: Report,
-): Source[] {
+): SourceText[] {
   const { sets = [], builtIn, env, text: given, readFile = readText } = options
   const sources = given === undefined ? options.sources : []
   const texts: { name: string; text: string }[] = []

@@ -2,8 +2,8 @@
 import type { Kind } from '../core/component.ts'
 import type { Configured } from '../core/configured.ts'
 import { type Components, kinds } from './components.ts'
-import type { Entry } from './document.ts'
-import type { Reference, Service } from './pipelines.ts'
+import type { MapEntry } from './document.ts'
+import type { Reference, ServiceSection } from './pipelines.ts'
 import type { Report } from './report.ts'
 
 /** One trap, at a component that a pipeline names. */
@@ -21,7 +21,7 @@ export interface Trap {
 export type FindTraps = (configured: Configured) => readonly Trap[]
 
 /** Warns of `traps`, each where its component is first named. */
-export function warnOfTraps(traps: readonly Trap[], { pipelines }: Service, report: Report): void {
+export function warnOfTraps(traps: readonly Trap[], { pipelines }: ServiceSection, report: Report): void {
   for (const { pipeline: name, list, id, message, hint } of traps) {
     const place = pipelines.find(pipeline => pipeline.id === name)?.[list].find(one => one.id === id)?.place
     report.warn('CONFIG_PIPELINE', place, `service::pipelines::${name}: ${message}`, hint)
@@ -29,7 +29,7 @@ export function warnOfTraps(traps: readonly Trap[], { pipelines }: Service, repo
 }
 
 /** Warns of what is configured and does not run. */
-export function warnOfUnused(components: Components, { started, pipelines }: Service, report: Report): void {
+export function warnOfUnused(components: Components, { started, pipelines }: ServiceSection, report: Report): void {
   const named = (list: 'receivers' | 'processors' | 'exporters') => pipelines.flatMap(pipeline => pipeline[list])
   const uses: Record<Kind, readonly Reference[]> = {
     receiver: named('receivers'),
@@ -49,7 +49,7 @@ export function warnOfUnused(components: Components, { started, pipelines }: Ser
 }
 
 /** Warns of the old form of the address that metrics are served on. */
-export function warnOfAddress(telemetry: Entry | undefined, report: Report): void {
+export function warnOfAddress(telemetry: MapEntry | undefined, report: Report): void {
   const metrics = telemetry?.value.kind === 'map' ? telemetry.value.entries.get('metrics')?.value : undefined
   const address = metrics?.kind === 'map' ? metrics.entries.get('address') : undefined
   if (address === undefined) return

@@ -24,11 +24,11 @@ export interface ReceiverExplained {
   readonly type: string
   readonly signal: Signal
   readonly pipelines: readonly string[]
-  readonly answers: readonly Answer[]
+  readonly answers: readonly AnswerExplained[]
 }
 
 /** Where a request ends, and what is then said of it. */
-export interface Answer {
+export interface AnswerExplained {
   readonly by: string
   readonly kind: 'exporter' | 'processor' | 'connector'
   /** `gathers`, `state`, `derived`: it is in memory there, and goes on without a sender that waits. */
@@ -39,21 +39,21 @@ export interface Answer {
 }
 
 /** How deep a component goes; `unknown` where its declaration does not say. */
-export type Reach = 'nothing' | Exclude<Depth, 'request'> | 'unknown'
+export type DepthReached = 'nothing' | Exclude<Depth, 'request'> | 'unknown'
 
 /** One component in a pipeline. */
 export interface StepExplained {
   readonly kind: 'processor' | 'exporter' | 'connector'
   readonly id: string
   readonly type: string
-  readonly reach: Reach
+  readonly reach: DepthReached
   readonly touches: readonly Touch[]
   /** How long it holds what it is given; an exporter does as its queue says. */
   readonly hold: Hold | undefined
 }
 
 /** What the processors of a pipeline do with the bytes at one depth. */
-export type Use = 'untouched' | 'read' | 'edited' | 'unknown'
+export type BytesUse = 'untouched' | 'read' | 'edited' | 'unknown'
 
 /** One pipeline. */
 export interface PipelineExplained {
@@ -61,9 +61,12 @@ export interface PipelineExplained {
   readonly signal: Signal
   readonly receivers: readonly string[]
   readonly steps: readonly StepExplained[]
-  readonly bytes: Readonly<Record<Exclude<Depth, 'request'>, Use>>
+  readonly bytes: Readonly<Record<Exclude<Depth, 'request'>, BytesUse>>
   /** What makes it go as deep as it goes. */
-  readonly deepest: { readonly reach: Reach; readonly by: readonly { readonly id: string; readonly key: string }[] }
+  readonly deepest: {
+    readonly reach: DepthReached
+    readonly by: readonly { readonly id: string; readonly key: string }[]
+  }
   /** What may be dropped by rule, under which reason. */
   readonly drops: readonly {
     readonly by: string
@@ -102,8 +105,8 @@ export function explain(plan: Plan): Explanation {
   }
 }
 
-function answersOf(ways: readonly Way[], { queues }: Plan): Answer[] {
-  const answers: Answer[] = []
+function answersOf(ways: readonly Way[], { queues }: Plan): AnswerExplained[] {
+  const answers: AnswerExplained[] = []
   for (const { custody, exporter, pipelines } of ways) {
     const by = custody?.id ?? exporter
     const kind = custody?.kind ?? 'exporter'
@@ -161,20 +164,20 @@ function stepOf(kind: StepExplained['kind'], component: FlowComponent | undefine
   return [{ kind, id, type: definition.type, reach: reachOf(touches), touches: touches ?? [], hold }]
 }
 
-const reaches: readonly Reach[] = ['nothing', 'resource', 'scope', 'item', 'unknown']
+const reaches: readonly DepthReached[] = ['nothing', 'resource', 'scope', 'item', 'unknown']
 
 /** Whether it looks into the bytes: what is only put elsewhere is not looked into. */
 const looks = ({ depth, does }: Touch) => depth !== 'request' && does !== 'moves'
 
-function reachOf(touches: readonly Touch[] | undefined): Reach {
+function reachOf(touches: readonly Touch[] | undefined): DepthReached {
   if (touches === undefined) return 'unknown'
   return touches
     .filter(looks)
-    .map(({ depth }): Reach => (depth === 'request' ? 'nothing' : depth))
+    .map(({ depth }): DepthReached => (depth === 'request' ? 'nothing' : depth))
     .reduce((a, b) => (reaches.indexOf(b) > reaches.indexOf(a) ? b : a), 'nothing')
 }
 
-function useOf(depth: Depth, steps: readonly StepExplained[]): Use {
+function useOf(depth: Depth, steps: readonly StepExplained[]): BytesUse {
   const mine = steps.flatMap(({ touches }) => touches.filter(touch => touch.depth === depth))
   if (mine.some(({ does }) => does === 'edits')) return 'edited'
   if (steps.some(({ reach }) => reach === 'unknown')) return 'unknown'

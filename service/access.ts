@@ -6,7 +6,7 @@ import { isLoopback, type Reach } from '../net/local-host.ts'
 import { type GivenToken, readAdminToken, tokenFileVariable, tokenVariable } from './admin-token.ts'
 
 /** What is asked with. */
-export interface Asker {
+export interface AdminAsker {
   readonly headers: IncomingHttpHeaders
   /** Address of who asks; undefined over a unix socket. */
   readonly peer: string | undefined
@@ -39,7 +39,7 @@ export const readings = ['open', 'token-except-metrics', 'token'] as const
 export type Reading = (typeof readings)[number]
 
 /** Says why somebody may not; undefined when they may. */
-export type Access = (asker: Asker, stake: Stake) => Denial | undefined
+export type Access = (asker: AdminAsker, stake: Stake) => Denial | undefined
 
 /**
  * Asks for the token that the environment gives, or the file that it names; that is read each time, so that a token can be
@@ -69,14 +69,14 @@ export function tokenAccess(env: NodeJS.ProcessEnv, reading: Reading = 'open'): 
   }
 }
 
-function withToken({ headers }: Asker, { token }: GivenToken): Denial | undefined {
+function withToken({ headers }: AdminAsker, { token }: GivenToken): Denial | undefined {
   const sent = /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1] ?? ''
   if (timingSafeEqual(digest(sent), digest(token))) return undefined
   const hint = `send \`Authorization: Bearer TOKEN\`; commands of \`kymo\` take it from ${tokenVariable}`
   return { code: 401, message: 'the token is missing or wrong', hint }
 }
 
-function withoutToken({ headers, peer, reach }: Asker, stake: Stake): Denial | undefined {
+function withoutToken({ headers, peer, reach }: AdminAsker, stake: Stake): Denial | undefined {
   if (stake === 'configuration') {
     const hint = `start Kymo with a token in ${tokenVariable}, or in a file that ${tokenFileVariable} names`
     return { code: 403, message: 'a configuration is only taken with a token, and this process has none', hint }

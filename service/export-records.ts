@@ -4,7 +4,7 @@ import type { StoredRecord } from '../core/storage.ts'
 import { protobufToJson } from '../proto/json-write.ts'
 import { signals } from '../proto/signals.ts'
 import type { Flow } from './api.ts'
-import type { Range, RecordReader } from './records.ts'
+import type { RecordRange, RecordReader } from './records.ts'
 
 /** Forms of the file, as the exporter `file` writes them. */
 export const exportFormats = ['json', 'protobuf'] as const
@@ -26,11 +26,11 @@ export interface OpenQueue {
 }
 
 /** The records in `range`; `open` is called when somebody begins to take them. */
-export function exported(open: () => OpenQueue, range: Range, format: ExportFormat): Flow {
+export function exported(open: () => OpenQueue, range: RecordRange, format: ExportFormat): Flow {
   return { contentType: types[format], chunks: chunks(open, range, format) }
 }
 
-async function* chunks(open: () => OpenQueue, range: Range, format: ExportFormat): AsyncGenerator<Buffer, void> {
+async function* chunks(open: () => OpenQueue, range: RecordRange, format: ExportFormat): AsyncGenerator<Buffer, void> {
   const { reader, close } = open()
   // Nothing that comes in meanwhile, so that it ends.
   const most = reader.queue.backlog.records

@@ -25,7 +25,7 @@ export interface Runnable {
 }
 
 /** How it is run. */
-export interface RunOptions {
+export interface ProcessOptions {
   readonly log: Logger
   /** Writes out the log lines that wait. */
   readonly flush: () => void
@@ -39,7 +39,10 @@ const samePress = 500
 const grace = 2000
 
 /** Runs `service` until a signal asks it to stop. Resolves to the exit code. */
-export async function runToEnd(service: Runnable, { log: root, flush, shutdownTimeout }: RunOptions): Promise<number> {
+export async function runToEnd(
+  service: Runnable,
+  { log: root, flush, shutdownTimeout }: ProcessOptions,
+): Promise<number> {
   const log = root.child('process')
   const asked = Promise.withResolvers<NodeJS.Signals>()
   let first = -Infinity

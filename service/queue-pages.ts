@@ -2,7 +2,7 @@
 import type { Backlog, DurableQueue, QueueTotals, QueueView, Storage, StoredRecord } from '../core/storage.ts'
 import { readRequest } from '../proto/request.ts'
 import { sampleResource } from '../proto/sample.ts'
-import { ownerOf, type Range, type RecordReader, tally, type Tally } from './records.ts'
+import { ownerOf, type RecordRange, type RecordReader, tally, type RecordTally } from './records.ts'
 import { time } from './status.ts'
 
 /** What is told of a storage. */
@@ -76,7 +76,7 @@ export function ageOf(since: number | undefined, now = Date.now()): number | nul
 export function deadLettersDocument(
   storage: string,
   { backlog, totals }: { readonly backlog: Backlog; readonly totals: QueueTotals },
-  { by, cut }: { readonly by: readonly Tally[]; readonly cut: boolean },
+  { by, cut }: { readonly by: readonly RecordTally[]; readonly cut: boolean },
 ) {
   return {
     storage,
@@ -144,7 +144,7 @@ function sampleOf({ signal, payload }: StoredRecord, values: boolean): Record<st
 /** Dead letters in a range, oldest first, `limit` at most. */
 export async function deadLetterDocuments(
   readers: readonly { readonly id: string; readonly reader: RecordReader }[],
-  range: Range,
+  range: RecordRange,
   limit: number,
   shows: Shows,
 ): Promise<{ dead_letters: DeadLetterDocument[]; more?: true }> {

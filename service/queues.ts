@@ -14,8 +14,8 @@ import {
   type QueuesDocument,
   queuesDocument,
 } from './queue-pages.ts'
-import { chosen, ownerOf, type Range, rangeOf, rangeParameters, RecordReader, tally } from './records.ts'
-import { Replay, type ReplayParts, type Target } from './replay.ts'
+import { chosen, ownerOf, type RecordRange, rangeOf, rangeParameters, RecordReader, tally } from './records.ts'
+import { Replay, type ReplayParts, type ReplayTarget } from './replay.ts'
 import { time } from './status.ts'
 
 /** What the queues of one process are made of. */
@@ -179,7 +179,7 @@ export class Queues {
     const source = query.text('queue') === undefined ? undefined : this.#orphan(query)
     const { id, reader, close } =
       source === undefined ? { ...this.#grave(query.text('storage')), close: () => {} } : this.#borrow(source)
-    const targetOf = ({ signal, note }: StoredRecord): Target | undefined => {
+    const targetOf = ({ signal, note }: StoredRecord): ReplayTarget | undefined => {
       if (exporter !== undefined) return { kind: 'exporter', id: exporter }
       if (pipeline !== undefined && pipeline.signal !== signal) return undefined
       const to = pipeline ?? this.#pipelineFor(source?.view.owner ?? note?.owner ?? '', signal)
@@ -248,7 +248,7 @@ export class Queues {
   }
 
   /** @throws QueryError when `exporter` takes nothing of a signal that is to be sent */
-  async #demandSignals(reader: RecordReader, range: Range, exporter: string): Promise<void> {
+  async #demandSignals(reader: RecordReader, range: RecordRange, exporter: string): Promise<void> {
     const { by } = await tally(reader, range)
     for (const { signal } of by) {
       if (this.#pipelineFor(`${exporter} ${signal}`, signal) !== undefined) continue
@@ -264,7 +264,7 @@ export class Queues {
   }
 
   /** @throws QueryError when it cannot be told where records are to go */
-  async #demandPipelines(reader: RecordReader, range: Range, orphan: string | undefined): Promise<void> {
+  async #demandPipelines(reader: RecordReader, range: RecordRange, orphan: string | undefined): Promise<void> {
     const { by } = await tally(reader, range)
     for (const { owner, signal } of by) {
       const from = orphan ?? owner

@@ -5,7 +5,7 @@ import { allSignals, type Signal } from '../proto/signals.ts'
 import { type Query, QueryError } from './query.ts'
 
 /** Which records; what is absent matches all. */
-export interface Range {
+export interface RecordRange {
   /** Exporter id and signal, of what was put aside. */
   readonly owner?: string | undefined
   /** Exporter id, whatever the signal. */
@@ -24,7 +24,7 @@ export interface Range {
 export const rangeParameters = ['owner', 'reason', 'signal', 'since', 'until', 'seq'] as const
 
 /** Reads a range. @throws QueryError */
-export function rangeOf(query: Query): Range {
+export function rangeOf(query: Query): RecordRange {
   const [first, last] = placesOf(query.text('seq'))
   return {
     owner: query.text('owner'),
@@ -52,10 +52,10 @@ export function ownerOf(owner: string): [exporter: string, signal: string] {
 }
 
 /** Whether it leaves nothing out. */
-export const isEverything = (range: Range): boolean => Object.values(range).every(value => value === undefined)
+export const isEverything = (range: RecordRange): boolean => Object.values(range).every(value => value === undefined)
 
 /** Whether a record is among those meant. */
-export function isIn(range: Range, record: StoredRecord): boolean {
+export function isIn(range: RecordRange, record: StoredRecord): boolean {
   const { owner, exporter, reason, signal, since, until, first, last } = range
   const { note, at, seq } = record
   if (exporter !== undefined && ownerOf(note?.owner ?? '')[0] !== exporter) return false
@@ -94,7 +94,7 @@ export class RecordReader {
    * Those in `range` of the first `most` records, in the order of the log. Each is good until the next is asked for, unless
    * `keep` says that its payload stays with whoever took it.
    */
-  async *records(range: Range, { most = Infinity, keep = false } = {}): AsyncGenerator<StoredRecord, void> {
+  async *records(range: RecordRange, { most = Infinity, keep = false } = {}): AsyncGenerator<StoredRecord, void> {
     let after: Stored | undefined
     for (let seen = 0; seen < most; seen++) {
       const record = await this.next(after)
@@ -109,7 +109,7 @@ export class RecordReader {
 }
 
 /** What there is of one owner, put aside for one reason. */
-export interface Tally {
+export interface RecordTally {
   readonly owner: string
   readonly reason: string
   readonly signal: Signal
@@ -123,8 +123,11 @@ const mostRecords = 10_000
 const mostMilliseconds = 1000
 
 /** Counts what was put aside, by owner and reason; `cut` when there is more than could be counted in time. */
-export async function tally(reader: RecordReader, range: Range = {}): Promise<{ by: Tally[]; cut: boolean }> {
-  const by = new Map<string, Tally>()
+export async function tally(
+  reader: RecordReader,
+  range: RecordRange = {},
+): Promise<{ by: RecordTally[]; cut: boolean }> {
+  const by = new Map<string, RecordTally>()
   const end = performance.now() + mostMilliseconds
   let counted = 0
   for await (const { note, signal, items, bytes } of reader.records(range, { most: mostRecords })) {

@@ -11,14 +11,14 @@ import type { Logger } from '../core/logger.ts'
 import { shareOf } from '../core/share.ts'
 import type { StoredRecord } from '../core/storage.ts'
 import { readRequest } from '../proto/request.ts'
-import type { Range, RecordReader } from './records.ts'
+import type { RecordRange, RecordReader } from './records.ts'
 import { time } from './status.ts'
 
 /** Receiver and transport of what is replayed, in books, journal and context. */
 export const replayName = 'replay'
 
 /** Where records go: into a pipeline, or past all of them to one exporter. */
-export interface Target {
+export interface ReplayTarget {
   readonly kind: 'pipeline' | 'exporter'
   readonly id: string
 }
@@ -43,11 +43,11 @@ export interface ReplayParts extends Entrances {
 export interface ReplayTerms {
   readonly storage: string
   readonly reader: RecordReader
-  readonly range: Range
+  readonly range: RecordRange
   /** Records at most. */
   readonly limit: number
   /** Where a record goes; undefined: nowhere, it is left. */
-  readonly targetOf: (record: StoredRecord) => Target | undefined
+  readonly targetOf: (record: StoredRecord) => ReplayTarget | undefined
   /** How long nothing may be taken before it gives up, in milliseconds. */
   readonly patience?: number
 }
@@ -202,7 +202,7 @@ export class Replay {
     })
   }
 
-  #wayTo({ kind, id }: Target, from: NodeBooks): ((batch: Batch) => void) | undefined {
+  #wayTo({ kind, id }: ReplayTarget, from: NodeBooks): ((batch: Batch) => void) | undefined {
     return kind === 'pipeline' ? this.#parts.entrance(id, from) : this.#parts.exporterEntrance(id, from)
   }
 

@@ -5,7 +5,7 @@ import type { Kind } from '../core/component.ts'
 import type { State } from '../core/status.ts'
 import type { DurableQueue, Storage } from '../core/storage.ts'
 import type { Signal } from '../proto/signals.ts'
-import type { Family } from './metrics.ts'
+import type { MetricFamily } from './metrics.ts'
 
 /** What the process says of itself. */
 export interface ProcessFigures {
@@ -75,7 +75,7 @@ export interface MetricSources {
 }
 
 /** A metric of Kymo itself. */
-export type OwnFamily = Family<MetricSources>
+export type OwnFamily = MetricFamily<MetricSources>
 
 /** A count that only grows. */
 export const counter = (name: string, help: string, labels: readonly string[], read: OwnFamily['read']): OwnFamily => ({

@@ -10,7 +10,7 @@ export interface Row {
 }
 
 /** One metric: its name, what it says, and how it is read from `Sources`. */
-export interface Family<Sources> {
+export interface MetricFamily<Sources> {
   readonly name: string
   readonly type: 'counter' | 'gauge'
   readonly help: string
@@ -29,7 +29,7 @@ export interface MetricsPage {
 
 /** Makes the function that renders `families` as they stand when it is called. */
 export function createMetricsPage<Sources>(
-  families: readonly Family<Sources>[],
+  families: readonly MetricFamily<Sources>[],
   sources: Sources,
 ): () => Promise<MetricsPage> {
   let registry: Promise<{ contentType: string; metrics(): Promise<string> }> | undefined
@@ -40,7 +40,7 @@ export function createMetricsPage<Sources>(
   }
 }
 
-async function register<Sources>(families: readonly Family<Sources>[], sources: Sources) {
+async function register<Sources>(families: readonly MetricFamily<Sources>[], sources: Sources) {
   // Loaded at the first scrape: a process that is never scraped does not pay for it.
   const { Gauge, Counter, Registry } = await import('@prometheus-io/client')
   const registry = new Registry()

@@ -1,6 +1,6 @@
 /** What Kymo tells about itself, as OTLP. A few items now and then: plain code, an object per item. */
 import { encodeField, encodeKeyValue, encodeValue, type Writable } from '../proto/values.ts'
-import type { Family, Row } from './metrics.ts'
+import type { MetricFamily, Row } from './metrics.ts'
 
 /** Attributes by name. */
 export type Attributes = Readonly<Record<string, Writable>>
@@ -35,7 +35,7 @@ export function encodeRequest(resource: Attributes, version: string, items: read
 
 /** One metric with its points, in milliseconds since the epoch; undefined when it has none. */
 export function encodeMetric<Sources>(
-  { name, type, help, fractional = false, read }: Family<Sources>,
+  { name, type, help, fractional = false, read }: MetricFamily<Sources>,
   sources: Sources,
   times: { readonly start: number; readonly now: number },
 ): Buffer | undefined {

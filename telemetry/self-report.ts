@@ -15,7 +15,7 @@ export const ownModule = 'telemetry'
 export type Take = (item: Buffer) => void
 
 /** Whether what is taken goes through pipelines of this process, whose components then stay out of the logs. */
-export type Way = 'inside' | 'outside'
+export type ReportWay = 'inside' | 'outside'
 
 /** Who tells, and who listens. */
 export class SelfReport implements LogTap {
@@ -27,7 +27,7 @@ export class SelfReport implements LogTap {
   quiet: ReadonlySet<string> = new Set()
   /** Items that nobody could take in time. */
   readonly dropped: Record<Signal, number> = { traces: 0, metrics: 0, logs: 0 }
-  readonly #logs = new Set<{ take: Take; way: Way }>()
+  readonly #logs = new Set<{ take: Take; way: ReportWay }>()
   readonly #spans = new Set<Take>()
 
   constructor(resource: Attributes, version: string) {
@@ -41,7 +41,7 @@ export class SelfReport implements LogTap {
   }
 
   /** Hands every line of the log to `take`, until the returned function is called. */
-  onLog(take: Take, way: Way): () => void {
+  onLog(take: Take, way: ReportWay): () => void {
     const listener = { take, way }
     this.#logs.add(listener)
     return () => this.#logs.delete(listener)

@@ -4,7 +4,7 @@ import { bigEndian, idAt } from './traces-span.ts'
 import { Cursor, LENGTH } from '../../proto/wire.ts'
 
 /** Why a span cannot be sent. */
-export type Unfit = 'invalid_id' | undefined
+export type SpanFault = 'invalid_id' | undefined
 
 /** Spans, numbered in the order they were added, and their traces. */
 export class TraceIndex {
@@ -33,7 +33,7 @@ export class TraceIndex {
   }
 
   /** Adds a span by its bytes; says why not where it cannot be sent. @throws WireError */
-  add(bytes: Buffer, start: number, end: number, scope: number): Unfit {
+  add(bytes: Buffer, start: number, end: number, scope: number): SpanFault {
     let trace = -1
     let span = -1
     let parent = -1

@@ -1,5 +1,5 @@
 /** From version v1alpha1 of Kyma's documents to v1beta1: renamed keys. What is renamed keeps its place. */
-import type { Entry, MapNode, Node } from '../document.ts'
+import type { MapEntry, MapNode, Node } from '../document.ts'
 import { list, scalar } from './nodes.ts'
 
 /** The document in the form of v1beta1. */
@@ -28,7 +28,7 @@ function within(node: MapNode, path: readonly string[], change: (section: MapNod
 /** A key under its new name. One that stands there under both is left for the check to find. */
 function rename(node: MapNode, from: string, to: string, change: (value: Node) => Node = value => value): MapNode {
   if (!node.entries.has(from) || node.entries.has(to)) return node
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, MapEntry>()
   for (const [key, entry] of node.entries) {
     if (key === from) entries.set(to, { ...entry, value: change(entry.value) })
     else entries.set(key, entry)

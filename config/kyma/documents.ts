@@ -6,7 +6,7 @@ import type { Definition } from '../../core/component.ts'
 import { hide, type MapNode, type Node, readDocuments } from '../document.ts'
 import { check } from '../issues.ts'
 import { quoted, suggest } from '../nearest.ts'
-import type { Source } from '../place.ts'
+import type { SourceText } from '../place.ts'
 import type { Report } from '../report.ts'
 import { toBeta } from './alpha.ts'
 import { assemble } from './assemble.ts'
@@ -18,14 +18,18 @@ const group = 'telemetry.kyma-project.io'
 /** What became of the sources. */
 export interface KymaSources {
   /** What stands in for the sources that are Kyma's: the first has all of it, the others are empty. */
-  readonly replaced: ReadonlyMap<Source, MapNode>
+  readonly replaced: ReadonlyMap<SourceText, MapNode>
   /** The documents as they are, for where secrets stand in them. */
   readonly documents: readonly Node[]
 }
 
 /** Reads those of the sources that have documents of Kyma's. */
-export function readKyma(sources: readonly Source[], definitions: readonly Definition[], report: Report): KymaSources {
-  const replaced = new Map<Source, MapNode>()
+export function readKyma(
+  sources: readonly SourceText[],
+  definitions: readonly Definition[],
+  report: Report,
+): KymaSources {
+  const replaced = new Map<SourceText, MapNode>()
   const documents: Node[] = []
   const pipelines: KymaPipeline[] = []
   for (const source of sources) {

@@ -1,5 +1,5 @@
 /** Reading the tree of a document of Kyma's, and making the tree of a configuration from it. */
-import { type Entry, isNull, type ListNode, type MapNode, type Node, type ScalarNode } from '../document.ts'
+import { type MapEntry, isNull, type ListNode, type MapNode, type Node, type ScalarNode } from '../document.ts'
 import type { Place } from '../place.ts'
 
 /** What stands at a path; a null is as if nothing was there. */
@@ -10,7 +10,7 @@ export function at(node: Node | undefined, ...path: readonly string[]): Node | u
 }
 
 /** The entry at a path: its key's place says where a missing value would stand. */
-export function entryAt(node: Node | undefined, ...path: readonly string[]): Entry | undefined {
+export function entryAt(node: Node | undefined, ...path: readonly string[]): MapEntry | undefined {
   const around = at(node, ...path.slice(0, -1))
   return around?.kind === 'map' ? around.entries.get(path.at(-1) ?? '') : undefined
 }
@@ -51,7 +51,7 @@ export function section(
   place: Place,
   values: Readonly<Record<string, Node | ScalarNode['value'] | undefined>>,
 ): MapNode {
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, MapEntry>()
   const beginning = { ...place, end: place.start }
   for (const [key, value] of Object.entries(values)) {
     if (value === undefined) continue

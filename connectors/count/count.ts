@@ -11,7 +11,7 @@ import { Share } from '../../proto/room.ts'
 import { readRequest } from '../../proto/request.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { encodeValue } from '../../proto/values.ts'
-import { type Counted, type Level, levelsOf, tallyGroups } from './tally.ts'
+import { type CountedMetric, type Level, levelsOf, tallyGroups } from './tally.ts'
 import { encodeTallies } from './write.ts'
 
 const attribute = z.strictObject({
@@ -113,7 +113,7 @@ class Count {
   /** What the counts of one batch take. */
   readonly #account: Account
   readonly #room: Share
-  readonly #metrics: ReadonlyMap<Level, readonly Counted[]>
+  readonly #metrics: ReadonlyMap<Level, readonly CountedMetric[]>
 
   constructor(config: Config, context: ConnectorContext) {
     this.#context = context
@@ -167,7 +167,7 @@ class Count {
   }
 }
 
-function countedOf([name, { description, attributes }]: [string, CountedConfig]): Counted {
+function countedOf([name, { description, attributes }]: [string, CountedConfig]): CountedMetric {
   return {
     name,
     description,

@@ -19,7 +19,7 @@ export const levelsOf: Readonly<Record<Signal, readonly Level[]>> = {
 }
 
 /** One metric that is made of counts. */
-export interface Counted {
+export interface CountedMetric {
   readonly name: string
   readonly description: string
   /** Each combination of values is counted apart. */
@@ -39,7 +39,7 @@ export interface Series {
 
 /** The counts of one level. */
 export class LevelTally {
-  readonly counted: readonly Counted[]
+  readonly counted: readonly CountedMetric[]
   /** For each metric, by the bytes of the attributes' values. */
   readonly series: readonly Map<string, Series>[]
   /** Time of the first and of the last item, in two halves; earliest is above latest while none had a time. */
@@ -48,7 +48,7 @@ export class LevelTally {
   latestHigh = 0
   latestLow = 0
 
-  constructor(counted: readonly Counted[]) {
+  constructor(counted: readonly CountedMetric[]) {
     this.counted = counted
     this.series = counted.map(() => new Map())
   }
@@ -96,7 +96,7 @@ export interface Tallied {
 export function tallyGroups(
   signal: Signal,
   groups: readonly Group[],
-  metrics: ReadonlyMap<Level, readonly Counted[]>,
+  metrics: ReadonlyMap<Level, readonly CountedMetric[]>,
   room: Room,
 ): Tallied {
   const tallies = new Map<string, Tally>()
@@ -269,7 +269,7 @@ class Walk {
   }
 
   /** Counts the first of a series, if there is room for it. */
-  #begin(series: Map<string, Series>, key: string, counted: Counted): void {
+  #begin(series: Map<string, Series>, key: string, counted: CountedMetric): void {
     let size = 0
     for (const value of this.#found) size += value.length
     for (const { key: name } of counted.attributes) size += name.length + 16
@@ -325,7 +325,7 @@ class Walk {
   }
 
   /** What was found of the attributes, as fields of a data point. */
-  #attributes({ attributes }: Counted): Buffer {
+  #attributes({ attributes }: CountedMetric): Buffer {
     return Buffer.concat(attributes.map(({ key }, i) => encodeKeyValue(attributeTags.numberPoint, key, this.#found[i])))
   }
 }

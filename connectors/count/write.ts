@@ -3,7 +3,7 @@ import type { Group } from '../../proto/group.ts'
 import { encodeField } from '../../proto/values.ts'
 import { fieldNamed, readText } from '../../proto/views.ts'
 import { putVarint, varintSize } from '../../proto/wire.ts'
-import type { Counted, LevelTally, Series, Tally } from './tally.ts'
+import type { CountedMetric, LevelTally, Series, Tally } from './tally.ts'
 
 const schemaUrl = fieldNamed('ResourceMetrics', 'schema_url')
 const scope = encodeField(0x0a, encodeField(0x0a, Buffer.from('kymo/connectors/count')))
@@ -39,7 +39,7 @@ function metricsOf(level: LevelTally, now: number): Buffer[] {
   })
 }
 
-function metricOf({ name, description }: Counted, series: readonly Series[], time: Buffer): Buffer {
+function metricOf({ name, description }: CountedMetric, series: readonly Series[], time: Buffer): Buffer {
   const points = series.map(({ attributes, count }) =>
     encodeField(0x0a, Buffer.concat([attributes, time, fixed64(0x31, count)])),
   )

@@ -1,13 +1,13 @@
 /** Slow checks of passwords: one at a time, off the loop, each for as long as somebody waits for it. */
 import { Hasher } from './hasher.ts'
 import { type Proof, sameText } from './htpasswd.ts'
-import { type Asker, type Turn, Turns } from './turns.ts'
+import { type Asker, type Turn, HashTurns } from './turns.ts'
 
 /** A proof by a slow hash. */
 export type SlowProof = Extract<Proof, { speed: 'slow' }>
 
 /** What is to be checked. */
-export interface Claim extends Asker {
+export interface PasswordClaim extends Asker {
   /** The same for the same name and password. */
   readonly digest: string
   readonly password: Uint8Array
@@ -24,7 +24,7 @@ export interface Wait {
   leave(): void
 }
 
-interface Check extends Turn, Claim {
+interface Check extends Turn, PasswordClaim {
   waiting: number
   readonly isRight: Promise<boolean>
   resolve(isRight: boolean): void
@@ -36,7 +36,7 @@ const tooMany = 'too many passwords to check'
 /** All checks of one password file. */
 export class Checks {
   readonly #hasher = new Hasher()
-  readonly #turns = new Turns<Check>()
+  readonly #turns = new HashTurns<Check>()
   /** Those that wait or run: whoever asks the same meanwhile waits for the same. */
   readonly #open = new Map<string, Check>()
   #running: Check | undefined
@@ -45,7 +45,7 @@ export class Checks {
    * Has `claim` checked.
    * @throws Error when there are too many to check before it
    */
-  check(claim: Claim): Wait {
+  check(claim: PasswordClaim): Wait {
     const check = this.#open.get(claim.digest) ?? this.#add(claim)
     check.waiting++
     return {
@@ -63,7 +63,7 @@ export class Checks {
     this.#hasher.stop()
   }
 
-  #add(claim: Claim): Check {
+  #add(claim: PasswordClaim): Check {
     const { promise: isRight, resolve, reject } = Promise.withResolvers<boolean>()
     const check: Check = {
       ...claim,

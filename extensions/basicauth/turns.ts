@@ -31,7 +31,7 @@ export interface Turn extends Asker {
 }
 
 /** The checks that wait. Peers take turns, then the names of a peer, then what came first. */
-export class Turns<T extends Turn> {
+export class HashTurns<T extends Turn> {
   readonly #peers = new Map<string, Map<string, T[]>>()
   readonly #used = new Map<string, { left: number; at: number }>()
   #waiting = 0

@@ -11,14 +11,14 @@ export interface HealthRules {
 }
 
 /** The status of one component, or of several together. */
-export interface Verdict {
+export interface HealthVerdict {
   readonly healthy: boolean
   readonly state: State
   readonly error: string | undefined
   /** When the state was entered, in milliseconds since the epoch. */
   readonly since: number
   /** Of what it is made. */
-  readonly parts: ReadonlyMap<string, Verdict>
+  readonly parts: ReadonlyMap<string, HealthVerdict>
 }
 
 /** What counts most among several, last to first. */
@@ -34,9 +34,9 @@ const order: readonly State[] = [
 ]
 
 /** The verdict over the whole process, with its extensions and pipelines as parts. */
-export function judge(health: Health, rules: HealthRules, now = Date.now()): Verdict {
+export function judge(health: Health, rules: HealthRules, now = Date.now()): HealthVerdict {
   const components = health.components()
-  const parts = new Map<string, Verdict>()
+  const parts = new Map<string, HealthVerdict>()
   const extensions = components.filter(one => one.kind === 'extension')
   if (extensions.length > 0) parts.set('extensions', judgeTogether(extensions, rules, now))
   for (const { id, receivers, processors, exporters } of health.pipelines()) {
@@ -55,17 +55,17 @@ export function judge(health: Health, rules: HealthRules, now = Date.now()): Ver
 }
 
 /** Whether data of a verdict's components flows: what a probe wants to know, as a status of HTTP. */
-export function httpStatusOf({ healthy, state }: Verdict): number {
+export function httpStatusOf({ healthy, state }: HealthVerdict): number {
   if (state === 'None' || state === 'Starting' || state === 'Stopping' || state === 'Stopped') return 503
   return healthy ? 200 : 500
 }
 
-function judgeTogether(members: readonly RunningComponent[], rules: HealthRules, now: number): Verdict {
+function judgeTogether(members: readonly RunningComponent[], rules: HealthRules, now: number): HealthVerdict {
   const parts = new Map(members.map(one => [`${one.kind}:${one.id}`, judgeOne(one, rules, now)]))
   return together(parts, rules, now)
 }
 
-function judgeOne({ status }: RunningComponent, rules: HealthRules, now: number): Verdict {
+function judgeOne({ status }: RunningComponent, rules: HealthRules, now: number): HealthVerdict {
   const { state, since, lastError } = status
   const isError = state === 'RecoverableError' || state === 'PermanentError' || state === 'FatalError'
   return {
@@ -94,8 +94,8 @@ function isHealthy(state: State, lasting: number, rules: HealthRules): boolean {
   }
 }
 
-function together(parts: ReadonlyMap<string, Verdict>, rules: HealthRules, empty: number): Verdict {
-  let worst: Verdict = { healthy: true, state: 'OK', error: undefined, since: empty, parts }
+function together(parts: ReadonlyMap<string, HealthVerdict>, rules: HealthRules, empty: number): HealthVerdict {
+  let worst: HealthVerdict = { healthy: true, state: 'OK', error: undefined, since: empty, parts }
   let first = true
   for (const part of parts.values()) {
     if (first || weight(part.state, rules) > weight(worst.state, rules)) worst = { ...part, parts }
@@ -113,7 +113,7 @@ function weight(state: State, rules: HealthRules): number {
 }
 
 /** A verdict as the pages of the Collector's extension have it. */
-export function verdictDocument(verdict: Verdict, detailed: boolean, started?: number): object {
+export function verdictDocument(verdict: HealthVerdict, detailed: boolean, started?: number): object {
   const { healthy, state, error, since, parts } = verdict
   return {
     ...(started === undefined ? {} : { start_time: new Date(started).toISOString() }),

@@ -6,7 +6,7 @@ import { grpcServer } from '../../net/grpc-server-keys.ts'
 import { pageServer } from '../../net/http-server-keys.ts'
 import { jsonPage, type Page, textPage } from '../../net/page-server.ts'
 import { PageListener } from '../page-listener.ts'
-import { httpStatusOf, judge, type Verdict, verdictDocument } from './aggregate.ts'
+import { httpStatusOf, judge, type HealthVerdict, verdictDocument } from './aggregate.ts'
 import { GrpcHealth } from './grpc-health.ts'
 
 const endpoint = 'localhost:13133'
@@ -129,7 +129,7 @@ function availability({ started }: Health, isReady: boolean): object {
 
 function detailed(config: Config, context: ComponentContext): Extension {
   const { http, grpc, component_health: rules } = config
-  const verdictOf = (pipeline: string): Verdict | undefined => {
+  const verdictOf = (pipeline: string): HealthVerdict | undefined => {
     const verdict = judge(context.host.get(healthKey), rules)
     return pipeline === '' ? verdict : verdict.parts.get(`pipeline:${pipeline}`)
   }

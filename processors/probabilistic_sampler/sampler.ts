@@ -43,7 +43,7 @@ export interface SamplerSettings {
 }
 
 /** What becomes of an item. */
-export type Verdict =
+export type SamplingVerdict =
   /** It stays as it is. */
   | 'stay'
   /** It stays, and is to say what the sampler's `threshold` and, if `marksRandomness`, `randomness` are. */
@@ -82,7 +82,7 @@ export class Sampler {
     }
   }
 
-  decide(item: SampledItem): Verdict {
+  decide(item: SampledItem): SamplingVerdict {
     const { failClosed } = this.#settings
     const { randomness } = this
     let failed = item.malformed

@@ -20,7 +20,7 @@ import type { MessageEdit } from '../message-edits.ts'
 import { Runs } from '../runs.ts'
 import { RedactNested } from './redact-nested.ts'
 import { IGNORE, type KeyVerdict, MASK, REMOVE, type Rules } from './rules.ts'
-import { attributeNames, Summary, type SummaryLevel } from './summary.ts'
+import { attributeNames, RedactionSummary, type SummaryLevel } from './summary.ts'
 
 const summaryPrefix = Buffer.from('redaction.')
 
@@ -29,7 +29,7 @@ export class RedactAttributes implements MessageEdit {
   readonly #rules: Rules
   readonly #tag: number
   readonly #allTypes: boolean
-  readonly #summary: Summary
+  readonly #summary: RedactionSummary
   readonly #nested: RedactNested
   readonly #runs = new Runs()
   readonly #key = new Range()
@@ -42,7 +42,7 @@ export class RedactAttributes implements MessageEdit {
     this.#rules = rules
     this.#tag = tag
     this.#allTypes = allTypes
-    this.#summary = new Summary(summary, attributeNames)
+    this.#summary = new RedactionSummary(summary, attributeNames)
     this.#nested = new RedactNested(rules, false, false, undefined)
   }
 

@@ -17,7 +17,7 @@ import { type MessageEdit, tagOf } from '../message-edits.ts'
 import { Runs } from '../runs.ts'
 import { RedactNested } from './redact-nested.ts'
 import type { Rules } from './rules.ts'
-import { bodyNames, recordTag, Summary, type SummaryLevel } from './summary.ts'
+import { bodyNames, recordTag, RedactionSummary, type SummaryLevel } from './summary.ts'
 
 const bodyField = fieldNamed('LogRecord', 'body')
 const bodyTag = tagOf('LogRecord', 'body')
@@ -25,7 +25,7 @@ const bodyTag = tagOf('LogRecord', 'body')
 /** Redacts the body of a log record: its text, or in a map or list every key and value. */
 export class RedactBody implements MessageEdit {
   readonly #rules: Rules
-  readonly #summary: Summary
+  readonly #summary: RedactionSummary
   readonly #runs = new Runs()
   readonly #body = new Range()
   readonly #kind = new Range()
@@ -34,7 +34,7 @@ export class RedactBody implements MessageEdit {
 
   constructor(rules: Rules, summary: SummaryLevel) {
     this.#rules = rules
-    this.#summary = new Summary(summary, bodyNames)
+    this.#summary = new RedactionSummary(summary, bodyNames)
     this.#nested = new RedactNested(rules, true, true, this.#summary)
   }
 

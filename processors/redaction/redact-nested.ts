@@ -18,7 +18,7 @@ import {
 import { maxDepth, WireError } from '../../proto/wire.ts'
 import { tagOf } from '../message-edits.ts'
 import { IGNORE, MASK, REMOVE, type Rules } from './rules.ts'
-import type { Summary } from './summary.ts'
+import type { RedactionSummary } from './summary.ts'
 
 /** Tags of AnyValue's list, map and bytes, and of the elements of the first two. */
 const tags = {
@@ -33,13 +33,13 @@ export class RedactNested {
   readonly #rules: Rules
   readonly #allTypes: boolean
   readonly #removes: boolean
-  readonly #summary: Summary | undefined
+  readonly #summary: RedactionSummary | undefined
 
   /**
    * `allTypes`: numbers and bools are looked at as text; `removes`: keys of maps that are not allowed go, as they do in the
    * Collector from bodies but not from attributes.
    */
-  constructor(rules: Rules, allTypes: boolean, removes: boolean, summary: Summary | undefined) {
+  constructor(rules: Rules, allTypes: boolean, removes: boolean, summary: RedactionSummary | undefined) {
     this.#rules = rules
     this.#allTypes = allTypes
     this.#removes = removes

@@ -30,7 +30,7 @@ const kinds = ['redacted', 'masked', 'allowed', 'ignored'] as const
 type Kind = (typeof kinds)[number]
 
 /** Counts what was done to one list of attributes, or to one body. */
-export class Summary {
+export class RedactionSummary {
   readonly #level: SummaryLevel
   readonly #names: SummaryNames
   readonly #counts = { redacted: 0, masked: 0, allowed: 0, ignored: 0 }

@@ -1,7 +1,7 @@
 import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { Status } from '../../core/status.ts'
-import type { Attributes, Detected, Detector } from './detector.ts'
+import type { DetectedAttributes, Detected, Detector } from './detector.ts'
 
 /** Shortest and longest wait, in milliseconds, before a detector that failed is asked again. */
 const waits = { min: 1000, max: 60_000 }
@@ -15,13 +15,13 @@ export interface DetectionParts {
   readonly log: Logger
   readonly status: Status
   /** Hears of what was found: first when all have answered or the time is up, then whenever there is more. */
-  onFound(attributes: Attributes): void
+  onFound(attributes: DetectedAttributes): void
 }
 
 /** What is known of one detector. */
 interface Asked {
   readonly detector: Detector
-  attributes: Attributes
+  attributes: DetectedAttributes
   problem: string | undefined
   answered: boolean
   wait: number
@@ -62,8 +62,8 @@ export class Detection {
   }
 
   /** What was found so far. */
-  get found(): Attributes {
-    const all = new Map<string, ReturnType<Attributes['get']>>()
+  get found(): DetectedAttributes {
+    const all = new Map<string, ReturnType<DetectedAttributes['get']>>()
     for (const { attributes } of this.#asked) {
       for (const [name, value] of attributes) if (!all.has(name)) all.set(name, value)
     }

@@ -1,11 +1,11 @@
 import type { Writable } from '../../proto/values.ts'
 
 /** Attributes of a resource by name. */
-export type Attributes = ReadonlyMap<string, Writable>
+export type DetectedAttributes = ReadonlyMap<string, Writable>
 
 /** What a detector found, and what kept it from finding more. */
 export interface Detected {
-  readonly attributes: Attributes
+  readonly attributes: DetectedAttributes
   readonly problem: string | undefined
 }
 

@@ -8,7 +8,7 @@ import { allSignals } from '../../proto/signals.ts'
 import { editResources } from '../resource-edits.ts'
 import { each, holding } from '../steps.ts'
 import { Detection } from './detection.ts'
-import type { Attributes, Detector } from './detector.ts'
+import type { DetectedAttributes, Detector } from './detector.ts'
 import { dockerAttributes, dockerDetector } from './docker.ts'
 import { envDetector } from './env.ts'
 import { hostNameSources } from './host-name.ts'
@@ -158,7 +158,7 @@ export function detecting(
 ): Step {
   let edits: Edits | undefined
   let waiting: Held[] | undefined = []
-  const release = (attributes: Attributes): void => {
+  const release = (attributes: DetectedAttributes): void => {
     edits = editsFor(attributes, settings)
     const all = waiting ?? []
     waiting = undefined
@@ -187,7 +187,10 @@ export function detecting(
   return source => edit(wait(source))
 }
 
-function editsFor(attributes: Attributes, settings: Pick<Config, 'override' | 'attributes'>): Edits | undefined {
+function editsFor(
+  attributes: DetectedAttributes,
+  settings: Pick<Config, 'override' | 'attributes'>,
+): Edits | undefined {
   const action = settings.override ? 'upsert' : 'insert'
   const only = settings.attributes
   const actions = [...attributes]

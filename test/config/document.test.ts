@@ -2,12 +2,12 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { everyNode, plainOf, readDocument } from '../../config/document.ts'
-import { positionOf, type Source } from '../../config/place.ts'
+import { positionOf, type SourceText } from '../../config/place.ts'
 import { Report } from '../../config/report.ts'
 
 function read(text: string) {
   const report = new Report()
-  const source: Source = { name: 'a.yaml', text, order: 0 }
+  const source: SourceText = { name: 'a.yaml', text, order: 0 }
   const node = readDocument(source, report)
   const lineOf = ({ position, message }: ReturnType<Report['errors']>[number]) =>
     `${position?.line}:${position?.column} ${message}`

@@ -1,13 +1,13 @@
 /** Own telemetry is OTLP as others read it: protobufjs is the oracle. */
 import { expect, test } from 'vitest'
 import { readRequest } from '../../proto/request.ts'
-import type { Family } from '../../telemetry/metrics.ts'
+import type { MetricFamily } from '../../telemetry/metrics.ts'
 import { encodeLogRecord, encodeMetric, encodeRequest, encodeSpan } from '../../telemetry/otlp-write.ts'
 import { decode } from '../support/otlp.ts'
 
 const start = Date.parse('2026-11-20T10:00:00Z')
 const nanos = (milliseconds: number, more = 0) => `${BigInt(milliseconds) * 1_000_000n + BigInt(more)}`
-const family = (more: Partial<Family<number>>): Family<number> => ({
+const family = (more: Partial<MetricFamily<number>>): MetricFamily<number> => ({
   name: 'kymo_things_total',
   type: 'counter',
   help: 'Things.',

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { type Turn, Turns } from '../../../extensions/basicauth/turns.ts'
+import { type Turn, HashTurns } from '../../../extensions/basicauth/turns.ts'
 
 interface Noted extends Turn {
   readonly id: string
@@ -9,15 +9,15 @@ const turn = (id: string, since = 0): Noted => {
   const [peer, name] = id.split(' ')
   return { id, peer, name, since, givenUp: vi.fn() }
 }
-const add = (turns: Turns<Noted>, ...ids: string[]) => ids.map(id => turns.add(turn(id)))
-function order(turns: Turns<Noted>, now = 1): string[] {
+const add = (turns: HashTurns<Noted>, ...ids: string[]) => ids.map(id => turns.add(turn(id)))
+function order(turns: HashTurns<Noted>, now = 1): string[] {
   const ids: string[] = []
   for (let one = turns.next(now); one !== undefined; one = turns.next(now)) ids.push(one.id)
   return ids
 }
 
 test('peers take turns, then the names of a peer, then what came first', () => {
-  const turns = new Turns<Noted>()
+  const turns = new HashTurns<Noted>()
   add(turns, 'a shop 1', 'a shop 2', 'a shop 3', 'a bank 1', 'b shop 1', 'b shop 2', 'c shop 1')
   expect(order(turns)).toEqual(['a shop 1', 'b shop 1', 'c shop 1', 'a bank 1', 'b shop 2', 'a shop 2', 'a shop 3'])
   expect(turns.waiting).toBe(0)
@@ -29,13 +29,13 @@ test.each<[string, string[], boolean]>([
   ['one for that name from another peer', ['a shop 1', 'a shop 2', 'a shop 3', 'a shop 4', 'b shop 1'], true],
   ['a ninth of one peer', Array.from({ length: 9 }, (_, i) => `a name${i} 1`), false],
 ])('%s: whether it may wait', (_what, ids, last) => {
-  const taken = add(new Turns<Noted>(), ...ids)
+  const taken = add(new HashTurns<Noted>(), ...ids)
   expect(taken.pop()).toBe(last)
   expect(taken).not.toContain(false)
 })
 
 test('where there is no room, a peer that has little makes one that has much give up its latest', () => {
-  const turns = new Turns<Noted>()
+  const turns = new HashTurns<Noted>()
   const many = ['a', 'b', 'c', 'd'].flatMap(peer =>
     Array.from({ length: 8 }, (_, i) => turn(`${peer} name${i % 4} ${i}`)),
   )
@@ -44,13 +44,13 @@ test('where there is no room, a peer that has little makes one that has much giv
   expect(many.filter(one => vi.mocked(one.givenUp).mock.calls.length > 0).map(({ id }) => id)).toEqual(['a name0 4'])
   expect(turns.waiting).toBe(32)
   // As many peers as there are places: nobody has more than another.
-  const full = new Turns<Noted>()
+  const full = new HashTurns<Noted>()
   add(full, ...Array.from({ length: 32 }, (_, i) => `peer${i} shop 1`))
   expect(full.add(turn('new shop 1'))).toBe(false)
 })
 
 test('what waited too long is given up when its turn comes', () => {
-  const turns = new Turns<Noted>()
+  const turns = new HashTurns<Noted>()
   const old = turn('a shop 1', 0)
   const young = turn('a shop 2', 7000)
   turns.add(old)
@@ -61,7 +61,7 @@ test('what waited too long is given up when its turn comes', () => {
 })
 
 test('wrong passwords use up the credit of a name at a peer, then that of the peer; both come back with time', () => {
-  const turns = new Turns<Noted>()
+  const turns = new HashTurns<Noted>()
   const may = (peer: string, name: string, since: number) => {
     const one = turn(`${peer} ${name}`, since)
     const added = turns.add(one)
@@ -77,7 +77,7 @@ test('wrong passwords use up the credit of a name at a peer, then that of the pe
 })
 
 test('names and peers without number leave a bounded memory behind', () => {
-  const turns = new Turns<Noted>()
+  const turns = new HashTurns<Noted>()
   globalThis.gc?.()
   const before = process.memoryUsage().heapUsed
   for (let i = 0; i < 100_000; i++) turns.charge({ peer: `2001:db8:${i}:0`, name: 'x'.repeat(44) }, 1, i)
