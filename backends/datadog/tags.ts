@@ -1,5 +1,5 @@
 /** Datadog's tags for a resource: its names for what semantic conventions call otherwise. */
-import { attributeTags, AttributeWalk } from '../../proto/attributes.ts'
+import { AttributeWalk } from '../../proto/attributes.ts'
 import { Range, readKeyValue, readValue, TEXT, text, valueKind, valueText } from '../../proto/values.ts'
 
 /** What Datadog wants to know of a resource. */
@@ -111,15 +111,7 @@ export function attributeTexts(bytes: Uint8Array, start: number, end: number, ta
   return texts
 }
 
-/**
- * What Datadog wants to know of the resource whose content stands between `start` and `end`.
- * @throws WireError where that is no resource
- */
-export function resourceTags(bytes: Uint8Array, start: number, end: number): ResourceTags {
-  return tagsOf(attributeTexts(bytes, start, end, attributeTags.resource))
-}
-
-/** The same of attributes that were read before. */
+/** What Datadog wants to know of a resource with these attributes. */
 export function tagsOf(attributes: ReadonlyMap<string, string>): ResourceTags {
   const service: Record<'env' | 'service' | 'version', string> = { env: '', service: '', version: '' }
   const container = new Map<string, string>()

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { originOf } from '../../../backends/datadog/host.ts'
-import { resourceTags } from '../../../backends/datadog/tags.ts'
+import { attributeTexts, tagsOf } from '../../../backends/datadog/tags.ts'
+import { attributeTags } from '../../../proto/attributes.ts'
 import { encode } from '../../support/otlp.ts'
 
 const resource = (values: Readonly<Record<string, string>>): Buffer =>
@@ -9,7 +10,7 @@ const resource = (values: Readonly<Record<string, string>>): Buffer =>
   })
 const tagged = (values: Readonly<Record<string, string>>) => {
   const bytes = resource(values)
-  return resourceTags(bytes, 0, bytes.length)
+  return tagsOf(attributeTexts(bytes, 0, bytes.length, attributeTags.resource))
 }
 
 test.each([
