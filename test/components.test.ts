@@ -10,6 +10,15 @@ import { jsonSchema, objectsOf, options } from './support/options.ts'
 const root = join(import.meta.dirname, '..')
 const nameOf = ({ kind, type }: Definition) => `${kind} ${type}`
 const each = components.map(one => [nameOf(one), one] as const)
+/** Every key of a configuration, with those that lead to it. */
+function* keysOf(config: unknown, at: string): Generator<string> {
+  if (typeof config !== 'object' || config === null) return
+  for (const [name, value] of Object.entries(config)) {
+    yield `${at}${name}`
+    yield* keysOf(value, `${at}${name}.`)
+  }
+}
+
 test('no name is taken twice, aliases included', () => {
   const all = components.flatMap(one => [one.type, ...(one.aliases ?? [])].map(name => `${one.kind} ${name}`))
   expect(all.toSorted()).toEqual([...new Set(all)].toSorted())
@@ -57,6 +66,17 @@ describe.each(each)('%s, as declared', (_, definition) => {
     )
     expect(open).toEqual([])
   })
+
+  if (kind === 'receiver') {
+    test('says what it keeps of requests wherever its schema has a key for that', () => {
+      for (const { config: example } of examples) {
+        const parsed = definition.config.parse(example)
+        const keys = [...keysOf(parsed, '')].filter(key => /(?:^|\.)include_metadata$/.test(key))
+        const kept = definition.keeps?.(parsed) ?? []
+        expect(kept.filter(({ what }) => what === 'metadata').map(({ key }) => key)).toEqual(keys)
+      }
+    })
+  }
 
   test('has examples, each with a title of its own, and all parse', () => {
     expect(examples.length).toBeGreaterThan(0)

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { components as shipped } from '../../components.ts'
 import { warningsOf } from '../config/toys.ts'
 
 const components = `receivers: {otlp: {protocols: {grpc: }}}
@@ -52,4 +53,30 @@ test.each([
   ['exporters without queues', 'exporters: [debug, otlp_grpc/off]', []],
 ])('%s: the warnings are those', (_, pipeline, warnings) => {
   expect(of(pipeline)).toEqual(warnings)
+})
+
+test.each([
+  ['batch, memory_limiter', ['`memory_limiter` is not the first processor']],
+  [
+    'memory_limiter, batch, probabilistic_sampler',
+    ['`batch` gathers data of which `probabilistic_sampler` then drops'],
+  ],
+  ['batch, namespace_filter', ['`batch` gathers data of which `namespace_filter` then drops']],
+  // It drops nothing as it is configured.
+  ['batch, namespace_filter/all', []],
+  ['batch, resource', []],
+  ['memory_limiter, namespace_filter, batch', []],
+])('of the components that ship: %s', (processors, traps) => {
+  const text = `receivers: {otlp: {protocols: {grpc: }}}
+processors:
+  batch:
+  memory_limiter: {limit_mib: 100}
+  namespace_filter:
+  namespace_filter/all: {system: true}
+  probabilistic_sampler: {sampling_percentage: 10}
+  resource: {attributes: [{key: a, action: delete}]}
+exporters: {nop: }
+service: {pipelines: {traces: {receivers: [otlp], processors: [${processors}], exporters: [nop]}}}`
+  const told = warningsOf(text, { components: shipped }).filter(warning => !warning.includes('not used in'))
+  expect(told).toEqual(traps.map(trap => expect.stringContaining(trap)))
 })
