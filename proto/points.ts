@@ -1,13 +1,19 @@
-/** Counting of data points. */
+/** Where data points stand in a metric, and counting them. */
 import { checkItem, maxBeside, smallItem } from './item-limits.ts'
 import { type Message, messageNamed } from './schema.ts'
 import { type Cursor, LENGTH, WireError } from './wire.ts'
 
-/** Fields of Metric that hold data: gauge, sum, histogram, exponential histogram, summary. */
-const dataFields = (1 << 5) | (1 << 7) | (1 << 9) | (1 << 10) | (1 << 11)
+/** Fields of Metric that hold data, each of one kind. */
+export const GAUGE = 5
+export const SUM = 7
+export const HISTOGRAM = 9
+export const EXPONENTIAL_HISTOGRAM = 10
+export const SUMMARY = 11
+
+const dataFields = (1 << GAUGE) | (1 << SUM) | (1 << HISTOGRAM) | (1 << EXPONENTIAL_HISTOGRAM) | (1 << SUMMARY)
 
 /** Whether a field of Metric holds data. */
-export const isData = (field: number): boolean => field <= 11 && ((1 << field) & dataFields) !== 0
+export const isData = (field: number): boolean => field <= SUMMARY && ((1 << field) & dataFields) !== 0
 
 /** Data points of the metric between the cursor and its end: those of the data field that stands last, as it wins. */
 export function metricPoints(cursor: Cursor): number {
@@ -19,7 +25,7 @@ export function metricPoints(cursor: Cursor): number {
     const tag = cursor.tag()
     const field = tag >>> 3
     // As isData says, here without a call.
-    if (field > 11 || ((1 << field) & dataFields) === 0) {
+    if (field > SUMMARY || ((1 << field) & dataFields) === 0) {
       cursor.skip(tag)
       continue
     }

@@ -34,3 +34,16 @@ export function readVarint64(cursor: Cursor): number {
   }
   return negative ? -n - 1 : n
 }
+
+/** Reads a uint64 at the cursor. */
+export function readUint64(cursor: Cursor): number {
+  const { bytes, at } = cursor
+  if (at < cursor.end && bytes[at] < 0x80) {
+    cursor.at++
+    return bytes[at]
+  }
+  cursor.skipVarint()
+  let n = 0
+  for (let i = cursor.at - 1; i >= at; i--) n = n * 0x80 + (bytes[i] & 0x7f)
+  return n
+}
