@@ -2,32 +2,18 @@
 import type { Batch } from '../../core/batch.ts'
 import type { Sent } from '../../core/component.ts'
 import { attributeTags, findAttribute } from '../../proto/attributes.ts'
-import { metricPoints } from '../../proto/points.ts'
-import { messageNamed } from '../../proto/schema.ts'
+import { MetricData } from '../../proto/metric-data.ts'
+import { GAUGE, metricPoints } from '../../proto/points.ts'
 import { Range, readValue } from '../../proto/values.ts'
-import { findMember, ItemCursor } from '../../proto/views.ts'
-import { Cursor, LENGTH, WireError } from '../../proto/wire.ts'
+import { ItemCursor } from '../../proto/views.ts'
+import { Cursor, WireError } from '../../proto/wire.ts'
 import type { Room } from '../../proto/room.ts'
-import { type Naming, type Reason, type Shape, type Stream, Streams } from './streams.ts'
+import { type Naming, type Reason, type Stream, Streams } from './streams.ts'
 import type { Table } from './table.ts'
 import { Takers } from './takers.ts'
 
-const dataFields = (1 << 5) | (1 << 7) | (1 << 9) | (1 << 10) | (1 << 11)
-const metadataField = 12
 /** Under which the prometheus receiver says what type a metric had. */
 const typeKey = Buffer.from('prometheus.type')
-const metric = messageNamed('Metric')
-
-/** What is different from one metric to the next, written over each time. */
-class MetricScan implements Shape {
-  data = 0
-  temporality = 0
-  isMonotonic = false
-  isUnknown = false
-  /** The data's content, and the fields beside it. */
-  readonly content = new Range()
-  readonly header = new Range()
-}
 
 /** Counts what is not on the page, and why. */
 class Refused {
@@ -50,9 +36,8 @@ export class Ingest {
   readonly #streams: Streams
   readonly #takers: Takers
   readonly #items = new ItemCursor()
-  readonly #cursor = new Cursor(new Uint8Array(0))
   readonly #scope = new Range()
-  readonly #scan = new MetricScan()
+  readonly #data = new MetricData()
   #warnings: string[] = []
   #refused = new Refused()
   /** Points of the batch that are on the page. */
@@ -104,35 +89,25 @@ export class Ingest {
   }
 
   #metric(bytes: Buffer, start: number, end: number, now: number): void {
-    const scan = this.#scan
+    const data = this.#data
     try {
-      if (!this.#read(bytes, start, end)) return
-      const { header } = scan
-      const stream = this.#streams.stream(header.bytes, header.start, header.end, scan)
+      if (!data.read(bytes, start, end)) return
+      const stream = this.#streams.stream(data, isUnknown(data))
       if (stream.family === undefined) {
         this.#refused.add(stream.refusal ?? 'invalid', pointsOf(bytes, start, end), stream.complaint)
         return
       }
-      const points = this.#cursor.set(scan.content.bytes, scan.content.start, scan.content.end)
-      while (points.at < points.end) {
-        const tag = points.tag()
-        if (tag !== 0x0a) {
-          points.skip(tag)
-          continue
-        }
-        const from = points.length() + points.at
-        this.#point(stream, scan.data, scan.content.bytes, points.at, from, now)
-        points.at = from
-      }
+      while (data.nextPoint()) this.#point(stream, now)
     } catch (error) {
       // Its points are missed when all are counted.
       if (!(error instanceof WireError)) throw error
     }
   }
 
-  #point(stream: Stream, data: number, bytes: Uint8Array, start: number, end: number, now: number): void {
+  #point(stream: Stream, now: number): void {
+    const { kind, bytes, pointStart, pointEnd } = this.#data
     try {
-      const reason = this.#takers.take(stream, data, bytes, start, end, now)
+      const reason = this.#takers.take(stream, kind, bytes, pointStart, pointEnd, now)
       if (reason === undefined) this.#taken++
       else this.#refused.add(reason, 1, complaintOf(reason, stream, this.#table.limit))
     } catch (error) {
@@ -140,72 +115,12 @@ export class Ingest {
       this.#refused.add('invalid', 1, `\`${stream.source}\`: ${error.message}`)
     }
   }
-
-  /** Reads what stands around the points; false where there is no data. */
-  #read(bytes: Buffer, start: number, end: number): boolean {
-    const scan = this.#scan
-    const cursor = this.#cursor.set(bytes, start, end)
-    let dataField = 0
-    let dataEnd = 0
-    let isUsual = true
-    let hasMetadata = false
-    scan.data = 0
-    while (cursor.at < end) {
-      const at = cursor.at
-      const tag = cursor.tag()
-      const field = tag >>> 3
-      if (field < metadataField && ((1 << field) & dataFields) !== 0) {
-        cursor.expect(tag, LENGTH, 'data of a metric')
-        const length = cursor.length()
-        isUsual &&= scan.data === 0
-        scan.data = field
-        scan.content.set(bytes, cursor.at, cursor.at + length)
-        dataField = at
-        dataEnd = cursor.at += length
-        continue
-      }
-      // What follows the data belongs to the key, too.
-      if (scan.data !== 0) isUsual = false
-      if (field === metadataField) hasMetadata = true
-      cursor.skip(tag)
-    }
-    if (scan.data === 0) return false
-    if (isUsual) scan.header.set(bytes, start, dataField)
-    else this.#gather(bytes, start, end, dataField, dataEnd)
-    scan.isUnknown = hasMetadata && scan.data === 5 && isUnknown(bytes, start, end)
-    this.#readShape()
-    return true
-  }
-
-  /** The fields beside the data in a buffer of their own; data that stands twice is merged. */
-  #gather(bytes: Buffer, start: number, end: number, dataField: number, dataEnd: number): void {
-    const { header, content } = this.#scan
-    const rest = Buffer.concat([bytes.subarray(start, dataField), bytes.subarray(dataEnd, end)])
-    header.set(rest, 0, rest.length)
-    const member = findMember(bytes, start, end, metric, 'data', content)
-    this.#scan.data = member?.number ?? 0
-  }
-
-  /** Temporality and whether it only grows stand beside the points, mostly behind them. */
-  #readShape(): void {
-    const scan = this.#scan
-    scan.temporality = 0
-    scan.isMonotonic = false
-    if (scan.data === 5 || scan.data === 11) return
-    const { bytes, start, end } = scan.content
-    const cursor = this.#cursor.set(bytes, start, end)
-    while (cursor.at < end) {
-      const tag = cursor.tag()
-      if (tag === 0x10) scan.temporality = Math.min(cursor.uint32(), 3)
-      else if (tag === 0x18 && scan.data === 7) scan.isMonotonic = cursor.uint32() !== 0
-      else cursor.skip(tag)
-    }
-  }
 }
 
-function isUnknown(bytes: Buffer, start: number, end: number): boolean {
+function isUnknown({ kind, hasMetadata, head, headStart, headEnd }: MetricData): boolean {
+  if (kind !== GAUGE || !hasMetadata) return false
   const value = new Range()
-  if (!findAttribute(bytes, start, end, attributeTags.metadata, typeKey, value)) return false
+  if (!findAttribute(head, headStart, headEnd, attributeTags.metadata, typeKey, value)) return false
   return readValue(value.bytes, value.start, value.end) === 'unknown'
 }
 

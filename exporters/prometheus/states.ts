@@ -1,6 +1,7 @@
 /** What a series holds when that is more than one number: the last point, or the sum of all deltas so far. */
 import { boundText } from '../../backends/prometheus/text.ts'
-import { type ExponentialPoint, type HistogramPoint, mostBuckets, type Numbers, type Side } from './points.ts'
+import type { Buckets as PointBuckets, DataPoint } from '../../proto/data-point.ts'
+import { mostNumbers, type Numbers } from '../../proto/numbers.ts'
 
 /** Bytes of an object with arrays of numbers, without the numbers, and of one bound with its texts. */
 const objectCost = 400
@@ -65,7 +66,7 @@ export class Histogram {
   }
 
   /** Takes the point's values. */
-  set(point: HistogramPoint, bounds: Bounds): void {
+  set(point: DataPoint, bounds: Bounds): void {
     const { values, length } = point.counts
     if (this.counts.length !== length) this.counts = new Float64Array(length)
     const { counts } = this
@@ -77,7 +78,7 @@ export class Histogram {
   }
 
   /** Adds the point's values; with other buckets than before it begins anew, as after a restart. */
-  add(point: HistogramPoint, bounds: Bounds): void {
+  add(point: DataPoint, bounds: Bounds): void {
     const { values, length } = point.counts
     const { counts } = this
     if (bounds !== this.bounds || counts.length !== length) return this.set(point, bounds)
@@ -110,18 +111,18 @@ export class ExponentialHistogram {
   }
 
   /** Bytes it will take once the point was added. */
-  costWith(point: ExponentialPoint): number {
+  costWith(point: DataPoint): number {
     const scale = this.#commonScale(point)
     const positive = widthOf(this.positive, point.positive, this.scale - scale, point.scale - scale)
     return stateCost(positive + widthOf(this.negative, point.negative, this.scale - scale, point.scale - scale))
   }
 
   /** The coarser of both scales, or a coarser one where the buckets would be too many. */
-  #commonScale(point: ExponentialPoint): number {
+  #commonScale(point: DataPoint): number {
     let scale = Math.min(this.scale, point.scale)
     while (
-      widthOf(this.positive, point.positive, this.scale - scale, point.scale - scale) > mostBuckets ||
-      widthOf(this.negative, point.negative, this.scale - scale, point.scale - scale) > mostBuckets
+      widthOf(this.positive, point.positive, this.scale - scale, point.scale - scale) > mostNumbers ||
+      widthOf(this.negative, point.negative, this.scale - scale, point.scale - scale) > mostNumbers
     ) {
       scale--
     }
@@ -129,7 +130,7 @@ export class ExponentialHistogram {
   }
 
   /** Takes the point's values. */
-  set(point: ExponentialPoint): void {
+  set(point: DataPoint): void {
     this.scale = point.scale
     this.zeroCount = point.zeroCount
     this.zeroThreshold = point.zeroThreshold
@@ -141,10 +142,10 @@ export class ExponentialHistogram {
   }
 
   /** Adds the point's values. */
-  add(point: ExponentialPoint): void {
+  add(point: DataPoint): void {
     const scale = this.#commonScale(point)
-    const positive = { offset: point.positive.offset, counts: listed(point.positive.counts) }
-    const negative = { offset: point.negative.offset, counts: listed(point.negative.counts) }
+    const positive = { offset: point.positive.offset, counts: point.positive.counts.copy() }
+    const negative = { offset: point.negative.offset, counts: point.negative.counts.copy() }
     merge(this.positive, positive, this.scale - scale, point.scale - scale)
     merge(this.negative, negative, this.scale - scale, point.scale - scale)
     this.scale = scale
@@ -156,14 +157,12 @@ export class ExponentialHistogram {
   }
 }
 
-function copySide(buckets: Buckets, { offset, counts: { values, length } }: Side): void {
+function copySide(buckets: Buckets, { offset, counts: { values, length } }: PointBuckets): void {
   buckets.offset = offset
   if (buckets.counts.length !== length) buckets.counts = new Float64Array(length)
   const { counts } = buckets
   for (let i = 0; i < length; i++) counts[i] = values[i]
 }
-
-const listed = ({ values, length }: Numbers): Float64Array => values.slice(0, length)
 
 /** The index of the bucket that a bucket falls into at a scale that is coarser by `shift`. */
 const coarser = (index: number, shift: number): number => Math.floor(index / 2 ** shift)

@@ -13,6 +13,8 @@ import {
 } from '../../backends/prometheus/label-base.ts'
 import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../../backends/prometheus/names.ts'
 import { labelText } from '../../backends/prometheus/text.ts'
+import type { MetricData } from '../../proto/metric-data.ts'
+import { EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, SUM, SUMMARY } from '../../proto/points.ts'
 import { endless, type Room, Share } from '../../proto/room.ts'
 import { fieldNamed, readText } from '../../proto/views.ts'
 import type { Bounds } from './states.ts'
@@ -36,20 +38,12 @@ export type Reason =
   | 'out_of_order'
   | 'invalid'
 
-/** Data fields of a metric. */
-export const GAUGE = 5
-export const SUM = 7
-export const HISTOGRAM = 9
-export const EXPONENTIAL = 10
-export const SUMMARY = 11
-
 /** What a metric holds, read from its data. */
 export interface Shape {
-  readonly data: number
+  /** Which kind of data, by its field in Metric. */
+  readonly kind: number
   readonly temporality: number
   readonly isMonotonic: boolean
-  /** A gauge that stands for something of which Prometheus did not know the type. */
-  readonly isUnknown: boolean
 }
 
 const unspecified = 0
@@ -93,18 +87,18 @@ export class Stream {
   /** Of the table, when this was settled. */
   epoch = -1
 
-  constructor(id: number, base: LabelBase, header: Uint8Array, shape: Shape, naming: Naming) {
+  constructor(id: number, base: LabelBase, header: Uint8Array, shape: Shape, isUnknown: boolean, naming: Naming) {
     this.id = id
     this.base = base
     this.source = readText(header, 0, header.length, name)
     this.help = readText(header, 0, header.length, description)
     const unitText = readText(header, 0, header.length, unit)
-    const kind = kindOf(shape)
+    const kind = kindOf(shape, isUnknown)
     this.type = typeOf(kind)
     this.name = metricName(this.source, unitText, kind, naming.strategy, naming.namespace)
     this.unit = unitName(unitText, naming.strategy)
     this.isDelta = shape.temporality === delta
-    const hasTemporality = shape.data !== GAUGE && shape.data !== SUMMARY
+    const hasTemporality = shape.kind !== GAUGE && shape.kind !== SUMMARY
     if (base.size > longestLabels) {
       this.refusal = 'labels_too_long'
       this.complaint = `resource or scope of \`${this.source}\` give its series labels of more than ${longestLabels} bytes`
@@ -114,18 +108,18 @@ export class Stream {
     } else if (hasTemporality && shape.temporality === unspecified) {
       this.refusal = 'temporality_unspecified'
       this.complaint = `\`${this.source}\` says neither cumulative nor delta`
-    } else if (shape.data === SUM && this.isDelta && !shape.isMonotonic) {
+    } else if (shape.kind === SUM && this.isDelta && !shape.isMonotonic) {
       this.refusal = 'delta_not_monotonic'
       this.complaint = `\`${this.source}\` is a delta of a sum that also falls, which has no total`
     }
   }
 }
 
-function kindOf({ data, isMonotonic, isUnknown }: Shape): MetricKind {
-  if (data === GAUGE) return isUnknown ? 'unknown' : 'gauge'
-  if (data === SUM) return isMonotonic ? 'counter' : 'up_down_counter'
-  if (data === HISTOGRAM) return 'histogram'
-  return data === EXPONENTIAL ? 'exponential_histogram' : 'summary'
+function kindOf({ kind, isMonotonic }: Shape, isUnknown: boolean): MetricKind {
+  if (kind === GAUGE) return isUnknown ? 'unknown' : 'gauge'
+  if (kind === SUM) return isMonotonic ? 'counter' : 'up_down_counter'
+  if (kind === HISTOGRAM) return 'histogram'
+  return kind === EXPONENTIAL_HISTOGRAM ? 'exponential_histogram' : 'summary'
 }
 
 function typeOf(kind: MetricKind): FamilyType {
@@ -255,10 +249,13 @@ export class Streams {
     return new LabelBase(rules, resource, scopePairs(rules, scope, attributePairs(bytes, start, end, scopeTag)))
   }
 
-  /** The metric whose fields beside its data are these, in any order. */
-  stream(bytes: Uint8Array, start: number, end: number, shape: Shape): Stream {
-    const code =
-      shape.data | (shape.temporality << 4) | (Number(shape.isMonotonic) << 6) | (Number(shape.isUnknown) << 7)
+  /**
+   * The metric that was read, known again by the fields beside its data. `isUnknown`: a gauge that stands for something of
+   * which Prometheus did not know the type.
+   */
+  stream(data: MetricData, isUnknown: boolean): Stream {
+    const { head: bytes, headStart: start, headEnd: end } = data
+    const code = data.kind | (data.temporality << 4) | (Number(data.isMonotonic) << 6) | (Number(isUnknown) << 7)
     const salt = (this.#scopeId << 8) | code
     const view = this.#viewing(bytes)
     const hash = this.#metrics.hash(view, start, end, salt)
@@ -272,7 +269,7 @@ export class Streams {
     const isKept = this.#scopeId >= 0 && this.#room.grow(entryCost + (end - start) * 4)
     if (isKept) id = this.#metrics.add(hash, bytes, start, end, salt)
     const base = this.#base ?? new LabelBase(this.#naming.labels, [], [])
-    const made = new Stream(id, base, bytes.subarray(start, end), shape, this.#naming)
+    const made = new Stream(id, base, bytes.subarray(start, end), data, isUnknown, this.#naming)
     if (id >= 0) this.#streams[id] = made
     this.#settle(made)
     return made

@@ -1,22 +1,18 @@
 /** Puts single points into their series: the last value stays, deltas are added up. */
-import { ExponentialPoint, HistogramPoint, NumberPoint, SummaryPoint } from './points.ts'
+import { DataPoint } from '../../proto/data-point.ts'
+import { EXPONENTIAL_HISTOGRAM, HISTOGRAM, SUM, SUMMARY } from '../../proto/points.ts'
 import { Bounds, ExponentialHistogram, Histogram, stateCost, Summary } from './states.ts'
-import { EXPONENTIAL, HISTOGRAM, type Reason, type Stream, type Streams, SUMMARY } from './streams.ts'
+import type { Reason, Stream, Streams } from './streams.ts'
 import type { Series, Table } from './table.ts'
 
 /** Bytes that a buffer of exemplars takes besides its own. */
 const exemplarsCost = 200
 
-type AnyPoint = NumberPoint | HistogramPoint | ExponentialPoint | SummaryPoint
-
 /** Takes points of all kinds. */
 export class Takers {
   readonly #table: Table
   readonly #streams: Streams
-  readonly #number = new NumberPoint()
-  readonly #histogram = new HistogramPoint()
-  readonly #exponential = new ExponentialPoint()
-  readonly #summary = new SummaryPoint()
+  readonly #point = new DataPoint('min', 'max')
   /** Why `#find` found nothing. */
   #reason: Reason | undefined
 
@@ -30,12 +26,12 @@ export class Takers {
    * @throws WireError where the bytes are none
    */
   take(stream: Stream, data: number, bytes: Uint8Array, start: number, end: number, now: number): Reason | undefined {
-    if (data === HISTOGRAM) return this.#takeHistogram(stream, bytes, start, end, now)
-    if (data === EXPONENTIAL) return this.#takeExponential(stream, bytes, start, end, now)
-    if (data === SUMMARY) return this.#takeSummary(stream, bytes, start, end, now)
-    const point = this.#number
-    point.read(bytes, start, end)
-    if (!point.hasValue && !point.ended) return 'invalid'
+    const point = this.#point
+    point.read(data, bytes, start, end)
+    if (data === HISTOGRAM) return this.#takeHistogram(stream, now)
+    if (data === EXPONENTIAL_HISTOGRAM) return this.#takeExponential(stream, now)
+    if (data === SUMMARY) return this.#takeSummary(stream, now)
+    if (point.valueAt < 0 && !point.ended) return 'invalid'
     const series = this.#find(stream, point)
     if (series === undefined) return this.#reason
     // A series that is new has no time yet.
@@ -46,15 +42,11 @@ export class Takers {
 
   /** Lets go of the bytes. */
   clear(): void {
-    this.#number.clear()
-    this.#histogram.clear()
-    this.#exponential.clear()
-    this.#summary.clear()
+    this.#point.clear()
   }
 
-  #takeHistogram(stream: Stream, bytes: Uint8Array, start: number, end: number, now: number): Reason | undefined {
-    const point = this.#histogram
-    point.read(bytes, start, end)
+  #takeHistogram(stream: Stream, now: number): Reason | undefined {
+    const point = this.#point
     const { counts } = point
     if (counts.length !== 0 && counts.length !== point.bounds.length + 1 && !point.ended) return 'invalid'
     let bounds = stream.bounds
@@ -81,9 +73,8 @@ export class Takers {
     return undefined
   }
 
-  #takeExponential(stream: Stream, bytes: Uint8Array, start: number, end: number, now: number): Reason | undefined {
-    const point = this.#exponential
-    point.read(bytes, start, end)
+  #takeExponential(stream: Stream, now: number): Reason | undefined {
+    const point = this.#point
     const series = this.#find(stream, point)
     if (series === undefined) return this.#reason
     const { state } = series
@@ -98,9 +89,8 @@ export class Takers {
     return undefined
   }
 
-  #takeSummary(stream: Stream, bytes: Uint8Array, start: number, end: number, now: number): Reason | undefined {
-    const point = this.#summary
-    point.read(bytes, start, end)
+  #takeSummary(stream: Stream, now: number): Reason | undefined {
+    const point = this.#point
     const series = this.#find(stream, point)
     if (series === undefined) return this.#reason
     if (!this.#fits(series, stateCost(point.quantiles.length))) return this.#refuse(series)
@@ -116,7 +106,7 @@ export class Takers {
   }
 
   /** The series that is to take the point's value; undefined with `#reason` where there is none. */
-  #find(stream: Stream, point: AnyPoint): Series | undefined {
+  #find(stream: Stream, point: DataPoint): Series | undefined {
     this.#reason = undefined
     const { family } = stream
     if (family === undefined) return undefined
@@ -133,11 +123,11 @@ export class Takers {
   }
 
   /** Deltas of one counter can be added up whatever they are of; of anything else nothing can be said together. */
-  #overflow(stream: Stream, point: AnyPoint, reason: Reason): Series | undefined {
+  #overflow(stream: Stream, point: DataPoint, reason: Reason): Series | undefined {
     const { family } = stream
     if (family === undefined) return undefined
     this.#table.countOverflow(family)
-    if (stream.isDelta && point instanceof NumberPoint) return this.#table.overflow(family)
+    if (stream.isDelta && point.kind <= SUM) return this.#table.overflow(family)
     this.#reason = reason
     return undefined
   }
@@ -153,7 +143,7 @@ export class Takers {
     return 'memory_limit'
   }
 
-  #touch(series: Series, stream: Stream, point: AnyPoint, now: number): void {
+  #touch(series: Series, stream: Stream, point: DataPoint, now: number): void {
     // The total of deltas has begun where the first of them did.
     if (!stream.isDelta || series.updated === 0) series.start = point.start
     if (point.time !== 0) series.time = point.time
@@ -162,7 +152,7 @@ export class Takers {
   }
 
   /** Keeps what the page may show of a point; without room for it the page does without. */
-  #keepExemplars(series: Series, { bytes, exemplarsStart, exemplarsEnd, exemplarsTag }: AnyPoint): void {
+  #keepExemplars(series: Series, { bytes, exemplarsStart, exemplarsEnd, exemplarsTag }: DataPoint): void {
     const size = exemplarsEnd - exemplarsStart
     const before = series.exemplars === undefined ? 0 : exemplarsCost + series.exemplars.length
     if (!this.#table.resize(series, before, exemplarsCost + size)) {
