@@ -1,9 +1,9 @@
 /** Exemplars of a point: their labels, values and times. */
-import { attributeTags } from '../../proto/attributes.ts'
+import { attributeTags, AttributeWalk } from '../../proto/attributes.ts'
 import { Growing } from '../../proto/growing.ts'
 import { attributePairs, compareNames, type Pair, sortKey } from '../prometheus/label-base.ts'
 import { encodedLabel } from '../prometheus/label-bytes.ts'
-import { milliseconds, type Point } from './point.ts'
+import { type DataPoint, milliseconds } from '../../proto/data-point.ts'
 import { Cursor } from '../../proto/wire.ts'
 
 /** Characters of all labels together, as OpenMetrics limits them. */
@@ -26,12 +26,11 @@ export class ExemplarList {
   }
 
   /** Reads the exemplars of a point; with `sorted`, by value. @throws WireError */
-  read(point: Point, sorted: boolean): void {
+  read(point: DataPoint, sorted: boolean): void {
     this.length = this.out.at = 0
-    const { exemplars } = point
-    for (let i = 0; i < exemplars.length; i += 2) {
-      this.#read(point, exemplars.values[i], exemplars.values[i + 1])
-    }
+    const { bytes, exemplarsStart, exemplarsEnd, exemplarsTag } = point
+    const walk = new AttributeWalk(bytes, exemplarsStart, exemplarsEnd, exemplarsTag)
+    while (walk.next()) this.#read(point, walk.from, walk.to)
     if (sorted && this.length > 1) this.#sort()
   }
 
@@ -42,7 +41,7 @@ export class ExemplarList {
     return to
   }
 
-  #read({ data, view, time }: Point, start: number, end: number): void {
+  #read({ bytes: data, view, milliseconds: time }: DataPoint, start: number, end: number): void {
     const cursor = this.#cursor.set(data, start, end)
     const labels: Pair[] = []
     let characters = 0
@@ -61,7 +60,7 @@ export class ExemplarList {
         continue
       }
       cursor.skip(tag)
-      if (tag === 0x11) at = milliseconds(view, from)
+      if (tag === 0x11) at = milliseconds(view.getUint32(from, true), view.getUint32(from + 4, true))
       else if (tag === 0x19) value = view.getFloat64(from, true)
       else if (tag === 0x31) value = view.getInt32(from + 4, true) * 0x1_0000_0000 + view.getUint32(from, true)
       else if (tag === attributeTags.exemplar) hasAttributes = true

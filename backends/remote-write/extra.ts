@@ -1,6 +1,6 @@
 /** The labels `le` and `quantile`, whose values are numbers. */
 import { encodedLabel } from '../prometheus/label-bytes.ts'
-import type { Numbers } from './point.ts'
+import type { Numbers } from '../../proto/numbers.ts'
 
 /** One of them with its value. */
 export interface ExtraLabel {

@@ -1,6 +1,6 @@
 /** Native histograms of remote write, which both versions encode alike, from exponential and explicit ones. */
 import { Growing } from '../../proto/growing.ts'
-import type { Buckets, Point } from './point.ts'
+import type { Buckets, DataPoint } from '../../proto/data-point.ts'
 import { putVarint64, varint64Size } from '../../proto/varint64.ts'
 import { putVarint, varintSize } from '../../proto/wire.ts'
 
@@ -103,18 +103,18 @@ export class HistogramWriter {
   readonly #negative = new Layout()
 
   /** Writes an exponential point; gives why not where Prometheus would not take it, else ''. */
-  exponential(point: Point, gauge: boolean, startTime: number): string {
+  exponential(point: DataPoint, gauge: boolean, startTime: number): string {
     const { scale, positive, negative, zeroCount } = point
     if (scale < leastScale) return 'scale_too_small'
     this.#begin(point)
-    if (!point.stale) {
+    if (!point.ended) {
       const shift = Math.min(31, Math.max(0, scale - mostScale))
       if (!layOut(this.#positive, positive, shift) || !layOut(this.#negative, negative, shift)) return 'bucket_index'
       if (!consistent(point, zeroCount + this.#positive.total + this.#negative.total)) return 'bucket_counts'
     }
     this.#schema(Math.min(mostScale, scale))
     this.#double(0x29, point.zeroThreshold || defaultZeroThreshold)
-    this.#varint(0x30, point.stale ? 0 : zeroCount)
+    this.#varint(0x30, point.ended ? 0 : zeroCount)
     this.#buckets(0x42, 0x4a, this.#negative)
     this.#buckets(0x5a, 0x62, this.#positive)
     this.#end(point, gauge, startTime)
@@ -122,7 +122,7 @@ export class HistogramWriter {
   }
 
   /** Writes a point with explicit bounds as a histogram with custom buckets; gives why not, else ''. */
-  custom(point: Point, gauge: boolean, startTime: number): string {
+  custom(point: DataPoint, gauge: boolean, startTime: number): string {
     const { bounds, counts } = point
     // A last bound of infinity is there without being said.
     const most = bounds.length > 0 && bounds.values[bounds.length - 1] === Infinity ? bounds.length - 1 : bounds.length
@@ -131,7 +131,7 @@ export class HistogramWriter {
       if (!Number.isFinite(bound) || (i > 0 && bound <= bounds.values[i - 1])) return 'bucket_bounds'
     }
     this.#begin(point)
-    if (!point.stale) {
+    if (!point.ended) {
       for (let i = 0; i < counts.length; i++) this.#positive.add(Math.min(i, most), counts.values[i])
       this.#positive.end()
       if (!consistent(point, this.#positive.total)) return 'bucket_counts'
@@ -151,12 +151,12 @@ export class HistogramWriter {
     return ''
   }
 
-  #begin(point: Point): void {
+  #begin(point: DataPoint): void {
     const { out } = this
     out.at = 0
     this.#positive.begin(0x5a)
     this.#negative.begin(0x42)
-    if (point.stale) {
+    if (point.ended) {
       out.ensure(staleVarint.length + 10)
       out.bytes[out.at++] = 0x08
       out.at += staleVarint.copy(out.bytes, out.at)
@@ -174,9 +174,9 @@ export class HistogramWriter {
     this.#varint(0x20, zigzag32(schema))
   }
 
-  #end(point: Point, gauge: boolean, startTime: number): void {
+  #end(point: DataPoint, gauge: boolean, startTime: number): void {
     if (gauge) this.#varint(0x70, gaugeHint)
-    this.#varint(0x78, point.time)
+    this.#varint(0x78, point.milliseconds)
     if (startTime === 0) return
     this.out.ensure(1)
     // Field 17: its tag takes two bytes.
@@ -224,6 +224,6 @@ function layOut(layout: Layout, { offset, counts }: Buckets, shift: number): boo
 }
 
 /** Whether the buckets make up the count. Prometheus takes no histogram where they do not, unless its sum is NaN. */
-function consistent({ count, sum }: Point, total: number): boolean {
+function consistent({ count, sum }: DataPoint, total: number): boolean {
   return Number.isNaN(sum) ? total <= count : total === count
 }

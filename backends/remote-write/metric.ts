@@ -1,13 +1,11 @@
-/** What all points of a metric share: where its data stands, what it is called in Prometheus, what its metadata says. */
+/** Metrics as Prometheus knows them, known again by what stands before their data. */
 import { ByteTable, viewOf } from '../byte-table.ts'
 import { endless, type Room, Share } from '../../proto/room.ts'
 import { encodedLabel } from '../prometheus/label-bytes.ts'
 import { type MetricKind, metricName, type TranslationStrategy, unitName } from '../prometheus/names.ts'
-import { EXPONENTIAL, GAUGE, HISTOGRAM, SUM, SUMMARY } from './point.ts'
-import { messageNamed } from '../../proto/schema.ts'
-import { Range } from '../../proto/values.ts'
-import { fieldNamed, findMember, readText } from '../../proto/views.ts'
-import { Cursor } from '../../proto/wire.ts'
+import type { MetricData } from '../../proto/metric-data.ts'
+import { EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, SUM, SUMMARY } from '../../proto/points.ts'
+import { fieldNamed, readText } from '../../proto/views.ts'
 
 /** What remote write calls a metric's type, in both versions. */
 export const types = { unknown: 0, counter: 1, gauge: 2, histogram: 3, gaugeHistogram: 4, summary: 5, info: 6 } as const
@@ -20,89 +18,10 @@ export const BASE = 0
 export const SUM_OF = 1
 export const COUNT_OF = 2
 export const BUCKET_OF = 3
+/** The last field of Metric before its data: name, description and unit tell metrics apart. */
+export const lastHead = 3
 const suffixes = ['', '_sum', '_count', '_bucket']
 
-/** Where a metric's data is and what it says of all its points. */
-export class MetricData {
-  /** Field of Metric: GAUGE, SUM, ...; 0: there is none. */
-  kind = 0
-  temporality = 0
-  monotonic = false
-  /** The bytes of the data, usually the metric's own. */
-  bytes: Uint8Array = Buffer.alloc(0)
-  start = 0
-  end = 0
-  /** The fields before the data: name, description, unit. */
-  head: Uint8Array = this.bytes
-  headStart = 0
-  headEnd = 0
-  readonly #cursor = new Cursor(this.bytes)
-  readonly #range = new Range()
-
-  /** Reads the metric between `from` and `to`. @throws WireError */
-  read(bytes: Uint8Array, from: number, to: number): void {
-    const cursor = this.#cursor.set(bytes, from, to)
-    this.kind = 0
-    this.headStart = this.headEnd = from
-    this.head = bytes
-    // Whether the fields stand as all senders write them: name, description and unit in front, then the data.
-    let usual = true
-    while (cursor.at < to) {
-      const field = cursor.at
-      const tag = cursor.tag()
-      const number = tag >>> 3
-      if (number < 4) {
-        if (this.kind !== 0) usual = false
-        cursor.skip(tag)
-        this.headEnd = cursor.at
-      } else if ((tag & 7) === 2 && number <= SUMMARY && number !== 4 && number !== 6 && number !== 8) {
-        if (this.kind !== 0 || this.headEnd !== field) usual = false
-        const length = cursor.length()
-        this.bytes = bytes
-        this.start = cursor.at
-        this.end = cursor.at += length
-        this.kind = number
-      } else cursor.skip(tag)
-    }
-    if (!usual) this.#unusual(bytes, from, to)
-    if (this.kind !== 0) this.#readData()
-  }
-
-  #unusual(bytes: Uint8Array, from: number, to: number): void {
-    const range = this.#range
-    const member = findMember(bytes, from, to, metric, 'data', range)
-    this.kind = member?.number ?? 0
-    this.bytes = range.bytes
-    this.start = range.start
-    this.end = range.end
-    const fields: Uint8Array[] = []
-    const cursor = this.#cursor.set(bytes, from, to)
-    while (cursor.at < to) {
-      const field = cursor.at
-      const tag = cursor.tag()
-      cursor.skip(tag)
-      if (tag >>> 3 < 4) fields.push(bytes.subarray(field, cursor.at))
-    }
-    this.head = Buffer.concat(fields)
-    this.headStart = 0
-    this.headEnd = this.head.length
-  }
-
-  #readData(): void {
-    this.temporality = 0
-    this.monotonic = false
-    if (this.kind === GAUGE || this.kind === SUMMARY) return
-    const cursor = this.#cursor.set(this.bytes, this.start, this.end)
-    while (cursor.at < this.end) {
-      const tag = cursor.tag()
-      if (tag === 0x10) this.temporality = cursor.uint32()
-      else if (tag === 0x18 && this.kind === SUM) this.monotonic = cursor.uint32() !== 0
-      else cursor.skip(tag)
-    }
-  }
-}
-
-const metric = messageNamed('Metric')
 const name = fieldNamed('Metric', 'name')
 const description = fieldNamed('Metric', 'description')
 const unit = fieldNamed('Metric', 'unit')
@@ -155,7 +74,7 @@ export class MetricTable {
   /** The metric whose data was read. */
   find(data: MetricData): MetricInfo {
     const { head, headStart, headEnd } = data
-    const salt = (data.kind << 4) | ((data.temporality & 3) << 1) | (data.monotonic ? 1 : 0)
+    const salt = (data.kind << 4) | (data.temporality << 1) | (data.isMonotonic ? 1 : 0)
     const table = this.#table
     if (head !== this.#viewed) {
       this.#view = viewOf(head)
@@ -206,15 +125,15 @@ export class MetricTable {
   }
 }
 
-function kindOf({ kind, monotonic }: MetricData): MetricKind {
+function kindOf({ kind, isMonotonic }: MetricData): MetricKind {
   switch (kind) {
     case GAUGE:
       return 'gauge'
     case SUM:
-      return monotonic ? 'counter' : 'up_down_counter'
+      return isMonotonic ? 'counter' : 'up_down_counter'
     case HISTOGRAM:
       return 'histogram'
-    case EXPONENTIAL:
+    case EXPONENTIAL_HISTOGRAM:
       return 'exponential_histogram'
     default:
       return 'summary'
@@ -222,10 +141,10 @@ function kindOf({ kind, monotonic }: MetricData): MetricKind {
 }
 
 /** Deltas are of no type that Prometheus knows: functions that take counters would be wrong on them. */
-function typeOf({ kind, monotonic, temporality }: MetricData): number {
+function typeOf({ kind, isMonotonic, temporality }: MetricData): number {
   if (kind === GAUGE) return types.gauge
   if (kind === SUMMARY) return types.summary
   if (temporality === DELTA) return types.unknown
-  if (kind === SUM) return monotonic ? types.counter : types.gauge
+  if (kind === SUM) return isMonotonic ? types.counter : types.gauge
   return types.histogram
 }

@@ -11,9 +11,12 @@ import { ExemplarList } from './exemplars.ts'
 import { ExtraLabels } from './extra.ts'
 import { HistogramWriter, STALE_HIGH, STALE_LOW } from './histogram.ts'
 import { Lane, type RemoteWritePart } from './lane.ts'
-import { BASE, BUCKET_OF, COUNT_OF, DELTA, MetricData, type MetricInfo, MetricTable, SUM_OF, types } from './metric.ts'
+import { DataPoint } from '../../proto/data-point.ts'
+import { MetricData } from '../../proto/metric-data.ts'
+import { TooManyNumbers } from '../../proto/numbers.ts'
+import { EXPONENTIAL_HISTOGRAM, HISTOGRAM, SUM, SUMMARY } from '../../proto/points.ts'
+import { BASE, BUCKET_OF, COUNT_OF, DELTA, lastHead, type MetricInfo, MetricTable, SUM_OF, types } from './metric.ts'
 import { metricName, type TranslationStrategy } from '../prometheus/names.ts'
-import { EXPONENTIAL, HISTOGRAM, Point, SUM, SUMMARY } from './point.ts'
 import type { Room } from '../../proto/room.ts'
 import { SeenSeries } from './seen.ts'
 import { Series, type SeriesWriter, SeriesWriter1 } from './series.ts'
@@ -21,7 +24,6 @@ import { SeriesWriter2 } from './series2.ts'
 import { Symbols } from './symbols.ts'
 import { Range } from '../../proto/values.ts'
 import { ItemCursor } from '../../proto/views.ts'
-import { Cursor } from '../../proto/wire.ts'
 
 export type { RemoteWritePart } from './lane.ts'
 
@@ -85,11 +87,10 @@ export class RemoteWriteEncoder {
   readonly #exemplars: ExemplarList
   readonly #series: Series
   readonly #info: MetricInfo
-  readonly #point = new Point()
-  readonly #data = new MetricData()
+  readonly #point = new DataPoint('min', 'max')
+  readonly #data = new MetricData(lastHead)
   readonly #items = new ItemCursor()
   readonly #scope = new Range()
-  readonly #cursor = new Cursor(Buffer.alloc(0))
   readonly #seen = new SeenSeries()
   readonly #double = new DataView(new ArrayBuffer(8))
   readonly #lanes: Lane[] = []
@@ -174,36 +175,38 @@ export class RemoteWriteEncoder {
 
   #metric(bytes: Uint8Array, start: number, end: number): void {
     const data = this.#data
-    data.read(bytes, start, end)
-    if (data.kind === 0) return
+    if (!data.read(bytes, start, end)) return
     const info = this.#metrics.find(data)
-    const cursor = this.#cursor.set(data.bytes, data.start, data.end)
-    while (cursor.at < data.end) {
-      const tag = cursor.tag()
-      if (tag !== 0x0a) {
-        cursor.skip(tag)
-        continue
-      }
-      const length = cursor.length()
-      const from = cursor.at
-      cursor.at = from + length
+    while (data.nextPoint()) {
       const index = this.#index++
       if (index < this.#range.from || index >= this.#range.to) continue
-      if (info.refusal === '') this.#write(info, data, from, from + length)
-      else this.#leaveOut(info.refusal)
+      if (info.refusal !== '') this.#leaveOut(info.refusal)
+      else if (this.#read(data)) this.#write(info, data)
+      else this.#leaveOut('too_many_buckets')
     }
   }
 
-  #write(info: MetricInfo, data: MetricData, from: number, to: number): void {
+  /** Reads the point and its labels; false where it has too many buckets. @throws WireError */
+  #read({ kind, bytes, pointStart, pointEnd }: MetricData): boolean {
     const point = this.#point
-    const labels = this.#labels
+    try {
+      point.read(kind, bytes, pointStart, pointEnd)
+      this.#labels.point(point.attributes, point.attributesStart, point.attributesEnd, point.attributesTag)
+      return true
+    } catch (error) {
+      if (error instanceof TooManyNumbers) return false
+      throw error
+    }
+  }
+
+  #write(info: MetricInfo, data: MetricData): void {
+    const point = this.#point
     const series = this.#series
-    point.read(data.kind, data.bytes, from, to)
-    labels.point(point.bytes, point.start, point.end, point.tag)
-    if (point.time > this.#latest) this.#latest = point.time
+    const time = point.milliseconds
+    if (time > this.#latest) this.#latest = time
     series.info = info
-    series.time = point.time
-    series.startTime = data.temporality === DELTA ? 0 : point.startTime
+    series.time = time
+    series.startTime = data.temporality === DELTA ? 0 : point.startMilliseconds
     const lane = this.#run(info.id)
     const before = lane.size
     const problem = this.#kind(data, lane)
@@ -221,7 +224,7 @@ export class RemoteWriteEncoder {
     switch (data.kind) {
       case HISTOGRAM:
         return this.#histogram(lane, data.temporality === DELTA)
-      case EXPONENTIAL:
+      case EXPONENTIAL_HISTOGRAM:
         return this.#exponential(lane, data.temporality === DELTA)
       case SUMMARY:
         this.#summary(lane)
@@ -248,9 +251,11 @@ export class RemoteWriteEncoder {
     series.which = BASE
     this.#readExemplars(sum, false)
     series.toExemplar = this.#exemplars.length
-    if (point.stale) this.#writer.sample(lane, series, STALE_LOW, STALE_HIGH)
-    else if (point.hasValue) this.#writer.sample(lane, series, point.low, point.high)
-    else return 'no_value'
+    const { view, valueAt } = point
+    if (valueAt < 0 && !point.ended) return 'no_value'
+    if (point.ended || point.isInt) this.#sample(lane, BASE, point.value)
+    // Not by way of a number, which may be another NaN.
+    else this.#writer.sample(lane, series, view.getInt32(valueAt, true), view.getInt32(valueAt + 4, true))
     return ''
   }
 
@@ -293,7 +298,7 @@ export class RemoteWriteEncoder {
     const series = this.#series
     const { bounds, counts } = point
     this.#readExemplars(false, false)
-    if (point.hasSum || point.stale) this.#sample(lane, SUM_OF, point.sum)
+    if (point.hasSum || point.ended) this.#sample(lane, SUM_OF, point.sum)
     this.#sample(lane, COUNT_OF, point.count)
     this.#readExemplars(true, true)
     const les = this.#les.list(bounds, 1)
@@ -332,7 +337,7 @@ export class RemoteWriteEncoder {
   #sample(lane: Lane, which: number, value: number): void {
     const series = this.#series
     series.which = which
-    if (this.#point.stale) {
+    if (this.#point.ended) {
       this.#writer.sample(lane, series, STALE_LOW, STALE_HIGH)
       return
     }
@@ -346,7 +351,8 @@ export class RemoteWriteEncoder {
     const exemplars = this.#exemplars
     const series = this.#series
     series.fromExemplar = series.toExemplar = exemplars.length = 0
-    if (wanted && this.#point.exemplars.length > 0) exemplars.read(this.#point, sorted)
+    const { exemplarsStart, exemplarsEnd } = this.#point
+    if (wanted && exemplarsStart !== exemplarsEnd) exemplars.read(this.#point, sorted)
   }
 
   /** Says of the resource what its series do not, as of its latest point; never of a time before one that was said. */

@@ -302,6 +302,7 @@ const explanations: Readonly<Record<string, string>> = {
   unknown_temporality: 'the temporality is not said',
   no_name: 'nothing of the name can be kept in Prometheus',
   no_value: 'the point has no value',
+  too_many_buckets: 'the point has more than 10,000 buckets or quantiles',
   scale_too_small: 'the scale of an exponential histogram is below -4, which native histograms do not have',
   bucket_index: 'a bucket of an exponential histogram lies outside what native histograms have',
   bucket_counts: 'the buckets of a histogram do not make up its count',

@@ -267,11 +267,27 @@ test('what Prometheus cannot have is counted with its reason, and the rest is se
       },
     },
     gauge('empty', [point(1)]),
+    {
+      name: 'buckets',
+      unit: '',
+      description: '',
+      histogram: {
+        aggregation_temporality: 2,
+        data_points: [
+          point(1, {
+            count: '1',
+            sum: 1,
+            bucket_counts: Array.from({ length: 10_001 }, () => '1'),
+            explicit_bounds: [],
+          }),
+        ],
+      },
+    },
     numbered('a', 0, 1),
   ]
   expect(await exporter.send(batchOfMetrics(metrics), forever)).toMatchObject({
-    rejected: 3,
-    reasons: { delta: 2, no_value: 1 },
+    rejected: 4,
+    reasons: { delta: 2, no_value: 1, too_many_buckets: 1 },
     message: expect.stringContaining('native_delta_ingestion') as string,
   })
   expect(seen.map(({ series }) => series)).toEqual([['0']])
