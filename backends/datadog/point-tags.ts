@@ -2,11 +2,13 @@
 import { usualKey, usualValue } from '../../proto/attributes.ts'
 import { Growing } from '../../proto/growing.ts'
 import { asBuffer, NOTHING, Range, readKeyValue, readValue, TEXT, valueKind, valueText } from '../../proto/values.ts'
-import { varintSize, putVarint } from '../../proto/wire.ts'
+import { Cursor, putVarint, varintSize } from '../../proto/wire.ts'
 
 /** A tag must not end in a colon. */
 const nothing = Buffer.from('n/a')
 const COLON = 0x3a
+/** Up to so many are sorted in place, which takes the square of their number. */
+const fewTags = 32
 
 /** Tags of one point; to be used again for each. */
 export class PointTags {
@@ -21,21 +23,18 @@ export class PointTags {
   readonly #other = new Range()
   readonly #value = new Range()
   readonly #inner = new Range()
+  readonly #cursor = new Cursor(nothing)
 
-  clear(): void {
-    this.#count = 0
-    this.#text.at = 0
-    this.size = 0
-  }
-
-  /** Notes the KeyValue between `from` and `to`. */
-  note(from: number, to: number): void {
-    this.#froms[this.#count] = from
-    this.#tos[this.#count++] = to
-  }
-
-  /** Makes the tags of what was noted. @throws WireError */
-  make(bytes: Uint8Array): void {
+  /** Makes the tags of attributes whose fields stand side by side from `start` to `end`. @throws WireError */
+  read(bytes: Uint8Array, start: number, end: number): void {
+    this.#count = this.#text.at = 0
+    const cursor = this.#cursor.set(bytes, start, end)
+    while (cursor.at < end) {
+      cursor.tag()
+      const length = cursor.length()
+      this.#froms[this.#count] = cursor.at
+      this.#tos[this.#count++] = cursor.at += length
+    }
     this.#sort(bytes)
     for (let i = 0; i < this.#count; i++) {
       this.#split(bytes, this.#froms[i], this.#tos[i], this.#key, this.#value)
@@ -93,6 +92,7 @@ export class PointTags {
   #sort(bytes: Uint8Array): void {
     const froms = this.#froms
     const tos = this.#tos
+    if (this.#count > fewTags) return this.#sortMany(bytes)
     for (let i = 1; i < this.#count; i++) {
       const from = froms[i]
       const to = tos[i]
@@ -103,6 +103,16 @@ export class PointTags {
       }
       froms[j] = from
       tos[j] = to
+    }
+  }
+
+  #sortMany(bytes: Uint8Array): void {
+    const froms = this.#froms.slice(0, this.#count)
+    const tos = this.#tos.slice(0, this.#count)
+    const order = Array.from(froms.keys()).sort((a, b) => this.#compare(bytes, froms[a], tos[a], froms[b], tos[b]))
+    for (const [i, from] of order.entries()) {
+      this.#froms[i] = froms[from]
+      this.#tos[i] = tos[from]
     }
   }
 

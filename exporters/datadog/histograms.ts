@@ -1,5 +1,6 @@
 /** Histograms as distributions, or as counts per bucket, with what their aggregations say. */
-import type { Numbers, Point } from '../../backends/datadog/points.ts'
+import type { Buckets, DataPoint } from '../../proto/data-point.ts'
+import type { Numbers } from '../../proto/numbers.ts'
 import { COUNT, GAUGE } from '../../backends/datadog/series.ts'
 import { mostValues, Sketch } from '../../backends/datadog/sketch.ts'
 import { type Differences, NEXT, OLD } from './differences.ts'
@@ -29,8 +30,9 @@ export interface HistogramState {
 /** Bytes of the state of a point besides its numbers. */
 const stateCost = 800
 
-const costOf = ({ buckets, positive, negative, bounds }: Point): number =>
-  stateCost + Float64Array.BYTES_PER_ELEMENT * (buckets.length + positive.length + negative.length + bounds.length)
+const costOf = ({ counts, positive, negative, bounds }: DataPoint): number =>
+  stateCost +
+  Float64Array.BYTES_PER_ELEMENT * (counts.length + positive.counts.length + negative.counts.length + bounds.length)
 
 /** Maps histograms of both kinds. */
 export class Histograms {
@@ -47,8 +49,8 @@ export class Histograms {
   }
 
   /** Maps a histogram with bounds; `name` tells its series from others of `group`. */
-  explicit(point: Point, cumulative: boolean, group: string, name: string, output: MetricOutput): void {
-    const { buckets, bounds } = point
+  explicit(point: DataPoint, cumulative: boolean, group: string, name: string, output: MetricOutput): void {
+    const { counts: buckets, bounds } = point
     if ((buckets.length > 0 && buckets.length !== bounds.length + 1) || !ascending(bounds)) {
       return output.reject('malformed_histogram')
     }
@@ -64,9 +66,9 @@ export class Histograms {
   }
 
   /** Maps an exponential histogram. */
-  exponential(point: Point, cumulative: boolean, group: string, name: string, output: MetricOutput): void {
+  exponential(point: DataPoint, cumulative: boolean, group: string, name: string, output: MetricOutput): void {
     if (!this.#taken(point, cumulative, group, name, output)) return
-    const total = point.zeros + point.positive.sum() + point.negative.sum()
+    const total = point.zeroCount + point.positive.counts.sum() + point.negative.counts.sum()
     if (total > mostValues) return output.reject('bucket_count_too_high')
     if (this.#settings.aggregations) aggregate(point, !cumulative, output)
     if (this.#settings.histograms === 'distributions' && total > 0) {
@@ -75,9 +77,9 @@ export class Histograms {
       // Of one value the sum is all there is to know.
       if (total === 1 && Number.isFinite(point.sum)) sketch.add(point.sum, 1)
       else {
-        sketch.add(0, point.zeros)
-        spread(sketch, point.negative, point.negativeOffset, point.scale, -1)
-        spread(sketch, point.positive, point.positiveOffset, point.scale, 1)
+        sketch.add(0, point.zeroCount)
+        spread(sketch, point.negative, point.scale, -1)
+        spread(sketch, point.positive, point.scale, 1)
       }
       sketch.finish()
       this.#send(point, sketch.min, sketch.max, output)
@@ -86,7 +88,7 @@ export class Histograms {
   }
 
   /** Takes from a cumulative point what was known of its series, and says whether anything is left to send. */
-  #taken(point: Point, cumulative: boolean, group: string, name: string, output: MetricOutput): boolean {
+  #taken(point: DataPoint, cumulative: boolean, group: string, name: string, output: MetricOutput): boolean {
     this.#exactMin = this.#exactMax = true
     if (!cumulative) return true
     const known = this.#known
@@ -112,9 +114,9 @@ export class Histograms {
     return true
   }
 
-  #distribution(point: Point, output: MetricOutput): void {
+  #distribution(point: DataPoint, output: MetricOutput): void {
     const sketch = this.#sketch
-    const { buckets, bounds, count, sum, min, max } = point
+    const { counts: buckets, bounds, count, sum, min, max } = point
     sketch.clear()
     if (bounds.length === 0) {
       if (count === 0) return
@@ -147,7 +149,7 @@ export class Histograms {
     else this.#sketch.spread(lower, upper, count)
   }
 
-  #send(point: Point, least: number, most: number, output: MetricOutput): void {
+  #send(point: DataPoint, least: number, most: number, output: MetricOutput): void {
     const sketch = this.#sketch
     const min = Number.isNaN(point.min) ? least : this.#exactMin ? point.min : Math.max(point.min, least)
     const max = Number.isNaN(point.max) ? most : this.#exactMax ? point.max : Math.min(point.max, most)
@@ -155,7 +157,7 @@ export class Histograms {
   }
 }
 
-function spread(sketch: Sketch, counts: Numbers, offset: number, scale: number, sign: 1 | -1): void {
+function spread(sketch: Sketch, { counts, offset }: Buckets, scale: number, sign: 1 | -1): void {
   const width = 2 ** -scale
   for (let i = 0; i < counts.length; i++) {
     const n = counts.values[i]
@@ -163,7 +165,7 @@ function spread(sketch: Sketch, counts: Numbers, offset: number, scale: number, 
   }
 }
 
-function aggregate(point: Point, exact: boolean, output: MetricOutput): void {
+function aggregate(point: DataPoint, exact: boolean, output: MetricOutput): void {
   output.series(COUNT, point.count, point.time, suffixes.count)
   if (Number.isFinite(point.sum)) output.series(COUNT, point.sum, point.time, suffixes.sum)
   if (!exact) return
@@ -171,7 +173,7 @@ function aggregate(point: Point, exact: boolean, output: MetricOutput): void {
   if (Number.isFinite(point.max)) output.series(GAUGE, point.max, point.time, suffixes.max)
 }
 
-function count({ buckets, bounds, time }: Point, output: MetricOutput): void {
+function count({ counts: buckets, bounds, time }: DataPoint, output: MetricOutput): void {
   for (let i = 0; i < buckets.length; i++) {
     const lower = i === 0 ? -Infinity : bounds.values[i - 1]
     const upper = i === bounds.length ? Infinity : bounds.values[i]
@@ -196,34 +198,35 @@ function ascending({ values, length }: Numbers): boolean {
   return true
 }
 
-const stateOf = (point: Point): HistogramState => ({
+const stateOf = (point: DataPoint): HistogramState => ({
   sum: point.sum,
   min: point.min,
   max: point.max,
-  zeros: point.zeros,
+  zeros: point.zeroCount,
   scale: point.scale,
-  offsets: [point.positiveOffset, point.negativeOffset],
-  buckets: [point.buckets.copy(), point.positive.copy(), point.negative.copy()],
+  offsets: [point.positive.offset, point.negative.offset],
+  buckets: [point.counts.copy(), point.positive.counts.copy(), point.negative.counts.copy()],
   bounds: point.bounds.copy(),
 })
 
 /** Takes `before` from the point; false, and the point's counts as they were, where the one does not go on from the other. */
-function subtract(point: Point, count: number, before: HistogramState): boolean {
-  if (point.count < count || point.zeros < before.zeros || !same(point.bounds, before.bounds)) return false
+function subtract(point: DataPoint, count: number, before: HistogramState): boolean {
+  if (point.count < count || point.zeroCount < before.zeros || !same(point.bounds, before.bounds)) return false
   const shift = before.scale - point.scale
   // Buckets only ever get wider; what was told finer is put together.
   const [buckets, positive, negative] = before.buckets
   if (shift < 0) return false
   const up = wider(positive, before.offsets[0], shift)
   const down = wider(negative, before.offsets[1], shift)
-  if (!contains(point.buckets, 0, buckets)) return false
-  if (!contains(point.positive, point.positiveOffset - (before.offsets[0] >> shift), up)) return false
-  if (!contains(point.negative, point.negativeOffset - (before.offsets[1] >> shift), down)) return false
-  take(point.buckets, 0, buckets)
-  take(point.positive, point.positiveOffset - (before.offsets[0] >> shift), up)
-  take(point.negative, point.negativeOffset - (before.offsets[1] >> shift), down)
+  const behind = point.positive.offset - (before.offsets[0] >> shift)
+  const ahead = point.negative.offset - (before.offsets[1] >> shift)
+  if (!contains(point.counts, 0, buckets)) return false
+  if (!contains(point.positive.counts, behind, up) || !contains(point.negative.counts, ahead, down)) return false
+  take(point.counts, 0, buckets)
+  take(point.positive.counts, behind, up)
+  take(point.negative.counts, ahead, down)
   point.count -= count
-  point.zeros -= before.zeros
+  point.zeroCount -= before.zeros
   point.sum -= before.sum
   return true
 }

@@ -1,6 +1,6 @@
 /** Where the mapping of metrics writes to: payloads that are cut before they are too large, and what could not be mapped. */
 import type { MetricBlock } from '../../backends/datadog/metric-block.ts'
-import type { Point } from '../../backends/datadog/points.ts'
+import type { PointTags } from '../../backends/datadog/point-tags.ts'
 import { type Head, MetricWriter } from '../../backends/datadog/series.ts'
 import type { Sketch } from '../../backends/datadog/sketch.ts'
 import type { Memory } from '../../proto/growing.ts'
@@ -38,10 +38,10 @@ export class MetricOutput {
   readonly #head: { -readonly [Key in keyof Head]: Head[Key] }
 
   /** `size`: about how many bytes there will be. */
-  constructor(size: number, point: Point, memory: Memory | undefined) {
+  constructor(size: number, tags: PointTags, memory: Memory | undefined) {
     this.#memory = memory
     this.#size = Math.min(size, enough) + 4096
-    this.#head = { block: noBlock, name: new Range(), suffix: none, tags: point.tags, extra: noTags }
+    this.#head = { block: noBlock, name: new Range(), suffix: none, tags, extra: noTags }
   }
 
   /** What series are written of from now on. */

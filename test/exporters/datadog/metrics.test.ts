@@ -92,6 +92,12 @@ test.each([
     'malformed_histogram',
   ],
   [
+    'more buckets than anybody means',
+    { histogram: { aggregation_temporality: delta } },
+    { time_unix_nano: at(1), count: 1, bucket_counts: Array.from({ length: 10_001 }, () => 0) },
+    'too_many_buckets',
+  ],
+  [
     'more values than a sketch holds',
     { histogram: { aggregation_temporality: delta } },
     { time_unix_nano: at(1), count: 3e8, bucket_counts: [3e8, 0], explicit_bounds: [1] },
