@@ -1,5 +1,7 @@
 /** What all points of a metric share: where its data stands, and what metric and data say beside the points. */
+import { Growing } from './growing.ts'
 import { GAUGE, isData, SUM, SUMMARY } from './points.ts'
+import { asBuffer } from './values.ts'
 import { Cursor, LENGTH } from './wire.ts'
 
 const metadataField = 12
@@ -93,8 +95,8 @@ export class MetricData {
   /** Puts together what stands apart. */
   #gather(bytes: Uint8Array, from: number, to: number): void {
     const cursor = this.#cursor.set(bytes, from, to)
-    const head: Uint8Array[] = []
-    let data: Uint8Array[] = []
+    const head = new Growing(to - from, undefined)
+    const data = new Growing(to - from, undefined)
     let last = 0
     while (cursor.at < to) {
       const field = cursor.at
@@ -103,19 +105,18 @@ export class MetricData {
       const start = cursor.at
       cursor.skip(tag)
       if (isData(number)) {
-        if (number !== last) data = []
+        if (number !== last) data.at = 0
         last = number
         const length = new Cursor(bytes, start, cursor.at).length()
-        data.push(bytes.subarray(cursor.at - length, cursor.at))
-      } else if (number <= this.#lastHead) head.push(bytes.subarray(field, cursor.at))
+        put(data, bytes, cursor.at - length, cursor.at)
+      } else if (number <= this.#lastHead) put(head, bytes, field, cursor.at)
     }
-    this.head = Buffer.concat(head)
+    this.head = head.bytes
     this.headStart = 0
-    this.headEnd = this.head.length
-    if (data.length === 1) return
-    this.bytes = Buffer.concat(data)
+    this.headEnd = head.at
+    this.bytes = data.bytes
     this.start = 0
-    this.end = this.bytes.length
+    this.end = data.at
   }
 
   /** Temporality and whether it only grows stand beside the points, mostly behind them. */
@@ -131,4 +132,8 @@ export class MetricData {
       else cursor.skip(tag)
     }
   }
+}
+
+function put(out: Growing, bytes: Uint8Array, from: number, to: number): void {
+  out.at += asBuffer(bytes).copy(out.bytes, out.at, from, to)
 }

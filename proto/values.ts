@@ -1,4 +1,5 @@
 /** AnyValue: the value of an attribute or the body of a log record, read from and written to its bytes. */
+import { Growing } from './growing.ts'
 import { Cursor, fieldSize, maxDepth, putVarint, varintSize, WireError } from './wire.ts'
 
 /** Members of AnyValue by field number; `NOTHING` is a value that was not set. */
@@ -33,6 +34,21 @@ export class Range {
   }
 }
 
+/** Notes what `out` holds as a piece of a message that stands more than once. */
+export function addPiece(pieces: Growing | undefined, { bytes, start, end }: Range): Growing {
+  const all = pieces ?? new Growing(2 * (end - start) + 64, undefined)
+  all.ensure(end - start)
+  all.at += asBuffer(bytes).copy(all.bytes, all.at, start, end)
+  return all
+}
+
+/** Merges the pieces, of which `out` holds the last. Not one after the other, which would take the square of their number. */
+export function joinPieces(pieces: Growing | undefined, out: Range): void {
+  if (pieces === undefined) return
+  const { bytes, at } = addPiece(pieces, out)
+  out.set(bytes, 0, at)
+}
+
 /**
  * Which member of AnyValue the bytes from `start` to `end` hold, and where: `out` is the content of a text, list, map or
  * bytes, or the value itself of a number. The member that stands last wins.
@@ -45,6 +61,7 @@ export function valueKind(bytes: Uint8Array, start: number, end: number, out: Ra
   }
   const cursor = new Cursor(bytes, start, end)
   let kind = NOTHING
+  let pieces: Growing | undefined
   out.set(bytes, start, start)
   while (cursor.at < end) {
     cursor.end = end
@@ -63,14 +80,14 @@ export function valueKind(bytes: Uint8Array, start: number, end: number, out: Ra
       const length = cursor.length()
       const to = cursor.at + length
       // A list that stands twice is merged: the contents of both, one after the other.
-      if (field === kind && (field === LIST || field === MAP)) {
-        const both = Buffer.concat([out.bytes.subarray(out.start, out.end), bytes.subarray(cursor.at, to)])
-        out.set(both, 0, both.length)
-      } else out.set(bytes, cursor.at, to)
+      if (field === kind && (field === LIST || field === MAP)) pieces = addPiece(pieces, out)
+      out.set(bytes, cursor.at, to)
       cursor.at = to
     }
+    if (field !== kind) pieces = undefined
     kind = field
   }
+  joinPieces(pieces, out)
   return kind
 }
 
@@ -148,6 +165,7 @@ export function readKeyValue(bytes: Uint8Array, start: number, end: number, key:
   key.set(bytes, start, start)
   value.set(bytes, start, start)
   let values = 0
+  let pieces: Growing | undefined
   while (cursor.at < end) {
     const tag = cursor.tag()
     if (tag !== 0x0a && tag !== 0x12) {
@@ -156,14 +174,14 @@ export function readKeyValue(bytes: Uint8Array, start: number, end: number, key:
     }
     const to = cursor.length() + cursor.at
     if (tag === 0x0a) key.set(bytes, cursor.at, to)
-    else if (values++ === 0) value.set(bytes, cursor.at, to)
     else {
       // A value that stands twice is merged.
-      const both = Buffer.concat([value.bytes.subarray(value.start, value.end), bytes.subarray(cursor.at, to)])
-      value.set(both, 0, both.length)
+      if (values++ > 0) pieces = addPiece(pieces, value)
+      value.set(bytes, cursor.at, to)
     }
     cursor.at = to
   }
+  joinPieces(pieces, value)
 }
 
 /** UTF-8 text; bytes that are none become U+FFFD. */

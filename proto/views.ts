@@ -4,8 +4,20 @@
  */
 import { attributeTags, findAttribute } from './attributes.ts'
 import type { Group } from './group.ts'
+import type { Growing } from './growing.ts'
 import { type Field, type Message, messageNamed } from './schema.ts'
-import { asBuffer, Range, readDouble, readValue, readVarint64, signed, text, type Value } from './values.ts'
+import {
+  addPiece,
+  asBuffer,
+  joinPieces,
+  Range,
+  readDouble,
+  readValue,
+  readVarint64,
+  signed,
+  text,
+  type Value,
+} from './values.ts'
 import { Cursor, LENGTH, WireError } from './wire.ts'
 
 /** A resource attribute of a group; undefined where it has none of that name. */
@@ -103,15 +115,18 @@ const schemaUrl = fieldNamed('ScopeSpans', 'schema_url')
 export function findField(bytes: Uint8Array, start: number, end: number, field: Field, out: Range): boolean {
   const cursor = new Cursor(bytes, start, end)
   let found = false
+  let pieces: Growing | undefined
   while (cursor.at < end) {
     const tag = cursor.tag()
     if (tag >>> 3 !== field.number) {
       cursor.skip(tag)
       continue
     }
-    take(cursor, tag, field, found && field.type === 'message', out)
+    if (found && field.type === 'message') pieces = addPiece(pieces, out)
+    take(cursor, tag, field, out)
     found = true
   }
+  joinPieces(pieces, out)
   return found
 }
 
@@ -126,6 +141,7 @@ export function findMember(
 ): Field | undefined {
   const cursor = new Cursor(bytes, start, end)
   let member: Field | undefined
+  let pieces: Growing | undefined
   while (cursor.at < end) {
     const tag = cursor.tag()
     const field = message.byNumber[tag >>> 3]
@@ -133,14 +149,17 @@ export function findMember(
       cursor.skip(tag)
       continue
     }
-    take(cursor, tag, field, field === member && field.type === 'message', out)
+    if (field !== member) pieces = undefined
+    else if (field.type === 'message') pieces = addPiece(pieces, out)
+    take(cursor, tag, field, out)
     member = field
   }
+  joinPieces(pieces, out)
   return member
 }
 
-/** Takes the value at the cursor, added to what `out` has when that is to be merged. */
-function take(cursor: Cursor, tag: number, field: Field, merge: boolean, out: Range): void {
+/** Takes the value at the cursor. */
+function take(cursor: Cursor, tag: number, field: Field, out: Range): void {
   if ((tag & 7) !== field.wire) throw new WireError(`${field.name} has wire type ${tag & 7} instead of ${field.wire}`)
   const from = cursor.at
   if (field.wire !== LENGTH) {
@@ -150,10 +169,7 @@ function take(cursor: Cursor, tag: number, field: Field, merge: boolean, out: Ra
   }
   const length = cursor.length()
   const to = cursor.at + length
-  if (merge) {
-    const both = Buffer.concat([out.bytes.subarray(out.start, out.end), cursor.bytes.subarray(cursor.at, to)])
-    out.set(both, 0, both.length)
-  } else out.set(cursor.bytes, cursor.at, to)
+  out.set(cursor.bytes, cursor.at, to)
   cursor.at = to
 }
 

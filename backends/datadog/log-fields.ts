@@ -1,7 +1,10 @@
 /** The fields of a log record, found in its bytes. */
 import * as names from './log-names.ts'
 import { Range } from '../../proto/values.ts'
+import { fieldNamed, findField } from '../../proto/views.ts'
 import { Cursor, WireError } from '../../proto/wire.ts'
+
+const bodyField = fieldNamed('LogRecord', 'body')
 
 /** Wire types of the fields of LogRecord, by number. */
 const known: readonly (number | undefined)[] = [undefined, 1, 0, 2, undefined, 2, 2, 0, 5, 2, 2, 1, 2]
@@ -24,6 +27,7 @@ export class LogFields {
   /** Finds what there is of the record between `start` and `end`. @throws WireError */
   find(bytes: Uint8Array, start: number, end: number): void {
     this.#clear(bytes)
+    let bodies = 0
     const cursor = this.#cursor.set(bytes, start, end)
     while (cursor.at < end) {
       const field = cursor.at
@@ -33,8 +37,8 @@ export class LogFields {
         const size = (tag & 7) === 2 ? cursor.length() : 8
         const from = cursor.at
         cursor.advance(size)
-        if (tag === 0x2a && filled(place)) join(place, bytes, from, cursor.at)
-        else place.set(bytes, from, cursor.at)
+        if (place === this.body) bodies++
+        place.set(bytes, from, cursor.at)
       } else if (tag === 0x10) this.number = cursor.uint32() | 0
       else {
         if (tag === 0x32 && this.attributes < 0) this.attributes = field
@@ -44,6 +48,8 @@ export class LogFields {
         cursor.skip(tag)
       }
     }
+    // A body that stands in pieces is what they are together.
+    if (bodies > 1) findField(bytes, start, end, bodyField, this.body)
   }
 
   #clear(bytes: Uint8Array): void {
@@ -107,10 +113,4 @@ export const filled = ({ start, end }: Range): boolean => end > start
 export function nonZero({ bytes, start, end }: Range): boolean {
   for (let i = start; i < end; i++) if (bytes[i] !== 0) return true
   return false
-}
-
-/** A body that stands in pieces is what they are together. */
-function join(place: Range, bytes: Uint8Array, start: number, end: number): void {
-  const both = Buffer.concat([place.bytes.subarray(place.start, place.end), bytes.subarray(start, end)])
-  place.set(both, 0, both.length)
 }

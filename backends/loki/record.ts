@@ -1,5 +1,9 @@
 /** Where the parts of one log record stand. One reader is used for all records, so that none costs an object. */
+import { asBuffer, Range } from '../../proto/values.ts'
+import { fieldNamed, findField } from '../../proto/views.ts'
 import { Cursor, WireError } from '../../proto/wire.ts'
+
+const bodyField = fieldNamed('LogRecord', 'body')
 
 /** A log record as positions in its bytes; see `LogRecord` in schema.ts. */
 export class LogRecordReader {
@@ -34,6 +38,7 @@ export class LogRecordReader {
     this.#clear(bytes, start)
     const cursor = this.#cursor.set(bytes, start, end)
     let attributes = false
+    let bodies = 0
     while (cursor.at < end) {
       const field = cursor.at
       const tag = cursor.tag()
@@ -61,7 +66,10 @@ export class LogRecordReader {
           cursor.at = this.severityEnd
           break
         case 0x2a:
-          this.#body(bytes, content(cursor))
+          bodies++
+          this.bodyEnd = content(cursor)
+          this.bodyStart = cursor.at
+          cursor.at = this.bodyEnd
           break
         case 0x32:
           if (!attributes) this.attributesStart = field
@@ -72,6 +80,7 @@ export class LogRecordReader {
           this.#rare(bytes, tag)
       }
     }
+    if (bodies > 1) this.#merge(bytes, start, end)
   }
 
   #rare(bytes: Buffer, tag: number): void {
@@ -109,19 +118,13 @@ export class LogRecordReader {
     }
   }
 
-  #body(bytes: Buffer, end: number): void {
-    const cursor = this.#cursor
-    if (this.bodyStart === this.bodyEnd) {
-      this.bodyStart = cursor.at
-      this.bodyEnd = end
-    } else {
-      // A message that stands twice is merged.
-      const before = this.bodyBytes.subarray(this.bodyStart, this.bodyEnd)
-      this.bodyBytes = Buffer.concat([before, bytes.subarray(cursor.at, end)])
-      this.bodyStart = 0
-      this.bodyEnd = this.bodyBytes.length
-    }
-    cursor.at = end
+  /** A body that stands in pieces is what they are together. */
+  #merge(bytes: Buffer, start: number, end: number): void {
+    const body = new Range()
+    findField(bytes, start, end, bodyField, body)
+    this.bodyBytes = asBuffer(body.bytes)
+    this.bodyStart = body.start
+    this.bodyEnd = body.end
   }
 
   #clear(bytes: Buffer, start: number): void {

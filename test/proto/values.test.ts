@@ -12,6 +12,7 @@ import {
   NOTHING,
   type Value,
 } from '../../proto/values.ts'
+import { fieldNamed, findField } from '../../proto/views.ts'
 import { WireError } from '../../proto/wire.ts'
 import { decode, encode } from '../support/otlp.ts'
 
@@ -116,4 +117,17 @@ test.each([
   ['an element as a varint', [0x2a, 0x02, 0x08, 0x01]],
 ])('%s is an error', (_name, bytes) => {
   expect(() => readValue(Buffer.from(bytes), 0, bytes.length)).toThrow(WireError)
+})
+
+test('a value in many pieces is put together in one go', () => {
+  // One after the other that was 40 GB of copies.
+  const pieces = Array.from({ length: 200_000 }, () => Buffer.from([0x2a, 0]))
+  const list = encodeValue(['x'.repeat(200_000)])
+  const value = Buffer.concat([list, ...pieces, encodeValue(['y'])])
+  const range = new Range()
+  expect(valueKind(value, 0, value.length, range)).toBe(LIST)
+  const body = fieldNamed('LogRecord', 'body')
+  expect(findField(value, 0, value.length, body, range)).toBe(true)
+  expect(Buffer.from(range.bytes.subarray(range.end - 5, range.end)).toString('hex')).toBe('0a030a0179')
+  expect(readValue(value, 0, value.length)).toEqual(['x'.repeat(200_000), 'y'])
 })
