@@ -1,6 +1,6 @@
 /** Log records as entries of Datadog's log intake, written straight from their bytes. */
 import { usualKey, usualValue } from '../../proto/attributes.ts'
-import { JsonText, Literal } from './json.ts'
+import { JsonText, Literal } from '../../proto/json-text.ts'
 import type { Block, Blocks } from './log-block.ts'
 import { cutEntry } from './log-cut.ts'
 import { filled, LogFields, nonZero } from './log-fields.ts'

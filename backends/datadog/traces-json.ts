@@ -1,6 +1,6 @@
 /** Events and links of a span as the JSON texts that Datadog keeps them in. */
 import { attributeTags } from '../../proto/attributes.ts'
-import { JsonText, Literal } from './json.ts'
+import { JsonText, Literal } from '../../proto/json-text.ts'
 import type { AttributeColumns } from './traces-attributes.ts'
 import { type Parts, word } from './traces-span.ts'
 import { BOOL, BYTES, DOUBLE, INT, NOTHING, readVarint64, TEXT } from '../../proto/values.ts'

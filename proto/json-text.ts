@@ -1,7 +1,7 @@
 /** JSON values written from the bytes they stand in, into one growing buffer. */
 import { isUtf8 } from 'node:buffer'
-import { Growing } from '../../proto/growing.ts'
-import { Halves, putSigned64 } from '../../proto/json-digits.ts'
+import { Growing } from './growing.ts'
+import { Halves, putSigned64 } from './json-digits.ts'
 import {
   BACKSLASH,
   CLOSE_LIST,
@@ -13,9 +13,9 @@ import {
   OPEN_OBJECT,
   QUOTE,
   special,
-} from '../../proto/json-scan.ts'
-import { asBuffer, type Value, valueText } from '../../proto/values.ts'
-import { Cursor } from '../../proto/wire.ts'
+} from './json-scan.ts'
+import { asBuffer, type Value, valueText } from './values.ts'
+import { Cursor } from './wire.ts'
 
 /** Text that stands as it is, such as a key with its colon: short enough to be copied in words. */
 export class Literal {
