@@ -2,6 +2,7 @@
  * The schema made ready for OTLP/JSON: per field what is to be done with its value, and its key as bytes. Built once
  * from the table in schema.ts and never changed.
  */
+import { Literal } from './json-text.ts'
 import { enums, type Field, type Message, messages } from './schema.ts'
 import { LENGTH } from './wire.ts'
 
@@ -44,20 +45,15 @@ const kinds = {
 const noNames: ReadonlyMap<string, number> = new Map()
 
 /** A key with its quotes and colon, `"traceId":`, to be found and written in steps of four bytes. */
-export class Label {
+export class Label extends Literal {
   readonly field: FieldPlan
-  readonly bytes: Buffer
-  readonly words: Int32Array
   /** The bits of the last word that are the label's. */
   readonly mask: number
 
   constructor(key: string, field: FieldPlan) {
+    super(`"${key}":`)
     this.field = field
-    this.bytes = Buffer.from(`"${key}":`)
-    const count = Math.ceil(this.bytes.length / 4)
-    const padded = Buffer.concat([this.bytes], count * 4)
-    this.words = Int32Array.from({ length: count }, (_, i) => padded.readInt32LE(i * 4))
-    this.mask = -1 >>> ((count * 4 - this.bytes.length) * 8)
+    this.mask = -1 >>> ((this.words.length * 4 - this.bytes.length) * 8)
   }
 
   /** Whether the text goes on with this label, without white space. */

@@ -3,10 +3,9 @@
  * integers as strings, enums as numbers, other bytes as base64, NaN and the infinities as strings, lowerCamelCase keys.
  * Fields that the schema does not know are left out, as JSON has no place for them.
  */
-import { isUtf8 } from 'node:buffer'
-import { Growing, type Memory } from './growing.ts'
+import type { Memory } from './growing.ts'
 import { encodeGroups, type Group, groupsSize } from './group.ts'
-import { Halves, putDigits, putSigned64, putUnsigned64 } from './json-digits.ts'
+import { Halves } from './json-digits.ts'
 import {
   BASE64,
   BOOL,
@@ -18,7 +17,6 @@ import {
   HEX,
   INT32,
   INT64,
-  type Label,
   MESSAGE,
   type Plan,
   planOf,
@@ -28,20 +26,11 @@ import {
   UINT32,
   UINT64,
 } from './json-plan.ts'
-import {
-  BACKSLASH,
-  CLOSE_LIST,
-  CLOSE_OBJECT,
-  COMMA,
-  isPlain,
-  OPEN_LIST,
-  OPEN_OBJECT,
-  QUOTE,
-  special,
-} from './json-scan.ts'
+import { CLOSE_LIST, CLOSE_OBJECT, COMMA, OPEN_LIST, OPEN_OBJECT, QUOTE } from './json-scan.ts'
+import { JsonText } from './json-text.ts'
 import { Irregular, regroup } from './json-regroup.ts'
 import { type Signal, signals } from './signals.ts'
-import { asBuffer, readDouble } from './values.ts'
+import { readDouble } from './values.ts'
 import { Cursor, maxDepth, WireError } from './wire.ts'
 
 /**
@@ -60,9 +49,9 @@ export function groupsToJson(signal: Signal, groups: readonly Group[], memory?: 
   const { request, resourceGroup } = signals[signal]
   const plan = planOf(resourceGroup)
   return written(new JsonWriter(groupsSize(groups), memory), writer => {
-    writer.raw(Buffer.from(`{"${planOf(request).fields[0].name}":[`))
+    writer.ascii(`{"${planOf(request).fields[0].name}":[`)
     for (let i = 0; i < groups.length; i++) {
-      if (i > 0) writer.raw(comma)
+      if (i > 0) writer.byte(COMMA)
       const group = groups[i]
       if (group.untouched) writer.whole(plan, group.bytes, group.start, group.end, 2)
       else {
@@ -70,7 +59,7 @@ export function groupsToJson(signal: Signal, groups: readonly Group[], memory?: 
         writer.whole(plan, bytes, bytes.length - group.contentSize, bytes.length, 2)
       }
     }
-    writer.raw(Buffer.from(']}'))
+    writer.ascii(']}')
   })
 }
 
@@ -84,21 +73,11 @@ function written(writer: JsonWriter, write: (writer: JsonWriter) => void): Buffe
   }
 }
 
-const comma = Buffer.from(',')
-
 /** How often all bytes may be put in order; honest messages take a copy for each of a few levels. */
 const mostCopies = 8
 
-/** The two hex digits of each byte, as they stand in memory. */
-const hexPairs = Uint16Array.from({ length: 256 }, (_, byte) =>
-  Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16LE(),
-)
-/** The letter that escapes a control character, where there is one. */
-const shortEscapes = new Map(Array.from('\b\f\n\r\t', (char, i) => [char.charCodeAt(0), 'bfnrt'.charCodeAt(i)]))
-
-class JsonWriter extends Growing {
+class JsonWriter extends JsonText {
   readonly #cursor = new Cursor(Buffer.alloc(0))
-  #input: DataView = new DataView(new ArrayBuffer(0))
   readonly #halves = new Halves()
   /** Whether messages may stand in pieces, and are put in order first. */
   #irregular = false
@@ -109,11 +88,6 @@ class JsonWriter extends Growing {
   constructor(size: number, memory: Memory | undefined) {
     super(size * 3 + 64, memory)
     this.#mostCopied = size * mostCopies
-  }
-
-  raw(text: Buffer): void {
-    this.ensure(text.length)
-    this.at += text.copy(this.bytes, this.at)
   }
 
   /** Writes the message between `start` and `end`, which is not part of another. */
@@ -135,11 +109,6 @@ class JsonWriter extends Growing {
 
   #set(bytes: Uint8Array, at: number): void {
     this.#cursor.set(bytes, at, bytes.length)
-    // Many groups stand in one buffer.
-    const { buffer, byteOffset, length } = bytes
-    if (this.#input.buffer !== buffer || this.#input.byteOffset !== byteOffset || this.#input.byteLength !== length) {
-      this.#input = new DataView(buffer, byteOffset, length)
-    }
   }
 
   /** Writes the message from the cursor to `end`. */
@@ -183,7 +152,7 @@ class JsonWriter extends Growing {
         if (list !== undefined) this.bytes[this.at++] = CLOSE_LIST
         if (seen !== 0) this.bytes[this.at++] = COMMA
         seen |= field.bit
-        this.#label(field.label)
+        this.literal(field.label)
         list = field.repeated ? field : undefined
         if (list !== undefined) this.bytes[this.at++] = OPEN_LIST
       }
@@ -194,13 +163,6 @@ class JsonWriter extends Growing {
     this.ensure(2)
     if (list !== undefined) this.bytes[this.at++] = CLOSE_LIST
     this.bytes[this.at++] = CLOSE_OBJECT
-  }
-
-  #label({ bytes, words }: Label): void {
-    const view = this.view
-    const at = this.at
-    for (let i = 0; i < words.length; i++) view.setInt32(at + i * 4, words[i], true)
-    this.at = at + bytes.length
   }
 
   /** Writes the numbers of a packed list. */
@@ -230,7 +192,7 @@ class JsonWriter extends Growing {
       case DOUBLE: {
         const at = cursor.at
         cursor.advance(8)
-        this.#double(readDouble(cursor.bytes, at))
+        this.double(readDouble(cursor.bytes, at))
         return
       }
       case FIXED64:
@@ -248,22 +210,22 @@ class JsonWriter extends Growing {
       case FIXED32: {
         const at = cursor.at
         cursor.advance(4)
-        this.at = putUnsigned64(this.bytes, this.at, word(cursor.bytes, at), 0)
+        this.unsigned(word(cursor.bytes, at), 0)
         return
       }
       case BOOL:
         this.#varint()
-        this.#word((this.#halves.low | this.#halves.high) === 0 ? 'false' : 'true')
+        this.ascii((this.#halves.low | this.#halves.high) === 0 ? 'false' : 'true')
         return
       case UINT32:
-        this.at = putUnsigned64(this.bytes, this.at, cursor.uint32(), 0)
+        this.unsigned(cursor.uint32(), 0)
         return
       case SINT32:
       case INT32:
       case ENUM: {
         const bits = cursor.uint32()
         const n = field.kind === SINT32 ? (bits >>> 1) ^ -(bits & 1) : bits | 0
-        this.at = putSigned64(this.bytes, this.at, n, n >> 31)
+        this.signed(n, n >> 31)
         return
       }
     }
@@ -273,9 +235,13 @@ class JsonWriter extends Growing {
   #content(field: FieldPlan, end: number, depth: number): void {
     const cursor = this.#cursor
     if (field.kind === MESSAGE) this.#message(field.plan, end, depth + 1)
-    else if (field.kind === TEXT) this.#text(cursor.bytes, cursor.at, end)
-    else if (field.kind === HEX) this.#hex(cursor.bytes, cursor.at, end)
-    else this.#base64(cursor.bytes, cursor.at, end)
+    else if (field.kind === TEXT) this.text(cursor.bytes, cursor.at, end)
+    else {
+      this.byte(QUOTE)
+      if (field.kind === HEX) this.hex(cursor.bytes, cursor.at, end)
+      else this.base64(cursor.bytes, cursor.at, end)
+      this.byte(QUOTE)
+    }
     cursor.at = end
   }
 
@@ -287,87 +253,10 @@ class JsonWriter extends Growing {
   }
 
   #long(signed: boolean, low: number, high: number): void {
-    const out = this.bytes
-    out[this.at++] = QUOTE
-    this.at = signed ? putSigned64(out, this.at, low, high) : putUnsigned64(out, this.at, low, high)
-    out[this.at++] = QUOTE
-  }
-
-  #double(n: number): void {
-    if (n >= 0 && n <= 0x7fffffff && n === (n | 0) && !Object.is(n, -0)) this.at = putDigits(this.bytes, this.at, n)
-    else if (Number.isFinite(n)) this.#word(n === 0 ? '-0' : String(n))
-    else this.#word(`"${n}"`)
-  }
-
-  #word(text: string): void {
-    this.at += this.bytes.write(text, this.at, 'latin1')
-  }
-
-  #hex(bytes: Uint8Array, start: number, end: number): void {
-    this.ensure((end - start) * 2 + 2)
-    let at = this.at
-    this.bytes[at++] = QUOTE
-    for (let i = start; i < end; i++, at += 2) this.view.setUint16(at, hexPairs[bytes[i]], true)
-    this.bytes[at++] = QUOTE
-    this.at = at
-  }
-
-  #base64(bytes: Uint8Array, start: number, end: number): void {
-    this.ensure(Math.ceil((end - start) / 3) * 4 + 2)
     this.bytes[this.at++] = QUOTE
-    this.#word(asBuffer(bytes).toString('base64', start, end))
-    this.bytes[this.at++] = QUOTE
-  }
-
-  /** Writes a text; bytes that are no UTF-8 become U+FFFD, as JSON must be UTF-8. */
-  #text(bytes: Uint8Array, start: number, end: number): void {
-    this.ensure(end - start + 8)
-    const out = this.bytes
-    const view = this.view
-    const input = this.#input
-    let at = this.at
-    out[at++] = QUOTE
-    let all = 0
-    let from = start
-    for (; from <= end - 4; from += 4, at += 4) {
-      const four = input.getInt32(from, true)
-      if (special(four) !== 0) return this.#anyText(bytes, start, end)
-      view.setInt32(at, four, true)
-      all |= four
-    }
-    for (; from < end; from++) {
-      const byte = bytes[from]
-      if (!isPlain(byte)) return this.#anyText(bytes, start, end)
-      out[at++] = byte
-      all |= byte
-    }
-    if ((all & 0x80808080) !== 0 && !isUtf8(bytes.subarray(start, end))) return this.#anyText(bytes, start, end)
-    out[at++] = QUOTE
-    this.at = at
-  }
-
-  /** A text that needs escapes or repair. */
-  #anyText(bytes: Uint8Array, start: number, end: number): void {
-    const part = bytes.subarray(start, end)
-    const text = isUtf8(part) ? part : Buffer.from(asBuffer(part).toString())
-    // Most are a line break or two in a long text: room for the worst is made only where it is met.
-    this.ensure(text.length + 2)
-    this.bytes[this.at++] = QUOTE
-    for (let i = 0; i < text.length; i++) {
-      const byte = text[i]
-      if (byte !== QUOTE && byte !== BACKSLASH && byte >= 0x20) {
-        this.bytes[this.at++] = byte
-        continue
-      }
-      this.ensure(text.length - i + 7)
-      const short = byte >= 0x20 ? byte : shortEscapes.get(byte)
-      if (short === undefined) this.#word(`\\u${byte.toString(16).padStart(4, '0')}`)
-      else {
-        this.bytes[this.at++] = BACKSLASH
-        this.bytes[this.at++] = short
-      }
-    }
-    this.bytes[this.at++] = QUOTE
+    if (signed) this.signed(low, high)
+    else this.unsigned(low, high)
+    this.byte(QUOTE)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Log records as entries of Datadog's log intake, written straight from their bytes. */
 import { usualKey, usualValue } from '../../proto/attributes.ts'
-import { JsonText, Literal } from '../../proto/json-text.ts'
+import { Literal } from '../../proto/json-text.ts'
+import { LogJson } from './log-json.ts'
 import type { Block, Blocks } from './log-block.ts'
 import { cutEntry } from './log-cut.ts'
 import { filled, LogFields, nonZero } from './log-fields.ts'
@@ -84,7 +85,7 @@ export function logEntries(
   }
 }
 
-class LogWriter extends JsonText {
+class LogWriter extends LogJson {
   /** Entries that were cut. */
   cut = 0
   readonly #blocks: Blocks
