@@ -4,7 +4,7 @@ import { attributeTags } from '../proto/attributes.ts'
 import type { Signal } from '../proto/signals.ts'
 import { fieldNamed } from '../proto/views.ts'
 import { Cursor, LENGTH, putVarint } from '../proto/wire.ts'
-import { Runs } from './runs.ts'
+import { Runs } from '../proto/runs.ts'
 
 /** Changes the content of one message, as `Edits.apply` does. Not to be entered again from within. */
 export interface MessageEdit {

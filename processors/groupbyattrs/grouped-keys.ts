@@ -1,7 +1,7 @@
 import { AttributeWalk, usualKey, usualValue } from '../../proto/attributes.ts'
 import { asBuffer, encodeKeyValue, Range, readKeyValue, withValue } from '../../proto/values.ts'
 import { sameBytes } from '../../proto/wire.ts'
-import type { Runs } from '../runs.ts'
+import type { Runs } from '../../proto/runs.ts'
 
 /** Finds the attributes to group by in one message after the other. */
 export class GroupedKeys {

@@ -7,9 +7,9 @@ import { ItemCursor } from '../../proto/views.ts'
 import { type Room, textCost } from '../../proto/room.ts'
 import { Cursor, putVarint } from '../../proto/wire.ts'
 import { tagOf } from '../message-edits.ts'
-import { Runs } from '../runs.ts'
+import { Runs } from '../../proto/runs.ts'
 import type { GroupedKeys } from './grouped-keys.ts'
-import { besides, FIRST, GroupOut, groupIdentity, MetricOut, ScopeOut, SECOND } from './outcome.ts'
+import { besides, FIRST, GroupOut, groupIdentity, MetricOut, ScopeOut, SECOND } from '../../proto/assembly.ts'
 
 /** Where the data of a metric may stand, and the tag of the attributes of its points. */
 const data: ReadonlyMap<number, number> = new Map([

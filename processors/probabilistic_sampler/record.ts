@@ -16,7 +16,7 @@ import {
 } from '../../proto/values.ts'
 import { findField, fieldNamed } from '../../proto/views.ts'
 import { sameBytes } from '../../proto/wire.ts'
-import { Runs } from '../runs.ts'
+import { Runs } from '../../proto/runs.ts'
 import { type SampledItem, type Sampler, ThresholdTexts } from './sampler.ts'
 import { type Bits, hexOf, parseRandomness, parseThreshold, Randomness, thresholdOf } from './threshold.ts'
 

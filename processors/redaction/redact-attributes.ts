@@ -17,7 +17,7 @@ import {
   withValue,
 } from '../../proto/values.ts'
 import type { MessageEdit } from '../message-edits.ts'
-import { Runs } from '../runs.ts'
+import { Runs } from '../../proto/runs.ts'
 import { RedactNested } from './redact-nested.ts'
 import { IGNORE, type KeyVerdict, MASK, REMOVE, type Rules } from './rules.ts'
 import { attributeNames, RedactionSummary, type SummaryLevel } from './summary.ts'

@@ -14,7 +14,7 @@ import {
 import { fieldNamed, findField } from '../../proto/views.ts'
 import { Cursor } from '../../proto/wire.ts'
 import { type MessageEdit, tagOf } from '../message-edits.ts'
-import { Runs } from '../runs.ts'
+import { Runs } from '../../proto/runs.ts'
 import { RedactNested } from './redact-nested.ts'
 import type { Rules } from './rules.ts'
 import { bodyNames, recordTag, RedactionSummary, type SummaryLevel } from './summary.ts'

@@ -1,8 +1,8 @@
 /** What comes of a regrouping: resource groups put together of runs of bytes, written in one go. */
-import { attributeTags, AttributeWalk } from '../../proto/attributes.ts'
-import { Group } from '../../proto/group.ts'
-import { Cursor, fieldSize, putVarint } from '../../proto/wire.ts'
-import { Runs } from '../runs.ts'
+import { attributeTags, AttributeWalk } from './attributes.ts'
+import { Group } from './group.ts'
+import { Cursor, fieldSize, putVarint } from './wire.ts'
+import { Runs } from './runs.ts'
 
 /** Tags of a resource group's and of a scope group's first two fields, and of the points of a metric's data. */
 export const FIRST = 0x0a

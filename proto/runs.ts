@@ -1,4 +1,4 @@
-import type { Arena } from '../proto/actions.ts'
+import type { Arena } from './actions.ts'
 
 /** Ranges of bytes that together make a result: found first, then written in one go. Meant to be used again. */
 export class Runs {
