@@ -154,7 +154,7 @@ export class Batch {
     return items === 0 ? undefined : new Batch(this.signal, groups, items, this.context, shares)
   }
 
-  /** The first `items` items and the rest; a metric is not cut, so the first part may hold up to one metric's points more. */
+  /** The first `items` items, spans, log records or data points, and the rest. */
   cut(items: number): [head: Batch, rest: Batch | undefined] {
     if (items >= this.items) return [this, undefined]
     const head: Part = { groups: [], shares: [], items: 0 }

@@ -1,8 +1,10 @@
 /** Cutting resource groups between items, and moving them to other buffers. */
+import { besides, FIRST, GroupOut, MessageOut, MetricParts, SECOND } from './assembly.ts'
 import { Group } from './group.ts'
 import { metricPoints } from './points.ts'
+import { Runs } from './runs.ts'
 import type { Signal } from './signals.ts'
-import { Cursor, fieldSize, putVarint, varintSize } from './wire.ts'
+import { Cursor, fieldSize, varintSize } from './wire.ts'
 
 /** The same groups where `encodeGroups` wrote them in `bytes`, from `at` on. */
 export function moveGroups(groups: readonly Group[], bytes: Buffer, at = 0): Group[] {
@@ -24,136 +26,94 @@ export function moveGroups(groups: readonly Group[], bytes: Buffer, at = 0): Gro
   })
 }
 
-/** A run of the group's bytes that goes to one side of a cut: a field, or a part of a scope group. */
-interface Side {
-  items: number
-  size: number
-  /** Pairs of offsets into the group's bytes. */
-  runs: number[]
-}
-
-/**
- * Two groups with the same resource: the first `items` items, and the rest. A metric is not cut; it goes to the first
- * part when that holds fewer than `items` points.
- */
+/** Two groups with the same resource: the first `items` items, and the rest. A metric is cut between its points. */
 export function cutGroup(signal: Signal, group: Group, items: number): [Group | undefined, Group | undefined] {
-  const cursor = new Cursor(group.bytes, group.start, group.end)
-  const head: Buffer[] = []
-  const rest: Buffer[] = []
-  let headItems = 0
-  // Scope groups after the cut stay as they are and where they are: looked into again for each cut, a large group that is
-  // cut into many parts would take the square of their number.
-  let from = -1
-  let to = -1
-  const keep = (start: number, end: number): void => {
-    if (to !== start || start < 0) {
-      if (from >= 0) rest.push(group.bytes.subarray(from, to))
-      from = start
-    }
-    to = end
-  }
-  while (cursor.at < group.end) {
-    cursor.end = group.end
-    const field = cursor.at
-    const tag = cursor.tag()
-    if (tag !== 0x12) {
-      cursor.skip(tag)
-      if (tag === 0x0a) continue
-      // Schema URL and whatever is not known belong to both.
-      head.push(group.bytes.subarray(field, cursor.at))
-      keep(field, cursor.at)
-      continue
-    }
-    const end = cursor.length() + cursor.at
-    if (headItems >= items) {
-      keep(field, end)
-      cursor.at = end
-      continue
-    }
-    cursor.end = end
-    const [front, back] = cutScope(signal, cursor, items - headItems)
-    headItems += front.items
-    if (front.items > 0) head.push(scopeBytes(group.bytes, front))
-    if (back.items > 0) {
-      keep(-1, -1)
-      rest.push(scopeBytes(group.bytes, back))
-    }
-    cursor.at = end
-  }
-  keep(-1, -1)
-  const restItems = group.items - headItems
-  return [
-    headItems === 0 ? undefined : restItems === 0 ? group : assemble(group, head, headItems),
-    restItems === 0 ? undefined : headItems === 0 ? group : assemble(group, rest, restItems),
-  ]
-}
-
-function cutScope(signal: Signal, cursor: Cursor, items: number): [Side, Side] {
-  const end = cursor.end
-  const front: Side = { items: 0, size: 0, runs: [] }
-  const back: Side = { items: 0, size: 0, runs: [] }
-  const put = (side: Side, from: number, to: number): void => {
-    side.size += to - from
-    if (side.runs.length > 0 && side.runs[side.runs.length - 1] === from) side.runs[side.runs.length - 1] = to
-    else side.runs.push(from, to)
-  }
+  if (items <= 0) return [undefined, group]
+  if (items >= group.items) return [group, undefined]
+  const { bytes, start, end, resource, resourceStart, resourceEnd } = group
+  const hasResource = !group.untouched || group.resourceFieldEnd > group.resourceField
+  const besideScopes = besides(bytes, start, end, FIRST, SECOND)
+  const front = new GroupOut(resource, resourceStart, resourceEnd, besideScopes, hasResource)
+  const back = new GroupOut(resource, resourceStart, resourceEnd, besideScopes, hasResource)
+  const before = new Runs()
+  const after = new Runs()
+  front.parts.push(before)
+  const cursor = new Cursor(bytes, start, end)
   while (cursor.at < end) {
     cursor.end = end
     const field = cursor.at
     const tag = cursor.tag()
-    if (tag !== 0x12) {
+    if (tag !== SECOND) {
       cursor.skip(tag)
-      put(front, field, cursor.at)
-      put(back, field, cursor.at)
+      continue
+    }
+    const scopeEnd = cursor.length() + cursor.at
+    if (front.items < items) {
+      cursor.end = scopeEnd
+      const scope = cutScope(signal, bytes, cursor, items - front.items)
+      front.items += scope.items
+      if (scope.rest === undefined) before.add(bytes, field, scopeEnd)
+      else {
+        if (scope.items > 0) front.parts.push(scope.head)
+        back.parts.push(scope.rest)
+      }
+    } else {
+      // Scope groups after the cut stay as they are: looked into again for each cut, a large group that is cut into many
+      // parts would take the square of their number.
+      after.add(bytes, field, scopeEnd)
+    }
+    cursor.at = scopeEnd
+  }
+  back.parts.push(after)
+  back.items = group.items - front.items
+  return [written(front), written(back)]
+}
+
+const written = (group: GroupOut): Group => group.write(Buffer.allocUnsafeSlow(group.size), 0)
+
+/** A scope group in two. */
+interface CutScope {
+  /** Items of the first part. */
+  readonly items: number
+  readonly head: MessageOut
+  /** Undefined where all of it is in the first part. */
+  readonly rest: MessageOut | undefined
+}
+
+/** Cuts the scope group between the cursor and its end after `most` items. */
+function cutScope(signal: Signal, bytes: Buffer, cursor: Cursor, most: number): CutScope {
+  const end = cursor.end
+  const besideItems = new Runs()
+  const front = new Runs()
+  const back = new Runs()
+  const head = new MessageOut(SECOND, besideItems, front)
+  const rest = new MessageOut(SECOND, besideItems)
+  let items = 0
+  while (cursor.at < end) {
+    cursor.end = end
+    const field = cursor.at
+    const tag = cursor.tag()
+    if (tag !== SECOND) {
+      cursor.skip(tag)
+      besideItems.add(bytes, field, cursor.at)
       continue
     }
     const itemEnd = cursor.length() + cursor.at
+    const start = cursor.at
     cursor.end = itemEnd
-    const count = signal === 'metrics' ? metricPoints(cursor) : 1
-    const side = front.items < items ? front : back
-    put(side, field, itemEnd)
-    side.items += count
+    const count = items === most ? 0 : signal === 'metrics' ? metricPoints(cursor) : 1
+    if (items === most) back.add(bytes, field, itemEnd)
+    else if (items + count <= most) {
+      front.add(bytes, field, itemEnd)
+      items += count
+    } else {
+      const [first, second] = new MetricParts(bytes, start, itemEnd).cut(most - items)
+      head.parts.push(first)
+      rest.parts.push(second)
+      items = most
+    }
     cursor.at = itemEnd
   }
-  return [front, back]
-}
-
-/** A scope group's whole field. */
-function scopeBytes(bytes: Buffer, side: Side): Buffer {
-  const out = Buffer.allocUnsafe(fieldSize(side.size))
-  out[0] = 0x12
-  let at = putVarint(out, 1, side.size)
-  for (let i = 0; i < side.runs.length; i += 2) at += bytes.copy(out, at, side.runs[i], side.runs[i + 1])
-  return out
-}
-
-/** A group of its own from the resource of `group` and these fields. */
-function assemble(group: Group, fields: readonly Buffer[], items: number): Group {
-  const length = group.resourceEnd - group.resourceStart
-  const hasResource = !group.untouched || group.resourceFieldEnd > group.resourceField
-  let size = hasResource ? fieldSize(length) : 0
-  for (const field of fields) size += field.length
-  const out = Buffer.allocUnsafeSlow(fieldSize(size))
-  out[0] = 0x0a
-  const start = putVarint(out, 1, size)
-  let at = start
-  if (hasResource) {
-    out[at++] = 0x0a
-    at = putVarint(out, at, length)
-    at += group.resource.copy(out, at, group.resourceStart, group.resourceEnd)
-  }
-  const resourceEnd = at
-  for (const field of fields) at += field.copy(out, at)
-  return new Group(
-    out,
-    0,
-    start,
-    at,
-    start,
-    resourceEnd,
-    out,
-    resourceEnd - (hasResource ? length : 0),
-    resourceEnd,
-    items,
-  )
+  rest.parts.push(back)
+  return { items, head, rest: rest.parts.length === 2 && back.size === 0 ? undefined : rest }
 }

@@ -29,6 +29,13 @@ export class Runs {
     return at
   }
 
+  /** All of them as one text, to be compared. */
+  text(): string {
+    let text = ''
+    for (let i = 0; i < this.#count; i++) text += this.#sources[i].toString('latin1', this.#starts[i], this.#ends[i])
+    return text
+  }
+
   /** Makes a result of all of them in `out`. */
   into(out: Arena): void {
     out.begin(this.size)

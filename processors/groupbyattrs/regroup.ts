@@ -1,18 +1,17 @@
 import { Arena } from '../../proto/actions.ts'
-import { attributeTags } from '../../proto/attributes.ts'
+import { besides, eachPointOf, FIRST, GroupOut, MessageOut, MetricParts, SECOND } from '../../proto/assembly.ts'
+import { attributeTags, AttributeWalk } from '../../proto/attributes.ts'
 import type { Group } from '../../proto/group.ts'
-import { metricPoints } from '../../proto/points.ts'
+import { Runs } from '../../proto/runs.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { ItemCursor } from '../../proto/views.ts'
 import { type Room, textCost } from '../../proto/room.ts'
 import { Cursor, putVarint } from '../../proto/wire.ts'
 import { tagOf } from '../message-edits.ts'
-import { Runs } from '../../proto/runs.ts'
 import type { GroupedKeys } from './grouped-keys.ts'
-import { besides, FIRST, GroupOut, groupIdentity, MetricOut, ScopeOut, SECOND } from '../../proto/assembly.ts'
 
-/** Where the data of a metric may stand, and the tag of the attributes of its points. */
-const data: ReadonlyMap<number, number> = new Map([
+/** Tags of the attributes of points, by the tag of the data that the points stand in. */
+const pointAttributes: ReadonlyMap<number, number> = new Map([
   [tagOf('Metric', 'gauge'), attributeTags.numberPoint],
   [tagOf('Metric', 'sum'), attributeTags.numberPoint],
   [tagOf('Metric', 'histogram'), attributeTags.histogramPoint],
@@ -45,6 +44,25 @@ export function regroup(signal: Signal, groups: readonly Group[], keys: GroupedK
   return new Regrouping(signal, keys, room).run(groups)
 }
 
+/** A resource group of the result. */
+class Place extends GroupOut {
+  /** The group this is, as long as it is one that came as it is. */
+  whole: Group | undefined
+  readonly scopes = new Map<string, Scope>()
+}
+
+/** A scope group of the result. */
+class Scope extends MessageOut {
+  readonly items = new Runs()
+  /** The points of metrics that are put together, by what tells those apart. */
+  readonly metrics = new Map<string, Runs>()
+
+  constructor(head: Runs) {
+    super(SECOND, head)
+    this.parts.push(this.items)
+  }
+}
+
 /** Where in the result the items of a group go. */
 interface Source {
   readonly group: Group
@@ -52,18 +70,28 @@ interface Source {
   readonly rest: Runs
   readonly restIdentity: string
   /** The place of items without any of the keys, once one is there. */
-  plain: GroupOut | undefined
+  plain: Place | undefined
   /** Places by what was found in items. */
-  readonly places: Map<string, GroupOut>
+  readonly places: Map<string, Place>
+}
+
+const sourceOf = (group: Group, plain?: Place): Source => {
+  const rest = besides(group.bytes, group.start, group.end, FIRST, SECOND)
+  return { group, rest, restIdentity: rest.text(), plain, places: new Map() }
+}
+
+/** What a scope group has beside its items, and what it is told apart by. */
+interface Head {
+  readonly runs: Runs
+  readonly identity: string
 }
 
 class Regrouping {
   readonly #signal: Signal
   readonly #keys: GroupedKeys
-  readonly #out = new Map<string, GroupOut>()
+  readonly #out = new Map<string, Place>()
   readonly #cursor = new ItemCursor()
   readonly #heads = new Arena(0)
-  readonly #points = new Cursor(Buffer.alloc(0))
   readonly #room: Room
 
   constructor(signal: Signal, keys: GroupedKeys, room: Room) {
@@ -95,16 +123,15 @@ class Regrouping {
   }
 
   #add(group: Group): void {
-    const { runs: rest, identity: restIdentity } = besides(group.bytes, group.start, group.end, FIRST, SECOND)
-    const source: Source = { group, rest, restIdentity, plain: undefined, places: new Map() }
+    const source = sourceOf(group)
     if (!this.#isWhole(group)) {
       this.#move(source, this.#hasKeys(group))
       return
     }
-    const identity = groupIdentity(group.resource, group.resourceStart, group.resourceEnd, restIdentity)
+    const identity = groupIdentity(group.resource, group.resourceStart, group.resourceEnd, source.restIdentity)
     const place = this.#out.get(identity)
     if (place === undefined) {
-      const whole = this.#place(identity, group.resource, group.resourceStart, group.resourceEnd, rest)
+      const whole = this.#place(identity, group.resource, group.resourceStart, group.resourceEnd, source.rest)
       whole.whole = group
       return
     }
@@ -118,7 +145,7 @@ class Regrouping {
     const scopes = new Set<string>()
     const cursor = this.#cursor.set(group)
     while (cursor.nextScope()) {
-      const { identity } = besides(cursor.bytes, cursor.scopeStart, cursor.scopeEnd, SECOND)
+      const identity = besides(cursor.bytes, cursor.scopeStart, cursor.scopeEnd, SECOND).text()
       if (scopes.has(identity)) return false
       scopes.add(identity)
     }
@@ -134,20 +161,19 @@ class Regrouping {
     return false
   }
 
-  #place(identity: string, resource: Buffer, start: number, end: number, rest: Runs): GroupOut {
+  #place(identity: string, resource: Buffer, start: number, end: number, rest: Runs): Place {
     this.#take(groupCost + textCost(identity))
-    const place = new GroupOut(resource, start, end, rest)
+    const place = new Place(resource, start, end, rest)
     this.#out.set(identity, place)
     return place
   }
 
   /** Makes a group that came as it is one that more may be added to. */
-  #open(place: GroupOut): void {
+  #open(place: Place): void {
     const { whole } = place
     if (whole === undefined) return
     place.whole = undefined
-    const { runs: rest, identity: restIdentity } = besides(whole.bytes, whole.start, whole.end, FIRST, SECOND)
-    this.#move({ group: whole, rest, restIdentity, plain: place, places: new Map() }, false)
+    this.#move(sourceOf(whole, place), false)
   }
 
   /** Puts each item of a group where it belongs. */
@@ -155,7 +181,8 @@ class Regrouping {
     const cursor = new ItemCursor().set(source.group)
     const { bytes } = cursor
     while (cursor.nextScope()) {
-      const head = besides(bytes, cursor.scopeStart, cursor.scopeEnd, SECOND)
+      const runs = besides(bytes, cursor.scopeStart, cursor.scopeEnd, SECOND)
+      const head = { runs, identity: runs.text() }
       while (cursor.nextItem()) {
         const { field, start, end } = cursor
         if (this.#signal === 'metrics') this.#moveMetric(source, head, bytes, field, start, end, keyed)
@@ -184,48 +211,48 @@ class Regrouping {
 
   #moveMetric(
     source: Source,
-    head: ReturnType<typeof besides>,
+    head: Head,
     bytes: Buffer,
     field: number,
     start: number,
     end: number,
     keyed: boolean,
   ): void {
-    const parts = metricParts(bytes, start, end)
-    if (parts === undefined) {
-      const place = this.#plainOf(source)
-      place.items += metricPoints(this.#points.set(bytes, start, end))
-      this.#scopeIn(place, head).items.add(bytes, field, end)
+    const parts = new MetricParts(bytes, start, end)
+    if (!parts.hasPoints) {
+      this.#scopeIn(this.#plainOf(source), head).items.add(bytes, field, end)
       return
     }
-    const add = (tag: number, pointField: number, from: number, to: number): void => {
+    const tag = pointAttributes.get(parts.tag) ?? 0
+    const identity = JSON.stringify([parts.shell.text(), parts.tag, parts.rest.text()])
+    parts.eachPoint((pointField, from, to) => {
       const found = keyed && this.#keys.find(bytes, from, to, tag)
       const place = found ? this.#placeOf(source) : this.#plainOf(source)
       place.items++
-      const { metrics } = this.#scopeIn(place, head)
-      let metric = metrics.get(parts.identity)
-      if (metric === undefined) {
+      const scope = this.#scopeIn(place, head)
+      let points = scope.metrics.get(identity)
+      if (points === undefined) {
         this.#take(partCost)
-        metric = new MetricOut(parts.shell, parts.tag, parts.rest)
-        metrics.set(parts.identity, metric)
+        scope.metrics.set(identity, (points = new Runs()))
+        scope.parts.push(parts.with(points))
       }
-      if (found) this.#addEdited(metric.points, FIRST, from, to)
-      else metric.points.add(bytes, pointField, to)
-    }
-    for (const [from, to] of parts.pieces) eachPointOf(bytes, from, to, parts.tag, add)
+      if (found) this.#addEdited(points, FIRST, from, to)
+      else points.add(bytes, pointField, to)
+    })
   }
 
-  #scopeIn(place: GroupOut, { runs, identity }: ReturnType<typeof besides>): ScopeOut {
+  #scopeIn(place: Place, { runs, identity }: Head): Scope {
     let scope = place.scopes.get(identity)
     if (scope === undefined) {
       this.#take(partCost)
-      scope = new ScopeOut(runs)
+      scope = new Scope(runs)
       place.scopes.set(identity, scope)
+      place.parts.push(scope)
     }
     return scope
   }
 
-  #plainOf(source: Source): GroupOut {
+  #plainOf(source: Source): Place {
     if (source.plain !== undefined) return source.plain
     const { resource, resourceStart, resourceEnd } = source.group
     source.plain = this.#placeFor(resource, resourceStart, resourceEnd, source)
@@ -233,7 +260,7 @@ class Regrouping {
   }
 
   /** The place of an item in which keys were found. */
-  #placeOf(source: Source): GroupOut {
+  #placeOf(source: Source): Place {
     const { identity } = this.#keys
     let place = source.places.get(identity)
     if (place === undefined) {
@@ -247,7 +274,7 @@ class Regrouping {
     return place
   }
 
-  #placeFor(resource: Buffer, start: number, end: number, { rest, restIdentity }: Source): GroupOut {
+  #placeFor(resource: Buffer, start: number, end: number, { rest, restIdentity }: Source): Place {
     const identity = groupIdentity(resource, start, end, restIdentity)
     const place = this.#out.get(identity)
     if (place === undefined) return this.#place(identity, resource, start, end, rest)
@@ -262,88 +289,45 @@ const itemTag = (signal: Signal): number => (signal === 'traces' ? attributeTags
 export function hasKeys(signal: Signal, keys: GroupedKeys, bytes: Buffer, start: number, end: number): boolean {
   if (signal !== 'metrics') return keys.find(bytes, start, end, itemTag(signal))
   let found = false
-  eachPointField(bytes, start, end, (tag, _field, from, to) => {
+  eachPointField(bytes, start, end, (tag, from, to) => {
     // All of them are read, so that one that cannot be is found.
     found = keys.find(bytes, from, to, tag) || found
   })
   return found
 }
 
-/** Called with the tag of a point's attributes, where its field starts, and its content. */
-type PointVisit = (tag: number, field: number, from: number, to: number) => void
-
-/** Visits all points of a metric, also those in data that later data of another kind replaces. */
-function eachPointField(bytes: Buffer, start: number, end: number, visit: PointVisit): void {
+/** Visits all points of a metric, also those in data that later data of another kind replaces, with the tag of their attributes. */
+function eachPointField(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  visit: (tag: number, from: number, to: number) => void,
+): void {
   const metric = new Cursor(bytes, start, end)
   while (metric.at < end) {
     const tag = metric.tag()
-    if (!data.has(tag)) {
+    const attributes = pointAttributes.get(tag)
+    if (attributes === undefined) {
       metric.skip(tag)
       continue
     }
     const to = metric.length() + metric.at
-    eachPointOf(bytes, metric.at, to, tag, visit)
+    eachPointOf(bytes, metric.at, to, (_field, from, end) => visit(attributes, from, end))
     metric.at = to
   }
 }
 
-/** Visits the points in the data between `start` and `end`, which stands in the field with `tag`. */
-function eachPointOf(bytes: Buffer, start: number, end: number, tag: number, visit: PointVisit): void {
-  const attributes = data.get(tag) ?? 0
-  const cursor = new Cursor(bytes, start, end)
-  while (cursor.at < end) {
-    const field = cursor.at
-    const inner = cursor.tag()
-    if (inner !== FIRST) {
-      cursor.skip(inner)
-      continue
-    }
-    const to = cursor.length() + cursor.at
-    visit(attributes, field, cursor.at, to)
-    cursor.at = to
+/** What a group is told apart by: its attributes in any order, and whatever else is not in scopes. */
+function groupIdentity(resource: Buffer, start: number, end: number, rest: string): string {
+  const attributes: string[] = []
+  const walk = new AttributeWalk(resource, start, end, attributeTags.resource)
+  let others = ''
+  let last = start
+  while (walk.next()) {
+    others += resource.toString('latin1', last, walk.field)
+    attributes.push(resource.toString('latin1', walk.from, walk.to))
+    last = walk.to
   }
-}
-
-/** A metric apart from its points. */
-interface MetricParts {
-  readonly shell: Runs
-  readonly tag: number
-  readonly rest: Runs
-  readonly identity: string
-  /** Where its data stands: data of one kind may stand in pieces, which count as one. */
-  readonly pieces: readonly (readonly [from: number, to: number])[]
-}
-
-/** A metric without its points; undefined for one that has none. */
-function metricParts(bytes: Buffer, start: number, end: number): MetricParts | undefined {
-  const cursor = new Cursor(bytes, start, end)
-  const shell = new Runs()
-  let identity = ''
-  let dataTag = 0
-  let pieces: [from: number, to: number][] = []
-  while (cursor.at < end) {
-    const field = cursor.at
-    const tag = cursor.tag()
-    if (!data.has(tag)) {
-      cursor.skip(tag)
-      shell.add(bytes, field, cursor.at)
-      identity += bytes.toString('latin1', field, cursor.at)
-      continue
-    }
-    // Data of another kind replaces what stands before it.
-    if (tag !== dataTag) pieces = []
-    dataTag = tag
-    const to = cursor.length() + cursor.at
-    pieces.push([cursor.at, to])
-    cursor.at = to
-  }
-  const rest = new Runs()
-  let size = 0
-  let restIdentity = ''
-  for (const [from, to] of pieces) {
-    size += to - from
-    restIdentity += besides(bytes, from, to, FIRST, FIRST, rest).identity
-  }
-  if (rest.size === size) return undefined
-  return { shell, tag: dataTag, rest, pieces, identity: JSON.stringify([identity, dataTag, restIdentity]) }
+  others += resource.toString('latin1', last, end)
+  return JSON.stringify([attributes.toSorted(), others, rest])
 }

@@ -5,10 +5,14 @@ import { mergeBatches } from '../../core/merge.ts'
 import { Budget } from '../../core/budget.ts'
 import { Delivery, type Answer } from '../../core/delivery.ts'
 import { Lease } from '../../core/lease.ts'
-import { encodeGroups, groupCost, groupsSize } from '../../proto/group.ts'
+import { cutGroup } from '../../proto/cut.ts'
+import { encodeGroups, type Group, groupCost, groupsSize } from '../../proto/group.ts'
+import { messageNamed } from '../../proto/schema.ts'
+import { signals } from '../../proto/signals.ts'
+import { Cursor } from '../../proto/wire.ts'
 import { readRequest } from '../../proto/request.ts'
-import { type FlatItem, countOf, flatten, requests, type Sample } from '../support/otlp.ts'
 import { retained } from '../support/batches.ts'
+import { type FlatItem, countOf, flatten, type Plain, requests, type Sample } from '../support/otlp.ts'
 
 const runs = { numRuns: 300 }
 
@@ -31,6 +35,19 @@ const samples = requests().filter(({ signal, body }) => readRequest(signal, body
 const itemsOf = (batch: Batch): FlatItem[] =>
   flatten(batch.signal, encodeGroups(batch.groups)).filter(({ item }) => countOf(batch.signal, item) > 0)
 
+/** The same with a metric for each data point. */
+const pointsOf = (batch: Batch): FlatItem[] =>
+  batch.signal === 'metrics'
+    ? itemsOf(batch).flatMap(flat => points(flat.item).map(item => ({ ...flat, item })))
+    : itemsOf(batch)
+
+const kinds = ['gauge', 'sum', 'histogram', 'exponential_histogram', 'summary']
+function points(metric: Plain): Plain[] {
+  const kind = kinds.find(name => metric[name] !== undefined) ?? ''
+  const data = metric[kind] as { data_points: unknown[] }
+  return data.data_points.map(point => ({ ...metric, [kind]: { ...data, data_points: [point] } }))
+}
+
 /** That a batch's own sums agree with what it holds. */
 function expectSound(batch: Batch): void {
   const items = itemsOf(batch).reduce((sum, { item }) => sum + countOf(batch.signal, item), 0)
@@ -41,28 +58,41 @@ function expectSound(batch: Batch): void {
   expect(batch.byteLength).toBe(groupsSize(batch.groups))
 }
 
+const content = ({ bytes, start, end }: Group): Buffer => bytes.subarray(start, end)
+
+/** How many fields of a message the schema does not have. */
+function unknownFields(message: string, bytes: Buffer): number {
+  const cursor = new Cursor(bytes)
+  let unknown = 0
+  while (cursor.at < cursor.end) {
+    const tag = cursor.tag()
+    cursor.skip(tag)
+    if (messageNamed(message).byNumber[tag >>> 3] === undefined) unknown++
+  }
+  return unknown
+}
+
 const present = (...batches: (Batch | undefined)[]): Batch[] => batches.filter(batch => batch !== undefined)
 
 test('a batch that is cut and merged again has the same items, none twice', () => {
   fc.assert(
     fc.property(samples, fc.array(fc.nat(8), { maxLength: 6 }), (sample, sizes) => {
       const { batch } = receive(sample, new Budget(1e9))
-      const before = itemsOf(batch)
+      const before = pointsOf(batch)
       const parts: Batch[] = []
       let rest: Batch | undefined = batch
       for (const size of sizes) {
         if (rest === undefined) break
         const [head, others]: [Batch, Batch | undefined] = rest.cut(size + 1)
         expectSound(head)
-        expect(head.items).toBeGreaterThan(0)
-        if (sample.signal !== 'metrics') expect(head.items).toBeLessThanOrEqual(size + 1)
+        expect(head.items).toBe(Math.min(size + 1, head.items + (others?.items ?? 0)))
         parts.push(head)
         rest = others
       }
       if (rest !== undefined) parts.push(rest)
       const merged = mergeBatches(parts)
       expectSound(merged)
-      expect(itemsOf(merged)).toEqual(before)
+      expect(pointsOf(merged)).toEqual(before)
     }),
     runs,
   )
@@ -89,6 +119,28 @@ test('both parts of a partition together are the batch', () => {
       expect(rest === undefined ? [] : itemsOf(rest)).toEqual(wanted(false))
     }),
     runs,
+  )
+})
+
+test('cut at every place, both parts have what the batch had, and what is not known', () => {
+  fc.assert(
+    fc.property(samples, fc.nat(), (sample, at) => {
+      const { signal, groups, items } = receive(sample, new Budget(1e9)).batch
+      const group = groups[at % groups.length]
+      if (group.items === 0) return
+      const unknown = (of: Group): number => unknownFields(signals[signal].resourceGroup, content(of))
+      for (let n = 0; n <= group.items; n++) {
+        const [head, rest] = cutGroup(signal, group, n)
+        expect([head?.items ?? 0, rest?.items ?? 0]).toEqual([n, group.items - n])
+        const of = (part: Group | undefined): FlatItem[] =>
+          part === undefined ? [] : pointsOf(receive({ ...sample, body: encodeGroups([part]) }, new Budget(1e9)).batch)
+        expect([...of(head), ...of(rest)]).toEqual(of(group))
+        // Of the group itself: once for each part.
+        for (const part of [head, rest]) if (part !== undefined) expect(unknown(part)).toBe(unknown(group))
+      }
+      expect(items).toBeGreaterThan(0)
+    }),
+    { numRuns: 150 },
   )
 })
 

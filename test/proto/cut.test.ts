@@ -54,17 +54,25 @@ test('an edited resource goes to both parts', () => {
   }
 })
 
-test('a metric is not cut', () => {
-  const gauge = (name: string, points: number) => ({
-    name,
-    gauge: { data_points: Array.from({ length: points }, () => ({})) },
+test('a metric is cut between its points, and both parts say what it is', () => {
+  const sum = (...values: number[]) => ({
+    name: 'a',
+    unit: 's',
+    sum: {
+      aggregation_temporality: 2,
+      is_monotonic: true,
+      data_points: values.map(value => ({ as_double: value })),
+    },
   })
-  const metrics = encode('ExportMetricsServiceRequest', {
-    resource_metrics: [{ scope_metrics: [{ metrics: [gauge('a', 5), gauge('b', 2), gauge('c', 1)] }] }],
-  })
-  const [group] = readRequest('metrics', metrics).groups
-  const [front, back] = cutGroup('metrics', group, 6)
-  expect([front?.items, back?.items]).toEqual([7, 1])
+  const of = (...metrics: object[]) => ({ resource_metrics: [{ scope_metrics: [{ metrics }] }] })
+  const [group] = readRequest('metrics', encode('ExportMetricsServiceRequest', of(sum(1, 2, 3, 4, 5), sum(6)))).groups
+  const parts = cutGroup('metrics', group, 3).map(
+    part => part && [part.items, decode('ExportMetricsServiceRequest', encodeGroups([part]))],
+  )
+  expect(parts).toEqual([
+    [3, of(sum(1, 2, 3))],
+    [3, of(sum(4, 5), sum(6))],
+  ])
 })
 
 test('fields that are not known go to both parts', () => {
