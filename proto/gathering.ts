@@ -1,6 +1,8 @@
 /** A piece of a large request while it is put together; see pieces.ts. */
+import { FIRST, MessageOut, type Part, SECOND } from './assembly.ts'
 import { Group } from './group.ts'
 import { Growing, type Memory } from './growing.ts'
+import { Runs } from './runs.ts'
 import { fieldSize, putVarint, WireError } from './wire.ts'
 
 /** What a piece holds at most, but for one item that is larger. */
@@ -17,80 +19,6 @@ export interface Piece {
   readonly body: Buffer | undefined
 }
 
-/** Stretches of bytes that stand one after the other; neighbours are one. */
-class Runs {
-  size = 0
-  #parts: Buffer[] = []
-  #bytes: Buffer | undefined
-  #from = 0
-  #to = 0
-
-  add(bytes: Buffer, from: number, to: number): void {
-    if (bytes !== this.#bytes || from !== this.#to) {
-      this.#flush()
-      this.#bytes = bytes
-      this.#from = from
-    }
-    this.#to = to
-    this.size += to - from
-  }
-
-  /** All of them, in order; nothing is left. */
-  take(): Buffer[] {
-    this.#flush()
-    const parts = this.#parts
-    this.#parts = []
-    this.#bytes = undefined
-    this.size = 0
-    return parts
-  }
-
-  #flush(): void {
-    if (this.#bytes !== undefined) this.#parts.push(this.#bytes.subarray(this.#from, this.#to))
-  }
-}
-
-/** Points of one metric, with what the metric and its data have beside them. */
-export class MetricPart {
-  points = 0
-  readonly #head: Buffer
-  readonly #dataTag: number
-  readonly #dataHead: Buffer
-  readonly #runs = new Runs()
-
-  constructor(head: Buffer, dataTag: number, dataHead: Buffer) {
-    this.#head = head
-    this.#dataTag = dataTag
-    this.#dataHead = dataHead
-  }
-
-  get size(): number {
-    return this.#head.length + this.#dataHead.length + this.#runs.size
-  }
-
-  add(bytes: Buffer, from: number, to: number): void {
-    this.#runs.add(bytes, from, to)
-    this.points++
-  }
-
-  /** The metric as a field of a scope group; its points are gone from here. */
-  take(): Buffer {
-    const data = this.#dataHead.length + this.#runs.size
-    const size = this.#head.length + fieldSize(data)
-    const tags = Buffer.alloc(12)
-    const outer = putField(tags, 0, 0x12, size)
-    const inner = putField(tags, outer, this.#dataTag, data)
-    this.points = 0
-    return Buffer.concat([
-      tags.subarray(0, outer),
-      this.#head,
-      tags.subarray(outer, inner),
-      this.#dataHead,
-      ...this.#runs.take(),
-    ])
-  }
-}
-
 /** The piece that is being gathered of one group. */
 export class Gathering {
   items = 0
@@ -98,11 +26,11 @@ export class Gathering {
   #repeatable = freeRepeats
   #resource: Uint8Array = nothing
   #resourceSize = 0
-  #head: Uint8Array = nothing
+  #head: Part = new Runs()
   /** Scope groups that are whole, as fields of the group; undefined until there is one. */
   #scopes: Growing | undefined
   /** The open scope group: what it has beside items, and its items. */
-  #scopeHead: Uint8Array = nothing
+  #scopeHead: Part = new Runs()
   readonly #runs = new Runs()
 
   constructor(memory: Memory, groups: readonly Group[]) {
@@ -111,14 +39,14 @@ export class Gathering {
   }
 
   /** Starts a group: its resource as a field and the size of its content, and what else stands beside its scope groups. */
-  group(resource: Uint8Array, resourceSize: number, head: Uint8Array): void {
+  group(resource: Uint8Array, resourceSize: number, head: Part): void {
     this.#resource = resource
     this.#resourceSize = resourceSize
     this.#head = head
   }
 
   /** Starts a scope group with what it has beside items. */
-  scope(head: Uint8Array): void {
+  scope(head: Part): void {
     this.#scopeHead = head
   }
 
@@ -136,10 +64,10 @@ export class Gathering {
     this.items += items
   }
 
-  /** Adds a metric. */
-  metric(part: MetricPart): void {
-    const { points } = part
-    const field = part.take()
+  /** Adds a metric as it is now. */
+  metric(metric: Part, points: number): void {
+    const field = Buffer.allocUnsafeSlow(metric.size)
+    metric.write(field, 0)
     this.run(field, 0, field.length, points)
   }
 
@@ -160,33 +88,28 @@ export class Gathering {
   /** Ends the open scope group; without items it is left out. */
   close(): void {
     if (this.#runs.size === 0) return
-    const size = this.#runs.size + this.#scopeHead.length
-    const out = this.#room(fieldSize(size))
-    out.at = putField(out.bytes, out.at, 0x12, size)
-    out.bytes.set(this.#scopeHead, out.at)
-    out.at += this.#scopeHead.length
-    for (const run of this.#runs.take()) {
-      out.bytes.set(run, out.at)
-      out.at += run.length
-    }
-    this.#repeatable -= this.#scopeHead.length
+    const scope = new MessageOut(SECOND, this.#scopeHead, this.#runs)
+    const out = this.#room(scope.size)
+    out.at = scope.write(out.bytes, out.at)
+    this.#runs.clear()
+    this.#repeatable -= this.#scopeHead.size
   }
 
   /** What was gathered; the open scope group goes on in the next piece. */
   finish(): Piece {
     this.close()
-    this.#repeatable -= this.#resource.length + this.#head.length
+    this.#repeatable -= this.#resource.length + this.#head.size
     if (this.#repeatable < 0) {
       throw new WireError('resource and scope are large and the items small: send the request in smaller parts')
     }
     const scopes = this.#scopes
-    const size = this.#resource.length + this.#head.length + (scopes?.at ?? 0)
+    const size = this.#resource.length + this.#head.size + (scopes?.at ?? 0)
     const body = this.#memory.take(fieldSize(size))
-    const start = putField(body, 0, 0x0a, size)
+    body[0] = FIRST
+    const start = putVarint(body, 1, size)
     body.set(this.#resource, start)
     const resourceEnd = start + this.#resource.length
-    body.set(this.#head, resourceEnd)
-    scopes?.bytes.copy(body, resourceEnd + this.#head.length, 0, scopes.at)
+    scopes?.bytes.copy(body, this.#head.write(body, resourceEnd), 0, scopes.at)
     const { items } = this
     const content = resourceEnd - this.#resourceSize
     const group = new Group(body, 0, start, body.length, start, resourceEnd, body, content, resourceEnd, items)
@@ -203,8 +126,3 @@ export class Gathering {
 }
 
 const nothing = Buffer.alloc(0)
-
-/** Writes tag and length of a field at `at` and returns where its content starts. */
-function putField(out: Uint8Array, at: number, tag: number, size: number): number {
-  return putVarint(out, putVarint(out, at, tag), size)
-}

@@ -1,9 +1,11 @@
 /** Large requests in pieces, so that whatever is done to a piece in one go takes a short while. */
-import { Gathering, MetricPart, type Piece, pieceLimits } from './gathering.ts'
+import { FIRST, MessageOut, SECOND } from './assembly.ts'
+import { Gathering, type Piece, pieceLimits } from './gathering.ts'
 import type { Group } from './group.ts'
 import type { Memory } from './growing.ts'
 import { smallItem } from './item-limits.ts'
-import { isData, metricPoints } from './points.ts'
+import { dataTags, isData, metricPoints } from './points.ts'
+import { Runs } from './runs.ts'
 import type { Signal } from './signals.ts'
 import { Cursor } from './wire.ts'
 
@@ -142,53 +144,50 @@ class Cutter {
   /** A large metric, whose data stands once: its points in as many pieces as it takes. */
   *#metric(bytes: Buffer, start: number, end: number): Generator<Piece | undefined, void> {
     const gathering = this.#gathering
+    const shell = yield* this.#head(bytes, start, end, ...dataTags)
     const cursor = new Cursor(bytes, start, end)
-    const beside: Buffer[] = []
     let dataTag = 0
-    let dataStart = end
-    let dataEnd = end
-    while (cursor.at < end) {
-      const at = cursor.at
-      const tag = cursor.tag()
-      if (isData(tag >>> 3)) {
-        dataTag = tag
-        dataEnd = cursor.length() + cursor.at
-        dataStart = cursor.at
-        cursor.at = dataEnd
-      } else {
-        cursor.skip(tag)
-        beside.push(bytes.subarray(at, cursor.at))
-      }
+    while (!isData(dataTag >>> 3) && cursor.at < end) {
+      dataTag = cursor.tag()
+      if (!isData(dataTag >>> 3)) cursor.skip(dataTag)
     }
-    const part = new MetricPart(Buffer.concat(beside), dataTag, yield* this.#head(bytes, dataStart, dataEnd, 0x0a))
-    cursor.set(bytes, dataStart, dataEnd)
+    if (cursor.at === end) return
+    const dataEnd = cursor.length() + cursor.at
+    const points = new Runs()
+    const rest = yield* this.#head(bytes, cursor.at, dataEnd, FIRST)
+    const metric = new MessageOut(SECOND, shell, new MessageOut(dataTag, rest, points))
+    let count = 0
+    cursor.end = dataEnd
     while (cursor.at < dataEnd) {
       const at = cursor.at
       const tag = cursor.tag()
       cursor.skip(tag)
-      if (tag === 0x0a) {
-        if (gathering.isFull(1, part.size + cursor.at - at, part.points)) {
-          if (part.points > 0) gathering.metric(part)
+      if (tag === FIRST) {
+        if (gathering.isFull(1, metric.size + cursor.at - at, count)) {
+          if (count > 0) gathering.metric(metric, count)
+          points.clear()
+          count = 0
           yield gathering.finish()
         }
-        part.add(bytes, at, cursor.at)
+        points.add(bytes, at, cursor.at)
+        count++
       }
       if (this.#due()) yield
     }
-    if (part.points > 0) gathering.metric(part)
+    if (count > 0) gathering.metric(metric, count)
   }
 
   /** What stands beside the fields with these tags. */
-  *#head(bytes: Buffer, start: number, end: number, ...but: number[]): Generator<undefined, Buffer> {
-    const fields: Buffer[] = []
+  *#head(bytes: Buffer, start: number, end: number, ...but: number[]): Generator<undefined, Runs> {
+    const runs = new Runs()
     const cursor = new Cursor(bytes, start, end)
     for (let at = start; at < end; at = cursor.at) {
       const tag = cursor.tag()
       cursor.skip(tag)
-      if (!but.includes(tag)) fields.push(bytes.subarray(at, cursor.at))
+      if (!but.includes(tag)) runs.add(bytes, at, cursor.at)
       if (this.#due()) yield
     }
-    return Buffer.concat(fields)
+    return runs
   }
 
   #due(): boolean {

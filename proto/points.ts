@@ -12,6 +12,11 @@ export const SUMMARY = 11
 
 const dataFields = (1 << GAUGE) | (1 << SUM) | (1 << HISTOGRAM) | (1 << EXPONENTIAL_HISTOGRAM) | (1 << SUMMARY)
 
+/** Tags of the fields that hold data. */
+export const dataTags: readonly number[] = [GAUGE, SUM, HISTOGRAM, EXPONENTIAL_HISTOGRAM, SUMMARY].map(
+  field => (field << 3) | LENGTH,
+)
+
 /** Whether a field of Metric holds data. */
 export const isData = (field: number): boolean => field <= SUMMARY && ((1 << field) & dataFields) !== 0
 
