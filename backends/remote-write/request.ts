@@ -50,18 +50,10 @@ export interface RemoteWriteOptions {
   readonly room?: Room
 }
 
-/** Data points between two numbers, counted through all groups; the others are passed over. */
-export interface PointRange {
-  readonly from: number
-  readonly to: number
-}
-
 /** How one batch is encoded. */
 export interface EncodeOptions {
   /** How many requests may be sent side by side; 1 without it. */
   readonly lanes?: number
-  /** Only these points. */
-  readonly range?: PointRange
   /** Off: without describing the resources. */
   readonly targetInfo?: boolean
 }
@@ -71,8 +63,6 @@ export type LeftOut = Readonly<Record<string, number>>
 
 /** Of how many resources is remembered when they were last described. */
 const mostInfoTimes = 50_000
-
-const everything: PointRange = { from: 0, to: Infinity }
 
 /** Turns batches into requests of one version. */
 export class RemoteWriteEncoder {
@@ -98,9 +88,7 @@ export class RemoteWriteEncoder {
   readonly #lane: Lane
   #laneCount = 1
   #targetInfos = false
-  #range = everything
-  /** Points gone past, and the latest time in the group. */
-  #index = 0
+  /** The latest time in the group. */
   #latest = 0
   #leftOut: Record<string, number> = {}
   #emit: (part: RemoteWritePart) => void = () => {}
@@ -128,10 +116,8 @@ export class RemoteWriteEncoder {
    */
   encode(groups: readonly Group[], emit: (part: RemoteWritePart) => void, how: EncodeOptions = {}): LeftOut {
     this.#emit = emit
-    this.#range = how.range ?? everything
     this.#targetInfos = this.#options.targetInfo && how.targetInfo !== false
     this.#laneCount = Math.max(1, how.lanes ?? 1)
-    this.#index = 0
     this.#leftOut = {}
     this.#metrics.trim()
     this.#symbols?.trim(this.#labels.generation)
@@ -178,8 +164,6 @@ export class RemoteWriteEncoder {
     if (!data.read(bytes, start, end)) return
     const info = this.#metrics.find(data)
     while (data.nextPoint()) {
-      const index = this.#index++
-      if (index < this.#range.from || index >= this.#range.to) continue
       if (info.refusal !== '') this.#leaveOut(info.refusal)
       else if (this.#read(data)) this.#write(info, data)
       else this.#leaveOut('too_many_buckets')

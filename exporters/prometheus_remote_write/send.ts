@@ -10,7 +10,7 @@ import type { Room } from '../../proto/room.ts'
 import { WireError } from '../../proto/wire.ts'
 import { HttpPush, type Target } from '../http-push.ts'
 import { promotionOf, strategyOf } from '../prometheus-naming.ts'
-import { type Counts, type Outcome, outcome1, outcome2, reasonOf, UnknownVersion, unknownVersion } from './answers.ts'
+import { type Counts, type Outcome, outcome1, outcome2, UnknownVersion, unknownVersion } from './answers.ts'
 import type { RemoteWriteConfig } from './prometheus_remote_write.ts'
 
 type Version = 1 | 2
@@ -28,9 +28,6 @@ const versionHeaders: Readonly<Record<Version, Readonly<Record<string, string>>>
     'x-prometheus-remote-write-version': '2.0.0',
   },
 }
-
-/** What a metric that is refused may cost in requests, to find which of its points are meant. */
-const mostPieces = 128
 
 /** The exporter `prometheus_remote_write`. */
 export class RemoteWrite implements Exporter {
@@ -98,35 +95,7 @@ export class RemoteWrite implements Exporter {
       }
     }
     if (refusal === undefined) return sent
-    // A metric is not cut from outside.
-    if (batch.items > 1 && batch.cut(1)[1] === undefined) return this.#piecemeal(batch, abort)
     throw refusal
-  }
-
-  /** Sends the points of one metric in halves, and halves of halves, until those that are refused are found. */
-  async #piecemeal(batch: Batch, abort: AbortSignal): Promise<Sent> {
-    const total: Sum = { rejected: 0, message: '', reasons: {} }
-    const half = batch.items >> 1
-    const ranges = [
-      { from: half, to: batch.items },
-      { from: 0, to: half },
-    ]
-    for (let pieces = 0, range = ranges.pop(); range !== undefined; pieces++, range = ranges.pop()) {
-      const { from, to } = range
-      const { refusal, sent } = await this.#attempt(batch, abort, { range, targetInfo: false })
-      if (sent !== undefined) add(total, sent)
-      if (refusal === undefined) continue
-      if (to - from > 1 && pieces < mostPieces) {
-        const middle = (from + to) >> 1
-        ranges.push({ from: middle, to }, { from, to: middle })
-      } else
-        add(total, {
-          rejected: to - from,
-          message: refusal.message,
-          reasons: { [reasonFor(refusal)]: to - from },
-        })
-    }
-    return total
   }
 
   /** Sends it once. What was refused for good is given back, any other failure thrown. */
@@ -170,7 +139,7 @@ export class RemoteWrite implements Exporter {
         },
         { ...how, lanes },
       )
-      if (how.range === undefined) this.#growth += (Math.max(0.5, plain / batch.byteLength) - this.#growth) / 4
+      this.#growth += (Math.max(0.5, plain / batch.byteLength) - this.#growth) / 4
       return { requests, leftOut }
     } catch (error) {
       if (!(error instanceof WireError)) throw error
@@ -292,8 +261,6 @@ function sentOf(leftOut: LeftOut, outcomes: readonly Outcome[]): Sent | undefine
   }
   return sum.rejected === 0 && sum.message === '' ? undefined : sum
 }
-
-const reasonFor = ({ kind, message }: DeliveryError): string => (kind === 'too_large' ? kind : reasonOf(message))
 
 /** Why points are left out. */
 const explanations: Readonly<Record<string, string>> = {

@@ -187,27 +187,6 @@ test('metadata of 1.0 is said once in each request', () => {
   ])
 })
 
-test('only the points of a range are written', () => {
-  const metrics = ['a', 'b'].map(name =>
-    gauge(
-      name,
-      [0, 1, 2].map(i => point(1, { as_double: i }, { i: `${i}` })),
-    ),
-  )
-  const { requests, points: written } = translated({}, requestOf(metrics), { range: { from: 2, to: 4 } })
-  expect(requests.flatMap(r => r.series.map(s => s.labels))).toEqual([
-    [
-      ['__name__', 'a'],
-      ['i', '2'],
-    ],
-    [
-      ['__name__', 'b'],
-      ['i', '0'],
-    ],
-  ])
-  expect(written).toBe(2)
-})
-
 test.each([
   [0, '0'],
   [0.005, '0.005'],

@@ -2,8 +2,11 @@ import { once } from 'node:events'
 import http, { type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
+import type { Batch } from '../../../core/batch.ts'
+import type { DeliveryError } from '../../../core/errors.ts'
 import { prometheusRemoteWrite } from '../../../exporters/prometheus_remote_write/prometheus_remote_write.ts'
 import { inflateSnappy } from '../../../net/snappy.ts'
+import { halve } from '../../../pipelines/sending/halve.ts'
 import { inContext } from '../../support/batches.ts'
 import { batchOf, exporterOf, forever, refusal } from '../../support/exporting.ts'
 import { encode } from '../../support/otlp.ts'
@@ -206,37 +209,25 @@ const strict = (bad: ReadonlySet<string>, stored: Set<string>) =>
     return { status: 204 }
   })
 
-test('one metric with bad points is cut down to them, as nobody else can cut it', async () => {
+test('one metric with bad points is cut down to them by those who cut batches', async () => {
   const stored = new Set<string>()
   const { endpoint, seen } = await strict(new Set(['7', '50']), stored)
   const { exporter } = running({ endpoint })
-  const sent = await exporter.send(batchOfMetrics([numbered('a', 0, 64)]), forever)
-  expect(sent).toMatchObject({ rejected: 2, reasons: { out_of_order: 2 } })
+  let refused = 0
+  const cutDown = async (batch: Batch): Promise<void> => {
+    try {
+      await exporter.send(batch, forever)
+    } catch (error) {
+      expect((error as DeliveryError).kind).toBe('rejected')
+      const halves = halve(batch)
+      if (halves === undefined) refused += batch.items
+      else for (const half of halves) await cutDown(half)
+    }
+  }
+  await cutDown(batchOfMetrics([numbered('a', 0, 64)]))
+  expect(refused).toBe(2)
   expect(stored.size).toBe(62)
   expect(seen.length).toBeLessThan(30)
-})
-
-test('cutting ends where a receiver takes nothing', async () => {
-  const { endpoint, seen } = await receiver(() => ({ status: 400, body: 'no' }))
-  const { exporter } = running({ endpoint })
-  const sent = await exporter.send(batchOfMetrics([numbered('a', 0, 1000)]), forever)
-  expect(sent?.rejected).toBe(1000)
-  expect(seen.length).toBeLessThan(300)
-})
-
-test('a failure while a metric is cut down is tried again with all of it', async () => {
-  let requests = 0
-  const { endpoint } = await receiver(() => ({ status: ++requests < 4 ? 400 : 503 }))
-  const { exporter } = running({ endpoint })
-  expect((await refusal(exporter.send(batchOfMetrics([numbered('a', 0, 64)]), forever))).kind).toBe('retry')
-})
-
-test('several metrics are left to those who cut batches', async () => {
-  const { endpoint, seen } = await strict(new Set(['7']), new Set())
-  const { exporter } = running({ endpoint })
-  const error = await refusal(exporter.send(batchOfMetrics([numbered('a', 0, 8), numbered('b', 8, 9)]), forever))
-  expect(error.kind).toBe('rejected')
-  expect(seen).toHaveLength(1)
 })
 
 test('what describes a resource costs no data where it is what is refused', async () => {
