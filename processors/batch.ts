@@ -80,6 +80,16 @@ interface Shard {
 /** Bytes that a combination takes: its text, its timer, and the batches it keeps apart. */
 const costOf = (key: string): number => 1000 + 2 * key.length
 
+/**
+ * In parts of `most` items, of which only the last has fewer. Cut in the middle first: a cut copies what is behind it, and
+ * done from the front many parts would take the square of their number.
+ */
+function partsOf(held: Held, most: number): readonly Held[] {
+  if (held.items <= most) return [held]
+  const [head, rest] = held.cut(most * Math.ceil(held.items / most / 2))
+  return rest === undefined ? [head] : [...partsOf(head, most), ...partsOf(rest, most)]
+}
+
 class Shards implements Holder {
   readonly #config: Config
   readonly #context: ProcessorContext
@@ -161,13 +171,8 @@ class Shards implements Holder {
     shard.timer?.cancel()
     this.#crowded = shard.held.length > 1
     this.#flushedAt = this.#context.clock.now()
-    let whole: Held | undefined = this.#context.holding.join(shard.held)
-    const max = this.#config.send_batch_max_size
-    while (whole !== undefined) {
-      const [head, rest]: readonly [Held, Held | undefined] = max > 0 ? whole.cut(max) : [whole, undefined]
-      head.emit('alone')
-      whole = rest
-    }
+    const whole = this.#context.holding.join(shard.held)
+    for (const part of partsOf(whole, this.#config.send_batch_max_size || Infinity)) part.emit('alone')
   }
 
   #keyOf({ origin }: Held): string {

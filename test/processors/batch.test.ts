@@ -112,6 +112,13 @@ test('send_batch_max_size cuts, in order, and the senders hear one answer each',
   await expect.poll(() => sink.taken).toEqual([['a0', 'a1', 'a2', 'b0'], ['b1', 'b2', 'b3', 'b4'], ['b5']])
 })
 
+test.each([23, 24, 25])('%i items are cut into as few parts as there can be', async n => {
+  const sink = await graphWith({ send_batch_size: 4, send_batch_max_size: 4 })
+  expect((await push(...names('a', n)).outcome).kind).toBe('success')
+  await expect.poll(() => sink.taken.flat()).toEqual(names('a', n))
+  expect(sink.taken.slice(0, -1).every(part => part.length === 4)).toBe(true)
+})
+
 test('a lone sender that waits for the destination is not held up', async () => {
   await graphWith({ timeout: '60s' }, { sending_queue: { enabled: false } })
   const began = performance.now()
