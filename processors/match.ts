@@ -1,10 +1,12 @@
 /** Whether items are those that `include` and `exclude` ask for, on their bytes. What lies above items is asked once per scope. */
 import { attributeTags, findAttribute } from '../proto/attributes.ts'
 import type { Group } from '../proto/group.ts'
+import { ItemIndex } from '../proto/item-index.ts'
 import { compilePattern } from '../proto/pattern.ts'
 import { enums } from '../proto/schema.ts'
-import type { Signal } from '../proto/signals.ts'
+import { type Signal, signals } from '../proto/signals.ts'
 import {
+  asBuffer,
   BOOL,
   DOUBLE,
   INT,
@@ -17,7 +19,7 @@ import {
   valueText,
   type Writable,
 } from '../proto/values.ts'
-import { fieldNamed, findField, readField, readText } from '../proto/views.ts'
+import { fieldNamed, readText } from '../proto/views.ts'
 import { sameBytes } from '../proto/wire.ts'
 import type { MatchProperties } from './match-config.ts'
 
@@ -28,12 +30,6 @@ type TextTest = (text: string) => boolean
 
 const serviceKey = Buffer.from('service.name')
 const names = {
-  traces: fieldNamed('Span', 'name'),
-  metrics: fieldNamed('Metric', 'name'),
-  kind: fieldNamed('Span', 'kind'),
-  body: fieldNamed('LogRecord', 'body'),
-  severityText: fieldNamed('LogRecord', 'severity_text'),
-  severityNumber: fieldNamed('LogRecord', 'severity_number'),
   scopeName: fieldNamed('InstrumentationScope', 'name'),
   scopeVersion: fieldNamed('InstrumentationScope', 'version'),
 }
@@ -111,44 +107,60 @@ function libraryTest(library: MatchProperties['libraries'][number], properties: 
 }
 
 function itemTests(properties: MatchProperties, signal: Signal): Test[] {
+  const tag = signal === 'traces' ? attributeTags.span : attributeTags.logRecord
+  return [...fieldTests(properties, signal), ...properties.attributes.map(one => attributeTest(one, tag, properties))]
+}
+
+/** Says whether a field of the item that was looked at, by its place in the index, is one. */
+type FieldTest = (item: ItemIndex, place: number) => boolean
+
+/** One test of all fields that are asked for, which are found in one pass; none where none are. */
+function fieldTests(properties: MatchProperties, signal: Signal): Test[] {
   const { span_names, metric_names, span_kinds, log_bodies, log_severity_texts, log_severity_number } = properties
-  const tests: Test[] = []
+  const asked: [name: string, test: FieldTest][] = []
+  const isText =
+    (wanted: TextTest): FieldTest =>
+    (item, place) =>
+      wanted(item.text(place))
   const wanted = signal === 'traces' ? span_names : metric_names
-  if (wanted.length > 0 && signal !== 'logs') {
-    const isName = textTest(wanted, properties)
-    tests.push((bytes, start, end) => isName(readText(bytes, start, end, names[signal])))
-  }
+  if (wanted.length > 0 && signal !== 'logs') asked.push(['name', isText(textTest(wanted, properties))])
   if (span_kinds.length > 0) {
     const isKind = textTest(span_kinds, properties)
     const matching = new Set<number>(
       Object.entries(enums.SpanKind).flatMap(([name, kind]) => (isKind(name) ? [kind] : [])),
     )
-    tests.push((bytes, start, end) => matching.has(number(readField(bytes, start, end, names.kind))))
+    asked.push(['kind', (item, place) => matching.has(number(item.value(place)))])
   }
-  if (log_bodies.length > 0) tests.push(bodyTest(textTest(log_bodies, properties)))
-  if (log_severity_texts.length > 0) {
-    const isText = textTest(log_severity_texts, properties)
-    tests.push((bytes, start, end) => isText(readText(bytes, start, end, names.severityText)))
-  }
+  if (log_bodies.length > 0) asked.push(['body', bodyTest(textTest(log_bodies, properties))])
+  if (log_severity_texts.length > 0) asked.push(['severity_text', isText(textTest(log_severity_texts, properties))])
   if (log_severity_number !== undefined) {
     const { min, match_undefined } = log_severity_number
-    tests.push((bytes, start, end) => {
-      const severity = number(readField(bytes, start, end, names.severityNumber))
-      return severity === 0 ? match_undefined : severity >= min
-    })
+    asked.push([
+      'severity_number',
+      (item, place) => {
+        const severity = number(item.value(place))
+        return severity === 0 ? match_undefined : severity >= min
+      },
+    ])
   }
-  const tag = signal === 'traces' ? attributeTags.span : attributeTags.logRecord
-  return [...tests, ...properties.attributes.map(one => attributeTest(one, tag, properties))]
+  if (asked.length === 0) return []
+  const item = new ItemIndex(signals[signal].item, ...asked.map(([name]) => name))
+  const tests = asked.map(([, test]) => test)
+  return [
+    (bytes, start, end) => {
+      item.load(asBuffer(bytes), start, end)
+      for (let i = 0; i < tests.length; i++) if (!tests[i](item, i)) return false
+      return true
+    },
+  ]
 }
 
 const number = (value: unknown): number => (typeof value === 'number' ? value : 0)
 
-function bodyTest(isBody: TextTest): Test {
+function bodyTest(isBody: TextTest): FieldTest {
   const range = new Range()
-  return (bytes, start, end) =>
-    isBody(
-      findField(bytes, start, end, names.body, range) ? valueText(readValue(range.bytes, range.start, range.end)) : '',
-    )
+  return (item, place) =>
+    isBody(item.find(place, range) ? valueText(readValue(range.bytes, range.start, range.end)) : '')
 }
 
 /** Whether a text is one of these, or matches one of them. */

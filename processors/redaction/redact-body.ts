@@ -1,32 +1,19 @@
 import { Arena } from '../../proto/actions.ts'
-import {
-  asBuffer,
-  BYTES,
-  encodeField,
-  encodeValue,
-  LIST,
-  MAP,
-  Range,
-  readValue,
-  valueKind,
-  valueText,
-} from '../../proto/values.ts'
-import { fieldNamed, findField } from '../../proto/views.ts'
-import { Cursor } from '../../proto/wire.ts'
-import { type MessageEdit, tagOf } from '../message-edits.ts'
-import { Runs } from '../../proto/runs.ts'
+import { ItemIndex } from '../../proto/item-index.ts'
+import { asBuffer, BYTES, encodeValue, LIST, MAP, Range, readValue, valueKind, valueText } from '../../proto/values.ts'
+import type { MessageEdit } from '../message-edits.ts'
 import { RedactNested } from './redact-nested.ts'
 import type { Rules } from './rules.ts'
 import { bodyNames, recordTag, RedactionSummary, type SummaryLevel } from './summary.ts'
 
-const bodyField = fieldNamed('LogRecord', 'body')
-const bodyTag = tagOf('LogRecord', 'body')
+/** The place of the body in the index. */
+const BODY = 0
 
 /** Redacts the body of a log record: its text, or in a map or list every key and value. */
 export class RedactBody implements MessageEdit {
   readonly #rules: Rules
   readonly #summary: RedactionSummary
-  readonly #runs = new Runs()
+  readonly #record = new ItemIndex('LogRecord', 'body')
   readonly #body = new Range()
   readonly #kind = new Range()
   readonly #between = new Arena(256)
@@ -42,37 +29,21 @@ export class RedactBody implements MessageEdit {
     const summary = this.#summary
     summary.clear()
     const body = this.#body
-    if (!findField(bytes, start, end, bodyField, body)) body.set(bytes, start, start)
-    const made = this.#redactBody(asBuffer(body.bytes), body.start, body.end)
-    if (made === undefined && !summary.tells) return false
-    const runs = this.#runs
+    const record = this.#record
     try {
-      if (made === undefined) runs.add(bytes, start, end)
-      else this.#replace(bytes, start, end, made)
-      if (!summary.tells) runs.into(out)
-      else {
-        const between = this.#between
-        between.at = 0
-        runs.into(between)
-        summary.addTo(between.bytes, between.from, between.at, recordTag, out)
-      }
+      record.load(bytes, start, end)
+      if (!record.find(BODY, body)) body.set(bytes, start, start)
+      const made = this.#redactBody(asBuffer(body.bytes), body.start, body.end)
+      if (made !== undefined) record.set(BODY, made)
+      if (!summary.tells) return record.write(out)
+      const between = this.#between
+      between.at = 0
+      if (record.write(between)) summary.addTo(between.bytes, between.from, between.at, recordTag, out)
+      else summary.addTo(bytes, start, end, recordTag, out)
       return true
     } finally {
-      runs.clear()
+      record.clear()
     }
-  }
-
-  /** The record with another body. */
-  #replace(bytes: Buffer, start: number, end: number, body: Buffer): void {
-    const cursor = new Cursor(bytes, start, end)
-    while (cursor.at < end) {
-      const field = cursor.at
-      const tag = cursor.tag()
-      cursor.skip(tag)
-      if (tag !== bodyTag) this.#runs.add(bytes, field, cursor.at)
-    }
-    const written = encodeField(bodyTag, body)
-    this.#runs.add(written, 0, written.length)
   }
 
   /** The content of the new AnyValue; undefined when it stays as it is. */
