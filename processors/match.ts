@@ -149,8 +149,11 @@ function fieldTests(properties: MatchProperties, signal: Signal): Test[] {
   return [
     (bytes, start, end) => {
       item.load(asBuffer(bytes), start, end)
-      for (let i = 0; i < tests.length; i++) if (!tests[i](item, i)) return false
-      return true
+      let matches = true
+      for (let i = 0; i < tests.length && matches; i++) matches = tests[i](item, i)
+      // The bytes of an item are not kept from one batch to the next.
+      item.clear()
+      return matches
     },
   ]
 }
