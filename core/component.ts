@@ -167,6 +167,25 @@ export interface Sent {
   readonly reasons?: Readonly<Record<string, number>>
 }
 
+/** One time that a batch is sent. */
+export interface Attempt {
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+  /** Which attempt of the batch it is; the first is 1. */
+  readonly number: number
+  /**
+   * Says that the destination has given its last word on `part`: groups of the batch, as `partsOf` gives them. They are booked, and
+   * what is sent again, cut or given up later is only the rest. To be called once everything that went out of the part has
+   * been answered, and not after the abort: then the part goes out again, and may arrive twice.
+   */
+  settle(part: Batch, sent?: Sent): void
+  /**
+   * What the exporter wants to find when the same batch is tried again, less what of it was settled. Pieces that a batch is
+   * cut into begin without, and so does whoever takes over after a reload.
+   */
+  memo: unknown
+}
+
 export interface Exporter extends Lifecycle {
   /**
    * Whether one send can carry the batch, as far as its counts and sizes tell. What does not fit is halved before it is
@@ -174,10 +193,10 @@ export interface Exporter extends Lifecycle {
    */
   fits?(batch: Batch): boolean
   /**
-   * Sends one batch, once. Resolves when the destination has it.
-   * @throws DeliveryError saying what it means for the data; anything else thrown is taken as a fault worth a retry
+   * Sends one batch, once. Resolves when the destination has it, or what of it was not settled.
+   * @throws DeliveryError saying what it means for the data not settled; anything else thrown is a fault worth a retry
    */
-  send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined>
+  send(batch: Batch, attempt: Attempt): Promise<Sent | undefined>
 }
 
 /** Extensions serve other components by what they have of these. */

@@ -1,8 +1,9 @@
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
 import type { Budget } from '../core/budget.ts'
-import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
+import { type Attempt, defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
+import { partsOf } from '../core/parts.ts'
 import { duration, int } from '../core/fields.ts'
 import { sending } from '../core/sending.ts'
 import { allSignals } from '../proto/signals.ts'
@@ -169,8 +170,6 @@ class FileExporter implements Exporter {
   /** Files that were opened before: what is in them is ours. */
   readonly #begun = new Set<string>()
   readonly #closing = new Set<Promise<void>>()
-  /** Of batches of which a part could not be written: the files that have theirs. */
-  readonly #written = new WeakMap<Batch, Set<string>>()
 
   constructor(config: Config, context: ExporterContext) {
     const { group_by: group, rotation, create_directory: create, directory_permissions: permissions } = config
@@ -215,42 +214,33 @@ class FileExporter implements Exporter {
     await Promise.all([...this.#closing, ...writers.map(writer => writer.close())])
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
-    if (this.#grouped === undefined) return ended(this.#append(this.#config.path, batch), abort)
-    return ended(this.#sendGrouped(this.#grouped, batch), abort)
+  async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
+    if (this.#grouped === undefined) return ended(this.#append(this.#config.path, batch), attempt.signal)
+    return ended(this.#sendGrouped(this.#grouped, batch, attempt), attempt.signal)
   }
 
-  async #sendGrouped(paths: GroupedPath, batch: Batch): Promise<Sent | undefined> {
-    const parts = new Map<string, Group[]>()
+  /** What is in its file is done: where another one fails, only the rest is written again. */
+  async #sendGrouped(paths: GroupedPath, batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     const fresh = new Set<string>()
-    const rejected = new Map<string, number>()
-    for (const group of batch.groups) {
+    const problems = new Set<string>()
+    const parts = partsOf(batch, group => {
       const path = this.#pathOf(group, paths, fresh)
-      if (typeof path !== 'string') {
-        rejected.set(path.problem, (rejected.get(path.problem) ?? 0) + group.items)
-        continue
-      }
-      const mine = parts.get(path)
-      if (mine === undefined) parts.set(path, [group])
-      else mine.push(group)
-    }
-    const written = this.#written.get(batch) ?? new Set<string>()
+      if (typeof path === 'string') return path
+      problems.add(path.problem)
+      return nowhere
+    })
+    const rejected = parts.get(nowhere)
+    const sent = rejected && { rejected: rejected.items, message: [...problems].join('; ') }
     const results = await Promise.allSettled(
-      [...parts].map(async ([path, groups]) => {
-        if (written.has(path)) return
-        await this.#append(path, { signal: batch.signal, groups })
-        written.add(path)
+      [...parts].map(async ([path, part]) => {
+        if (path === nowhere) return
+        await this.#append(path, part)
+        if (parts.size > 1) attempt.settle(part)
       }),
     )
     const failed = results.find(result => result.status === 'rejected')
-    if (failed !== undefined) {
-      // What is in its file already is not written again.
-      if (written.size > 0) this.#written.set(batch, written)
-      throw failed.reason
-    }
-    if (rejected.size === 0) return undefined
-    const count = [...rejected.values()].reduce((sum, items) => sum + items)
-    return { rejected: count, message: [...rejected.keys()].join('; ') }
+    if (failed !== undefined) throw failed.reason
+    return sent
   }
 
   /** The file of a group, or why it gets none. `fresh`: files that this batch begins. */
@@ -351,6 +341,9 @@ class FileExporter implements Exporter {
 }
 
 const lineEnd = Buffer.from('\n')
+
+/** Where what has no file goes. */
+const nowhere = Symbol('no file')
 
 /** What is wrong with a name, not with the disk: it will not be better next time. */
 const unusable = new Set(['ENAMETOOLONG', 'EISDIR', 'ENOTDIR', 'EEXIST', 'EINVAL', 'ERR_INVALID_ARG_VALUE'])

@@ -158,7 +158,7 @@ function sender(config: Config, context: ExporterContext): Exporter {
     : new OtlpGrpc({ ...config, endpoint: address }, context)
   return {
     start: () => made.start(),
-    send: (batch, abort) => made.send(batch, abort),
+    send: (batch, attempt) => made.send(batch, attempt),
     stop: () => made.stop(),
   }
 }

@@ -4,7 +4,7 @@ import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Batch } from '../core/batch.ts'
 import { sendBody } from '../core/body.ts'
 import type { Budget } from '../core/budget.ts'
-import type { Exporter, ExporterContext, Sent } from '../core/component.ts'
+import type { Attempt, Exporter, ExporterContext, Sent } from '../core/component.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import { revealed } from '../net/client-keys.ts'
 import type { Encoding } from '../net/compression.ts'
@@ -57,7 +57,7 @@ export class OtlpGrpc implements Exporter {
     if (this.#auth !== undefined) this.#authenticator = clientAuthenticator(this.#context, this.#auth)
   }
 
-  send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+  send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {
     const key = `grpc ${this.#encoding ?? ''}`
     return sendBody(
       batch,

@@ -1,6 +1,6 @@
 /** Sends batches as OTLP over HTTP: what every exporter that does so stands on. */
 import type { Batch } from '../core/batch.ts'
-import type { Exporter, ExporterContext, Sent } from '../core/component.ts'
+import type { Attempt, Exporter, ExporterContext, Sent } from '../core/component.ts'
 import type { Signal } from '../proto/signals.ts'
 import { HttpPush, type PushConfig, type Target } from './http-push.ts'
 import { jsonType, protobufType, sentOfHttp } from './otlp-answer.ts'
@@ -28,7 +28,7 @@ export class OtlpHttp implements Exporter {
     this.#push.start()
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+  async send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {
     const target = this.#targets.get(batch.signal)
     if (target === undefined) throw new Error(`no URL for ${batch.signal}`)
     const { budget } = this.#push

@@ -24,6 +24,7 @@ import { SelfReport, selfReportKey } from '../telemetry/self-report.ts'
 import { batchOf } from './support/batches.ts'
 import { runnableConfig } from './support/component-runs.ts'
 import { everything } from './support/everything.ts'
+import { onlyUntil } from './support/exporting.ts'
 import { toyGraph, type ToyPipeline } from './support/graph.ts'
 import { NotedListeners } from './support/kymo.ts'
 import { names, tracesRequest } from './support/otlp-bytes.ts'
@@ -155,7 +156,7 @@ describe.each(ofKind('exporter'))('exporter %s', (_, definition) => {
     await exporter.start?.()
     const abort = new AbortController()
     const sent = definition.signals.map(signal =>
-      exporter.send(batchOf(fiveItems(signal), { signal }), abort.signal).then(
+      exporter.send(batchOf(fiveItems(signal), { signal }), onlyUntil(abort.signal)).then(
         () => 'taken',
         (error: unknown) => (error instanceof DeliveryError ? error.kind : error),
       ),
@@ -174,7 +175,7 @@ describe.each(ofKind('exporter'))('exporter %s', (_, definition) => {
     await new Promise(resolve => hole.close(resolve))
     const exporter = make(definition, host) as ReturnType<typeof definition.create>
     await exporter.start?.()
-    const outcome = await exporter.send(batchOf(body), AbortSignal.timeout(5000)).then(
+    const outcome = await exporter.send(batchOf(body), onlyUntil(AbortSignal.timeout(5000))).then(
       () => 'taken',
       (error: unknown) => (error instanceof DeliveryError ? error.kind : error),
     )

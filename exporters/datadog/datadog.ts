@@ -1,6 +1,6 @@
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
-import { defineExporter, type Exporter, type ExporterContext, type Sent } from '../../core/component.ts'
+import { type Attempt, defineExporter, type Exporter, type ExporterContext, type Sent } from '../../core/component.ts'
 import type { Touch } from '../../core/touch.ts'
 import { allSignals } from '../../proto/signals.ts'
 import { KeyCheck } from './api-key.ts'
@@ -87,18 +87,18 @@ class Datadog implements Exporter {
     }
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+  async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     this.#metadata?.see(batch)
     if (this.#config.only_metadata) {
       return { rejected: batch.items, message: '`only_metadata` is set', reasons: { only_metadata: batch.items } }
     }
     switch (batch.signal) {
       case 'logs':
-        return this.#logs.send(batch, abort)
+        return this.#logs.send(batch, attempt.signal)
       case 'metrics':
-        return this.#metrics.send(batch, abort)
+        return this.#metrics.send(batch, attempt)
       case 'traces':
-        return this.#traces.send(batch, abort)
+        return this.#traces.send(batch, attempt.signal)
     }
   }
 

@@ -1,6 +1,6 @@
 /** Metrics for Datadog's intakes of series and sketches, and APM stats that come as metrics. */
 import type { Batch } from '../../core/batch.ts'
-import type { Sent } from '../../core/component.ts'
+import type { Attempt, Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { userAgent } from '../../net/user-agent.ts'
 import { MetricBlocks } from '../../backends/datadog/metric-block.ts'
@@ -25,13 +25,22 @@ interface Request {
 }
 
 /** What is sent of a batch, and how far that is. */
-interface Plan {
+class Plan {
   readonly requests: readonly Request[]
   readonly commit: () => void
-  next: number
+  next = 0
   rejected: number
   message: string
   readonly reasons: Record<string, number>
+
+  constructor(requests: readonly Request[], { rejected, reasons, commit }: MappedMetrics) {
+    this.requests = requests
+    this.commit = commit
+    this.rejected = rejected
+    this.reasons = { ...reasons }
+    const words = Object.entries(reasons).map(([reason, count]) => `${count} ${reason}`)
+    this.message = words.length > 0 ? `left out: ${words.join(', ')}` : ''
+  }
 }
 
 /** Sends metrics. */
@@ -40,8 +49,6 @@ export class DatadogMetrics {
   readonly #stats: Intake
   readonly #targets: { readonly series: Target; readonly sketches: Target; readonly stats: Target }
   readonly #mapping: MetricMapping
-  /** Batches of which something was taken and something not yet: the rest stays what it was. */
-  readonly #begun = new WeakMap<Batch, Plan>()
 
   /** `stats` is the intake of traces; `room`: where memory for what is known of cumulative series is taken. */
   constructor(intake: Intake, stats: Intake, room: Room) {
@@ -67,28 +74,26 @@ export class DatadogMetrics {
     return sizeOf(batch) <= mostBytes
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
-    const plan = this.#begun.get(batch) ?? this.#plan(batch)
+  async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
+    const plan = attempt.memo instanceof Plan ? attempt.memo : this.#plan(batch)
     for (; plan.next < plan.requests.length; plan.next++) {
       try {
-        await this.#request(batch, plan, abort)
+        await this.#request(batch, plan, attempt.signal)
       } catch (error) {
         // Before anything was taken the batch can be cut and sent again; after that only the rest of it can.
         if (plan.next === 0) throw error
-        if (!(error instanceof DeliveryError) || (error.kind !== 'rejected' && error.kind !== 'too_large')) {
-          this.#begun.set(batch, plan)
-          throw error
-        }
+        if (!(error instanceof DeliveryError) || (error.kind !== 'rejected' && error.kind !== 'too_large')) throw error
         const { points } = plan.requests[plan.next]
         plan.reasons['rejected'] = (plan.reasons['rejected'] ?? 0) + points
         plan.rejected += points
         plan.message = error.message
       }
-      // What is known changes with the first that is taken: from there on the batch counts.
-      if (plan.next === 0) plan.commit()
+      if (plan.next > 0) continue
+      // What is known changes with the first that is taken: from there on the batch counts, and stays what it was made.
+      plan.commit()
+      attempt.memo = plan
     }
     if (plan.requests.length === 0) plan.commit()
-    this.#begun.delete(batch)
     const { rejected, message, reasons } = plan
     return rejected === 0 ? undefined : { rejected, message, reasons }
   }
@@ -103,17 +108,14 @@ export class DatadogMetrics {
   /** Maps a batch. Until something of it is taken that gives the same every time. */
   #plan(batch: Batch): Plan {
     const mapped = this.#mapped(batch)
-    const { bodies, rejected, reasons } = mapped
-    const requests = bodies.map(({ kind, bytes, points }): Request => ({
+    const requests = mapped.bodies.map(({ kind, bytes, points }): Request => ({
       intake: this.#intake,
       target: this.#targets[kind],
       body: bytes,
       points,
     }))
     if (mapped.stats.length > 0) requests.push(this.#statsRequest(mapped.stats))
-    const words = Object.entries(reasons).map(([reason, count]) => `${count} ${reason}`)
-    const message = words.length > 0 ? `left out: ${words.join(', ')}` : ''
-    return { requests, commit: mapped.commit, next: 0, rejected, message, reasons: { ...reasons } }
+    return new Plan(requests, mapped)
   }
 
   #mapped(batch: Batch): MappedMetrics {

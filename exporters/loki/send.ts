@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
-import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
+import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { toJson } from '../../backends/loki/json.ts'
 import { type Pushed, type PushSettings, PushWriter } from '../../backends/loki/push.ts'
@@ -34,9 +34,6 @@ const mostTargets = 1000
 /** Milliseconds between two warnings about streams. */
 const warnEvery = 60_000
 
-/** What became of a tenant's part: what Loki said, or why it was not taken. */
-type Outcome = { readonly sent: Sent | undefined } | { readonly error: DeliveryError }
-
 /** The exporter. */
 export class Loki implements Exporter {
   readonly #options: LokiOptions
@@ -48,8 +45,6 @@ export class Loki implements Exporter {
   readonly #targets = new Map<string | undefined, Target>()
   /** Names the bodies of this exporter, which depend on what streams it has seen. */
   readonly #id = randomUUID()
-  /** Tenants of a batch whose part was taken by an attempt that failed for others: they are not sent it again. */
-  readonly #taken = new WeakMap<Batch, Map<string | undefined, Sent | undefined>>()
   #demoted = 0
   readonly #demotedNames = new Set<string>()
   #warned = -Infinity
@@ -84,52 +79,44 @@ export class Loki implements Exporter {
     return size <= maxRequest
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+  async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     const { parts, invalid, example } = partByTenant(batch, this.#options.tenant)
-    const refused: Sent = {
-      rejected: invalid,
+    const refused: Sent | undefined = invalid && {
+      rejected: invalid.items,
       message: `\`${example}\` is no tenant that Loki can have`,
-      reasons: { invalid_tenant: invalid },
+      reasons: { invalid_tenant: invalid.items },
     }
-    const first = invalid > 0 ? [refused] : []
-    if (parts.length === 1) return merged([...first, await this.#part(batch, parts[0], abort)])
-    const taken = this.#taken.get(batch) ?? new Map<string | undefined, Sent | undefined>()
-    const outcomes = await this.#all(batch, parts, taken, abort)
-    const failed = outcomes.filter(outcome => 'error' in outcome).map(({ error }) => error)
-    if (failed.length === 0) return merged([...first, ...taken.values()])
-    this.#taken.set(batch, taken)
-    throw failureOf(failed, taken.size > 0)
+    if (parts.length === 1) return merged([refused, await this.#part(parts[0], attempt.signal)])
+    if (parts.length === 0) return refused
+    if (invalid !== undefined) attempt.settle(invalid, refused)
+    const failed = await this.#all(parts, attempt)
+    if (failed.length > 0) throw failureOf(failed)
+    return undefined
   }
 
-  async #all(
-    batch: Batch,
-    parts: readonly Part[],
-    taken: Map<string | undefined, Sent | undefined>,
-    abort: AbortSignal,
-  ): Promise<Outcome[]> {
-    const left = parts.filter(({ tenant }) => !taken.has(tenant))
-    const outcomes: Outcome[] = []
-    const next = left.values()
+  /** Sends each its part, which is done when it is taken: where others fail, only theirs are sent again. */
+  async #all(parts: readonly Part[], attempt: Attempt): Promise<DeliveryError[]> {
+    const failed: DeliveryError[] = []
+    const next = parts.values()
     const work = async (): Promise<void> => {
       for (const part of next) {
         try {
-          const sent = await this.#part(batch, part, abort)
-          taken.set(part.tenant, sent)
-          outcomes.push({ sent })
+          attempt.settle(part.batch, await this.#part(part, attempt.signal))
         } catch (error) {
           if (!(error instanceof DeliveryError)) throw error
-          outcomes.push({ error })
+          failed.push(error)
         }
       }
     }
-    await Promise.all(Array.from({ length: Math.min(abreast, left.length) }, work))
-    return outcomes
+    await Promise.all(Array.from({ length: Math.min(abreast, parts.length) }, work))
+    return failed
   }
 
-  async #part(batch: Batch, part: Part, abort: AbortSignal): Promise<Sent | undefined> {
+  async #part(part: Part, abort: AbortSignal): Promise<Sent | undefined> {
     const { otlp } = this.#options
+    const { batch } = part
     const target = this.#target(part.tenant)
-    const made = otlp ? { body: this.#otlpBody(batch, part), left: undefined } : this.#pushBody(part)
+    const made = otlp ? { body: this.#otlpBody(batch), left: undefined } : this.#pushBody(batch)
     const { body, left } = made
     if (body === undefined) return left
     const encoding = `${this.#id} ${part.tenant ?? ''}`
@@ -151,13 +138,12 @@ export class Loki implements Exporter {
     return new DeliveryError('DELIVERY_REJECTED', 'rejected', text, { cause: error })
   }
 
-  #otlpBody(batch: Batch, { groups }: Part): Buffer {
+  #otlpBody(batch: Batch): Buffer {
     const { budget } = this.#http
-    const { signal } = batch
-    return this.#options.json ? jsonBody({ signal, groups }, budget) : protobufBody({ groups }, budget)
+    return this.#options.json ? jsonBody(batch, budget) : protobufBody(batch, budget)
   }
 
-  #pushBody({ groups }: Part): { body: Buffer | undefined; left: Sent | undefined } {
+  #pushBody({ groups }: Batch): { body: Buffer | undefined; left: Sent | undefined } {
     const memory = this.#http.budget?.pool
     let pushed: Pushed
     try {
@@ -256,7 +242,7 @@ function merged(all: readonly (Sent | undefined)[]): Sent | undefined {
 const ranks = ['retry', 'denied', 'too_large', 'rejected'] as const
 
 /** Failures of several tenants as one. What is sent again is the same lines with the same times, which Loki keeps once. */
-function failureOf(failed: readonly DeliveryError[], someTaken: boolean): DeliveryError {
+function failureOf(failed: readonly DeliveryError[]): DeliveryError {
   const kind = ranks.find(rank => failed.some(error => error.kind === rank)) ?? 'retry'
   const same = failed.filter(error => error.kind === kind)
   const [first] = same
@@ -264,7 +250,7 @@ function failureOf(failed: readonly DeliveryError[], someTaken: boolean): Delive
   const more = failed.length > 1 ? ` (and ${failed.length - 1} tenants more)` : ''
   return new DeliveryError(first.code, kind, first.message + more, {
     retryAfter: delays.length === 0 ? undefined : Math.max(...delays),
-    maybeTaken: someTaken || failed.some(({ maybeTaken }) => maybeTaken),
+    maybeTaken: failed.some(({ maybeTaken }) => maybeTaken),
     cause: first,
   })
 }

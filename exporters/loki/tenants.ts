@@ -1,6 +1,6 @@
 /** Whose data it is: the tenant that Loki is told in X-Scope-OrgID. */
 import type { Batch } from '../../core/batch.ts'
-import type { Group } from '../../proto/group.ts'
+import { partsOf } from '../../core/parts.ts'
 import { valueText } from '../../proto/values.ts'
 import { resourceAttribute } from '../../proto/views.ts'
 
@@ -15,14 +15,13 @@ export interface TenantConfig {
 /** Data of one tenant; undefined: no tenant is told. */
 export interface Part {
   readonly tenant: string | undefined
-  readonly groups: readonly Group[]
-  readonly items: number
+  readonly batch: Batch
 }
 
-/** What of a batch goes to whom, and how many items have a tenant that Loki cannot have. */
+/** What of a batch goes to whom, and what has a tenant that Loki cannot have. */
 export interface Parted {
   readonly parts: readonly Part[]
-  readonly invalid: number
+  readonly invalid: Batch | undefined
   /** One such tenant, for the message. */
   readonly example: string
 }
@@ -35,11 +34,10 @@ export const isTenant = (text: string): boolean => valid.test(text)
 
 /** Finds the tenants of a batch. */
 export function partByTenant(batch: Batch, config: TenantConfig | undefined): Parted {
-  const whole = (tenant: string | undefined): Parted => {
-    const { groups, items } = batch
-    if (tenant !== undefined && !isTenant(tenant)) return { parts: [], invalid: items, example: tenant }
-    return { parts: [{ tenant, groups, items }], invalid: 0, example: '' }
-  }
+  const whole = (tenant: string | undefined): Parted =>
+    tenant !== undefined && !isTenant(tenant)
+      ? { parts: [], invalid: batch, example: tenant }
+      : { parts: [{ tenant, batch }], invalid: undefined, example: '' }
   if (config === undefined) return whole(undefined)
   const { source, value } = config
   if (source === 'static') return whole(value)
@@ -47,25 +45,20 @@ export function partByTenant(batch: Batch, config: TenantConfig | undefined): Pa
   return partByAttribute(batch, Buffer.from(value), config.default)
 }
 
-function partByAttribute({ groups }: Batch, key: Buffer, fallback: string | undefined): Parted {
-  const parts = new Map<string | undefined, { tenant: string | undefined; groups: Group[]; items: number }>()
-  let invalid = 0
+const noTenant = Symbol('no tenant that Loki can have')
+
+function partByAttribute(batch: Batch, key: Buffer, fallback: string | undefined): Parted {
   let example = ''
-  for (const group of groups) {
-    const found = resourceAttribute(group, key)
-    const text = found === undefined ? '' : valueText(found)
+  const found = partsOf(batch, group => {
+    const value = resourceAttribute(group, key)
+    const text = value === undefined ? '' : valueText(value)
     const tenant = text === '' ? fallback : text
-    if (tenant !== undefined && !isTenant(tenant)) {
-      invalid += group.items
-      example = tenant.slice(0, 200)
-      continue
-    }
-    const part = parts.get(tenant)
-    if (part === undefined) parts.set(tenant, { tenant, groups: [group], items: group.items })
-    else {
-      part.groups.push(group)
-      part.items += group.items
-    }
-  }
-  return { parts: [...parts.values()], invalid, example }
+    if (tenant === undefined || isTenant(tenant)) return tenant
+    example = tenant.slice(0, 200)
+    return noTenant
+  })
+  const invalid = found.get(noTenant)
+  const parts: Part[] = []
+  for (const [tenant, part] of found) if (tenant !== noTenant) parts.push({ tenant, batch: part })
+  return { parts, invalid, example }
 }

@@ -1,7 +1,7 @@
 /** Sends batches as remote write: one request, or several where a batch is large. */
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
-import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
+import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { compressSnappy } from '../../net/snappy.ts'
 import { labelName } from '../../backends/prometheus/names.ts'
@@ -72,7 +72,7 @@ export class RemoteWrite implements Exporter {
     return byteLength * this.#growth <= this.#config.max_batch_size_bytes * this.#lanes
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+  async send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {
     try {
       return await this.#sendOrDescribeLess(batch, abort)
     } catch (error) {

@@ -1,41 +1,112 @@
 import type { Batch } from '../../core/batch.ts'
-import type { Exporter, Sent } from '../../core/component.ts'
+import type { Attempt, Exporter, Sent } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
+import { without } from '../../core/parts.ts'
+import type { Entry } from './entry.ts'
 
-/** Hears how an attempt ended, once, and the milliseconds it took. */
-export type AttemptEnd = (failure: DeliveryError | undefined, sent: Sent | undefined, took: number) => void
+/** Who hears what comes of attempts. Milliseconds are those since the attempt began. */
+export interface AttemptListener {
+  /** Part of the batch is done; it is no longer in the entry. */
+  settled(entry: Entry, part: Batch, sent: Sent | undefined, took: number): void
+  /** The attempt ended. Called once, after it was begun. */
+  ended(attempt: RunningAttempt, failure: DeliveryError | undefined, sent: Sent | undefined, took: number): void
+  /** Of data that counts as not sent, `items` were taken. */
+  maybeTwice(items: number): void
+}
 
-/**
- * Sends a batch once. `end` is called after this returned, at the latest `timeout` milliseconds from now (0: no limit);
- * aborting what is returned makes the exporter give up.
- */
-export function attempt(exporter: Exporter, batch: Batch, timeout: number, end: AttemptEnd): AbortController {
-  const abort = new AbortController()
-  const began = performance.now()
-  let late: DeliveryError | undefined
-  let ended = false
-  const finish = (failure: DeliveryError | undefined, sent: Sent | undefined): void => {
-    if (ended) return
-    ended = true
-    clearTimeout(timer)
-    end(failure, sent, performance.now() - began)
+/** A batch that is being sent. */
+export class RunningAttempt implements Attempt {
+  readonly entry: Entry
+  readonly number: number
+  readonly #abort = new AbortController()
+  readonly #listener: AttemptListener
+  readonly #began = performance.now()
+  #timer: NodeJS.Timeout | undefined
+  #expired: DeliveryError | undefined
+  #isOver = false
+  /** All of it counts as perhaps taken. */
+  #isCounted = false
+  /** Items said to be taken after the abort, while nobody knows yet how the attempt ends. */
+  #late = 0
+
+  constructor(entry: Entry, listener: AttemptListener) {
+    this.entry = entry
+    this.number = ++entry.tries
+    this.#listener = listener
   }
-  const fail = (error: unknown): void =>
-    finish(error instanceof DeliveryError ? error : (late ?? asDeliveryError(error)), undefined)
-  const expire = (): void => {
-    batch.keepFromPool()
-    late = new DeliveryError('DELIVERY_TIMEOUT', 'retry', `no answer within ${timeout} ms`, { maybeTaken: true })
-    abort.abort(late)
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  get memo(): unknown {
+    return this.#isOver ? undefined : this.entry.memo
+  }
+
+  set memo(memo: unknown) {
+    if (!this.#isOver) this.entry.memo = memo
+  }
+
+  /** Sends, for at most `timeout` milliseconds (0: no limit). The listener hears nothing of its end before this has returned. */
+  begin(exporter: Exporter, timeout: number): void {
+    if (timeout > 0) this.#timer = setTimeout(() => this.#expire(timeout), timeout)
+    try {
+      exporter.send(this.entry.batch, this).then(
+        sent => this.#end(undefined, sent),
+        (error: unknown) => this.#fail(error),
+      )
+    } catch (error) {
+      queueMicrotask(() => this.#fail(error))
+    }
+  }
+
+  settle(part: Batch, sent?: Sent): void {
+    const { entry } = this
+    if (this.#isOver) {
+      if (!this.#isCounted) this.#listener.maybeTwice(part.items)
+      return
+    }
+    if (this.signal.aborted) {
+      this.#late += part.items
+      return
+    }
+    entry.batch = without(entry.batch, part)
+    this.#listener.settled(entry, part, sent, performance.now() - this.#began)
+  }
+
+  /** Nobody waits for it any more; whatever of it was not settled may have been taken. */
+  giveUp(): void {
+    this.#isOver = true
+    this.#isCounted = true
+    clearTimeout(this.#timer)
+    this.#listener.maybeTwice(this.entry.batch.items)
+    this.entry.batch.keepFromPool()
+    this.#abort.abort()
+  }
+
+  #expire(timeout: number): void {
+    this.entry.batch.keepFromPool()
+    const text = `no answer within ${timeout} ms`
+    this.#expired = new DeliveryError('DELIVERY_TIMEOUT', 'retry', text, { maybeTaken: true })
+    this.#abort.abort(this.#expired)
     // The exporter knows more: whether anything was sent, and where to. It has this turn to say so.
-    setImmediate(() => finish(late, undefined))
+    setImmediate(() => this.#end(this.#expired, undefined))
   }
-  const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined
-  try {
-    exporter.send(batch, abort.signal).then(sent => finish(undefined, sent), fail)
-  } catch (error) {
-    queueMicrotask(() => fail(error))
+
+  #fail(error: unknown): void {
+    this.#end(error instanceof DeliveryError ? error : (this.#expired ?? asDeliveryError(error)), undefined)
   }
-  return abort
+
+  #end(failure: DeliveryError | undefined, sent: Sent | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    if (failure !== undefined) {
+      this.#isCounted = failure.maybeTaken
+      this.#listener.maybeTwice(failure.maybeTaken ? this.entry.batch.items : this.#late)
+    }
+    this.#listener.ended(this, failure, sent, performance.now() - this.#began)
+  }
 }
 
 /** Anything that is no DeliveryError is taken as worth a retry: nothing is lost by it. */

@@ -7,6 +7,9 @@ import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { Entry } from './entry.ts'
 
+/** What ends: an entry, or what of it was settled. */
+export type Ending = Pick<Entry, 'batch' | 'claim' | 'acknowledged'>
+
 /** Who hears it. */
 export interface EndParts {
   readonly books: NodeBooks
@@ -15,10 +18,11 @@ export interface EndParts {
 }
 
 /** The destination has it, or all but what it says; `took` milliseconds after it was sent. */
-export function endDelivered({ books, journal, log }: EndParts, entry: Entry, sent: Sent | undefined, took: number) {
+export function endDelivered({ books, journal, log }: EndParts, entry: Ending, sent: Sent | undefined, took: number) {
   const { batch, claim } = entry
   journal.follow(books.name, 'delivered', batch, took)
-  const rejected = Math.min(sent?.rejected ?? 0, batch.items)
+  // Whatever an exporter says, no more than there is.
+  const rejected = Math.max(0, Math.min(Math.floor(sent?.rejected ?? 0) || 0, batch.items))
   books.delivered += batch.items - rejected
   claim.settle(batch.items - rejected, 'delivered')
   claim.settle(rejected, 'rejected')

@@ -7,7 +7,8 @@ import { halve } from './halve.ts'
 
 /** One batch, or one piece of it, on its way to a destination. */
 export interface Entry {
-  readonly batch: Batch
+  /** What of it was not settled. */
+  batch: Batch
   /** Place in the order of arrival. */
   readonly seq: number
   readonly claim: Claim
@@ -16,6 +17,10 @@ export interface Entry {
   /** Whether the senders were already told that it was taken. */
   readonly acknowledged: boolean
   readonly backoff: Backoff
+  /** Attempts so far. */
+  tries: number
+  /** What the exporter wants to find at its next attempt. */
+  memo: unknown
   /** Attempts that failed in a way that is worth a retry. */
   failures: number
   /** When it was first tried, in milliseconds since the epoch; 0 before. */
@@ -35,6 +40,8 @@ export function makeEntry(batch: Batch, seq: number, claim: Claim, acknowledged:
     since: claim.since,
     acknowledged,
     backoff: new Backoff(retry),
+    tries: 0,
+    memo: undefined,
     failures: 0,
     firstTried: 0,
     suspect: false,

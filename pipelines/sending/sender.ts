@@ -2,7 +2,7 @@
 import type { Sent } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { Latency } from '../../core/latency.ts'
-import { attempt } from './attempt.ts'
+import { type AttemptListener, RunningAttempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
 import {
   endBuried,
@@ -31,7 +31,8 @@ export class Sender {
   readonly #parts: SenderParts
   readonly #circuit: Circuit
   readonly #ready = new Fifo<Entry>()
-  readonly #inFlight = new Map<Entry, AbortController>()
+  readonly #inFlight = new Map<Entry, RunningAttempt>()
+  readonly #listener: AttemptListener
   readonly #sleeping = new Sleepers()
   /** On its way to the dead letters. */
   readonly #burying = new Set<Entry>()
@@ -52,6 +53,12 @@ export class Sender {
   constructor(parts: SenderParts) {
     this.#parts = parts
     this.#circuit = new Circuit(parts.config.retry_on_failure)
+    this.#listener = {
+      settled: ({ claim, acknowledged }, batch, sent, took) =>
+        endDelivered(parts, { batch, claim, acknowledged }, sent, took),
+      ended: (attempt, failure, sent, took) => this.#heard(attempt, failure, sent, took),
+      maybeTwice: items => void (parts.books.maybeTwice += items),
+    }
   }
 
   get inFlight(): number {
@@ -131,10 +138,7 @@ export class Sender {
     const underWay = [...this.#inFlight.keys(), ...this.#burying]
     const waiting = [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)]
     const left = [...underWay, ...waiting].sort((a, b) => a.seq - b.seq)
-    for (const [entry, abort] of this.#inFlight) {
-      entry.batch.keepFromPool()
-      abort.abort()
-    }
+    for (const attempt of this.#inFlight.values()) attempt.giveUp()
     for (const entry of this.#burying) entry.batch.keepFromPool()
     this.#inFlight.clear()
     this.#burying.clear()
@@ -194,17 +198,20 @@ export class Sender {
     const { exporter, config, books } = this.#parts
     if (entry.firstTried === 0) entry.firstTried = Date.now()
     books.attempts++
-    const abort = attempt(exporter, entry.batch, config.timeout, (failure, sent, took) => {
-      // After a stop the entry is no longer this attempt's.
-      if (this.#inFlight.get(entry) !== abort) return
-      this.#inFlight.delete(entry)
-      if (failure === undefined) {
-        this.latency.record(took)
-        this.#succeeded(entry, sent, took)
-      } else this.#failed(entry, failure, took)
-      this.#pump()
-    })
-    this.#inFlight.set(entry, abort)
+    const attempt = new RunningAttempt(entry, this.#listener)
+    this.#inFlight.set(entry, attempt)
+    attempt.begin(exporter, config.timeout)
+  }
+
+  #heard(attempt: RunningAttempt, failure: DeliveryError | undefined, sent: Sent | undefined, took: number): void {
+    const { entry } = attempt
+    this.#inFlight.delete(entry)
+    // Of what was settled there is nothing left that could have failed.
+    if (failure === undefined || entry.batch.shares.length === 0) {
+      this.latency.record(took)
+      this.#succeeded(entry, sent, took)
+    } else this.#failed(entry, failure, took)
+    this.#pump()
   }
 
   #succeeded(entry: Entry, sent: Sent | undefined, took: number): void {
@@ -223,7 +230,6 @@ export class Sender {
     books.failedAttempts++
     journal.note(books.name, 'attempt_failed', entry.batch, error.code, error.message, took)
     this.#lastFailure = error
-    if (error.maybeTaken) books.maybeTwice += entry.batch.items
     switch (error.kind) {
       case 'retry':
         this.#retry(entry, error)

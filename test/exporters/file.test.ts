@@ -8,7 +8,7 @@ import { file } from '../../exporters/file.ts'
 import { jsonToProtobuf } from '../../proto/json-read.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { everything } from '../support/everything.ts'
-import { batchOf, complaints, exporterOf, forever, refusal } from '../support/exporting.ts'
+import { Attempts, batchOf, complaints, exporterOf, forever, refusal } from '../support/exporting.ts'
 import { toyGraph } from '../support/graph.ts'
 import { names, spanNames, tracesRequest } from '../support/otlp-bytes.ts'
 import { decode } from '../support/otlp-proto.ts'
@@ -244,15 +244,17 @@ test('when one of several files fails, the others are not written again by the r
   const { exporter } = await started(group())
   // A loop of links is no fault of the name.
   await import('node:fs/promises').then(fs => fs.symlink('b.json', join(folder, 'b.json')))
-  const batch = batchOf(
-    tracesRequest([
-      { namespace: 'a', spans: ['a'] },
-      { namespace: 'b', spans: ['b'] },
-    ]),
+  const attempts = new Attempts(
+    batchOf(
+      tracesRequest([
+        { namespace: 'a', spans: ['a'] },
+        { namespace: 'b', spans: ['b'] },
+      ]),
+    ),
   )
-  expect(await refusal(exporter.send(batch, forever))).toMatchObject({ kind: 'retry' })
+  expect(await refusal(attempts.send(exporter))).toMatchObject({ kind: 'retry' })
   await rm(join(folder, 'b.json'))
-  expect(await exporter.send(batch, forever)).toBeUndefined()
+  expect(await attempts.send(exporter)).toBeUndefined()
   expect((await lines('a.json')).flatMap(spansOf)).toEqual(['a'])
   expect((await lines('b.json')).flatMap(spansOf)).toEqual(['b'])
 })

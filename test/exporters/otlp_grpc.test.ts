@@ -6,7 +6,7 @@ import { Inflation } from '../../net/inflation.ts'
 import { encodeResponse } from '../../proto/response.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { encodeStatus, GrpcCode, grpcCodeName } from '../../proto/status.ts'
-import { batchOf, complaints, exporterOf, forever, refusal } from '../support/exporting.ts'
+import { batchOf, complaints, exporterOf, forever, onlyUntil, refusal } from '../support/exporting.ts'
 import { answer, bareHttp2, failure, framed, type GrpcHandler, grpcJs } from '../support/grpc-peer.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 
@@ -195,7 +195,7 @@ test('a web server is no OTLP server', async () => {
 test('a batch that was given up leaves nothing behind', async () => {
   const abort = new AbortController()
   const { exporter, budget } = await against(() => abort.abort())
-  const error = await refusal(exporter.send(batch, abort.signal))
+  const error = await refusal(exporter.send(batch, onlyUntil(abort.signal)))
   expect(error).toMatchObject({ kind: 'retry', maybeTaken: true })
   expect(budget.used).toBe(0)
 })

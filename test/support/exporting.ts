@@ -1,11 +1,12 @@
 /** What an exporter needs to run by itself in a test. */
 import { Batch } from '../../core/batch.ts'
 import { Budget } from '../../core/budget.ts'
-import type { Exporter, ExporterDefinition, Extension } from '../../core/component.ts'
+import type { Attempt, Exporter, ExporterDefinition, Extension, Sent } from '../../core/component.ts'
 import { Delivery } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { Host } from '../../core/host.ts'
 import { Lease } from '../../core/lease.ts'
+import { without } from '../../core/parts.ts'
 import { Status } from '../../core/status.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { readRequest } from '../../proto/request.ts'
@@ -52,5 +53,39 @@ export function refusal(sending: Promise<unknown>): Promise<DeliveryError> {
   )
 }
 
-/** A signal that never aborts. */
-export const forever = new AbortController().signal
+/** The only attempt of a batch, as far as `signal` lets it go on: nobody hears what it settles. */
+export const onlyUntil = (signal: AbortSignal): Attempt => ({
+  signal,
+  number: 1,
+  settle() {},
+  get memo() {
+    return undefined
+  },
+  set memo(_) {},
+})
+
+/** The only attempt of a batch, that never aborts. */
+export const forever: Attempt = onlyUntil(new AbortController().signal)
+
+/** Attempts of one batch, one after the other: what an exporter settles is not in it any more. */
+export class Attempts {
+  /** What is not settled, and what was. */
+  rest: Batch
+  readonly settled: { readonly part: Batch; readonly sent: Sent | undefined }[] = []
+  #number = 0
+  #memo: unknown
+
+  constructor(batch: Batch) {
+    this.rest = batch
+  }
+
+  send(exporter: Exporter): Promise<Sent | undefined> {
+    const settle = (part: Batch, sent?: Sent): void => {
+      this.rest = without(this.rest, part)
+      this.settled.push({ part, sent })
+    }
+    const memo = { get: () => this.#memo, set: (given: unknown) => (this.#memo = given) }
+    const attempt = { signal: forever.signal, number: ++this.#number, settle, memo: undefined }
+    return exporter.send(this.rest, Object.defineProperty(attempt, 'memo', memo))
+  }
+}

@@ -4,6 +4,7 @@ import { Batch, type Context } from '../../core/batch.ts'
 import { Books } from '../../core/books.ts'
 import { Budget } from '../../core/budget.ts'
 import {
+  type Attempt,
   type Definition,
   defineExporter,
   defineReceiver,
@@ -30,7 +31,7 @@ import { spanNames } from './otlp-bytes.ts'
 const context: Context = { receiver: 'toy', transport: 'test', peer: undefined, metadata: undefined, auth: undefined }
 
 /** What a toy exporter does with a batch. */
-export type Behaviour = (batch: Batch, abort: AbortSignal) => Promise<Sent | undefined>
+export type Behaviour = (batch: Batch, abort: AbortSignal, attempt: Attempt) => Promise<Sent | undefined>
 
 /** An exporter under a test's control. */
 export class ToySink implements Exporter {
@@ -41,11 +42,11 @@ export class ToySink implements Exporter {
   readonly batches: Batch[] = []
   behave: Behaviour = () => Promise.resolve(undefined)
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+  async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     const names = spanNames(encodeGroups(batch.groups))
     this.attempts.push(names)
     this.batches.push(batch)
-    const sent = await this.behave(batch, abort)
+    const sent = await this.behave(batch, attempt.signal, attempt)
     this.taken.push(names)
     return sent
   }

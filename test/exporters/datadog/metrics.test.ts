@@ -5,7 +5,7 @@ import { MetricMapping } from '../../../exporters/datadog/metric-mapping.ts'
 import { metricSettings } from '../../../exporters/datadog/metric-settings.ts'
 import { config } from '../../../exporters/datadog/config.ts'
 import { readRequest } from '../../../proto/request.ts'
-import { batchOf, forever, refusal } from '../../support/exporting.ts'
+import { Attempts, batchOf, forever, refusal } from '../../support/exporting.ts'
 import { attributes, metricsRequest } from './datadog-runs.ts'
 import { seriesOf } from './fake-intake.ts'
 import { asText, pairs, type PlainValue } from './log-reference.ts'
@@ -294,11 +294,11 @@ test('many points are several requests; after the first is taken only what is le
     as_int: i,
     attributes: attributes({ series: `${i}`.repeat(20) }),
   }))
-  const batch = batchOf(metricsRequest([numbers('m', counter, ...points)]), 'metrics')
+  const attempts = new Attempts(batchOf(metricsRequest([numbers('m', counter, ...points)]), 'metrics'))
   let requests = 0
   made.intake.answer = () => (++requests === 2 ? { status: 503 } : undefined)
-  expect((await refusal(made.exporter.send(batch, forever))).kind).toBe('retry')
-  expect(await made.exporter.send(batch, forever)).toBeUndefined()
+  expect((await refusal(attempts.send(made.exporter))).kind).toBe('retry')
+  expect(await attempts.send(made.exporter)).toBeUndefined()
   const taken = made.intake.to('/api/v2/series').filter((_, i) => i !== 1)
   expect(taken.length).toBeGreaterThan(1)
   for (const { body } of taken) expect(body.length).toBeLessThan(5_242_880)

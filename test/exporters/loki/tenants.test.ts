@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { inContext } from '../../support/batches.ts'
-import { batchOf, forever, refusal } from '../../support/exporting.ts'
+import { Attempts, batchOf, forever, refusal } from '../../support/exporting.ts'
 import { against, linesOf, logs, pushed, type Seen } from '../../support/loki-server.ts'
 
 const batch = () => batchOf(logs([{ 'service.name': 'shop' }, ['one', 'two']]), 'logs')
@@ -59,15 +59,12 @@ describe('tenants', () => {
     const reply = (one: Seen) =>
       tenantOf(one) === 'blue' && failing ? { status: 429, headers: { 'retry-after': '7' } } : {}
     const { exporter, seen } = await against(reply, byTeam)
-    const given = batchOf(three, 'logs')
-    expect(await refusal(exporter.send(given, forever))).toMatchObject({
-      kind: 'retry',
-      retryAfter: 7000,
-      maybeTaken: true,
-    })
+    const attempts = new Attempts(batchOf(three, 'logs'))
+    expect(await refusal(attempts.send(exporter))).toMatchObject({ kind: 'retry', retryAfter: 7000 })
     expect(seen.length).toBe(3)
+    expect(attempts.rest.items).toBe(1)
     failing = false
-    expect(await exporter.send(given, forever)).toBeUndefined()
+    expect(await attempts.send(exporter)).toBeUndefined()
     expect(seen.slice(3).map(tenantOf)).toEqual(['blue'])
   })
 
