@@ -33,7 +33,7 @@ export class Batch {
   /** The requests this is made of, in the order of the groups. */
   readonly shares: readonly Share[]
   #byteLength = -1
-  #bodies: Map<string, SharedBody> | undefined
+  #bodies: SharedBody[] | undefined
 
   constructor(signal: Signal, groups: readonly Group[], items: number, context: Context, shares: readonly Share[]) {
     this.signal = signal
@@ -61,9 +61,9 @@ export class Batch {
     return this.#byteLength
   }
 
-  /** What is in flight of this batch, by encoding; see core/body.ts. */
-  get bodies(): Map<string, SharedBody> {
-    return (this.#bodies ??= new Map())
+  /** What is in flight of this batch; see core/body.ts. */
+  get bodies(): SharedBody[] {
+    return (this.#bodies ??= [])
   }
 
   /** The same requests with `groups` in place of the groups, one for one; `grown` bytes were newly made for them. */

@@ -2,7 +2,7 @@
 import type { ClientAuthenticator } from '../core/auth.ts'
 import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Batch } from '../core/batch.ts'
-import { sendBody } from '../core/body.ts'
+import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
 import type { Budget } from '../core/budget.ts'
 import type { ExporterContext } from '../core/component.ts'
 import type { SendingConfig } from '../core/sending.ts'
@@ -13,7 +13,7 @@ import { type HttpAnswer, HttpClient, HttpClientError } from '../net/http-client
 import { encodingOfConfig, type HttpClientConfig, httpClientOptions } from '../net/http-client-keys.ts'
 import { userAgent } from '../net/user-agent.ts'
 import { deliveryErrorOfHttp } from './http-answer.ts'
-import { budgetOf, compressCharged } from './otlp-body.ts'
+import { budgetOf, CompressedFormat } from './otlp-body.ts'
 
 /** Where requests go. */
 export interface Target {
@@ -34,8 +34,6 @@ export class HttpPush {
   readonly #client: HttpClient
   readonly #encoding: Encoding | undefined
   readonly #level: number | undefined
-  /** Names what compressing makes of a body. */
-  readonly #suffix: string
   readonly #contentEncoding: string | undefined
   #authenticator: ClientAuthenticator | undefined
 
@@ -48,7 +46,6 @@ export class HttpPush {
     this.#encoding = compression?.encoding
     this.#contentEncoding = compression?.header
     this.#level = config.compression_params.level || undefined
-    this.#suffix = ` ${this.#encoding ?? ''} ${this.#level ?? ''}`
   }
 
   /** Where requests to `url` go, with the configured headers and `headers` below them. */
@@ -69,25 +66,33 @@ export class HttpPush {
     if (id !== undefined) this.#authenticator = clientAuthenticator(this.#context, id)
   }
 
+  /** The format, compressed as configured. */
+  compressed<B extends Body>(format: BodyFormat<B>): BodyFormat<B> {
+    return this.#encoding === undefined ? format : new CompressedFormat(format, this.#encoding, this.#level)
+  }
+
   /**
-   * Posts the body that `make` makes of the batch, compressed as configured.
-   * @param encoding names everything that the plain bytes depend on, besides the batch
+   * Posts what `format` makes of the batch: one that is `compressed` where the target says so.
    * @throws DeliveryError when there is no answer
    */
-  send(
+  send<B extends Body>(
     target: Target,
     batch: Batch,
-    encoding: string,
-    make: () => Buffer | Promise<Buffer>,
+    format: BodyFormat<B>,
     abort: AbortSignal,
-  ): Promise<HttpAnswer> {
-    return sendBody(
-      batch,
-      encoding + this.#suffix,
-      this.budget,
-      () => (this.#encoding === undefined ? make() : this.#compressed(this.#encoding, make())),
-      body => this.post(target, batch, body, abort),
-    )
+  ): Promise<{ readonly answer: HttpAnswer; readonly body: B }> {
+    return sendBody(batch, format, this.budget, async body => ({
+      answer: await this.post(target, batch, body.bytes, abort),
+      body,
+    }))
+  }
+
+  /**
+   * Posts bytes that were made of the batch for this destination alone, compressed as configured; taken over from the caller.
+   * @throws DeliveryError when there is no answer
+   */
+  sendBytes(target: Target, batch: Batch, bytes: Buffer, abort: AbortSignal): Promise<{ readonly answer: HttpAnswer }> {
+    return this.send(target, batch, this.compressed({ write: () => ({ bytes }) }), abort)
   }
 
   /**
@@ -120,12 +125,5 @@ export class HttpPush {
 
   stop(): Promise<void> {
     return this.#client.close()
-  }
-
-  async #compressed(encoding: Encoding, making: Buffer | Promise<Buffer>): Promise<Buffer> {
-    const plain = making instanceof Promise ? await making : making
-    const body = await compressCharged(this.budget, encoding, this.#level, plain)
-    this.budget?.pool.give(plain)
-    return body
   }
 }

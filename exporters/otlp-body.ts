@@ -1,5 +1,6 @@
 /** Bodies of OTLP requests and the memory they take. */
 import type { Batch } from '../core/batch.ts'
+import type { Body, BodyFormat } from '../core/body.ts'
 import type { Budget } from '../core/budget.ts'
 import { DeliveryError } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
@@ -40,6 +41,46 @@ export function jsonBody({ signal, groups }: Pick<Batch, 'signal' | 'groups'>, b
     // Receivers check framing; what is wrong deeper down is found by whoever reads there.
     const message = `cannot be written as JSON: ${error.message}`
     throw new DeliveryError('DELIVERY_REJECTED', 'rejected', message, { cause: error })
+  }
+}
+
+/** Requests of OTLP in protobuf. */
+export const protobufFormat: BodyFormat = {
+  write: (batch, budget) => ({ bytes: protobufBody(batch, budget) }),
+}
+
+/** Requests of OTLP/JSON. */
+export const jsonFormat: BodyFormat = {
+  write: (batch, budget) => ({ bytes: jsonBody(batch, budget) }),
+}
+
+/** A format, compressed. Two of the same format and compression are the same, whoever made them. */
+export class CompressedFormat<B extends Body> implements BodyFormat<B> {
+  readonly #plain: BodyFormat<B>
+  readonly #encoding: Encoding
+  readonly #level: number | undefined
+
+  constructor(plain: BodyFormat<B>, encoding: Encoding, level: number | undefined) {
+    this.#plain = plain
+    this.#encoding = encoding
+    this.#level = level
+  }
+
+  async write(batch: Batch, budget: Budget | undefined): Promise<B> {
+    const written = this.#plain.write(batch, budget)
+    const plain = written instanceof Promise ? await written : written
+    const bytes = await compressCharged(budget, this.#encoding, this.#level, plain.bytes)
+    budget?.pool.give(plain.bytes)
+    return { ...plain, bytes }
+  }
+
+  same(other: BodyFormat): boolean {
+    return (
+      other instanceof CompressedFormat &&
+      other.#plain === this.#plain &&
+      other.#encoding === this.#encoding &&
+      other.#level === this.#level
+    )
   }
 }
 

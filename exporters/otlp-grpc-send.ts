@@ -2,7 +2,7 @@
 import type { ClientAuthenticator, Headers } from '../core/auth.ts'
 import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Batch } from '../core/batch.ts'
-import { sendBody } from '../core/body.ts'
+import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../core/component.ts'
 import type { SendingConfig } from '../core/sending.ts'
@@ -21,20 +21,43 @@ export type OtlpGrpcConfig = GrpcClientConfig & Pick<SendingConfig, 'timeout'>
 /** gRPC's five bytes before a message: compressed or not, and its length. */
 const prefixSize = 5
 
+/** A request in protobuf behind gRPC's prefix: compressed flag and length. */
+const frame: BodyFormat = {
+  write({ groups }, budget) {
+    const bytes = encodeGroups(groups, prefixSize, size => takeFrom(budget, size))
+    bytes[0] = 0
+    bytes.writeUInt32BE(bytes.length - prefixSize, 1)
+    return { bytes }
+  },
+}
+
+const compressedFrame = (encoding: Encoding): BodyFormat => ({
+  async write({ groups }, budget): Promise<Body> {
+    const plain = encodeGroups(groups, prefixSize, size => takeFrom(budget, size))
+    const body = await compressCharged(budget, encoding, undefined, plain.subarray(prefixSize))
+    budget?.pool.give(plain)
+    const bytes = takeFrom(budget, prefixSize + body.length)
+    bytes[0] = 1
+    bytes.writeUInt32BE(body.length, 1)
+    body.copy(bytes, prefixSize)
+    return { bytes }
+  },
+})
+
 /** gRPC's `snappy` is the framing format, unlike HTTP's. */
-const encodings: Record<OtlpGrpcConfig['compression'], Encoding | undefined> = {
-  gzip: 'gzip',
-  zstd: 'zstd',
-  snappy: 'x-snappy-framed',
-  none: undefined,
-  '': undefined,
+const frames: Readonly<Record<OtlpGrpcConfig['compression'], BodyFormat>> = {
+  gzip: compressedFrame('gzip'),
+  zstd: compressedFrame('zstd'),
+  snappy: compressedFrame('x-snappy-framed'),
+  none: frame,
+  '': frame,
 }
 
 /** An exporter of OTLP over gRPC. */
 export class OtlpGrpc implements Exporter {
   readonly #endpoint: string
   readonly #timeout: number
-  readonly #encoding: Encoding | undefined
+  readonly #format: BodyFormat
   readonly #client: GrpcClient
   readonly #budget: Budget | undefined
   readonly #context: ExporterContext
@@ -48,7 +71,7 @@ export class OtlpGrpc implements Exporter {
     this.#headers = revealed(config.headers)
     this.#endpoint = config.endpoint
     this.#timeout = config.timeout
-    this.#encoding = encodings[config.compression]
+    this.#format = frames[config.compression]
     this.#client = new GrpcClient(grpcClientOptions(config, context.log))
     this.#budget = budgetOf(context.host)
   }
@@ -58,14 +81,7 @@ export class OtlpGrpc implements Exporter {
   }
 
   send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {
-    const key = `grpc ${this.#encoding ?? ''}`
-    return sendBody(
-      batch,
-      key,
-      this.#budget,
-      () => this.#frame(batch),
-      frame => this.#call(batch, frame, abort),
-    )
+    return sendBody(batch, this.#format, this.#budget, ({ bytes }) => this.#call(batch, bytes, abort))
   }
 
   async #call(batch: Batch, frame: Buffer, abort: AbortSignal): Promise<Sent | undefined> {
@@ -86,24 +102,5 @@ export class OtlpGrpc implements Exporter {
 
   stop(): void {
     this.#client.close()
-  }
-
-  /** The request behind gRPC's prefix: compressed flag and length. */
-  #frame(batch: Batch): Buffer | Promise<Buffer> {
-    const plain = encodeGroups(batch.groups, prefixSize, size => takeFrom(this.#budget, size))
-    if (this.#encoding !== undefined) return this.#compressed(this.#encoding, plain)
-    plain[0] = 0
-    plain.writeUInt32BE(plain.length - prefixSize, 1)
-    return plain
-  }
-
-  async #compressed(encoding: Encoding, plain: Buffer): Promise<Buffer> {
-    const body = await compressCharged(this.#budget, encoding, undefined, plain.subarray(prefixSize))
-    this.#budget?.pool.give(plain)
-    const frame = takeFrom(this.#budget, prefixSize + body.length)
-    frame[0] = 1
-    frame.writeUInt32BE(body.length, 1)
-    body.copy(frame, prefixSize)
-    return frame
   }
 }

@@ -1,27 +1,26 @@
 /** Sends batches as OTLP over HTTP: what every exporter that does so stands on. */
 import type { Batch } from '../core/batch.ts'
+import type { BodyFormat } from '../core/body.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../core/component.ts'
 import type { Signal } from '../proto/signals.ts'
 import { HttpPush, type PushConfig, type Target } from './http-push.ts'
 import { jsonType, protobufType, sentOfHttp } from './otlp-answer.ts'
-import { jsonBody, protobufBody } from './otlp-body.ts'
+import { jsonFormat, protobufFormat } from './otlp-body.ts'
 
 /** An exporter of OTLP over HTTP. */
 export class OtlpHttp implements Exporter {
-  readonly #json: boolean
+  readonly #type: string
+  readonly #format: BodyFormat
   readonly #targets = new Map<Signal, Target>()
   readonly #push: HttpPush
 
   constructor(config: PushConfig, context: ExporterContext, urls: ReadonlyMap<Signal, URL>, json = false) {
-    this.#json = json
+    this.#type = json ? jsonType : protobufType
     this.#push = new HttpPush(config, context)
+    this.#format = this.#push.compressed(json ? jsonFormat : protobufFormat)
     for (const [signal, url] of urls) {
       this.#targets.set(signal, this.#push.target(url, { 'content-type': this.#type }))
     }
-  }
-
-  get #type(): string {
-    return this.#json ? jsonType : protobufType
   }
 
   start(): void {
@@ -31,9 +30,7 @@ export class OtlpHttp implements Exporter {
   async send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {
     const target = this.#targets.get(batch.signal)
     if (target === undefined) throw new Error(`no URL for ${batch.signal}`)
-    const { budget } = this.#push
-    const body = () => (this.#json ? jsonBody(batch, budget) : protobufBody(batch, budget))
-    const answer = await this.#push.send(target, batch, this.#json ? 'http json' : 'http', body, abort)
+    const { answer } = await this.#push.send(target, batch, this.#format, abort)
     return sentOfHttp(answer, batch, target.name, this.#type)
   }
 

@@ -33,13 +33,13 @@ export class Intake {
   }
 
   /**
-   * Posts what `make` makes of the batch and resolves when it is taken.
-   * @param encoding names everything that the bytes depend on, besides the batch
+   * Posts bytes that were made of the batch and resolves when they are taken. They depend on settings and state of this
+   * exporter: no other one sends the same.
    * @throws DeliveryError saying what it means for the data
    */
-  async send(target: Target, batch: Batch, encoding: string, make: () => Buffer, abort: AbortSignal): Promise<void> {
-    // Bodies depend on settings and state of this exporter: no other one may use them.
-    checkAnswer(await this.push.send(target, batch, `${this.context.id} ${encoding}`, make, abort), target.name)
+  async send(target: Target, batch: Batch, bytes: Buffer, abort: AbortSignal): Promise<void> {
+    const { answer } = await this.push.sendBytes(target, batch, bytes, abort)
+    checkAnswer(answer, target.name)
   }
 }
 

@@ -44,20 +44,12 @@ export class DatadogLogs {
   }
 
   async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
-    let cut = 0
-    await this.#intake.send(
-      this.#target,
-      batch,
-      'logs',
-      () => {
-        const made = entriesOf(batch, this.#blocks, this.#intake)
-        cut = made.cut
-        if (made.body.length <= mostBytes || batch.items === 1) return made.body
-        this.#intake.push.budget?.pool.give(made.body)
-        throw tooLarge(this.#target, made.body.length, mostBytes)
-      },
-      abort,
-    )
+    const { body, cut } = entriesOf(batch, this.#blocks, this.#intake)
+    if (body.length > mostBytes && batch.items > 1) {
+      this.#intake.push.budget?.pool.give(body)
+      throw tooLarge(this.#target, body.length, mostBytes)
+    }
+    await this.#intake.send(this.#target, batch, body, abort)
     return cut === 0
       ? undefined
       : { rejected: 0, message: `${cut} of ${batch.items} logs were cut to ${mostOfOne} bytes` }

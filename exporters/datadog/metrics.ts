@@ -101,8 +101,7 @@ export class DatadogMetrics {
   async #request(batch: Batch, plan: Plan, abort: AbortSignal): Promise<void> {
     const { intake, target, body } = plan.requests[plan.next]
     // A body that may be needed again is not given away.
-    const make = (): Buffer => (plan.requests.length === 1 ? body : Buffer.from(body))
-    await intake.send(target, batch, `metrics ${plan.next}`, make, abort)
+    await intake.send(target, batch, plan.requests.length === 1 ? body : Buffer.from(body), abort)
   }
 
   /** Maps a batch. Until something of it is taken that gives the same every time. */

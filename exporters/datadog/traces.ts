@@ -51,7 +51,7 @@ export class DatadogTraces {
         this.#intake.push.budget?.pool.give(body)
         throw tooLarge(this.#target, body.length, mostBytes)
       }
-      await this.#intake.send(this.#target, batch, 'traces', () => body, abort)
+      await this.#intake.send(this.#target, batch, body, abort)
     }
     const rejected = batch.items - spans
     if (rejected === 0) return undefined

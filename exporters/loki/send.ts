@@ -1,14 +1,14 @@
 /** Sends batches to Loki: one request per tenant, over its push API or as OTLP. */
-import { randomUUID } from 'node:crypto'
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
+import type { BodyFormat } from '../../core/body.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { toJson } from '../../backends/loki/json.ts'
 import { type Pushed, type PushSettings, PushWriter } from '../../backends/loki/push.ts'
 import { WireError } from '../../proto/wire.ts'
 import { HttpPush, type PushConfig, type Target } from '../http-push.ts'
-import { jsonBody, protobufBody } from '../otlp-body.ts'
+import { jsonFormat, protobufFormat } from '../otlp-body.ts'
 import { sentOfLoki } from './answer.ts'
 import { StreamLimit } from './stream-limit.ts'
 import { type Part, partByTenant, type TenantConfig } from './tenants.ts'
@@ -43,8 +43,8 @@ export class Loki implements Exporter {
   /** What is known of streams. */
   readonly #account: Account
   readonly #targets = new Map<string | undefined, Target>()
-  /** Names the bodies of this exporter, which depend on what streams it has seen. */
-  readonly #id = randomUUID()
+  /** What is sent as OTLP is written. */
+  readonly #otlpFormat: BodyFormat
   #demoted = 0
   readonly #demotedNames = new Set<string>()
   #warned = -Infinity
@@ -53,6 +53,7 @@ export class Loki implements Exporter {
     this.#options = options
     this.#context = context
     this.#http = new HttpPush(config, context)
+    this.#otlpFormat = this.#http.compressed(options.json ? jsonFormat : protobufFormat)
     const { maxStreams, streamIdle, push } = options
     this.#account = new Account(this.#http.budget, 'exporter', context.id)
     const fixed = Object.keys(push.labels.fixed)
@@ -114,13 +115,14 @@ export class Loki implements Exporter {
 
   async #part(part: Part, abort: AbortSignal): Promise<Sent | undefined> {
     const { otlp } = this.#options
-    const { batch } = part
-    const target = this.#target(part.tenant)
-    const made = otlp ? { body: this.#otlpBody(batch), left: undefined } : this.#pushBody(batch)
-    const { body, left } = made
-    if (body === undefined) return left
-    const encoding = `${this.#id} ${part.tenant ?? ''}`
-    const answer = await this.#http.send(target, batch, encoding, () => body, abort)
+    const { tenant, batch } = part
+    const target = this.#target(tenant)
+    const { body, left } = otlp ? { body: undefined, left: undefined } : this.#pushBody(batch)
+    if (body === undefined && !otlp) return left
+    const { answer } =
+      body === undefined
+        ? await this.#http.send(target, batch, this.#otlpFormat, abort)
+        : await this.#http.sendBytes(target, batch, body, abort)
     try {
       return merged([left, sentOfLoki(answer, target.name, otlp)])
     } catch (error) {
@@ -136,11 +138,6 @@ export class Loki implements Exporter {
     const where = config.source === 'context' ? 'request metadata' : 'resource attribute'
     const text = `${error.message}; there is no ${where} \`${config.value}\`: set \`tenant.default\``
     return new DeliveryError('DELIVERY_REJECTED', 'rejected', text, { cause: error })
-  }
-
-  #otlpBody(batch: Batch): Buffer {
-    const { budget } = this.#http
-    return this.#options.json ? jsonBody(batch, budget) : protobufBody(batch, budget)
   }
 
   #pushBody({ groups }: Batch): { body: Buffer | undefined; left: Sent | undefined } {
