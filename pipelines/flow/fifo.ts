@@ -33,6 +33,19 @@ export class Fifo<T> {
     else this.#items.splice(at, 0, ...items)
   }
 
+  /** Puts each of `items` before the first that does not come before it. Both have to be in that order, by `compare`. */
+  merge(items: readonly T[], compare: (a: T, b: T) => number): void {
+    if (items.length === 0) return
+    const merged: T[] = []
+    let next = 0
+    for (const item of this) {
+      while (next < items.length && compare(items[next], item) <= 0) merged.push(items[next++])
+      merged.push(item)
+    }
+    while (next < items.length) merged.push(items[next++])
+    this.#set(merged)
+  }
+
   /** Removes what `unwanted` says, and returns it. */
   remove(unwanted: (item: T) => boolean): T[] {
     const removed: T[] = []

@@ -3,6 +3,7 @@ import type { Attempt, Exporter, Sent } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { without } from '../../core/parts.ts'
 import type { Entry } from './entry.ts'
+import type { SenderParts } from './sender-parts.ts'
 
 /** Who hears what comes of attempts. Milliseconds are those since the attempt began. */
 export interface AttemptListener {
@@ -112,4 +113,15 @@ export class RunningAttempt implements Attempt {
 /** Anything that is no DeliveryError is taken as worth a retry: nothing is lost by it. */
 function asDeliveryError(error: unknown): DeliveryError {
   return new DeliveryError('INTERNAL', 'retry', error === undefined ? 'failed' : messageOf(error), { cause: error })
+}
+
+/** Whether one send can carry a batch. What its exporter fails to look at is sent: the destination says what that is worth. */
+export function fits({ exporter, books, log }: SenderParts, batch: Batch): boolean {
+  try {
+    return exporter.fits?.(batch) !== false
+  } catch (error) {
+    books.internalFaults++
+    log.error({ error: messageOf(error) }, 'exporter failed to say whether a batch fits')
+    return true
+  }
 }

@@ -1,22 +1,13 @@
 /** Attempts of one destination: how many at once, what a failure means, when to try again, when to give up. */
 import type { Sent } from '../../core/component.ts'
-import { DeliveryError, messageOf } from '../../core/errors.ts'
+import { DeliveryError } from '../../core/errors.ts'
 import { Latency } from '../../core/latency.ts'
-import { type AttemptListener, RunningAttempt } from './attempt.ts'
+import { type AttemptListener, fits, RunningAttempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
-import {
-  endBuried,
-  endDelivered,
-  endLeft,
-  endLost,
-  endRejected,
-  endReturned,
-  stopping,
-  tooOld,
-  withdrawn,
-} from './ends.ts'
+import { endDelivered, endLeft, endLost, endRejected, endReturned, stopping, tooOld, withdrawn } from './ends.ts'
 import { bisect, type Entry } from './entry.ts'
 import { Fifo } from '../flow/fifo.ts'
+import { Graves } from './graves.ts'
 import type { SenderParts } from './sender-parts.ts'
 import { Sleepers } from './sleepers.ts'
 
@@ -34,8 +25,7 @@ export class Sender {
   readonly #inFlight = new Map<Entry, RunningAttempt>()
   readonly #listener: AttemptListener
   readonly #sleeping = new Sleepers()
-  /** On its way to the dead letters. */
-  readonly #burying = new Set<Entry>()
+  readonly #graves: Graves
   #probe: NodeJS.Timeout | undefined
   /** Bisections in a row that found nothing a destination would take. */
   #futile = 0
@@ -43,6 +33,8 @@ export class Sender {
   /** What is on disk is not sent any more. */
   #leaving = false
   #successor: Sender | undefined
+  /** Who sent what comes here, and may not be done with the last of it. */
+  #predecessor: Sender | undefined
   #onIdle: (() => void) | undefined
   /** Time of the last success, in milliseconds since the epoch. */
   lastSuccess = 0
@@ -59,6 +51,16 @@ export class Sender {
       ended: (attempt, failure, sent, took) => this.#heard(attempt, failure, sent, took),
       maybeTwice: items => void (parts.books.maybeTwice += items),
     }
+    this.#graves = new Graves(parts, {
+      buried: entry => {
+        this.#ended(entry)
+        this.#pump()
+      },
+      notBuried: entry => {
+        if (!this.#passOn(entry)) this.#sleep(entry, entry.backoff.next())
+        this.#pump()
+      },
+    })
   }
 
   get inFlight(): number {
@@ -66,7 +68,7 @@ export class Sender {
   }
 
   get idle(): boolean {
-    return this.#ready.length + this.#sleeping.size + this.#inFlight.size + this.#burying.size === 0
+    return this.#ready.length + this.#sleeping.size + this.#inFlight.size + this.#graves.size === 0
   }
 
   /** Items in the queue, waiting for a retry, and being sent. */
@@ -75,7 +77,7 @@ export class Sender {
     for (const entry of this.#ready) items += entry.batch.items
     for (const entry of this.#inFlight.keys()) items += entry.batch.items
     for (const entry of this.#sleeping) items += entry.batch.items
-    for (const entry of this.#burying) items += entry.batch.items
+    for (const entry of this.#graves) items += entry.batch.items
     return items
   }
 
@@ -88,17 +90,36 @@ export class Sender {
   }
 
   send(entry: Entry): void {
+    if (this.#successor !== undefined) return this.#successor.#takeOver(entry)
     this.#ready.push(entry)
-    if (this.#circuit.open && entry.claim.expires < Infinity) this.expire()
+    if (this.#circuit.open && entry.claim.expires < Infinity) this.#expireFirst()
     this.#pump()
   }
 
   /** Another one sends what waits here, and what fails here from now on. */
   handOver(successor: Sender): void {
     this.#successor = successor
+    if (this.#parts.ordered) successor.#predecessor = this
     const entries = [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)]
     entries.sort((a, b) => a.seq - b.seq)
-    for (const entry of entries) successor.send(entry)
+    for (const entry of entries) successor.#takeOver(entry)
+  }
+
+  /** Sends what another one was to send: what that one's exporter has made of it is not this one's. */
+  #takeOver(entry: Entry): void {
+    if (this.#successor !== undefined) return this.#successor.#takeOver(entry)
+    entry.memo = undefined
+    this.#putBack([entry])
+    this.#pump()
+  }
+
+  /** Whether something is being sent that came before all that is here. */
+  #isPreceded(): boolean {
+    const before = this.#predecessor
+    if (before === undefined) return false
+    if (before.#inFlight.size > 0 || before.#isPreceded()) return true
+    this.#predecessor = undefined
+    return false
   }
 
   /** Ends what waits for an answer that nobody waits for any more. */
@@ -106,6 +127,16 @@ export class Sender {
     const unwanted = (entry: Entry): boolean => !entry.acknowledged && entry.batch.withdrawn
     for (const entry of this.#ready.remove(unwanted)) this.#giveBack(entry, withdrawn())
     for (const entry of this.#sleeping.take(unwanted)) this.#giveBack(entry, withdrawn())
+  }
+
+  /** Gives up what waits at the front and is too old by now. Not all that waits is looked at: this is asked for each that comes. */
+  #expireFirst(): void {
+    const now = performance.now()
+    for (let first = this.#ready.peek(); first !== undefined; first = this.#ready.peek()) {
+      if (first.claim.expires > now) return
+      this.#ready.shift()
+      this.#expire(first, keptTooLong)
+    }
   }
 
   /** Gives up what waits and is too old by now. */
@@ -135,17 +166,15 @@ export class Sender {
     this.#stopped = true
     clearTimeout(this.#probe)
     const before = this.#parts.books.lost.total
-    const underWay = [...this.#inFlight.keys(), ...this.#burying]
+    const underWay = [...this.#inFlight.keys(), ...this.#graves.giveUp()]
     const waiting = [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)]
     const left = [...underWay, ...waiting].sort((a, b) => a.seq - b.seq)
     for (const attempt of this.#inFlight.values()) attempt.giveUp()
-    for (const entry of this.#burying) entry.batch.keepFromPool()
     this.#inFlight.clear()
-    this.#burying.clear()
     for (const entry of left) {
-      if (entry.claim.durable) this.#leave([entry])
-      else this.#giveUp(entry, stopping(), 'shutdown')
+      if (!this.#passOn(entry)) this.#giveUp(entry, stopping(), 'shutdown')
     }
+    if (this.#successor !== undefined) this.#successor.#pump()
     return this.#parts.books.lost.total - before
   }
 
@@ -160,7 +189,7 @@ export class Sender {
 
   /** What would have to be tried again is a successor's, or stays on disk; says whether it is dealt with. */
   #passOn(entry: Entry): boolean {
-    if (this.#successor !== undefined) this.#successor.send(entry)
+    if (this.#successor !== undefined) this.#successor.#takeOver(entry)
     else if (this.#leaving && entry.claim.durable) this.#leave([entry])
     else return false
     return true
@@ -176,14 +205,15 @@ export class Sender {
       }, wait)
       return
     }
-    const { consumers, ordered, exporter } = this.#parts
+    const { consumers, ordered } = this.#parts
+    if (this.#isPreceded()) return
     const limit = this.#circuit.open || ordered ? 1 : consumers
     while (this.#inFlight.size < limit && !this.#awaitsRetry()) {
       const entry = this.#ready.shift()
       if (entry === undefined) break
       if (!entry.acknowledged && entry.batch.withdrawn) this.#giveBack(entry, withdrawn())
-      else if (entry.condemned !== undefined) this.#bury(entry, entry.condemned.error, entry.condemned.reason)
-      else if (exporter.fits?.(entry.batch) !== false || !this.#bisect(entry, Infinity)) this.#attempt(entry)
+      else if (entry.condemned !== undefined) this.#graves.bury(entry, entry.condemned.error, entry.condemned.reason)
+      else if (fits(this.#parts, entry.batch) || !this.#bisect(entry, Infinity)) this.#attempt(entry)
     }
     if (this.#onIdle !== undefined && this.idle) this.#onIdle()
   }
@@ -212,6 +242,7 @@ export class Sender {
       this.#succeeded(entry, sent, took)
     } else this.#failed(entry, failure, took)
     this.#pump()
+    if (this.#successor !== undefined) this.#successor.#pump()
   }
 
   #succeeded(entry: Entry, sent: Sent | undefined, took: number): void {
@@ -293,7 +324,7 @@ export class Sender {
     if (this.#bisect(entry, Infinity, true)) return true
     const text = `failed ${entry.failures} times while the destination took other data`
     const error = new DeliveryError('DELIVERY_SUSPECT', 'retry', text)
-    if (!this.#bury(entry, error, 'suspect')) this.#giveUp(entry, error, 'suspect')
+    if (!this.#graves.bury(entry, error, 'suspect')) this.#giveUp(entry, error, 'suspect')
     return true
   }
 
@@ -304,37 +335,8 @@ export class Sender {
     return pieces !== undefined
   }
 
-  /** Puts aside what the destination will not take, and says whether there is a place for it. */
-  #bury(entry: Entry, error: DeliveryError, reason: string): boolean {
-    const { books, log, deadLetters } = this.#parts
-    const { batch } = entry
-    const grave = entry.acknowledged ? deadLetters?.() : undefined
-    if (grave === undefined) return false
-    const end = (then: () => void): void => {
-      // A stop may have come first.
-      if (this.#burying.delete(entry)) then()
-      this.#pump()
-    }
-    const buried = (): void => {
-      endBuried(this.#parts, entry, error, reason)
-      this.#ended(entry)
-    }
-    const failed = (cause: unknown): void => {
-      batch.keepFromPool()
-      entry.condemned = { error, reason }
-      log.warn({ error: messageOf(cause) }, 'dead letters take nothing: trying again')
-      if (!this.#passOn(entry)) this.#sleep(entry, entry.backoff.next())
-    }
-    this.#burying.add(entry)
-    grave.append(batch, { owner: `${books.name.id} ${books.name.signal}`, reason, message: error.message }).then(
-      () => end(buried),
-      (cause: unknown) => end(() => failed(cause)),
-    )
-    return true
-  }
-
   #reject(entry: Entry, error: DeliveryError, reason: string): void {
-    if (this.#bury(entry, error, reason)) return
+    if (this.#graves.bury(entry, error, reason)) return
     endRejected(this.#parts, entry, error, reason)
     this.#ended(entry)
   }
@@ -375,7 +377,10 @@ export class Sender {
   }
 
   #wake(which: (entry: Entry) => boolean): void {
-    for (const entry of this.#sleeping.take(which).sort((a, b) => a.seq - b.seq)) this.#putBack([entry])
+    this.#ready.merge(
+      this.#sleeping.take(which).sort((a, b) => a.seq - b.seq),
+      (a, b) => a.seq - b.seq,
+    )
   }
 
   /** Into the queue again, at the place in the order of arrival. */

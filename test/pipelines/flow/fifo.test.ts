@@ -33,6 +33,17 @@ test.each<[string, number[], number[], number[]]>([
   expect([...fifo]).toEqual(expected)
 })
 
+test.each<[string, number[], number[], number[]]>([
+  ['some between others', [1, 3, 9], [0, 4, 5, 12], [0, 1, 3, 4, 5, 9, 12]],
+  ['into nothing', [], [1, 2], [1, 2]],
+  ['nothing', [1, 2], [], [1, 2]],
+])('merges %s', (_, standing, items, expected) => {
+  const fifo = filled(-1, ...standing)
+  fifo.shift()
+  fifo.merge(items, (a, b) => a - b)
+  expect([...fifo]).toEqual(expected)
+})
+
 test('what was taken does not stay alive through it', async () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void

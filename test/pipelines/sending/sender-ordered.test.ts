@@ -64,3 +64,43 @@ test('what an exporter leaves out of a batch is booked under the reasons it give
   const counts = ['line_too_long', 'no_labels', 'partial_success'].map(reason => rejected.of(reason).value)
   expect([...counts, rejected.total, delivered]).toEqual([2, 1, 1, 4, 1])
 })
+
+const sinkWith = (timeout: string) => ({ sink: { timeout, retry_on_failure: fast } })
+const push = async (name: string) => (await toy.push(tracesRequest([{ spans: [name] }])).outcome).kind
+
+test.each([
+  ['and is taken', undefined, ['a'], ['b', 'c']],
+  ['and has to be sent again', new DeliveryError('DELIVERY_BUSY', 'retry', '503'), [], ['a', 'b', 'c']],
+])(
+  'over a reload, what leaves in order waits for what the one before still sends %s',
+  async (_, failure, first, then) => {
+    toy = await toyGraph({ exporters: sinkWith('5s'), ordering: 'series' })
+    const before = toy.sinks['sink']
+    let end = (): void => {}
+    before.behave = () =>
+      new Promise((resolve, reject) => (end = () => (failure === undefined ? resolve(undefined) : reject(failure))))
+    for (const name of ['a', 'b']) await push(name)
+    await expect.poll(() => before.attempts).toEqual([['a']])
+    const { over } = await toy.reload({ exporters: sinkWith('6s') })
+    await push('c')
+    const after = toy.sinks['sink']
+    // Some turns in which it could send.
+    for (let i = 0; i < 5; i++) await new Promise(resolve => setImmediate(resolve))
+    expect(after.attempts).toEqual([])
+    end()
+    await over
+    await expect.poll(() => after.all).toEqual(then)
+    expect(before.all).toEqual(first)
+  },
+)
+
+test('what is in flight when a replaced one has to stop goes to its successor, and may arrive twice', async () => {
+  toy = await toyGraph({ exporters: sinkWith('5s'), ordering: 'series' })
+  toy.sinks['sink'].behave = () => new Promise(() => {})
+  for (const name of ['a', 'b']) await push(name)
+  await expect.poll(() => toy.sinks['sink'].attempts).toEqual([['a']])
+  const { over } = await toy.reload({ exporters: sinkWith('6s') }, 10)
+  await over
+  await expect.poll(() => toy.sinks['sink'].all).toEqual(['a', 'b'])
+  expect([exporterBooks().lost.total, exporterBooks().maybeTwice]).toEqual([0, 1])
+})
