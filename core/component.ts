@@ -197,6 +197,14 @@ export interface Exporter extends Lifecycle {
    * @throws DeliveryError saying what it means for the data not settled; anything else thrown is a fault worth a retry
    */
   send(batch: Batch, attempt: Attempt): Promise<Sent | undefined>
+  /**
+   * What it knows besides its data (series, what counters said last), for the instance of the same id and type that takes
+   * its place on a reload. The two share it: this one goes on sending until that one has started, and has it given back by
+   * `adopt` where the reload fails.
+   */
+  leave?(): unknown
+  /** Before `start`: takes over what `leave` of another instance gave. After false, or a throw, it begins with nothing. */
+  adopt?(state: unknown): boolean
 }
 
 /** Extensions serve other components by what they have of these. */

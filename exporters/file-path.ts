@@ -47,3 +47,14 @@ function clean(path: string): string {
   const normal = posix.normalize(path)
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal
 }
+
+/** Files that an exporter has begun, and how it writes them. */
+export class Begun {
+  readonly form: string
+  readonly paths: ReadonlySet<string>
+
+  constructor(form: string, paths: ReadonlySet<string>) {
+    this.form = form
+    this.paths = paths
+  }
+}

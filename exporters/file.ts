@@ -9,7 +9,7 @@ import { sending } from '../core/sending.ts'
 import { allSignals } from '../proto/signals.ts'
 import type { Group } from '../proto/group.ts'
 import { resourceAttribute } from '../proto/views.ts'
-import { GroupedPath, longestSegment, mostFolders } from './file-path.ts'
+import { Begun, GroupedPath, longestSegment, mostFolders } from './file-path.ts'
 import { type FileSettings, FileWriter } from './file-writer.ts'
 import { budgetOf, compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
 
@@ -168,7 +168,9 @@ class FileExporter implements Exporter {
   /** Open files by path, the one used last at the end. */
   readonly #writers = new Map<string, FileWriter>()
   /** Files that were opened before: what is in them is ours. */
-  readonly #begun = new Set<string>()
+  #begun = new Set<string>()
+  /** Files that the exporter before this one has begun. */
+  #before: ReadonlySet<string> = this.#begun
   readonly #closing = new Set<Promise<void>>()
 
   constructor(config: Config, context: ExporterContext) {
@@ -194,6 +196,24 @@ class FileExporter implements Exporter {
     }
   }
 
+  /** Files that are begun: a new file is empty at its start, and these are not new. */
+  leave(): Begun {
+    return new Begun(this.#form, this.#begun)
+  }
+
+  adopt(state: unknown): boolean {
+    if (!(state instanceof Begun) || state.form !== this.#form) return false
+    this.#before = state.paths
+    for (const path of state.paths) this.#begin(path)
+    return true
+  }
+
+  /** What decides which files there are and how they are written. */
+  get #form(): string {
+    const { path, format, compression, group_by: group } = this.#config
+    return JSON.stringify([path, format, compression === 'zstd', group.enabled])
+  }
+
   async start(): Promise<void> {
     if (this.#grouped !== undefined) return
     const { path } = this.#config
@@ -210,7 +230,10 @@ class FileExporter implements Exporter {
   async stop(): Promise<void> {
     const writers = [...this.#writers.values()]
     this.#writers.clear()
-    for (const path of this.#begun) this.#forget(path)
+    const begun = this.#begun
+    // Whoever comes next goes by the set as it is.
+    this.#begun = new Set()
+    for (const path of begun) this.#budget?.release(this.#costOf(path))
     await Promise.all([...this.#closing, ...writers.map(writer => writer.close())])
   }
 
@@ -297,11 +320,9 @@ class FileExporter implements Exporter {
       this.#writers.delete(path)
     } else {
       const { append, rotation } = this.#config
-      writer = new FileWriter(path, !append && rotation === undefined && !this.#begun.has(path), this.#settings)
-      if (!this.#begun.has(path)) {
-        this.#begun.add(path)
-        this.#budget?.charge(this.#costOf(path))
-      }
+      const isNew = !this.#begun.has(path) && !this.#before.has(path)
+      writer = new FileWriter(path, !append && rotation === undefined && isNew, this.#settings)
+      this.#begin(path)
     }
     this.#writers.set(path, writer)
     if (this.#writers.size > this.#config.group_by.max_open_files) this.#closeOldest()
@@ -315,6 +336,12 @@ class FileExporter implements Exporter {
       this.#closing.add(closing)
       return
     }
+  }
+
+  #begin(path: string): void {
+    if (this.#begun.has(path)) return
+    this.#begun.add(path)
+    this.#budget?.charge(this.#costOf(path))
   }
 
   #forget(path: string): void {

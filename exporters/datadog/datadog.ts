@@ -1,6 +1,7 @@
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import { type Attempt, defineExporter, type Exporter, type ExporterContext, type Sent } from '../../core/component.ts'
+import { Kept } from '../../core/kept.ts'
 import type { Touch } from '../../core/touch.ts'
 import { allSignals } from '../../proto/signals.ts'
 import { KeyCheck } from './api-key.ts'
@@ -8,6 +9,7 @@ import { config, type DatadogConfig } from './config.ts'
 import { HostMetadata } from './host-metadata.ts'
 import { Intake } from './intake.ts'
 import { DatadogLogs } from './logs.ts'
+import { KnownSeries } from './metric-mapping.ts'
 import { DatadogMetrics } from './metrics.ts'
 import { DatadogTraces } from './traces.ts'
 
@@ -50,8 +52,7 @@ class Datadog implements Exporter {
   readonly #logs: DatadogLogs
   readonly #metrics: DatadogMetrics
   readonly #traces: DatadogTraces
-  /** What is known of cumulative series. */
-  readonly #account: Account
+  #kept: Kept<KnownSeries>
   readonly #key: KeyCheck
   readonly #metadata: HostMetadata | undefined
 
@@ -60,8 +61,10 @@ class Datadog implements Exporter {
     this.#intake = new Intake(config, context)
     this.#logs = new DatadogLogs(config, context)
     this.#metricsIntake = new Intake(config, context, 'zstd')
-    this.#account = new Account(this.#intake.push.budget, 'exporter', context.id)
-    this.#metrics = new DatadogMetrics(this.#metricsIntake, this.#intake, this.#account)
+    const account = new Account(this.#intake.push.budget, 'exporter', context.id)
+    const known = new KnownSeries(config.metrics.delta_ttl * 1000, Date.now, account)
+    this.#kept = new Kept(known, account, this)
+    this.#metrics = new DatadogMetrics(this.#metricsIntake, this.#intake, known)
     this.#traces = new DatadogTraces(this.#intake)
     this.#key = new KeyCheck(this.#intake)
     if (config.host_metadata.enabled) this.#metadata = new HostMetadata(this.#intake)
@@ -73,6 +76,19 @@ class Datadog implements Exporter {
     this.#logs.start()
     await this.#key.start()
     this.#metadata?.start()
+  }
+
+  /** What counters said last: their differences go on with it, whatever else is configured anew. */
+  leave(): Kept<KnownSeries> {
+    return this.#kept
+  }
+
+  adopt(state: unknown): boolean {
+    if (!(state instanceof Kept) || !(state.known instanceof KnownSeries)) return false
+    state.handTo(this)
+    this.#kept = state
+    this.#metrics.adopt(state.known)
+    return true
   }
 
   fits(batch: Batch): boolean {
@@ -105,7 +121,7 @@ class Datadog implements Exporter {
   async stop(): Promise<void> {
     this.#key.stop()
     this.#metadata?.stop()
-    this.#account.close()
+    this.#kept.release(this)
     await Promise.all([this.#intake.push.stop(), this.#metricsIntake.push.stop(), this.#logs.stop()])
   }
 }

@@ -38,7 +38,8 @@ const groupCost = 700
 /** All series of one exporter, of one kind. */
 export class Differences<More = undefined> {
   readonly #groups = new Map<string, Map<string, Series<More>>>()
-  readonly #lifetime: number
+  /** Milliseconds after which a series that was not heard of is forgotten. */
+  lifetime: number
   readonly #now: () => number
   readonly #room: Room
   #batch = 0
@@ -50,7 +51,7 @@ export class Differences<More = undefined> {
    * @param room where memory for series is taken
    */
   constructor(lifetime: number, now: () => number = Date.now, room: Room = endless) {
-    this.#lifetime = lifetime
+    this.lifetime = lifetime
     this.#room = room
     this.#now = now
     this.#swept = now()
@@ -135,14 +136,14 @@ export class Differences<More = undefined> {
       this.#touched = []
     }
     // Only here: while nothing is taken nothing is forgotten, so that a batch sent again stays what it was.
-    if (now - this.#swept > this.#lifetime / 2) this.#sweep(now)
+    if (now - this.#swept > this.lifetime / 2) this.#sweep(now)
   }
 
   #sweep(now: number): void {
     this.#swept = now
     for (const [group, names] of this.#groups) {
       for (const [name, series] of names) {
-        if (now - series.seen <= this.#lifetime) continue
+        if (now - series.seen <= this.lifetime) continue
         names.delete(name)
         this.#room.shrink(seriesCost + textCost(name) + series.cost)
       }

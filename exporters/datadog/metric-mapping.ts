@@ -37,13 +37,29 @@ export interface MappedMetrics {
   commit(): void
 }
 
+/** What is known of cumulative series, of all kinds. */
+export class KnownSeries {
+  readonly numbers: Differences
+  readonly summaries: Differences<number>
+  readonly histograms: Differences<HistogramState>
+
+  /** `room`: where memory for them is taken. */
+  constructor(lifetime: number, now: () => number = Date.now, room: Room = endless) {
+    this.numbers = new Differences(lifetime, now, room)
+    this.summaries = new Differences(lifetime, now, room)
+    this.histograms = new Differences(lifetime, now, room)
+  }
+
+  get all(): readonly Pick<Differences, 'begin' | 'commit' | 'lifetime'>[] {
+    return [this.numbers, this.summaries, this.histograms]
+  }
+}
+
 /** Maps batches one after the other. */
 export class MetricMapping {
   readonly #settings: MetricSettings
   readonly #blocks: MetricBlocks
-  readonly #numbers: Differences
-  readonly #summaries: Differences<number>
-  readonly #histogramState: Differences<HistogramState>
+  readonly #known: KnownSeries
   readonly #histograms: Histograms
   readonly #items = new ItemCursor()
   readonly #name = new Range()
@@ -51,19 +67,17 @@ export class MetricMapping {
   readonly #tags = new PointTags()
   readonly #data = new MetricData(nameField.number)
 
-  /** `room`: where memory for what is known of cumulative series is taken. */
-  constructor(settings: MetricSettings, blocks: MetricBlocks, now: () => number = Date.now, room: Room = endless) {
+  constructor(settings: MetricSettings, blocks: MetricBlocks, known: KnownSeries) {
     this.#settings = settings
     this.#blocks = blocks
-    this.#numbers = new Differences(settings.lifetime, now, room)
-    this.#summaries = new Differences(settings.lifetime, now, room)
-    this.#histogramState = new Differences(settings.lifetime, now, room)
-    this.#histograms = new Histograms(settings, this.#histogramState)
+    this.#known = known
+    for (const differences of known.all) differences.lifetime = settings.lifetime
+    this.#histograms = new Histograms(settings, known.histograms)
   }
 
   /** What is known of cumulative series changes only by `commit`. @throws WireError */
   map(groups: readonly Group[], size: number, memory?: Memory): MappedMetrics {
-    const states = [this.#numbers, this.#summaries, this.#histogramState]
+    const states = this.#known.all
     const begun = states.map(state => state.begin())
     const output = new MetricOutput(size, this.#tags, memory)
     const stats: Uint8Array[] = []
@@ -151,7 +165,7 @@ export class MetricMapping {
 
   /** A counter counts by how much it has grown. */
   #counter(group: string, named: string, output: MetricOutput): void {
-    const known = this.#numbers
+    const known = this.#known.numbers
     const point = this.#point
     const { start, time, value } = point
     if (!Number.isFinite(value)) return output.reject('not_finite')
@@ -167,7 +181,7 @@ export class MetricMapping {
   }
 
   #summary(group: string, named: string, output: MetricOutput): void {
-    const known = this.#summaries
+    const known = this.#known.summaries
     const point = this.#point
     const { start, time, count, sum, quantiles } = point
     const series = known.series(group, named + this.#tags.identity())

@@ -5,11 +5,10 @@ import { DeliveryError } from '../../core/errors.ts'
 import { userAgent } from '../../net/user-agent.ts'
 import { MetricBlocks } from '../../backends/datadog/metric-block.ts'
 import { statsBody } from '../../backends/datadog/stats.ts'
-import type { Room } from '../../proto/room.ts'
 import { WireError } from '../../proto/wire.ts'
 import type { Target } from '../http-push.ts'
 import type { Intake } from './intake.ts'
-import { type MappedMetrics, MetricMapping } from './metric-mapping.ts'
+import { type KnownSeries, type MappedMetrics, MetricMapping } from './metric-mapping.ts'
 import { metricSettings } from './metric-settings.ts'
 
 /** A batch of more bytes is halved, so that what is made of it at one time stays small. */
@@ -48,10 +47,11 @@ export class DatadogMetrics {
   readonly #intake: Intake
   readonly #stats: Intake
   readonly #targets: { readonly series: Target; readonly sketches: Target; readonly stats: Target }
-  readonly #mapping: MetricMapping
+  readonly #blocks: MetricBlocks
+  #mapping: MetricMapping
 
-  /** `stats` is the intake of traces; `room`: where memory for what is known of cumulative series is taken. */
-  constructor(intake: Intake, stats: Intake, room: Room) {
+  /** `stats` is the intake of traces; `known`: what is known of cumulative series. */
+  constructor(intake: Intake, stats: Intake, known: KnownSeries) {
     this.#intake = intake
     this.#stats = stats
     const protobuf = 'application/x-protobuf'
@@ -62,12 +62,21 @@ export class DatadogMetrics {
       stats: stats.target('traces', '/api/v0.2/stats', 'application/msgpack'),
     }
     const { metrics } = intake.config
-    const blocks = new MetricBlocks({
+    this.#blocks = new MetricBlocks({
       hostname: metrics.disable_hostname ? '' : intake.hostname,
       resourceAttributes: metrics.resource_attributes_as_tags,
       scope: metrics.instrumentation_scope_metadata_as_tags,
     })
-    this.#mapping = new MetricMapping(metricSettings(intake.config), blocks, Date.now, room)
+    this.#mapping = this.#mappingOn(known)
+  }
+
+  /** Goes on with what is known of series. */
+  adopt(known: KnownSeries): void {
+    this.#mapping = this.#mappingOn(known)
+  }
+
+  #mappingOn(known: KnownSeries): MetricMapping {
+    return new MetricMapping(metricSettings(this.#intake.config), this.#blocks, known)
   }
 
   fits(batch: Batch): boolean {

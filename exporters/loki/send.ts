@@ -4,6 +4,7 @@ import type { Batch } from '../../core/batch.ts'
 import type { BodyFormat } from '../../core/body.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
+import { Kept } from '../../core/kept.ts'
 import { toJson } from '../../backends/loki/json.ts'
 import { type Pushed, type PushSettings, PushWriter } from '../../backends/loki/push.ts'
 import { WireError } from '../../proto/wire.ts'
@@ -39,9 +40,8 @@ export class Loki implements Exporter {
   readonly #options: LokiOptions
   readonly #context: ExporterContext
   readonly #http: HttpPush
-  readonly #writer: PushWriter
-  /** What is known of streams. */
-  readonly #account: Account
+  #writer: PushWriter
+  #kept: Kept<StreamLimit>
   readonly #targets = new Map<string | undefined, Target>()
   /** What is sent as OTLP is written. */
   readonly #otlpFormat: BodyFormat
@@ -55,9 +55,25 @@ export class Loki implements Exporter {
     this.#http = new HttpPush(config, context)
     this.#otlpFormat = this.#http.compressed(options.json ? jsonFormat : protobufFormat)
     const { maxStreams, streamIdle, push } = options
-    this.#account = new Account(this.#http.budget, 'exporter', context.id)
-    const fixed = Object.keys(push.labels.fixed)
-    this.#writer = new PushWriter(push, new StreamLimit(maxStreams, streamIdle, fixed, Date.now, this.#account))
+    const account = new Account(this.#http.budget, 'exporter', context.id)
+    const streams = new StreamLimit(maxStreams, streamIdle, Object.keys(push.labels.fixed), Date.now, account)
+    this.#kept = new Kept(streams, account, this)
+    this.#writer = new PushWriter(push, streams)
+  }
+
+  /** The streams in use: Loki counts them whatever is configured here. */
+  leave(): Kept<StreamLimit> {
+    return this.#kept
+  }
+
+  adopt(state: unknown): boolean {
+    if (!(state instanceof Kept) || !(state.known instanceof StreamLimit)) return false
+    const { maxStreams, streamIdle, push } = this.#options
+    state.handTo(this)
+    state.known.limit(maxStreams, streamIdle, Object.keys(push.labels.fixed))
+    this.#kept = state
+    this.#writer = new PushWriter(push, state.known)
+    return true
   }
 
   start(): void {
@@ -65,7 +81,7 @@ export class Loki implements Exporter {
   }
 
   stop(): Promise<void> {
-    this.#account.close()
+    this.#kept.release(this)
     return this.#http.stop()
   }
 

@@ -24,9 +24,9 @@ const look = 10_000
 
 /** Streams of one destination, of all tenants together. */
 export class StreamLimit implements StreamChoice {
-  readonly #most: number
-  readonly #idle: number
-  readonly #fixed: ReadonlySet<string>
+  #most = 0
+  #idle = 0
+  #fixed: ReadonlySet<string> = new Set()
   readonly #now: () => number
   readonly #room: Room
   readonly #known = new Map<string, Known>()
@@ -42,10 +42,15 @@ export class StreamLimit implements StreamChoice {
    */
   constructor(most: number, idle: number, fixed: Iterable<string>, now: () => number = Date.now, room: Room = endless) {
     this.#room = room
+    this.#now = now
+    this.limit(most, idle, fixed)
+  }
+
+  /** Sets other limits, from now on, to what is known already. */
+  limit(most: number, idle: number, fixed: Iterable<string>): void {
     this.#most = most
     this.#idle = idle
     this.#fixed = new Set(fixed)
-    this.#now = now
   }
 
   /** How many streams are in use. */

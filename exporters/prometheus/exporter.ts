@@ -6,7 +6,7 @@ import { Account } from '../../core/account.ts'
 import { serverAuthenticator } from '../../core/authenticators.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
-import { HostKey } from '../../core/host.ts'
+import { Kept } from '../../core/kept.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { type Binding, listenersKey } from '../../net/listeners.ts'
 import { type Page, PageServer, textPage } from '../../net/page-server.ts'
@@ -30,25 +30,26 @@ const mostBetweenSweeps = 60_000
 /** The log hears of what is not on the page no more often than this, in milliseconds. */
 const betweenComplaints = 10_000
 
-/** A table and what it is made by: two exporters share it only if both would write the same names and labels. */
-interface Kept {
+/** A table and what it is made by: the next instance goes on with it if it would write the same names and labels. */
+class Filled {
   readonly identity: string
   readonly table: Table
   readonly ingest: Ingest
-  /** What all of it takes. */
-  readonly account: Account
-  users: number
-}
 
-/** Tables by the id of their exporter: one that is configured anew goes on with what the page had. */
-const tablesKey = new HostKey<Map<string, Kept>>('tables of the prometheus exporter')
+  constructor(identity: string, table: Table, ingest: Ingest) {
+    this.identity = identity
+    this.table = table
+    this.ingest = ingest
+  }
+}
 
 /** The exporter `prometheus`. */
 export class PrometheusPage implements Exporter {
   readonly #config: PrometheusConfig
   readonly #context: ExporterContext
   readonly #settings: PageSettings
-  #kept: Kept | undefined
+  readonly #identity: string
+  #kept: Kept<Filled>
   #server: PageServer | undefined
   #binding: Binding | undefined
   #sweeps: NodeJS.Timeout | undefined
@@ -60,19 +61,44 @@ export class PrometheusPage implements Exporter {
   constructor(config: PrometheusConfig, context: ExporterContext) {
     this.#config = config
     this.#context = context
-    const { strategy, namespace } = namingOf(config)
+    const naming = namingOf(config)
+    const { strategy, namespace, identity } = naming
+    this.#identity = identity
     this.#settings = {
       strategy,
       infoName: metricName('target_info', '', 'gauge', strategy, namespace),
       withTimestamps: config.send_timestamps,
     }
+    const account = new Account(context.host.find(budgetKey), 'exporter', context.id)
+    const table = new Table([this.#settings.infoName], account)
+    this.#kept = new Kept(new Filled(identity, table, new Ingest(table, naming, account)), account, this)
+    this.#limit()
+  }
+
+  leave(): Kept<Filled> {
+    return this.#kept
+  }
+
+  adopt(state: unknown): boolean {
+    if (!(state instanceof Kept) || !(state.known instanceof Filled) || state.known.identity !== this.#identity)
+      return false
+    state.handTo(this)
+    this.#kept = state
+    this.#limit()
+    return true
+  }
+
+  /** The limits that are configured here. */
+  #limit(): void {
+    const { table } = this.#kept.known
+    table.limit = this.#config.series_limit
+    table.expiration = this.#config.metric_expiration
   }
 
   async start(): Promise<void> {
     const { id, log, status, host } = this.#context
     const { auth, endpoint, transport, metric_expiration: expiration } = this.#config
-    this.#kept = this.#takeTable()
-    const { ingest } = this.#kept
+    const { ingest } = this.#kept.known
     const between = Math.min(expiration || mostBetweenSweeps, mostBetweenSweeps)
     this.#sweeps = setInterval(() => ingest.expire(Date.now()), between).unref()
     const server = new PageServer({
@@ -92,14 +118,13 @@ export class PrometheusPage implements Exporter {
 
   async stop(): Promise<void> {
     clearInterval(this.#sweeps)
-    this.#returnTable()
+    this.#kept.release(this)
     await this.#binding?.close()
     this.#server?.stop()
   }
 
   send(batch: Batch): Promise<Sent | undefined> {
-    const { ingest } = this.#kept ?? this.#takeTable()
-    const sent = ingest.take(batch)
+    const sent = this.#kept.known.ingest.take(batch)
     if (sent !== undefined) this.#complain(sent)
     return Promise.resolve(sent)
   }
@@ -113,33 +138,6 @@ export class PrometheusPage implements Exporter {
     this.#lastComplaint = message
     this.#lastComplained = now
     log.warn({ rejected, reasons, problem: message }, 'not all that came is on the page as it came')
-  }
-
-  /** The table that an exporter of this id has, if it has the same names and labels, or a new one. */
-  #takeTable(): Kept {
-    const { host, id } = this.#context
-    const tables = host.find(tablesKey) ?? new Map<string, Kept>()
-    host.provide(tablesKey, tables)
-    const naming = namingOf(this.#config)
-    let kept = tables.get(id)
-    if (kept?.identity !== naming.identity) {
-      const account = new Account(host.find(budgetKey), 'exporter', id)
-      const table = new Table([this.#settings.infoName], account)
-      kept = { identity: naming.identity, table, account, ingest: new Ingest(table, naming, account), users: 0 }
-      tables.set(id, kept)
-    }
-    kept.users++
-    kept.table.limit = this.#config.series_limit
-    kept.table.expiration = this.#config.metric_expiration
-    return (this.#kept = kept)
-  }
-
-  #returnTable(): void {
-    const kept = this.#kept
-    if (kept === undefined || --kept.users > 0) return
-    kept.account.close()
-    const tables = this.#context.host.find(tablesKey)
-    if (tables?.get(this.#context.id) === kept) tables.delete(this.#context.id)
   }
 
   async #page(headers: IncomingHttpHeaders): Promise<Page> {
@@ -167,7 +165,7 @@ export class PrometheusPage implements Exporter {
   }
 
   async #make(format: PageFormat, zip: boolean): Promise<Buffer> {
-    const { table, ingest } = this.#kept ?? this.#takeTable()
+    const { table, ingest } = this.#kept.known
     ingest.expire(Date.now())
     const source = { table, format, settings: this.#settings }
     const page = format.kind === 'protobuf' ? new ProtobufPage(source) : new TextPage(source)

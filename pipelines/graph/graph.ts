@@ -11,12 +11,13 @@ import { listenersKey } from '../../net/listeners.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { Assembly, type GraphProcess } from './assembly.ts'
+import { handOn } from './hand-on.ts'
 import type { Destination } from '../sending/destination.ts'
 import { reasonOf } from '../flow/fanout.ts'
 import { join, successorOf } from './join.ts'
 import { Leaving, roomFor, until } from './leaving.ts'
 import { redacts, shownBy } from './shown.ts'
-import { type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
+import { type ExporterPart, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
 import type { Pipeline } from '../flow/pipeline.ts'
 import type { Source } from '../flow/source.ts'
 
@@ -197,10 +198,12 @@ export class Graph {
     const listeners = this.#process.host.find(listenersKey)
     const going = changes.components.filter(({ action }) => action !== 'start').map(({ id }) => id)
     listeners?.yield(new Set(going))
+    const heirs = new Map<ExporterPart, ExporterPart>()
     try {
       next.build()
-      await this.#startFresh(next, previous)
+      await this.#startFresh(next, previous, heirs)
     } catch (error) {
+      for (const [heir, before] of heirs) handOn(heir, before, this.#process.log)
       await this.#abandon(next)
       throw error
     } finally {
@@ -213,12 +216,19 @@ export class Graph {
     return { over: leaving.run(Date.now() + deadline, earlier).finally(() => this.#settle(leaving)) }
   }
 
-  /** Starts what is new, from the back to the front. Receivers may take data at once; it waits until all is joined. */
-  async #startFresh(next: Assembly, previous: Assembly): Promise<void> {
+  /**
+   * Starts what is new, from the back to the front. Receivers may take data at once; it waits until all is joined. `heirs`
+   * become the exporters that have what the ones before knew.
+   */
+  async #startFresh(next: Assembly, previous: Assembly, heirs: Map<ExporterPart, ExporterPart>): Promise<void> {
     const fresh = <T extends RunningComponent>(parts: ReadonlyMap<string, T>) =>
       of(parts).filter(one => next.fresh.has(one))
     for (const part of fresh(next.extensions)) await startPart(part)
-    for (const part of fresh(next.exporters)) await startPart(part)
+    for (const part of fresh(next.exporters)) {
+      const before = previous.exporters.get(part.id)
+      if (before !== undefined && handOn(before, part, this.#process.log)) heirs.set(part, before)
+      await startPart(part)
+    }
     for (const part of fresh(next.exporters)) {
       for (const [signal, destination] of part.destinations) {
         const old = this.#predecessor(previous, part.id, signal)

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MetricBlocks } from '../../../backends/datadog/metric-block.ts'
-import { MetricMapping } from '../../../exporters/datadog/metric-mapping.ts'
+import { KnownSeries, MetricMapping } from '../../../exporters/datadog/metric-mapping.ts'
 import { metricSettings } from '../../../exporters/datadog/metric-settings.ts'
 import { config } from '../../../exporters/datadog/config.ts'
 import { readRequest } from '../../../proto/request.ts'
@@ -346,6 +346,7 @@ test('any attributes and values: what a gauge says is what a series says', () =>
   const mapping = new MetricMapping(
     metricSettings(config.parse({ api: { key: 'k' } })),
     new MetricBlocks({ hostname: 'h', resourceAttributes: false, scope: false }),
+    new KnownSeries(1000),
   )
   fc.assert(
     fc.property(fc.array(fc.tuple(number, tags), { minLength: 1, maxLength: 5 }), points => {

@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
+import type { Exporter } from '../../../core/component.ts'
 import { Host } from '../../../core/host.ts'
 import { silent } from '../../../core/logger.ts'
 import { Status } from '../../../core/status.ts'
@@ -22,13 +23,14 @@ function processOf() {
   return { listeners, host: new Host().provide(listenersKey, listeners) }
 }
 
-async function exporterIn({ host }: { host: Host }, settings: object, id = 'prometheus') {
+async function exporterIn({ host }: { host: Host }, settings: object, id = 'prometheus', before?: Exporter) {
   const status = new Status()
   const warnings: object[] = []
   const log = { ...silent, warn: (fields: object) => void warnings.push(fields) }
   const config = prometheus.config.parse({ without_scope_info: true, ...settings })
   const signals = new Set(['metrics'] as const)
   const exporter = prometheus.create(config, { ...componentContext({ id, log, status, host }), signals })
+  if (before !== undefined) exporter.adopt?.(before.leave?.())
   status.set('Starting')
   await exporter.start?.()
   status.set('OK')
@@ -148,7 +150,7 @@ test.each<[string, object, string]>([
   const before = await exporterIn(own, { endpoint })
   await before.exporter.send(deltas(3, 1), forever)
   own.listeners.yield(new Set(['prometheus']))
-  const after = await exporterIn(own, { endpoint, ...more })
+  const after = await exporterIn(own, { endpoint, ...more }, 'prometheus', before.exporter)
   own.listeners.yield(new Set())
   await before.stop()
   await after.exporter.send(deltas(7, 5), forever)
