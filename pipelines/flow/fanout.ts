@@ -4,8 +4,8 @@ import type { Downstream } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Sink } from '../sending/destination.ts'
-import { Fifo } from './fifo.ts'
 import type { Outlet } from './outlet.ts'
+import { Waiting } from './waiting.ts'
 
 /** A destination that has no room, and why. */
 interface Full {
@@ -34,7 +34,7 @@ export class FanOut implements Downstream, Outlet {
   #branches: readonly Connected[] = []
   readonly #journal: Journal
   /** What waits for room: of senders that wait with it, or that were answered already and cannot be asked again. */
-  readonly #waiting = new Fifo<Batch>()
+  readonly #waiting = new Waiting()
   readonly #idleListeners = new Set<() => void>()
   readonly #openListeners: (() => void)[] = []
   #inFlight = 0
@@ -126,9 +126,7 @@ export class FanOut implements Downstream, Outlet {
 
   /** Items that wait for room. */
   held(): number {
-    let items = 0
-    for (const batch of this.#waiting) items += batch.items
-    return items
+    return this.#waiting.items
   }
 
   /**
@@ -141,8 +139,7 @@ export class FanOut implements Downstream, Outlet {
   }
 
   push(batch: Batch): void {
-    if (this.#waiting.length > 0)
-      this.#waiting.remove(one => one.withdrawn).forEach(one => this.#refuse(one, undefined))
+    if (this.#waiting.length > 0) for (const gone of this.#waiting.takeWithdrawn()) this.#refuse(gone, undefined)
     const full = this.#waiting.length > 0 ? this.#awaited() : this.#reserve(batch)
     if (full === undefined) this.#give(batch)
     else if (!this.#stopping && (full.sink.blocks || !batch.refusable)) this.#waiting.push(batch)
@@ -153,7 +150,7 @@ export class FanOut implements Downstream, Outlet {
   stop(): void {
     this.#stopping = true
     this.#admitWaiting()
-    for (const batch of this.#waiting.remove(() => true)) this.#refuse(batch, this.#awaited())
+    for (const batch of this.#waiting.takeAll()) this.#refuse(batch, this.#awaited())
   }
 
   /** What is waited for while something waits. */

@@ -3,9 +3,9 @@ import type { Books, NodeBooks } from '../../core/books.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import { FanOut } from './fanout.ts'
-import { Fifo } from './fifo.ts'
 import { Link, type Way } from './outlet.ts'
 import type { StepNode } from './step-node.ts'
+import { Waiting } from './waiting.ts'
 
 /** What a door is to know of its pipeline. */
 export interface BehindDoor {
@@ -26,7 +26,7 @@ export class PipelineDoor implements Way {
   readonly #source: NodeBooks
   readonly #books: Books
   readonly #journal: Journal
-  readonly #waiting = new Fifo<Batch>()
+  readonly #waiting = new Waiting()
   /** The first step, or without steps a fan-out of its own. */
   #inside: Link | FanOut
   #unheld: (() => void) | undefined
@@ -52,7 +52,7 @@ export class PipelineDoor implements Way {
     now.owe(waiting)
     this.#inside = now
     if (this.#isOpen) now.open()
-    if (now instanceof FanOut) for (const batch of this.#waiting.remove(() => true)) now.enter(batch)
+    if (now instanceof FanOut) for (const batch of this.#waiting.takeAll()) now.enter(batch)
     else this.admit()
   }
 
@@ -95,7 +95,7 @@ export class PipelineDoor implements Way {
   push(batch: Batch): void {
     if (this.#inside instanceof FanOut) return this.#inside.enter(batch)
     if (this.#waiting.length === 0 && !this.closed) return this.#inside.push(batch)
-    for (const gone of this.#waiting.remove(one => one.withdrawn)) this.#refuse(gone)
+    for (const gone of this.#waiting.takeWithdrawn()) this.#refuse(gone)
     if (this.#pipeline.waits && batch.refusable && !this.#isShut) this.#waiting.push(batch)
     else this.#refuse(batch)
   }
@@ -112,7 +112,7 @@ export class PipelineDoor implements Way {
 
   shut(): void {
     this.#isShut = true
-    for (const batch of this.#waiting.remove(() => true)) this.#refuse(batch)
+    for (const batch of this.#waiting.takeAll()) this.#refuse(batch)
   }
 
   /** Nothing is left of it, in the books neither. */
@@ -123,9 +123,7 @@ export class PipelineDoor implements Way {
   }
 
   #held(): number {
-    let items = 0
-    for (const batch of this.#waiting) items += batch.items
-    return items
+    return this.#waiting.items
   }
 
   #refuse(batch: Batch): void {

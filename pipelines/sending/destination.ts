@@ -76,6 +76,8 @@ export class Destination implements Sink {
   #seq = 0
   #stopping = false
   #sweep: NodeJS.Timeout | undefined
+  /** So many that find no room are refused before it is looked again for what nobody waits for. */
+  #unlooked = 0
 
   constructor(id: string, parts: DestinationParts) {
     this.id = id
@@ -192,7 +194,11 @@ export class Destination implements Sink {
       return full
     }
     if (this.#room.used + weight > this.#queue.queue_size) {
-      this.purge()
+      if (--this.#unlooked < 0) {
+        this.purge()
+        // Looking costs as much as there is: not for each that comes.
+        this.#unlooked = this.#sender.waiting >> 2
+      }
       // What is larger than the whole queue passes when the queue is empty, or it never would.
       if (this.#room.used > 0 && this.#room.used + weight > this.#queue.queue_size) {
         return new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `the queue of exporter ${this.id} is full`)

@@ -67,8 +67,13 @@ export class Sender {
     return this.#inFlight.size
   }
 
+  /** Entries that wait, in the queue or for a retry. */
+  get waiting(): number {
+    return this.#ready.length + this.#sleeping.size
+  }
+
   get idle(): boolean {
-    return this.#ready.length + this.#sleeping.size + this.#inFlight.size + this.#graves.size === 0
+    return this.waiting + this.#inFlight.size + this.#graves.size === 0
   }
 
   /** Items in the queue, waiting for a retry, and being sent. */
