@@ -11,6 +11,11 @@ export function handOn(from: ExporterPart, to: ExporterPart, log: Logger): boole
   if (from.type !== to.type) return false
   try {
     const state = from.lifecycle.leave?.()
+    // It is to be there at once; nobody would hear how a promise ends.
+    if (state instanceof Promise) {
+      state.catch(() => {})
+      return false
+    }
     return state !== undefined && to.lifecycle.adopt?.(state) === true
   } catch (error) {
     const { kind, id, status } = to
