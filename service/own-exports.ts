@@ -1,14 +1,15 @@
 /** Sends own telemetry to OTLP backends, as `service.telemetry` says. Nobody waits for it; what cannot be sent is dropped. */
+import { Batch } from '../core/batch.ts'
+import { Budget } from '../core/budget.ts'
+import type { Attempt } from '../core/component.ts'
+import { Delivery } from '../core/delivery.ts'
 import { messageOf } from '../core/errors.ts'
+import { Lease } from '../core/lease.ts'
 import type { Logger } from '../core/logger.ts'
 import { shownUrl } from '../core/shown-url.ts'
-import { revealed, tlsReader } from '../net/client-keys.ts'
-import { compress } from '../net/compression.ts'
-import { GrpcClient } from '../net/grpc-client.ts'
-import { HttpClient } from '../net/http-client.ts'
-import { tlsClient } from '../net/tls.ts'
-import { userAgent } from '../net/user-agent.ts'
-import { type Signal, signals } from '../proto/signals.ts'
+import { type OtlpAlone, otlpAlone } from '../exporters/otlp-alone.ts'
+import { readRequest } from '../proto/request.ts'
+import type { Signal } from '../proto/signals.ts'
 import type { OwnDestination } from '../telemetry/destination-config.ts'
 import { OwnGatherer } from '../telemetry/gather.ts'
 import { ownModule, type SelfReport } from '../telemetry/self-report.ts'
@@ -65,7 +66,8 @@ export class OwnExports {
         busy = false
       }
     }
-    const timer = setInterval(() => void send(), interval).unref()
+    const tell = (error: unknown): void => this.#log.error({ error: messageOf(error) }, 'own metrics cannot be told')
+    const timer = setInterval(() => void send().catch(tell), interval).unref()
     this.#ends.push(async () => {
       clearInterval(timer)
       await send()
@@ -102,16 +104,13 @@ export class OwnExports {
 class OwnClient {
   readonly #export: OwnExport
   readonly #log: Logger
-  readonly #post: (body: Buffer) => Promise<void>
-  readonly close: () => Promise<void>
+  readonly #exporter: OtlpAlone
   #failing = false
 
   constructor(one: OwnExport, log: Logger) {
     this.#export = one
     this.#log = log
-    const { post, close } = one.destination.protocol === 'grpc' ? grpcClient(one, log) : httpClient(one)
-    this.#post = post
-    this.close = close
+    this.#exporter = exporterOf(one, log)
   }
 
   /** Says whether it was taken. */
@@ -119,7 +118,7 @@ class OwnClient {
     const { signal, destination } = this.#export
     const fields = { signal, endpoint: shownUrl(destination.endpoint) }
     try {
-      await this.#post(request)
+      await this.#exporter.send(batchOf(signal, request), once())
       if (this.#failing) this.#log.info(fields, 'own telemetry is taken again')
       this.#failing = false
       return true
@@ -129,62 +128,34 @@ class OwnClient {
       return false
     }
   }
-}
 
-interface Post {
-  readonly post: (body: Buffer) => Promise<void>
-  readonly close: () => Promise<void>
-}
-
-function tlsOf({ insecure, caFile, certFile, keyFile }: OwnDestination) {
-  if (insecure) return undefined
-  return tlsReader(tlsClient().parse({ ca_file: caFile, cert_file: certFile, key_file: keyFile }))
-}
-
-function timeoutOf({ timeout, destination }: OwnExport): number {
-  return Math.min(timeout || Infinity, destination.timeout || Infinity, 60_000)
-}
-
-function httpClient(one: OwnExport): Post {
-  const { destination, signal } = one
-  const url = new URL(destination.endpoint)
-  // A path that is given is meant.
-  if (url.pathname === '/') url.pathname = signals[signal].path
-  const client = new HttpClient({ tls: tlsOf(destination) })
-  const headers = {
-    'content-type': 'application/x-protobuf',
-    'user-agent': userAgent,
-    ...(destination.gzip ? { 'content-encoding': 'gzip' } : {}),
-    ...revealed(destination.headers),
-  }
-  return {
-    async post(request) {
-      const body = destination.gzip ? await compress('gzip', undefined, request) : request
-      const { status } = await client.post(url, headers, body, { timeout: timeoutOf(one) })
-      if (status < 200 || status > 299) throw new Error(`HTTP status ${status}`)
-    },
-    close: () => client.close(),
+  async close(): Promise<void> {
+    await this.#exporter.stop()
   }
 }
 
-function grpcClient(one: OwnExport, log: Logger): Post {
-  const { destination, signal } = one
-  const client = new GrpcClient({
-    endpoint: destination.endpoint,
-    tls: tlsOf(destination),
-    headers: revealed(destination.headers),
-    compression: destination.gzip ? 'gzip' : undefined,
-    userAgent,
+/** Nobody's: what is told is about Kymo. */
+const nobody = { receiver: '', transport: '', peer: undefined, metadata: undefined, auth: undefined }
+
+/** A request of our own, which nobody waits for and no budget is charged with. */
+function batchOf(signal: Signal, request: Buffer): Batch {
+  const read = readRequest(signal, request)
+  return Batch.of(
+    signal,
+    read,
+    nobody,
+    new Delivery(read.items, undefined),
+    new Lease(new Budget(Infinity), 0, read.items),
+  )
+}
+
+/** What is not taken at once is dropped. */
+const once = (): Attempt => ({ signal: new AbortController().signal, number: 1, settle() {}, memo: undefined })
+
+function exporterOf({ destination, signal, timeout }: OwnExport, log: Logger): OtlpAlone {
+  return otlpAlone(
+    { ...destination, signal, timeout: Math.min(timeout || Infinity, destination.timeout || Infinity, 60_000) },
+    ownModule,
     log,
-  })
-  return {
-    async post(request) {
-      const body = destination.gzip ? await compress('gzip', undefined, request) : request
-      const prefix = Buffer.alloc(5)
-      prefix[0] = destination.gzip ? 1 : 0
-      prefix.writeUInt32BE(body.length, 1)
-      await client.call(signals[signal].grpcPath, Buffer.concat([prefix, body]), { timeout: timeoutOf(one) })
-    },
-    close: async () => client.close(),
-  }
+  )
 }
