@@ -92,6 +92,14 @@ test.each([
       ["'../../", "'../"],
     ],
   ],
+  [
+    'the exporter',
+    'test/writing/post_json.ts',
+    [
+      ["'../../exporters/", "'./"],
+      ["'../../", "'../"],
+    ],
+  ],
   ['its test', 'test/writing/require_attributes.test.ts', [["'./require", "'../../processors/require"]]],
 ] as const)('%s in the page about writing one is what is compiled and run here', (_, path, moves) => {
   // The page has it where it would stand; here it stands where it is in nobody's way.
