@@ -12,8 +12,6 @@ export class Circuit {
   #failures = 0
   #probeAt = 0
   open = false
-  /** Attempts that succeeded, ever. */
-  successes = 0
 
   constructor(retry: RetryConfig) {
     this.#backoff = new Backoff(retry)
@@ -29,7 +27,6 @@ export class Circuit {
     const closed = this.open
     this.open = false
     this.#failures = 0
-    this.successes++
     this.#backoff.reset()
     return closed
   }

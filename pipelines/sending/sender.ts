@@ -18,6 +18,8 @@ const keptTooLong = 'older than the storage keeps data (`max_age`)'
 /** What looking for the bad part of one batch may cost in sends, besides two per request in it. */
 const bisectSends = 64
 
+const bySeq = (a: Entry, b: Entry): number => a.seq - b.seq
+
 export class Sender {
   readonly #parts: SenderParts
   readonly #circuit: Circuit
@@ -95,7 +97,7 @@ export class Sender {
   }
 
   send(entry: Entry): void {
-    if (this.#successor !== undefined) return this.#successor.#takeOver(entry)
+    if (this.#successor !== undefined) return this.#successor.#takeOver([entry])
     this.#ready.push(entry)
     if (this.#circuit.open && entry.claim.expires < Infinity) this.#expireFirst()
     this.#pump()
@@ -105,16 +107,18 @@ export class Sender {
   handOver(successor: Sender): void {
     this.#successor = successor
     if (this.#parts.ordered) successor.#predecessor = this
-    const entries = [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)]
-    entries.sort((a, b) => a.seq - b.seq)
-    for (const entry of entries) successor.#takeOver(entry)
+    successor.#takeOver([...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)])
   }
 
   /** Sends what another one was to send: what that one's exporter has made of it is not this one's. */
-  #takeOver(entry: Entry): void {
-    if (this.#successor !== undefined) return this.#successor.#takeOver(entry)
-    entry.memo = undefined
-    this.#putBack([entry])
+  #takeOver(entries: readonly Entry[]): void {
+    if (this.#successor !== undefined) return this.#successor.#takeOver(entries)
+    for (const entry of entries) {
+      entry.memo = undefined
+      if (this.#stopped && !this.#passOn(entry)) this.#giveUp(entry, stopping(), 'shutdown')
+    }
+    if (this.#stopped) return
+    this.#ready.merge(entries.toSorted(bySeq), bySeq)
     this.#pump()
   }
 
@@ -173,7 +177,7 @@ export class Sender {
     const before = this.#parts.books.lost.total
     const underWay = [...this.#inFlight.keys(), ...this.#graves.giveUp()]
     const waiting = [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)]
-    const left = [...underWay, ...waiting].sort((a, b) => a.seq - b.seq)
+    const left = [...underWay, ...waiting].sort(bySeq)
     for (const attempt of this.#inFlight.values()) attempt.giveUp()
     this.#inFlight.clear()
     for (const entry of left) {
@@ -194,7 +198,7 @@ export class Sender {
 
   /** What would have to be tried again is a successor's, or stays on disk; says whether it is dealt with. */
   #passOn(entry: Entry): boolean {
-    if (this.#successor !== undefined) this.#successor.#takeOver(entry)
+    if (this.#successor !== undefined) this.#successor.#takeOver([entry])
     else if (this.#leaving && entry.claim.durable) this.#leave([entry])
     else return false
     return true
@@ -382,10 +386,7 @@ export class Sender {
   }
 
   #wake(which: (entry: Entry) => boolean): void {
-    this.#ready.merge(
-      this.#sleeping.take(which).sort((a, b) => a.seq - b.seq),
-      (a, b) => a.seq - b.seq,
-    )
+    this.#ready.merge(this.#sleeping.take(which).sort(bySeq), bySeq)
   }
 
   /** Into the queue again, at the place in the order of arrival. */
