@@ -77,13 +77,22 @@ test.each([
     toy = await toyGraph({ exporters: sinkWith('5s'), ordering: 'series' })
     const before = toy.sinks['sink']
     let end = (): void => {}
-    before.behave = () =>
-      new Promise((resolve, reject) => (end = () => (failure === undefined ? resolve(undefined) : reject(failure))))
+    before.behave = (_batch, _abort, attempt) => {
+      attempt.memo = 'made for this one'
+      return new Promise(
+        (resolve, reject) => (end = () => (failure === undefined ? resolve(undefined) : reject(failure))),
+      )
+    }
     for (const name of ['a', 'b']) await push(name)
     await expect.poll(() => before.attempts).toEqual([['a']])
     const { over } = await toy.reload({ exporters: sinkWith('6s') })
     await push('c')
     const after = toy.sinks['sink']
+    const memos: unknown[] = []
+    after.behave = (_batch, _abort, attempt) => {
+      memos.push(attempt.memo)
+      return Promise.resolve(undefined)
+    }
     // Some turns in which it could send.
     for (let i = 0; i < 5; i++) await new Promise(resolve => setImmediate(resolve))
     expect(after.attempts).toEqual([])
@@ -91,6 +100,7 @@ test.each([
     await over
     await expect.poll(() => after.all).toEqual(then)
     expect(before.all).toEqual(first)
+    expect(memos.every(memo => memo === undefined)).toBe(true)
   },
 )
 
