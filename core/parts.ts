@@ -1,7 +1,8 @@
 /** Parts of a batch that go different ways, and what is left when some of them are done. */
 import type { Group } from '../proto/group.ts'
-import { Batch, type Share } from './batch.ts'
+import { Batch } from './batch.ts'
 import { InternalError } from './errors.ts'
+import type { Share } from './share.ts'
 
 /** A part while it is gathered; `of` is the request that the last of its shares is of. */
 interface Gathering {

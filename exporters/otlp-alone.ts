@@ -1,5 +1,6 @@
 /** An exporter of OTLP outside of any graph: for what Kymo tells about itself, which is not to be observed again. */
 import * as z from 'zod'
+import { machineClock } from '../core/clock.ts'
 import type { ExporterContext } from '../core/component.ts'
 import type { Secret } from '../core/fields.ts'
 import { Host } from '../core/host.ts'
@@ -45,6 +46,7 @@ export function otlpAlone(destination: AloneDestination, id: string, log: Logger
     host: new Host(),
     signals: new Set([signal]),
     extension: () => undefined,
+    clock: machineClock,
   }
   if (protocol === 'grpc') {
     return new OtlpGrpc({ ...grpcConfig.parse({ endpoint, compression, tls }), headers, timeout }, context)

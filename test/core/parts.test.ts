@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Batch, mergeBatches } from '../../core/batch.ts'
+import { type Batch } from '../../core/batch.ts'
+import { mergeBatches } from '../../core/merge.ts'
 import { partsOf, without } from '../../core/parts.ts'
 import { encodeGroups } from '../../proto/group.ts'
 import { batchOf } from '../support/exporting.ts'

@@ -17,7 +17,7 @@ const gaveUp = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'gave up')
 /** A batch, and how its sender gives up. */
 function waiter(): { batch: Batch; withdraw: () => void } {
   const request = readRequest('traces', body)
-  const delivery = new Delivery(request.items, () => {})
+  const delivery = new Delivery(request.items, { answered() {} })
   const lease = new Lease(new Budget(Infinity), 0, request.items)
   return {
     batch: Batch.of('traces', request, context, delivery, lease),
