@@ -15,6 +15,8 @@ import { TooLargeError } from './snappy.ts'
 const firstPiece = 16_384
 /** How far the memory for a body may run ahead of what has arrived of it: large bodies are copied once or twice, not more. */
 const runAhead = 16
+/** Up to this many bytes are copied one by one: a view of them would cost more. */
+const shortPiece = 32
 /** Answers up to this are covered by what the request costs. */
 const smallAnswer = 1024
 /**
@@ -78,14 +80,15 @@ export class Intake {
   }
 
   /**
-   * Asks for room for the request as such, of whose head `rawHeaders` are kept. One that is refused costs as much, until
-   * its answer is taken.
+   * Asks for room for the request as such, of whose head `kept` is kept: texts, or so many bytes. One that is refused costs
+   * as much, until its answer is taken.
    */
-  begin(rawHeaders: readonly string[]): Refusal | undefined {
+  begin(kept: readonly string[] | number): Refusal | undefined {
     const share = this.#share
     const { budget, occupancy, connectionLimit } = this.#admission
     let cost = requestCost
-    for (const text of rawHeaders) cost += text.length
+    if (typeof kept === 'number') cost += kept
+    else for (const text of kept) cost += text.length
     this.#cost = cost
     let refusal: Refusal | undefined
     const full = occupancy.begin(share)
@@ -108,13 +111,6 @@ export class Intake {
     return this.#share.unread > unreadMost && budget.used > budget.limit * overrun
   }
 
-  /** Asks for room for `bytes` that wait unread; 0 gives it back. */
-  hold(bytes: number): Refusal | undefined {
-    if (bytes > this.#charged) return this.#charge(bytes - this.#charged)
-    this.#settle(bytes)
-    return undefined
-  }
-
   /** The size is known. What can never fit is refused before any of it arrives. */
   expect(total: number): Refusal | undefined {
     const { maxBody, connectionLimit } = this.#admission
@@ -123,10 +119,10 @@ export class Intake {
     return undefined
   }
 
-  /** Takes `chunk` from byte `from` on. */
-  add(chunk: Uint8Array, from: number): Refusal | undefined {
+  /** Takes `chunk` from byte `from` on, up to `to`. */
+  add(chunk: Uint8Array, from: number, to = chunk.length): Refusal | undefined {
     const at = this.#received
-    const end = at + chunk.length - from
+    const end = at + to - from
     const total = this.#total
     if (total >= 0 && end > total) return { kind: 'malformed', message: `more than the ${total} bytes announced` }
     if (end > this.#admission.maxBody) return this.#tooLarge(end)
@@ -137,7 +133,8 @@ export class Intake {
       buffer = grown
     }
     // A copy, because the chunk is a slice of what was read from the socket and would keep all of that alive.
-    buffer.set(from === 0 ? chunk : chunk.subarray(from), at)
+    if (to - from > shortPiece) buffer.set(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to), at)
+    else for (let i = from; i < to; i++) buffer[at + i - from] = chunk[i]
     this.#received = end
     return undefined
   }

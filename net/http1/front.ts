@@ -1,0 +1,87 @@
+/** Where connections of HTTP/1.1 come in: through the gate and, where that is configured, through TLS. */
+import type { Socket } from 'node:net'
+import { createServer, type Server } from 'node:tls'
+import type { Admission } from '../admission.ts'
+import { Gate } from '../gate.ts'
+import { ConnectionShare, Peer } from '../occupancy.ts'
+import { handshakeTimeout, ServerTls, type TlsServerConfig } from '../tls.ts'
+
+export interface FrontOptions {
+  readonly tls: TlsServerConfig | undefined
+  readonly admission: Admission
+  /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
+  onTls(error: string | undefined): void
+  /** Milliseconds for the TLS handshake. */
+  readonly handshakeTimeout?: number | undefined
+  /** Takes a connection over that may talk. */
+  open(socket: Socket, share: ConnectionShare): void
+}
+
+/** See above. */
+export class Front {
+  readonly #options: FrontOptions
+  readonly #gate: Gate
+  readonly #tls: ServerTls | undefined
+  readonly #server: Server | undefined
+
+  constructor(options: FrontOptions) {
+    const { tls, admission, handshakeTimeout: patience = handshakeTimeout } = options
+    this.#options = options
+    this.#gate = new Gate(admission, tls !== undefined)
+    if (tls === undefined) return
+    const mutual = tls.client_ca_file !== undefined
+    const server = createServer({
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: patience,
+      requestCert: mutual,
+      rejectUnauthorized: mutual,
+    })
+    server.on('secureConnection', socket => {
+      this.#gate.shaken(socket)
+      this.#open(socket)
+    })
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    this.#tls = new ServerTls(tls, error => options.onTls(error))
+    this.#tls.start(made => server.setSecureContext(made))
+    this.#server = server
+  }
+
+  /** All connections that are open; where there is TLS, what it stands on. */
+  get sockets(): ReadonlySet<Socket> {
+    return this.#gate.sockets
+  }
+
+  /** Takes a connection over. */
+  accept(socket: Socket): void {
+    if (this.#tls?.ready === false) {
+      socket.destroy()
+      return
+    }
+    if (!this.#gate.admit(socket)) return
+    if (this.#server === undefined) this.#open(socket)
+    else this.#server.emit('connection', socket)
+  }
+
+  /** No certificates are read any more. */
+  stop(): void {
+    this.#tls?.stop()
+  }
+
+  #open(socket: Socket): void {
+    this.#options.open(socket, this.#shareOf(socket))
+  }
+
+  /** What a connection takes up. With TLS over a unix socket nothing tells which it is, so it is counted twice. */
+  #shareOf(socket: Socket): ConnectionShare {
+    const known = this.#gate.shareOf(socket)
+    if (known !== undefined) return known
+    const { admission } = this.#options
+    const share = admission.enter(undefined)
+    if (share === undefined) {
+      socket.destroy()
+      return new ConnectionShare(new Peer(''))
+    }
+    socket.once('close', () => admission.leave(share))
+    return share
+  }
+}
