@@ -67,13 +67,21 @@ export function isPending(answer: Answer): answer is PendingAnswer {
   return 'whenTold' in answer
 }
 
-/** The headers of a request to an authenticator; `parameters` of its URL stand for headers of the same name. */
-export function headerOf(headers: IncomingHttpHeaders, parameters: readonly string[] = [], url = ''): HeaderOf {
-  const query = parameters.length > 0 ? new URLSearchParams(url.split('?', 2)[1]) : undefined
+/** The headers of a request to an authenticator. */
+export function headerOf(headers: IncomingHttpHeaders): HeaderOf {
+  return name => {
+    const value = headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+}
+
+/** `header`, where `parameters` of the URL, of which `query` is the end, stand for headers of the same name. */
+export function withParameters(header: HeaderOf, parameters: readonly string[], query: string): HeaderOf {
+  if (parameters.length === 0) return header
+  const given = new URLSearchParams(query)
   return name => {
     const stands = parameters.find(parameter => parameter.toLowerCase() === name)
-    const value = (stands === undefined ? undefined : query?.get(stands)) ?? headers[name]
-    return Array.isArray(value) ? value[0] : value
+    return (stands === undefined ? undefined : given.get(stands)) ?? header(name)
   }
 }
 

@@ -1,18 +1,18 @@
 /** One HTTP request with a body of bytes, and its answer. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Identity } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatusJson } from '../proto/json-answer.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
-import { type Admission, readAhead, type Refusal } from './admission.ts'
-import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
+import type { Admission, Refusal } from './admission.ts'
+import { type AuthRefusal, type Doorman, isPending, isRefusal, type PendingAnswer, withParameters } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Cors } from './cors.ts'
-import { maxHeaders } from './header-limits.ts'
+import type { Connection } from './http1/connection.ts'
+import type { Fault } from './http1/fault.ts'
+import type { Exchange } from './http1/service.ts'
 import { answerTo, retryAfter } from './http-refusal.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
-import type { ConnectionShare } from './occupancy.ts'
 
 /** What a body is written in. Answers are written in the same. */
 export interface Format {
@@ -24,20 +24,10 @@ export interface Format {
 export const protobufFormat: Format = { type: 'application/x-protobuf', encodeStatus }
 export const jsonFormat: Format = { type: 'application/json', encodeStatus: encodeStatusJson }
 
-/** One connection and what its requests carry. */
-export interface HttpConnection<C> {
-  /** What it takes up of the listener. */
-  readonly share: ConnectionShare
-  readonly context: C
-  readonly peer: string
-}
-
 /** What a server's exchanges share. */
 export interface HttpTerms {
   readonly admission: Admission
   readonly log: Logger
-  /** Headers of every answer, by name and value in turn. */
-  readonly headers: readonly string[]
   /** Names of content encodings to accept. */
   readonly encodings: ReadonlySet<string>
   readonly cors: Cors | undefined
@@ -46,25 +36,15 @@ export interface HttpTerms {
   readonly authParameters: readonly string[]
   /** Milliseconds an answer may take; Infinity for no limit. */
   readonly answerTimeout: number
-  /** Connections end after the current answer. */
-  lastAnswers: boolean
 }
 
-/** How long what a refused sender still sends is thrown away, so that it gets to read the answer. */
-const lingering = 1000
-
-const exchangeKey = Symbol('exchange')
-interface ExchangeMessage extends IncomingMessage {
-  [exchangeKey]?: HttpExchange<unknown>
-}
-interface ExchangeResponse extends ServerResponse {
-  [exchangeKey]?: HttpExchange<unknown>
-}
+/** Serves one path. The charge of the body is the handler's from now on. Answers once, with `reply` or `fail`. */
+export type HttpHandler<C> = (exchange: HttpExchange<C>) => void
 
 const nothing = Buffer.alloc(0)
 
 /** One request: read, handled, answered once. */
-export class HttpExchange<C> implements IntakeOwner {
+export class HttpExchange<C> implements IntakeOwner, Exchange {
   /** The body, inflated. */
   body: Buffer = nothing
   /** Bytes charged for it, which the handler takes over. */
@@ -76,22 +56,19 @@ export class HttpExchange<C> implements IntakeOwner {
   /** What the body is written in. */
   readonly format: Format
   readonly #terms: HttpTerms
-  readonly #connection: HttpConnection<C>
-  readonly #request: IncomingMessage
+  readonly #connection: Connection<C>
+  readonly #handler: HttpHandler<C>
   readonly #intake: Intake
-  #response: ServerResponse | undefined
-  #next: (() => void) | undefined
   #encoding: Encoding | undefined
-  #refusal: { status: number; body: RpcStatus; headers?: string[] } | undefined
   #state: 'reading' | 'handled' | 'ended' = 'reading'
   /** The answer that says whether the sender may come in, while it is waited for. */
   #asked: PendingAnswer | undefined
 
-  constructor(terms: HttpTerms, connection: HttpConnection<C>, request: IncomingMessage, format: Format) {
+  constructor(terms: HttpTerms, connection: Connection<C>, format: Format, handler: HttpHandler<C>) {
     this.format = format
     this.#terms = terms
     this.#connection = connection
-    this.#request = request
+    this.#handler = handler
     this.#intake = new Intake(terms.admission, connection.share, this, terms.answerTimeout)
   }
 
@@ -104,135 +81,82 @@ export class HttpExchange<C> implements IntakeOwner {
     return this.#connection.peer
   }
 
-  /** Request headers by lower-case name. */
+  /** Request headers by lower-case name. To be asked for before the answer. */
   metadata(): Map<string, string[]> {
-    const map = new Map<string, string[]>()
-    const raw = this.#request.rawHeaders
-    for (let i = 0; i < raw.length; i += 2) {
-      const name = raw[i].toLowerCase()
-      const values = map.get(name)
-      if (values === undefined) map.set(name, [raw[i + 1]])
-      else values.push(raw[i + 1])
-    }
-    return map
+    return this.#connection.head.fields()
   }
 
-  /** Reads the body, then calls `next`: also when it is refused, which `handle` then answers; not when the sender is gone. */
-  read(next: () => void): void {
-    this.#next = next
-    const { headers, url, rawHeaders, socket } = this.#request
-    const refusal = this.#intake.begin(rawHeaders)
+  /** Reads the body and lets the handler have it, or answers for what is refused. */
+  start(): void {
+    const { head } = this.#connection
+    this.#connection.open(this)
+    const refusal = this.#intake.begin(head.size)
     if (refusal) {
-      if (this.#intake.isVain) socket.destroy()
+      if (this.#intake.isVain) this.#connection.destroy()
       return this.refused(refusal)
     }
-    if (!this.#checkHead()) return next()
     const { doorman, authParameters } = this.#terms
     if (doorman === undefined) return this.#readBody()
-    const answer = doorman.ask(headerOf(headers, authParameters, url), this.#connection.peer)
+    const header = (name: string): string | undefined => head.header(name)
+    const answer = doorman.ask(withParameters(header, authParameters, head.query), this.#connection.peer)
     if (isPending(answer)) this.#wait(answer)
-    else if (this.#decide(answer)) this.#readBody()
-    else next()
+    else if (this.#admits(answer)) this.#readBody()
   }
 
   /** Reads the body of a sender that may come in. */
   #readBody(): void {
-    const request: ExchangeMessage = this.#request
-    const { 'content-encoding': encoding, 'content-length': length } = request.headers
-    if (!this.#checkEncoding(encoding)) return this.#next?.()
-    if (length !== undefined) {
-      const refusal = this.#intake.expect(Number(length))
+    const { contentEncoding, length } = this.#connection.head
+    if (contentEncoding !== undefined && !this.#accepts(contentEncoding)) return
+    if (length >= 0) {
+      const refusal = this.#intake.expect(length)
       if (refusal) return this.refused(refusal)
     }
-    this.#attend()
-    request.on('data', onData)
-    request.on('end', onEnd)
+    this.#connection.readBody()
   }
 
-  /** Hears when the sender is gone. */
-  #attend(): void {
-    const request: ExchangeMessage = this.#request
-    if (request[exchangeKey] !== undefined) return
-    request[exchangeKey] = this
-    request.on('error', ignore)
-    request.on('close', onRequestClose)
-  }
-
-  /** Whether there are not too many headers. Their size is limited by Node. */
-  #checkHead(): boolean {
-    if (this.#request.rawHeaders.length <= 2 * maxHeaders) return true
-    const message = `a request may have ${maxHeaders} headers`
-    this.#refusal = { status: 431, body: { code: GrpcCode.INVALID_ARGUMENT, message } }
-    return false
-  }
-
-  /** Leaves the body where it is until it is known whether anybody wants it; what Node reads ahead of us is charged. */
+  /** Leaves the body where it is until it is known whether anybody wants it. */
   #wait(answer: PendingAnswer): void {
     this.#asked = answer
-    const refusal = this.#intake.hold(readAhead)
-    if (refusal) return this.refused(refusal)
-    this.#attend()
     answer.whenTold(told => {
       this.#asked = undefined
-      this.#intake.hold(0)
-      if (this.#decide(told)) this.#readBody()
-      else this.#next?.()
+      if (this.#admits(told)) this.#readBody()
     })
   }
 
-  /** Whether `answer` lets the sender in. */
-  #decide(answer: Identity | AuthRefusal): boolean {
+  /** Whether `answer` lets the sender in; else it is told so. */
+  #admits(answer: Identity | AuthRefusal): boolean {
     if (!isRefusal(answer)) {
       this.auth = answer
       return true
     }
     const { kind, challenge } = answer
     this.#terms.admission.count(kind, this.#connection.share)
-    const headers = challenge === undefined ? [] : ['www-authenticate', challenge]
-    this.#refusal = { ...answerTo(answer), headers }
+    const { status, body } = answerTo(answer)
+    this.#refuse(status, body, challenge === undefined ? undefined : ['www-authenticate', challenge])
     return false
   }
 
-  /** Whether the encoding is accepted. */
-  #checkEncoding(name: string | undefined): boolean {
-    if (name === undefined || name === '' || name === 'identity') return true
+  /** Whether the encoding is accepted; else the sender is told which are. */
+  #accepts(name: string): boolean {
+    if (name === '' || name === 'identity') return true
     const { encodings } = this.#terms
     this.#encoding = encodings.has(name.toLowerCase()) ? encodingOf(name) : undefined
     if (this.#encoding !== undefined) return true
     const known = [...encodings].filter(encoding => encoding !== '').join(', ') || 'identity'
-    this.#refusal = {
-      status: 415,
-      body: {
-        code: GrpcCode.UNIMPLEMENTED,
-        message: `content-encoding ${name} is not supported; use ${known}`,
-      },
-      headers: ['accept-encoding', known],
-    }
+    const message = `content-encoding ${name} is not supported; use ${known}`
+    this.#refuse(415, { code: GrpcCode.UNIMPLEMENTED, message }, ['accept-encoding', known])
     return false
   }
 
-  /** Lets `handler` have the body, or answers for what was refused. */
-  handle(response: ServerResponse, handler: (exchange: HttpExchange<C>) => void): void {
-    const own: ExchangeResponse = response
-    own[exchangeKey] = this
-    this.#response = response
-    response.on('close', onResponseClose)
-    if (this.#refusal) return this.#answerRefusal(this.#refusal)
-    if (response.destroyed || response.socket?.destroyed) return this.#cancel()
+  #handle(): void {
     this.charge = this.#intake.take()
     this.#state = 'handled'
     try {
-      handler(this)
+      this.#handler(this)
     } catch (error) {
       this.#terms.log.error({ error: messageOf(error) }, 'a request could not be handled')
       this.fail(500, { code: GrpcCode.INTERNAL, message: 'internal error' })
     }
-  }
-
-  /** Gives up what was read; somebody else answers. */
-  discard(): void {
-    this.#end(0)
-    this.#intake.close()
   }
 
   /** Answers with success. */
@@ -242,108 +166,77 @@ export class HttpExchange<C> implements IntakeOwner {
 
   /** Answers with an error as a google.rpc.Status. */
   fail(status: number, body: RpcStatus): void {
-    this.#answer(status, this.format.encodeStatus(body), retryAfter(body))
+    this.#refuse(status, body, undefined)
+  }
+
+  #refuse(status: number, body: RpcStatus, more: readonly string[] | undefined): void {
+    const delay = retryAfter(body)
+    const headers = delay === undefined ? more : [...delay, ...(more ?? [])]
+    this.#answer(status, this.format.encodeStatus(body), headers)
   }
 
   #answer(status: number, body: Buffer, more: readonly string[] | undefined): void {
-    const response = this.#response
-    if (!this.#end(body.length) || response === undefined || response.destroyed) return
-    const { headers: always, cors, lastAnswers } = this.#terms
-    const headers = ['content-type', this.format.type, 'content-length', String(body.length)]
-    if (more !== undefined) headers.push(...more)
-    if (always.length > 0) headers.push(...always)
-    if (cors !== undefined) headers.push(...cors.answer(this.#request.headers.origin))
-    if (lastAnswers) response.shouldKeepAlive = false
-    response.writeHead(status, headers)
-    if (body.length === 0) response.end()
-    else response.end(body)
-  }
-
-  #answerRefusal({ status, body, headers }: { status: number; body: RpcStatus; headers?: string[] }): void {
-    const { socket } = this.#request
-    if (this.#request.complete || this.#response?.socket !== socket) {
-      this.#answer(status, this.format.encodeStatus(body), [...(retryAfter(body) ?? []), ...(headers ?? [])])
-      if (!this.#request.complete) socket.destroy()
-      return
-    }
-    if (!this.#end(0)) return
-    // The sender is still sending. It is told at once, and the connection ends; what comes until it notices is thrown
-    // away, because a reset would overtake the answer.
-    const message = this.format.encodeStatus(body)
-    const lines = [`HTTP/1.1 ${status} Refused`, 'connection: close', `content-type: ${this.format.type}`]
-    const more = [...(retryAfter(body) ?? []), ...(headers ?? []), 'content-length', String(message.length)]
-    for (let i = 0; i < more.length; i += 2) lines.push(`${more[i]}: ${more[i + 1]}`)
-    socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-    socket.end(message)
-    this.#request.resume()
-    setTimeout(() => socket.destroy(), lingering).unref()
+    if (!this.#end(body.length)) return
+    const { cors } = this.#terms
+    const { type } = this.format
+    const headers = cors === undefined ? more : [...(more ?? []), ...cors.answer(this.#connection.head.origin)]
+    this.#connection.answer({ status, type, body, headers })
   }
 
   /** The body cannot be had, or the answer took too long. */
   refused(refusal: Refusal): void {
-    if (this.#state === 'ended' || this.#refusal) return
+    if (this.#state === 'ended') return
     this.#terms.admission.count(refusal.kind, this.#connection.share)
-    const answer = answerTo(refusal)
-    if (this.#state === 'handled') {
-      this.#answer(answer.status, this.format.encodeStatus(answer.body), retryAfter(answer.body))
-      this.#cancel()
-      return
-    }
-    this.#refusal = answer
-    this.#asked?.cancel()
-    this.#intake.answered()
-    this.#next?.()
+    const { onCancel } = this
+    const { status, body } = answerTo(refusal)
+    this.#refuse(status, body, undefined)
+    this.onCancel = undefined
+    onCancel?.()
   }
 
-  /** Data of the request. */
-  received(chunk: Buffer): void {
-    if (this.#state !== 'reading' || this.#refusal) return
-    const refusal = this.#intake.add(chunk, 0)
-    if (refusal) this.refused(refusal)
+  /** What comes is no body. */
+  malformed({ status, message }: Fault): void {
+    if (this.#state !== 'reading') return
+    this.#terms.admission.count(status === 400 ? 'malformed' : 'too_large', this.#connection.share)
+    this.#refuse(status, { code: GrpcCode.INVALID_ARGUMENT, message }, undefined)
   }
 
-  /** The request has ended. */
+  /** A part of the body. False when no more is wanted. */
+  received(bytes: Buffer, from: number, to: number): boolean {
+    const refusal = this.#intake.add(bytes, from, to)
+    if (refusal === undefined) return true
+    this.refused(refusal)
+    return false
+  }
+
+  /** The body has come whole. */
   completed(): void {
-    if (this.#state !== 'reading' || this.#refusal) return
     const body = this.#intake.finish()
     if (!Buffer.isBuffer(body)) return this.refused(body)
     if (this.#encoding === undefined || body.length === 0) {
       this.body = body
-      this.#next?.()
-      return
+      return this.#handle()
     }
     this.#intake.inflate(this.#encoding, body, result => {
-      if (this.#state !== 'reading' || this.#refusal) return
+      if (this.#state !== 'reading') return
       if (!Buffer.isBuffer(result)) return this.refused(result)
       this.body = result
-      this.#next?.()
+      this.#handle()
     })
   }
 
-  /** The request is over; without its end, the sender is gone. */
-  requestClosed(): void {
-    const isWaited = this.#asked !== undefined || !this.#request.complete
-    if (this.#state === 'reading' && isWaited && !this.#refusal) this.#cancel()
-  }
-
-  /** The response is over, written or not. */
-  responseClosed(): void {
-    if (this.#state !== 'ended') this.#cancel()
-    this.#intake.close()
-  }
-
-  /** The connection is gone. */
+  /** The sender is gone. */
   gone(): void {
-    if (this.#state !== 'ended') this.#cancel()
-  }
-
-  #cancel(): void {
-    if (this.#end(0)) this.#terms.admission.refusals.cancelled++
+    if (!this.#end(0)) return
+    this.#terms.admission.refusals.cancelled++
     const { onCancel } = this
     this.onCancel = undefined
-    // Where it was answered that its time is over, the answer has yet to be taken.
-    if (this.#response === undefined || this.#response.destroyed || this.#response.closed) this.#intake.close()
     onCancel?.()
+  }
+
+  /** The answer is taken. */
+  taken(): void {
+    this.#intake.close()
   }
 
   #end(bytes: number): boolean {
@@ -354,18 +247,4 @@ export class HttpExchange<C> implements IntakeOwner {
     this.body = nothing
     return true
   }
-}
-
-function ignore(): void {}
-function onData(this: ExchangeMessage, chunk: Buffer): void {
-  this[exchangeKey]?.received(chunk)
-}
-function onEnd(this: ExchangeMessage): void {
-  this[exchangeKey]?.completed()
-}
-function onRequestClose(this: ExchangeMessage): void {
-  this[exchangeKey]?.requestClosed()
-}
-function onResponseClose(this: ExchangeResponse): void {
-  this[exchangeKey]?.responseClosed()
 }

@@ -1,29 +1,19 @@
-/**
- * HTTP requests with a body of bytes, on fastify over our own ports. Fastify routes; the body is read by admission, and
- * answers are written to Node's response directly.
- */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/** HTTP requests with a body of bytes, on HTTP/1.1 of our own over our own ports. */
 import type { Socket } from 'node:net'
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
 import { Doorman } from './auth.ts'
 import { Cors } from './cors.ts'
-import { type Format, type HttpConnection, HttpExchange, type HttpTerms } from './http-exchange.ts'
+import { type Format, HttpExchange, type HttpHandler, type HttpTerms } from './http-exchange.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
-import { maxHeaders } from './header-limits.ts'
+import { Answers } from './http1/answers.ts'
+import { Connection } from './http1/connection.ts'
+import { Front } from './http1/front.ts'
+import type { Service } from './http1/service.ts'
 import { occupancyLimits } from './limit-keys.ts'
-import { ConnectionShare, Peer } from './occupancy.ts'
-import { PortlessServer } from './portless-server.ts'
-
-/** Serves one path. The charge of the body is the handler's from now on. Answers once, with `reply` or `fail`. */
-export type HttpHandler<C> = (exchange: HttpExchange<C>) => void
-
-const connectionKey = Symbol('connection')
-/** When answers were first seen to wait on a connection. */
-const unreadKey = Symbol('unread')
+import type { ConnectionShare } from './occupancy.ts'
 
 export interface HttpServerOptions<C> {
   readonly config: HttpServerConfig
@@ -40,17 +30,25 @@ export interface HttpServerOptions<C> {
   readonly handshakeTimeout?: number
 }
 
+interface Route<C> {
+  readonly formats: readonly Format[]
+  readonly handler: HttpHandler<C>
+}
+
+const nothing = Buffer.alloc(0)
+
 /** A server without a port: connections are handed to it. */
 export class HttpServer<C> {
   readonly admission: Admission
   readonly #options: HttpServerOptions<C>
-  readonly #server: PortlessServer
   readonly #terms: HttpTerms
-  readonly #fastify: FastifyInstance
-  readonly #paths = new Map<string, readonly Format[]>()
+  readonly #service: Service & { isLast: boolean }
+  readonly #front: Front
+  readonly #routes = new Map<string, Route<C>>()
+  readonly #open = new Set<Connection<C>>()
 
   constructor(options: HttpServerOptions<C>) {
-    const { config, budget } = options
+    const { config, budget, log } = options
     this.#options = options
     this.admission = new Admission(
       budget,
@@ -59,194 +57,143 @@ export class HttpServer<C> {
         ...(config.read_timeout > 0 ? { bodyTimeout: config.read_timeout } : {}),
         answerTimeout: config.limits.answer_timeout || Infinity,
         occupancy: occupancyLimits(config.limits),
+        sweep: sweepOf(config),
         ...options.limits,
       },
-      options.log,
+      log,
     )
     this.#terms = {
       admission: this.admission,
-      log: options.log,
-      headers: Object.entries(config.response_headers).flatMap(([name, value]) => [name, value.reveal()]),
+      log,
       encodings: new Set(config.compression_algorithms),
       cors: config.cors && config.cors.allowed_origins.length > 0 ? new Cors(config.cors) : undefined,
-      doorman: options.authenticator && new Doorman(options.authenticator, options.log),
+      doorman: options.authenticator && new Doorman(options.authenticator, log),
       authParameters: config.auth?.request_params ?? [],
       answerTimeout: config.write_timeout || Infinity,
-      lastAnswers: !config.keep_alives_enabled,
     }
-    const limits = {
-      headersTimeout: config.read_header_timeout,
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.min(5000, Math.max(50, config.read_header_timeout / 4)),
+    const headers = Object.entries(config.response_headers).flatMap(([name, value]) => [name, value.reveal()])
+    this.#service = {
+      admission: this.admission,
+      answers: new Answers(headers, config.idle_timeout),
+      turns: budget.turns,
+      log,
+      headTimeout: config.read_header_timeout || Infinity,
+      idleTimeout: config.idle_timeout || Infinity,
+      isLast: !config.keep_alives_enabled,
     }
-    const { handshakeTimeout } = options
-    this.#server = new PortlessServer({
-      config,
-      places: this.admission,
-      limits,
-      handshakeTimeout,
+    this.#front = new Front({
+      tls: config.tls,
+      admission: this.admission,
+      handshakeTimeout: options.handshakeTimeout,
       onTls: error => options.onTls?.(error),
+      open: (socket, share) => this.#connect(socket, share),
     })
-    // One more than allowed, to see that there are too many: Node leaves out what is beyond.
-    this.#server.node.maxHeadersCount = maxHeaders + 1
-    this.#fastify = this.#create()
   }
 
-  #create(): FastifyInstance {
-    const app = fastify({
-      serverFactory: handler => this.#server.node.on('request', handler),
-      logger: false,
-      genReqId: () => '',
-      return503OnClosing: false,
-      // Admission has the limit, also for bodies that do not say how large they are.
-      bodyLimit: Number.MAX_SAFE_INTEGER,
-    })
-    app.removeAllContentTypeParsers()
-    app.setNotFoundHandler((request, reply) => {
-      reply.hijack()
-      if (request.body instanceof HttpExchange) request.body.discard()
-      this.#notFound(request.raw, reply.raw)
-    })
-    app.setErrorHandler((error: FastifyError, request, reply) => {
-      reply.hijack()
-      if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return this.#wrongType(request.raw, reply.raw)
-      // What follows the path may be a secret.
-      const [path] = request.url.split('?', 1)
-      this.#options.log.error({ error: error.message, path }, 'a request could not be handled')
-      this.#say(request.raw, reply.raw, error.statusCode ?? 500, 'internal error')
-    })
-    return app
-  }
-
-  /** Serves POST requests to `path` with bodies in one of `formats`. Before `ready`. */
+  /** Serves POST requests to `path` with bodies in one of `formats`. */
   register(path: string, formats: readonly Format[], handler: HttpHandler<C>): void {
-    for (const format of formats) this.#parse(format)
-    this.#paths.set(path, formats)
-    this.#fastify.post(path, (request, reply) => {
-      reply.hijack()
-      const { raw, body } = request
-      const format = body instanceof HttpExchange ? body.format : formatOf(raw, formats)
-      if (format === undefined || !formats.includes(format)) {
-        if (body instanceof HttpExchange) body.discard()
-        return this.#wrongType(raw, reply.raw)
-      }
-      if (body instanceof HttpExchange) return body.handle(reply.raw, handler)
-      // Fastify asks no parser when there is no body.
-      const exchange = new HttpExchange(this.#terms, this.#connection(raw.socket), raw, format)
-      exchange.read(() => exchange.handle(reply.raw, handler))
-    })
-  }
-
-  /** Reads bodies of `format`, whichever path they are for. */
-  #parse(format: Format): void {
-    if (this.#fastify.hasContentTypeParser(format.type)) return
-    this.#fastify.addContentTypeParser(format.type, (request, _payload, done) => {
-      const exchange = new HttpExchange(this.#terms, this.#connection(request.raw.socket), request.raw, format)
-      exchange.read(() => done(null, exchange))
-    })
-  }
-
-  #connection(socket: Socket & { [connectionKey]?: HttpConnection<C> }): HttpConnection<C> {
-    const known = socket[connectionKey]
-    if (known !== undefined) return known
-    const { remoteAddress, remotePort } = socket
-    const peer = remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`
-    const share = this.#shareOf(socket)
-    share.probe = now => this.#lookUnread(socket, share, now)
-    const connection = { share, peer, context: this.#options.connected(peer) }
-    socket[connectionKey] = connection
-    return connection
-  }
-
-  /** What a connection takes up. With TLS over a unix socket nothing tells which it is, so it is counted twice. */
-  #shareOf(socket: Socket): ConnectionShare {
-    const known = this.#server.shareOf(socket)
-    if (known !== undefined) return known
-    const share = this.admission.enter(undefined)
-    if (share === undefined) {
-      socket.destroy()
-      return new ConnectionShare(new Peer(''))
-    }
-    socket.once('close', () => this.admission.leave(share))
-    return share
-  }
-
-  /** Ends a connection whose sender does not take its answers. */
-  #lookUnread(socket: Socket & { [unreadKey]?: number | undefined }, share: ConnectionShare, now: number): void {
-    if (socket.writableLength === 0) socket[unreadKey] = undefined
-    else if (socket[unreadKey] === undefined) socket[unreadKey] = now
-    else if (now - socket[unreadKey] >= this.admission.answerTimeout) {
-      this.admission.count('unread', share)
-      socket.destroy()
-    }
-  }
-
-  #notFound(request: IncomingMessage, response: ServerResponse): void {
-    const path = (request.url ?? '').split('?', 1)[0]
-    if (!this.#paths.has(path)) return this.#say(request, response, 404, `this server does not serve ${path}`)
-    const { cors } = this.#terms
-    if (request.method === 'OPTIONS' && cors !== undefined) {
-      const { origin, 'access-control-request-headers': wanted } = request.headers
-      response.writeHead(204, cors.preflight(origin, wanted)).end()
-      return
-    }
-    this.#say(request, response, 405, '405 method not allowed, supported: [POST]', ['allow', 'POST'])
-  }
-
-  #wrongType(request: IncomingMessage, response: ServerResponse): void {
-    const formats = this.#paths.get((request.url ?? '').split('?', 1)[0]) ?? []
-    const expected = formats.map(({ type }) => type).join(' or ')
-    const type = request.headers['content-type'] ?? 'none'
-    this.#say(request, response, 415, `415 content type ${type} is not supported; send ${expected}`)
-  }
-
-  #say(
-    request: IncomingMessage,
-    response: ServerResponse,
-    status: number,
-    text: string,
-    more: readonly string[] = [],
-  ): void {
-    const { headers, cors, lastAnswers } = this.#terms
-    const allowed = cors === undefined ? [] : cors.answer(request.headers.origin)
-    const length = String(Buffer.byteLength(text))
-    // A body that nobody reads is not worth keeping the connection for.
-    if (lastAnswers || request.method === 'POST') response.shouldKeepAlive = false
-    response.writeHead(status, [
-      'content-type',
-      'text/plain',
-      'content-length',
-      length,
-      ...more,
-      ...allowed,
-      ...headers,
-    ])
-    response.end(text)
+    this.#routes.set(path, { formats, handler })
   }
 
   /** Must have resolved before connections are handed over. */
-  async ready(): Promise<void> {
-    await this.#fastify.ready()
-    this.#server.open()
+  ready(): Promise<void> {
+    return Promise.resolve()
   }
 
   /** Takes a connection over. */
-  readonly accept = (socket: Socket): void => this.#server.accept(socket)
+  readonly accept = (socket: Socket): void => this.#front.accept(socket)
 
   get connections(): number {
-    return this.#server.connections
+    return this.#front.sockets.size
   }
 
-  /** Lets requests that run finish; see PortlessServer.stop. */
+  #connect(socket: Socket, share: ConnectionShare): void {
+    const connection = new Connection<C>(
+      socket,
+      share,
+      this.#service,
+      peer => this.#options.connected(peer),
+      this.#serve,
+    )
+    this.#open.add(connection)
+    socket.once('close', () => this.#open.delete(connection))
+  }
+
+  /** A head has come. */
+  readonly #serve = (connection: Connection<C>): void => {
+    const { path, method, contentType } = connection.head
+    const route = this.#routes.get(path) ?? this.#routes.get(decoded(path))
+    if (route === undefined) return this.#say(connection, 404, `this server does not serve ${path}`)
+    if (method !== 'POST') return this.#answerOther(connection)
+    const format = formatOf(contentType, route.formats)
+    if (format === undefined) {
+      const expected = route.formats.map(({ type }) => type).join(' or ')
+      const text = `415 content type ${contentType ?? 'none'} is not supported; send ${expected}`
+      return this.#say(connection, 415, text)
+    }
+    new HttpExchange(this.#terms, connection, format, route.handler).start()
+  }
+
+  /** Answers what is no POST. */
+  #answerOther(connection: Connection<C>): void {
+    const { cors } = this.#terms
+    const { head } = connection
+    if (head.method !== 'OPTIONS' || cors === undefined) {
+      return this.#say(connection, 405, '405 method not allowed, supported: [POST]', ['allow', 'POST'])
+    }
+    const headers = cors.preflight(head.origin, head.header('access-control-request-headers'))
+    connection.answer({ status: 204, type: undefined, body: nothing, headers })
+  }
+
+  #say(connection: Connection<C>, status: number, text: string, more: readonly string[] = []): void {
+    const { cors } = this.#terms
+    const headers = cors === undefined ? more : [...more, ...cors.answer(connection.head.origin)]
+    connection.answer({ status, type: 'text/plain', body: Buffer.from(text), headers })
+  }
+
+  /**
+   * Ends idle connections, lets requests that run finish for `deadline` milliseconds, then ends all connections. Where another
+   * server has taken over (`replaced`), idle ones may send one more request until then: a request that is already on its way
+   * when its connection is closed looks like a failure to whoever sent it.
+   */
   async stop(deadline: number, replaced = false): Promise<void> {
-    this.#terms.lastAnswers = true
-    await this.#server.stop(deadline, replaced)
-    await this.#fastify.close()
+    this.#service.isLast = true
+    this.#front.stop()
+    const until = Date.now() + deadline
+    if (!replaced) this.#endIdle()
+    const { sockets } = this.#front
+    while (sockets.size > 0 && Date.now() < until) {
+      await new Promise(resolve => setTimeout(resolve, 10))
+      if (!replaced) this.#endIdle()
+    }
+    for (const socket of sockets) socket.destroy()
+  }
+
+  #endIdle(): void {
+    for (const connection of this.#open) if (connection.isIdle) connection.destroy()
+    // What has not even begun its handshake.
+    for (const socket of this.#front.sockets) if (socket.bytesRead === 0) socket.destroy()
   }
 }
 
-/** Which of `formats` the request says its body is in, whatever parameters it adds. */
-function formatOf(request: IncomingMessage, formats: readonly Format[]): Format | undefined {
-  const type = (request.headers['content-type'] ?? '').split(';', 1)[0].trim().toLowerCase()
+/** How often the clock is looked at: often enough for what is limited to less than some seconds. */
+function sweepOf({ read_header_timeout: head, idle_timeout: idle }: HttpServerConfig): number {
+  return Math.max(50, Math.min(1000, (head || Infinity) / 4, (idle || Infinity) / 4))
+}
+
+/** Which of `formats` a body of this type is in, whatever parameters are added. */
+function formatOf(contentType: string | undefined, formats: readonly Format[]): Format | undefined {
+  for (const format of formats) if (format.type === contentType) return format
+  const type = (contentType ?? '').split(';', 1)[0].trim().toLowerCase()
   return formats.find(format => format.type === type)
+}
+
+/** A path in which letters may be written as `%` and their number. */
+function decoded(path: string): string {
+  if (!path.includes('%')) return path
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
 }

@@ -30,8 +30,6 @@ const widespread: Record<string, readonly string[]> = {
   zod: ['core', 'net', 'telemetry', 'config', ...kinds],
   rxjs: ['core', 'pipelines', 'processors', 'connectors'],
 }
-/** Packages behind more than one file, with the number of files. */
-const shared: Record<string, number> = { fastify: 2 }
 
 interface Source {
   readonly path: string
@@ -148,7 +146,7 @@ test('each package stands behind one file of ours', () => {
     const folders = widespread[name]
     if (folders !== undefined) {
       for (const path of paths) if (!folders.includes(topOf(path))) wrong.push(`${name} in ${path}`)
-    } else if (paths.length > (shared[name] ?? 1)) wrong.push(`${name} in ${paths.join(', ')}`)
+    } else if (paths.length > 1) wrong.push(`${name} in ${paths.join(', ')}`)
   }
   expect(wrong).toEqual([])
 })
