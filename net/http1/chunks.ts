@@ -14,6 +14,9 @@ const quote = 0x22
 const backslash = 0x5c
 /** Digits of a size that can be counted exactly; zeros in front of them are not without number either. */
 const mostDigits = 12
+/** What may not be a trailer: some would read the next request by it (RFC 9110, 6.5.1). */
+const misplaced = new Set(['connection', 'content-length', 'transfer-encoding'])
+const longestMisplaced = 'transfer-encoding'.length
 /** Bytes of all extensions of one body, as Node has it. */
 const mostExtensions = 16_384
 
@@ -23,6 +26,7 @@ const malformed = {
   extension: fault(400, 'what follows the size of a chunk is no `;name=value`'),
   end: fault(400, 'a chunk does not end where its size says'),
   trailer: fault(400, 'a line behind the last chunk is no `name: value`'),
+  place: fault(400, 'a header that says where a request ends stands behind it'),
 }
 const manyExtensions = fault(413, `extensions of chunks may have ${mostExtensions} bytes`)
 const largeTrailers = fault(431, `there may be ${maxHeaders} trailers of ${maxHeaderBytes} bytes`)
@@ -56,6 +60,8 @@ export class Chunks {
   #extensions = 0
   #trailers = 0
   #trailerBytes = 0
+  /** The name of the trailer that is read, in lower case and as far as it matters. */
+  #name = ''
   /** What is wrong with the body. */
   fault: Fault | undefined
 
@@ -184,10 +190,15 @@ export class Chunks {
         else if (tokens[byte] === 0) return malformed.trailer
         else if (++this.#trailers > maxHeaders) return largeTrailers
         else this.#state = inName
+        this.#name = String.fromCharCode(byte).toLowerCase()
         return undefined
       case inName:
-        if (byte === colon) this.#state = inValue
-        else if (tokens[byte] === 0) return malformed.trailer
+        if (byte === colon) {
+          this.#state = inValue
+          return misplaced.has(this.#name) ? malformed.place : undefined
+        }
+        if (tokens[byte] === 0) return malformed.trailer
+        if (this.#name.length <= longestMisplaced) this.#name += String.fromCharCode(byte).toLowerCase()
         return undefined
       case inValue:
         if (byte === carriageReturn) this.#state = atTrailerFeed

@@ -275,7 +275,8 @@ export class Head {
         return undefined
       case 17:
         if (!isName(bytes, name, known.transferEncoding)) return undefined
-        if (this.#coding !== undefined) return malformed.coding
+        // With a tab beside it some take it for another coding.
+        if (this.#coding !== undefined || bytes[from - 1] === tab || bytes[to] === tab) return malformed.coding
         this.#coding = bytes.toString('latin1', from, to).toLowerCase()
         return undefined
       default:

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { fuzzConfig } from './config.ts'
 import type { Finding } from './findings.ts'
 import { fuzzFunctions } from './functions.ts'
+import { fuzzHttp1 } from './http1.ts'
 import { mutateBytes } from './mutate-bytes.ts'
 import { mutateJson } from './mutate-json.ts'
 import { Random } from '../support/otlp.ts'
@@ -20,6 +21,12 @@ test.each(['protobuf', 'json'] as const)(
     expect(Math.min(accepted, refused)).toBeGreaterThan(250)
   },
 )
+
+test('requests of HTTP/1.1 are read alike however they are cut up, and none is taken that Node does not take so', async () => {
+  const { accepted, refused, findings } = await fuzzHttp1(3, 0, 1500)
+  expect(told(findings)).toEqual([])
+  expect(Math.min(accepted, refused)).toBeGreaterThan(400)
+})
 
 test('mutated configurations load, or it is told what is wrong with them and where', () => {
   const { accepted, refused, findings } = fuzzConfig(3, 0, 150)

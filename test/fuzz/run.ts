@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads'
 import { configInputs, fuzzConfig } from './config.ts'
 import { type Finding, keep, type Tally, tallyOf } from './findings.ts'
 import { fuzzFunctions, inputsOf } from './functions.ts'
+import { fuzzHttp1, http1Input } from './http1.ts'
 import { fuzzSockets, type SocketRun } from './sockets.ts'
 import type { Stretch, Task } from './worker.ts'
 
@@ -63,9 +64,7 @@ async function watched(worker: Worker, progress: Int32Array, until: number, tall
   let last = -1
   let since = performance.now()
   const found = (what: string, index: number): void => {
-    const input = tally.surface === 'config' ? configInputs(seed)(index) : inputsOf(surfaceOf(tally), seed)(index)
-    const bytes = 'body' in input ? input.body : Buffer.from(JSON.stringify(input))
-    tally.findings.push({ surface: tally.surface, what, seed, index, input: bytes })
+    tally.findings.push({ surface: tally.surface, what, seed, index, input: bytesOf(tally.surface, index) })
   }
   return new Promise(resolve => {
     const look = setInterval(() => {
@@ -88,7 +87,12 @@ async function watched(worker: Worker, progress: Int32Array, until: number, tall
   })
 }
 
-const surfaceOf = ({ surface }: Tally): 'protobuf' | 'json' => (surface === 'json' ? 'json' : 'protobuf')
+/** An input as bytes, to be kept. */
+function bytesOf(surface: string, index: number): Buffer {
+  if (surface === 'http1') return http1Input(seed, index)
+  if (surface === 'config') return Buffer.from(JSON.stringify(configInputs(seed)(index)))
+  return inputsOf(surface === 'json' ? 'json' : 'protobuf', seed)(index).body
+}
 
 /** Growth of the second half of a row, by least squares: per step of its first column. */
 function slopeOf(points: readonly (readonly [number, number])[]): number {
@@ -126,7 +130,7 @@ ${all.reduce((sum, { inputs }) => sum + inputs, 0)} inputs, ${all.reduce((sum, {
 ${runs.map(({ tally, seconds }) => row(tally, seconds)).join('\n')}
 ${sockets.tallies.map(tally => row(tally, sockets.seconds)).join('\n')}
 
-The first three run in threads: reader, door, processors, sink with protobufjs; configurations. Memory when garbage is
+The first four run in threads: reader, door, processors, sink with protobufjs; configurations; HTTP/1.1 against Node's parser. Memory when garbage is
 collected: ${heaps.join('; ')}.
 
 The others go over sockets to a process of its own, ${round(sockets.seconds)} s:
@@ -149,6 +153,7 @@ ${[...sockets.answers]
 
 async function again(surface: string, at: number): Promise<readonly Finding[]> {
   if (surface === 'config') return fuzzConfig(seed, at, 1).findings
+  if (surface === 'http1') return (await fuzzHttp1(seed, at, 1)).findings
   const { findings } = await fuzzFunctions({
     surface: surface === 'json' ? 'json' : 'protobuf',
     seed,
@@ -169,15 +174,17 @@ async function main(): Promise<number> {
   const inputs = Number(values.inputs)
   const seconds = Number(values.minutes) * 60
   const share = (of: number) => Math.ceil(inputs * of)
-  const [protobuf, [json, config]] = await Promise.all([
+  const [protobuf, [json, config, http1]] = await Promise.all([
     inThread('protobuf', share(0.42), seconds * 0.52),
-    inThread('json', share(0.28), seconds * 0.3).then(
-      async json => [json, await inThread('config', share(0.05), seconds * 0.22)] as const,
-    ),
+    (async () => {
+      const json = await inThread('json', share(0.23), seconds * 0.25)
+      const config = await inThread('config', share(0.05), seconds * 0.17)
+      return [json, config, await inThread('http1', share(0.05), seconds * 0.1)] as const
+    })(),
   ])
   // Alone, because the process it sends to shares the CPUs.
   const sockets = await fuzzSockets(seed, share(0.25), seconds * 0.45)
-  const runs = [protobuf, json, config]
+  const runs = [protobuf, json, config, http1]
   const findings = [...runs.map(({ tally }) => tally), ...sockets.tallies].flatMap(tally => tally.findings)
   keep(findings)
   const text = report(runs, sockets)

@@ -5,10 +5,11 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { fuzzConfig } from './config.ts'
 import type { Tally } from './findings.ts'
 import { fuzzFunctions } from './functions.ts'
+import { fuzzHttp1 } from './http1.ts'
 
 /** What a thread is to do. */
 export interface Task {
-  readonly surface: 'protobuf' | 'json' | 'config'
+  readonly surface: 'protobuf' | 'json' | 'config' | 'http1'
   readonly seed: number
   readonly from: number
   readonly to: number
@@ -33,7 +34,9 @@ async function run({ surface, seed, from, to, progress }: Task): Promise<void> {
     const tally =
       surface === 'config'
         ? fuzzConfig(seed, at, count, began)
-        : await fuzzFunctions({ surface, seed, from: at, count, began })
+        : surface === 'http1'
+          ? await fuzzHttp1(seed, at, count, began)
+          : await fuzzFunctions({ surface, seed, from: at, count, began })
     collect()
     const { heapUsed, arrayBuffers } = process.memoryUsage()
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin

@@ -46,7 +46,7 @@ const framing: readonly Row[] = [
   ['extensions of chunks', chunked('1;a;b=c;d="e\\"; f"\r\nx\r\n0;g\r\n\r\n'), ['200 x'], false],
   ['trailers', chunked('1\r\nx\r\n0\r\nx-a: b\r\nc:\r\n\r\n'), ['200 x'], false],
   ['chunks with a body of nothing but line ends', chunked('2\r\n\r\n\r\n0\r\n\r\n'), ['200 \r\n'], false],
-  ['Transfer-Encoding in other letters', post('TRANSFER-ENCODING:\tChunked \r\n', '0\r\n\r\n'), ['200 '], false],
+  ['Transfer-Encoding in other letters', post('TRANSFER-ENCODING:Chunked \r\n', '0\r\n\r\n'), ['200 '], false],
 ]
 
 /** Two servers could read each of these differently; the hidden request must never be read. */
@@ -81,6 +81,7 @@ const smuggling: readonly Row[] = [
   ['a header without a name', post(': 0\r\n', hidden), ['400'], true],
   ['a first header that begins with a blank', `POST /p HTTP/1.1\r\n host: a\r\n\r\n${hidden}`, ['400'], true],
   ['chunks by another name', post('transfer-encoding: xchunked\r\n', `0\r\n\r\n${hidden}`), ['400'], true],
+  ['chunks with a tab behind them', post('transfer-encoding: chunked\t\r\n', `0\r\n\r\n${hidden}`), ['400'], true],
   ['chunks in quotes', post('transfer-encoding: "chunked"\r\n', `0\r\n\r\n${hidden}`), ['400'], true],
   ['identity', post('transfer-encoding: identity\r\n', hidden), ['400'], true],
   ['no coding at all', post('transfer-encoding:\r\n', hidden), ['400'], true],
@@ -126,6 +127,7 @@ const smuggling: readonly Row[] = [
   ['an extension that is no name', chunked(`1;\r\nx\r\n0\r\n\r\n${hidden}`), ['400'], true],
   ['an extension whose quotes stay open', chunked(`1;a="\r\nx\r\n0\r\n\r\n${hidden}`), ['400'], true],
   ['a trailer that is folded', chunked(`0\r\na: b\r\n c\r\n\r\n${hidden}`), ['400'], true],
+  ['a length as a trailer', chunked(`0\r\nContent-Length: 0\r\n\r\n${hidden}`), ['400'], true],
   ['a trailer with a blank before the colon', chunked(`0\r\na : b\r\n\r\n${hidden}`), ['400'], true],
 ]
 

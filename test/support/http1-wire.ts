@@ -63,8 +63,8 @@ export class Wire extends Duplex {
   }
 
   /** Waits until nothing more happens. */
-  async quiet(): Promise<void> {
-    for (let still = 0, before = ''; still < 4; still = before === this.heard ? still + 1 : 0) {
+  async quiet(turns = 4): Promise<void> {
+    for (let still = 0, before = ''; still < turns; still = before === this.heard ? still + 1 : 0) {
       before = this.heard
       await nextTurn()
     }
