@@ -173,6 +173,8 @@ export class Connection<C> implements Work, ChunkSink {
     else if (this.#canGoOn) {
       this.#isQueued = true
       this.#service.turns.enter(this)
+      // Others wait for their turn, and so does this one.
+      if (this.#isQueued) this.#pause()
     } else this.#pause()
   }
 

@@ -1,5 +1,5 @@
 /** Bytes of HTTP/1.1 as they may come: what is answered, and what becomes of the connection. However they were cut up. */
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { answersIn, echoServer, talk, Wire } from '../support/http1-wire.ts'
 
 const servers: { stop(deadline: number): Promise<void> }[] = []
@@ -294,6 +294,21 @@ test('answers that wait for their sender stop everything, until they are taken',
   wire.release()
   await wire.quiet()
   expect(answersIn(wire.heard)).toHaveLength(100)
+  expect([budget.used, wire.isPaused()]).toEqual([0, false])
+  wire.destroy()
+})
+
+test('who has to wait for a turn is not read meanwhile', async () => {
+  const { server, budget } = serve()
+  const wire = new Wire()
+  const pause = vi.spyOn(wire, 'pause')
+  server.accept(wire.socket)
+  let left = 2
+  budget.turns.start({ next: () => ({ done: --left === 0, value: undefined }) })
+  wire.say(Buffer.from(sized('abc')))
+  await wire.quiet()
+  expect(answersIn(wire.heard)).toEqual(['200 abc'])
+  expect(pause).toHaveBeenCalledOnce()
   expect([budget.used, wire.isPaused()]).toEqual([0, false])
   wire.destroy()
 })
