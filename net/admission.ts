@@ -45,6 +45,8 @@ export const readAhead = 65_536
 export const requestCost = 8192
 /** Milliseconds after which a sender refused for lack of room may come again. */
 export const memoryRetryDelay = 1000
+/** Requests and connections that are looked at in one step: each may have to be answered. */
+const stepLooks = 64
 /** Bodies that one listener inflates on other threads at once; the pool has four of them, which files need, too. */
 const inflaters = 3
 
@@ -85,6 +87,7 @@ export class Admission {
   }
   readonly #sweep: number
   #timer: NodeJS.Timeout | undefined
+  #isLooking = false
 
   constructor(budget: Budget, limits: AdmissionLimits, log?: Logger) {
     this.budget = budget
@@ -131,15 +134,33 @@ export class Admission {
   }
 
   #look(): void {
-    const now = Date.now()
     const { shares } = this.occupancy
-    for (const share of shares) {
-      share.probe?.(now)
-      for (const intake of share.open) intake.look(now)
+    if (shares.size === 0) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    } else if (!this.#isLooking) {
+      this.#isLooking = true
+      this.budget.turns.enter(this.#steps())
     }
-    if (shares.size > 0) return
-    clearInterval(this.#timer)
-    this.#timer = undefined
+  }
+
+  /** Looks at all that is open. What is over may be much at once: an attack that began together ends together. */
+  *#steps(): Generator<undefined> {
+    let now = Date.now()
+    let looked = 0
+    for (const share of this.occupancy.shares) {
+      share.probe?.(now)
+      for (const intake of share.open) {
+        intake.look(now)
+        if (++looked % stepLooks !== 0) continue
+        yield
+        now = Date.now()
+      }
+      if (++looked % stepLooks !== 0) continue
+      yield
+      now = Date.now()
+    }
+    this.#isLooking = false
   }
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import * as fc from 'fast-check'
@@ -27,6 +28,12 @@ function connection(admission: Admission, address = '192.0.2.1'): ConnectionShar
 
 const settled = (intake: Intake, body: Buffer, encoding: 'gzip' | 'deflate' | 'zstd' | 'snappy') =>
   new Promise<Buffer | Refusal>(resolve => intake.inflate(encoding, body, resolve))
+
+/** Lets time pass. Where one turn has no time left for looking at the clock, the next one has. */
+async function advance(time: number): Promise<void> {
+  vi.advanceTimersByTime(time)
+  await nextTurn()
+}
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] }))
 afterEach(() => void vi.useRealTimers())
@@ -143,23 +150,35 @@ test.each([
   ['that stalls is refused after the grace', 11_000, 10, 'slow'],
   ['that comes at the least rate goes on', 11_000, 40_000, undefined],
   ['is refused when its time is over, however fast it is', 121_000, 4 * mebibyte, 'slow'],
-])('a body %s', (_what, time, bytes, kind) => {
+])('a body %s', async (_what, time, bytes, kind) => {
   const { refused, intake } = door()
   const one = intake()
   one.begin([])
   one.add(Buffer.alloc(bytes), 0)
-  vi.advanceTimersByTime(time)
+  await advance(time)
   expect(refused[0]?.kind).toBe(kind)
 })
 
-test("the sender's deadline is told once, also after the body has been read", () => {
+test('what a clock finds to be over, be it much, is ended in pieces: others have their turns between', async () => {
+  const { budget, admission, intake, refused } = door(512 * mebibyte)
+  for (let n = 0; n < 500; n++) intake(1000, connection(admission)).begin([])
+  const seen: number[] = []
+  budget.turns.start({ next: () => ({ done: seen.push(refused.length) > 500, value: undefined }) })
+  await advance(2000)
+  while (refused.length < 500) await nextTurn()
+  // Never more than one piece between two looks.
+  const steps = seen.map((count, i) => count - (seen[i - 1] ?? 0))
+  expect(Math.max(...steps)).toBeLessThanOrEqual(64)
+})
+
+test("the sender's deadline is told once, also after the body has been read", async () => {
   const { admission, refused, intake } = door()
   const one = intake(3000)
   one.begin([])
   one.finish()
-  vi.advanceTimersByTime(2000)
+  await advance(2000)
   expect(refused).toEqual([])
-  vi.advanceTimersByTime(3000)
+  await advance(3000)
   expect(refused.map(refusal => refusal.kind)).toEqual(['cancelled'])
   one.close()
   expect(admission.open).toBe(0)
