@@ -20,7 +20,7 @@ import type { Exchange, Service } from './service.ts'
 /** Requests and bytes of framing that one connection takes in one step; bytes of a body of known length are only copied. */
 const stepRequests = 16
 const stepBytes = 32_768
-/** Reads from this size on are given back at once, not when they are found to be garbage. */
+/** Smaller reads are left to the garbage collector. */
 const largeRead = 16_384
 /** Milliseconds for which what a refused sender still sends is thrown away, so that it gets to read the answer. */
 const lingering = 1000
@@ -155,7 +155,7 @@ export class Connection<C> implements Work, ChunkSink {
   }
 
   #read(bytes: Buffer): void {
-    if (this.#state === 'closing' || this.#isDeaf) return
+    if (this.#state === 'closing' || this.#isDeaf) return giveBack(bytes)
     const input = this.#input
     this.#input = input === undefined ? bytes : Buffer.concat([input.subarray(this.#at), bytes])
     this.#at = 0
@@ -299,12 +299,8 @@ export class Connection<C> implements Work, ChunkSink {
 
   /** What was read is worked on, or nobody wants it. Nothing points into it: heads and bodies are copies. */
   #spend(): void {
-    const input = this.#input
+    if (this.#input !== undefined) giveBack(this.#input)
     this.#input = undefined
-    // What a busy sender brings in a second would stand until V8 looks for it.
-    if (input === undefined || input.length < largeRead) return
-    const { buffer } = input
-    if (buffer.byteLength === input.length && buffer instanceof ArrayBuffer) letGo(buffer)
   }
 
   /** There is no room for what has come. */
@@ -393,3 +389,10 @@ export class Connection<C> implements Work, ChunkSink {
 }
 
 function ignore(): void {}
+
+/** Frees a large read at once: what a busy sender brings in a second would stand until V8 looks for it. */
+function giveBack(bytes: Buffer): void {
+  if (bytes.length < largeRead) return
+  const { buffer } = bytes
+  if (buffer.byteLength === bytes.length && buffer instanceof ArrayBuffer) letGo(buffer)
+}
