@@ -91,6 +91,17 @@ export function letGo(memory: ArrayBuffer): void {
   memory.transfer(0)
 }
 
+/** Smaller reads are left to the garbage collector. */
+const largeRead = 16 * kibibyte
+
+/**
+ * Frees what one read of a socket brought, where it is large and has its memory for itself, and nobody reads it any more:
+ * what a busy sender brings in a second would stand until V8 looks for it.
+ */
+export function freeRead({ length, buffer }: Buffer): void {
+  if (length >= largeRead && buffer.byteLength === length && buffer instanceof ArrayBuffer) letGo(buffer)
+}
+
 /** Sizes are rounded up to a multiple of an eighth of the power of two below. */
 function roomFor(size: number): number {
   const step = 2 ** (31 - Math.clz32(size - 1) - 3)

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net'
 import { messageOf } from '../../core/errors.ts'
-import { letGo } from '../../core/pool.ts'
+import { freeRead } from '../../core/pool.ts'
 import type { Work } from '../../core/turns.ts'
 import type { Refusal } from '../admission.ts'
 import type { ConnectionShare } from '../occupancy.ts'
@@ -20,8 +20,6 @@ import type { Exchange, Service } from './service.ts'
 /** Requests and bytes of framing that one connection takes in one step; bytes of a body of known length are only copied. */
 const stepRequests = 16
 const stepBytes = 32_768
-/** Smaller reads are left to the garbage collector. */
-const largeRead = 16_384
 /** Milliseconds for which what a refused sender still sends is thrown away, so that it gets to read the answer. */
 const lingering = 1000
 
@@ -155,7 +153,7 @@ export class Connection<C> implements Work, ChunkSink {
   }
 
   #read(bytes: Buffer): void {
-    if (this.#state === 'closing' || this.#isDeaf) return giveBack(bytes)
+    if (this.#state === 'closing' || this.#isDeaf) return freeRead(bytes)
     const input = this.#input
     this.#input = input === undefined ? bytes : Buffer.concat([input.subarray(this.#at), bytes])
     this.#at = 0
@@ -171,6 +169,7 @@ export class Connection<C> implements Work, ChunkSink {
     if (this.#isRunning || this.#isQueued) return
     if (this.#input === undefined) this.#resume()
     else if (this.#canGoOn) {
+      this.#backlog.goOn()
       this.#isQueued = true
       this.#service.turns.enter(this)
       // Others wait for their turn, and so does this one.
@@ -299,7 +298,7 @@ export class Connection<C> implements Work, ChunkSink {
 
   /** What was read is worked on, or nobody wants it. Nothing points into it: heads and bodies are copies. */
   #spend(): void {
-    if (this.#input !== undefined) giveBack(this.#input)
+    if (this.#input !== undefined) freeRead(this.#input)
     this.#input = undefined
   }
 
@@ -310,12 +309,16 @@ export class Connection<C> implements Work, ChunkSink {
     else if (this.#state === 'head') {
       this.#service.admission.count('memory', this.share)
       this.#fail(noRoomFault)
-    } else this.#isDeaf = true
+    } else {
+      this.#isDeaf = true
+      this.#resume()
+    }
   }
 
+  /** Leaves unread what comes. Waiting for a turn is short; where the sender could make it long, what waits is charged. */
   #pause(): void {
+    if (!this.#canGoOn && !this.#backlog.wait()) return this.#lack()
     if (this.#isPaused) return
-    if (!this.#backlog.wait()) return this.#lack()
     this.#isPaused = true
     this.#socket.pause()
   }
@@ -389,10 +392,3 @@ export class Connection<C> implements Work, ChunkSink {
 }
 
 function ignore(): void {}
-
-/** Frees a large read at once: what a busy sender brings in a second would stand until V8 looks for it. */
-function giveBack(bytes: Buffer): void {
-  if (bytes.length < largeRead) return
-  const { buffer } = bytes
-  if (buffer.byteLength === bytes.length && buffer instanceof ArrayBuffer) letGo(buffer)
-}

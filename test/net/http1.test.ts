@@ -1,5 +1,6 @@
 /** Bytes of HTTP/1.1 as they may come: what is answered, and what becomes of the connection. However they were cut up. */
 import { afterEach, expect, test, vi } from 'vitest'
+import { Budget } from '../../core/budget.ts'
 import { answersIn, echoServer, talk, Wire } from '../support/http1-wire.ts'
 
 const servers: { stop(deadline: number): Promise<void> }[] = []
@@ -310,6 +311,26 @@ test('who has to wait for a turn is not read meanwhile', async () => {
   expect(answersIn(wire.heard)).toEqual(['200 abc'])
   expect(pause).toHaveBeenCalledOnce()
   expect([budget.used, wire.isPaused()]).toEqual([0, false])
+  wire.destroy()
+})
+
+test('a body that waits for its turn may still take what one connection may have', async () => {
+  const { server, budget } = echoServer({}, new Budget(1 << 20))
+  servers.push(server)
+  const wire = new Wire()
+  server.accept(wire.socket)
+  wire.say(Buffer.from(post('content-length: 200000\r\n')))
+  for (let i = 0; i < 2; i++) {
+    let left = 2
+    budget.turns.start({ next: () => ({ done: --left === 0, value: undefined }) })
+    const part = Buffer.alloc(100_000, 'a')
+    wire.say(part)
+    await wire.quiet()
+    // What was read is freed once it is copied.
+    expect(part.length).toBe(0)
+  }
+  expect(answersIn(wire.heard)).toEqual([`200 ${'a'.repeat(200_000)}`])
+  expect(budget.used).toBe(0)
   wire.destroy()
 })
 
