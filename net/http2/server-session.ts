@@ -1,0 +1,278 @@
+/**
+ * One HTTP/2 connection as its server has it (RFC 9113). What a socket brings is read in short steps that take turns with
+ * everybody else's work; as long as some of it waits, the socket is not read.
+ */
+import type { Socket } from 'node:net'
+import type { Budget } from '../../core/budget.ts'
+import { messageOf } from '../../core/errors.ts'
+import type { Work } from '../../core/turns.ts'
+import type { Answer, PreparedAnswer } from './answer.ts'
+import { Floods } from './floods.ts'
+import { FrameReader } from './frame-reader.ts'
+import { FrameWriter } from './frame-writer.ts'
+import { HeaderBlock } from './header-block.ts'
+import { Outflow } from './outflow.ts'
+import { ConnectionError, defaultWindow, ErrorCode, Frame, mostWindow, Setting } from './protocol.ts'
+import type { RequestHead } from './request-head.ts'
+import { ServerFrames } from './server-frames.ts'
+import type { ServerStream } from './server-stream.ts'
+import type { SessionRules } from './session-rules.ts'
+import { writeSettings } from './settings.ts'
+import { Streams } from './streams.ts'
+
+/** Bytes that one step of reading takes, where each frame counts as so many more. */
+const stepBytes = 16_384
+const frameCost = 512
+/** Milliseconds in which the other side may read what was said last. */
+const lastWords = 1000
+
+/** Whose connection it is. */
+export interface SessionOwner {
+  /** Makes what a new stream is. */
+  make(id: number, head: RequestHead): ServerStream
+  /** The client has said what it is, perhaps anew. */
+  greeted(): void
+  /** The client asks whether we are there; it is answered already. */
+  pinged(): void
+  /** The connection is ended for what it sends beside calls. */
+  flooded(): void
+  /** The connection is gone. */
+  gone(): void
+}
+
+const done = { done: true, value: undefined } as const
+const more = { done: false, value: undefined } as const
+
+/** See above. */
+export class ServerSession implements Work {
+  /** Whether new streams are ignored. */
+  isLeaving = false
+  readonly #socket: Socket
+  readonly #owner: SessionOwner
+  readonly #budget: Budget
+  readonly #writer: FrameWriter
+  readonly #floods = new Floods()
+  readonly #outflow: Outflow
+  readonly #streams: Streams
+  readonly #block: HeaderBlock
+  readonly #reader: FrameReader
+  /** What came and is not read yet, from `#at` on; `#held` is charged for it once it has to wait. */
+  #chunk: Buffer | undefined
+  #at = 0
+  #held = 0
+  /** Nothing is read or answered any more. */
+  #isOver = false
+  #isPumpDue = false
+  /** Told of answers to pings, in order. */
+  readonly #pings: (() => void)[] = []
+
+  constructor(socket: Socket, owner: SessionOwner, rules: SessionRules, budget: Budget) {
+    this.#socket = socket
+    this.#owner = owner
+    this.#budget = budget
+    const writer = (this.#writer = new FrameWriter(socket))
+    const floods = this.#floods
+    const outflow = (this.#outflow = new Outflow(writer, stream => this.#streams.answered(stream)))
+    const streams = (this.#streams = new Streams(writer, floods, outflow))
+    const block = (this.#block = new HeaderBlock(budget, rules.headers.bytes))
+    this.#reader = new FrameReader(new ServerFrames(this, rules, { writer, floods, outflow, streams, block }))
+    this.#greet(rules)
+    socket.on('data', this.#onData)
+    socket.on('drain', this.#onDrain)
+    socket.on('end', this.#onEnd)
+    socket.on('error', ignore)
+    socket.once('close', this.#onClose)
+  }
+
+  /** Whether the connection is over, for us at least. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Answers a stream, now or as soon as it may be. */
+  send(stream: ServerStream, answer: Answer): void {
+    if (!this.#isOver && !stream.isClosed) this.#outflow.send(stream, answer)
+  }
+
+  /** Answers a stream with frames that are made. */
+  sendPrepared(stream: ServerStream, answer: PreparedAnswer): void {
+    if (!this.#isOver && !stream.isClosed) this.#outflow.sendPrepared(stream, answer)
+  }
+
+  /** Ends a stream. */
+  reset(stream: ServerStream, code: number): void {
+    if (!this.#isOver) this.#streams.reset(stream, code)
+  }
+
+  /** Asks whether the client is there; `onPong` is called when it says so. */
+  ping(onPong: () => void): void {
+    if (this.#isOver) return
+    this.#pings.push(onPong)
+    this.#writer.frame(Frame.PING, 0, 0, Buffer.alloc(8))
+  }
+
+  /** Tells the client that the connection ends, and that streams up to `last` are looked at. */
+  goaway(code: number, last: number = mostWindow, text = ''): void {
+    if (this.#isOver) return
+    const payload = Buffer.alloc(8 + text.length)
+    payload.writeUInt32BE(last, 0)
+    payload.writeUInt32BE(code, 4)
+    payload.write(text, 8, 'latin1')
+    this.#writer.frame(Frame.GOAWAY, 0, 0, payload)
+  }
+
+  /** Ends the connection with the last of its streams; new ones are ignored. */
+  close(): void {
+    if (this.#isOver || this.isLeaving) return
+    this.isLeaving = true
+    this.goaway(ErrorCode.NO_ERROR, this.#streams.last)
+    const end = (): void => this.#end()
+    if (this.#streams.open.size === 0) end()
+    else this.#streams.onNone = end
+  }
+
+  /** Ends the connection now. */
+  destroy(): void {
+    this.#isOver = true
+    this.#socket.destroy()
+  }
+
+  /** Ends the connection for what the client did, and tells it. */
+  fail(code: number, text: string): void {
+    if (this.#isOver) return
+    this.goaway(code, this.#streams.last, text)
+    this.#end()
+    // Who floods is not listened to a moment longer.
+    if (code === ErrorCode.ENHANCE_YOUR_CALM) this.#socket.destroySoon()
+  }
+
+  make(id: number, head: RequestHead): ServerStream {
+    return this.#owner.make(id, head)
+  }
+
+  greeted(): void {
+    this.#owner.greeted()
+  }
+
+  pinged(): void {
+    this.#owner.pinged()
+  }
+
+  ponged(): void {
+    this.#pings.shift()?.()
+  }
+
+  leaves(code: number): void {
+    if (code === ErrorCode.NO_ERROR) this.close()
+    else this.destroy()
+  }
+
+  /** Answers that wait go on, once for all that came in this turn. */
+  pump(): void {
+    if (this.#isPumpDue) return
+    this.#isPumpDue = true
+    setImmediate(this.#onPump)
+  }
+
+  /** Reads a step on. */
+  next(): IteratorResult<undefined, undefined> {
+    const chunk = this.#chunk
+    if (chunk === undefined) return done
+    let left = stepBytes
+    try {
+      while (this.#at < chunk.length && left > 0 && !this.#isOver) {
+        const from = this.#at
+        this.#at = this.#reader.next(chunk, from)
+        left -= frameCost + this.#at - from
+      }
+    } catch (error) {
+      this.#failed(error)
+    }
+    if (this.#at < chunk.length && !this.#isOver) return more
+    this.#chunk = undefined
+    if (this.#held === 0) return done
+    this.#letGo()
+    this.#socket.resume()
+    return done
+  }
+
+  #failed(error: unknown): void {
+    const isTheirs = error instanceof ConnectionError
+    const code = isTheirs ? error.code : ErrorCode.INTERNAL_ERROR
+    if (code === ErrorCode.ENHANCE_YOUR_CALM) this.#owner.flooded()
+    this.fail(code, isTheirs ? messageOf(error) : '')
+  }
+
+  #greet({ streams, streamWindow, window, headers }: SessionRules): void {
+    const settings = writeSettings([
+      [Setting.MAX_CONCURRENT_STREAMS, streams],
+      [Setting.INITIAL_WINDOW_SIZE, streamWindow],
+      [Setting.MAX_HEADER_LIST_SIZE, headers.bytes],
+    ])
+    this.#writer.frame(Frame.SETTINGS, 0, 0, settings)
+    this.#writer.number(Frame.WINDOW_UPDATE, 0, window - defaultWindow)
+  }
+
+  /** Says what is left to say, and waits a moment for the client to hear it; what it says is of no interest any more. */
+  #end(): void {
+    this.#writer.flush()
+    this.#isOver = true
+    this.#streams.closeAll()
+    this.#socket.end()
+    setTimeout(() => this.#socket.destroy(), lastWords).unref()
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#isOver) return
+    if (this.#chunk !== undefined) {
+      // The socket had read on before it was held up.
+      chunk = Buffer.concat([this.#chunk.subarray(this.#at), chunk])
+      this.#chunk = chunk
+      this.#at = 0
+      return this.#hold(chunk)
+    }
+    this.#chunk = chunk
+    this.#at = 0
+    this.#budget.turns.enter(this)
+    if (this.#chunk !== undefined) this.#hold(chunk)
+  }
+
+  /** The rest of `chunk` has to wait. */
+  #hold(chunk: Buffer): void {
+    this.#socket.pause()
+    this.#letGo()
+    this.#held = chunk.length
+    this.#budget.charge(chunk.length)
+  }
+
+  #letGo(): void {
+    this.#budget.release(this.#held)
+    this.#held = 0
+  }
+
+  readonly #onPump = (): void => {
+    this.#isPumpDue = false
+    if (!this.#isOver) this.#outflow.pump()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#writer.drained()
+    this.#floods.owesNothing()
+    this.#onPump()
+  }
+
+  readonly #onEnd = (): void => {
+    if (!this.#isOver) this.destroy()
+  }
+
+  readonly #onClose = (): void => {
+    this.#isOver = true
+    this.#chunk = undefined
+    this.#letGo()
+    if (this.#block.isOpen) this.#block.close()
+    this.#streams.closeAll()
+    this.#owner.gone()
+  }
+}
+
+function ignore(): void {}

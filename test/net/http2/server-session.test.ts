@@ -1,0 +1,69 @@
+/** The client of Node as an oracle: what nghttp2 packs is read, and what is answered it understands. */
+import http2 from 'node:http2'
+import * as fc from 'fast-check'
+import { afterEach, expect, test } from 'vitest'
+import type { RequestHead } from '../../../net/http2/request-head.ts'
+import { EchoServer } from '../../support/http2-server.ts'
+
+const open: (() => unknown)[] = []
+afterEach(() => {
+  for (const close of open.splice(0)) close()
+})
+
+async function start(settings: http2.Settings = {}) {
+  const server = new EchoServer()
+  const client = http2.connect(`http://127.0.0.1:${await server.listen()}`, { settings })
+  client.on('error', () => {})
+  open.push(
+    () => server.close(),
+    () => client.destroy(),
+  )
+  return { server, client }
+}
+
+const name = fc.stringMatching(/^x-[a-z0-9]{1,12}$/)
+const value = fc.stringMatching(/^(?:[!-~](?:[ -~]{0,40}[!-~])?)?$/)
+test('whatever the client of Node packs, with Huffman codes and the table, is read as it was', async () => {
+  const seen: RequestHead[] = []
+  const { server, client } = await start()
+  server.onHead = head => void seen.push(head)
+  const heads = fc.uniqueArray(fc.tuple(name, value), { maxLength: 12, selector: ([name]) => name })
+  await fc.assert(
+    fc.asyncProperty(heads, async headers => {
+      const stream = client.request({ ':path': '/', ...Object.fromEntries(headers) }).resume()
+      await new Promise(resolve => stream.on('close', resolve))
+      const head = seen.pop()
+      for (const [name, value] of headers) expect(head?.get(name)).toBe(value)
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('bodies of any size come and go whole, through any window and frame size', async () => {
+  const body = fc.nat({ max: 300_000 }).map(size => Buffer.alloc(size, 'some text, '))
+  const options = fc.record({
+    initialWindowSize: fc.constantFrom(100, 65_535, 1 << 20),
+    maxFrameSize: fc.constantFrom(16_384, 100_000),
+    headerTableSize: fc.constantFrom(0, 4096),
+  })
+  await fc.assert(
+    fc.asyncProperty(options, fc.array(body, { minLength: 1, maxLength: 4 }), async (settings, bodies) => {
+      const { client, server } = await start(settings)
+      const answers = bodies.map(async body => {
+        const stream = client.request({ ':method': 'POST', ':path': '/' })
+        stream.end(body)
+        const parts: Buffer[] = []
+        stream.on('data', (part: Buffer) => parts.push(part))
+        const trailers = new Promise(resolve => stream.once('trailers', resolve))
+        await new Promise(resolve => stream.once('end', resolve))
+        expect(await trailers).toMatchObject({ 'x-trailer': 'end' })
+        return Buffer.concat(parts)
+      })
+      for (const [i, answer] of (await Promise.all(answers)).entries()) {
+        expect(answer.equals(bodies[i].length === 0 ? Buffer.from('nothing came') : bodies[i])).toBe(true)
+      }
+      server.close()
+    }),
+    { numRuns: 25 },
+  )
+})
