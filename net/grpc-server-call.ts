@@ -1,48 +1,57 @@
 /** One unary call as its server has it: the five-byte framing, the message, the answer. */
-import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { Identity } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
 import type { Admission, Refusal } from './admission.ts'
-import { type AuthRefusal, type Doorman, headerOf, isPending, isRefusal, type PendingAnswer } from './auth.ts'
+import { type AuthRefusal, type Doorman, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import { statusOf } from './grpc-refusal.ts'
 import type { Connection } from './grpc-server-connection.ts'
+import { type Answer, packHeaders, PreparedAnswer } from './http2/answer.ts'
+import { ErrorCode } from './http2/protocol.ts'
+import type { RequestHead } from './http2/request-head.ts'
+import { ServerStream } from './http2/server-stream.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 
 /** Serves one method. The charge of the call's body is the handler's from now on. Answers once, with `reply` or `fail`. */
 export type GrpcHandler<C> = (call: IncomingCall<C>) => void
 
-const callKey = Symbol('call')
-interface CallStream extends ServerHttp2Stream {
-  [callKey]?: { received(chunk: Buffer): void; completed(): void; closed(): void }
-}
-
-const headers = { ':status': 200, 'content-type': 'application/grpc' }
-const succeeded = { 'grpc-status': '0' }
-const withTrailers = { waitForTrailers: true, sendDate: false }
-const trailersOnly = { endStream: true, sendDate: false }
-const emptyReply = Buffer.alloc(5)
+const answerHead = [
+  [':status', '200'],
+  ['content-type', 'application/grpc'],
+] as const
+const packedHead = packHeaders(answerHead)
+const succeeded = packHeaders([['grpc-status', '0']])
+/** The answer of nearly all calls: an empty message. */
+const emptyAnswer = new PreparedAnswer(packedHead, Buffer.alloc(5), succeeded)
+const notGrpc: Answer = { head: packHeaders([[':status', '415']]), body: undefined, trailers: undefined }
 const nothing = Buffer.alloc(0)
 
 /** Where a call stands: its body is read, the handler has it, it is answered or gone. */
 type CallState = 'reading' | 'handled' | 'ended'
 
-/** One call. */
-export class IncomingCall<C> implements IntakeOwner {
+/** What a call needs of its server. */
+export interface CallServer<C> {
+  readonly admission: Admission
+  /** Finds out what the call is, and who serves it. */
+  route(call: IncomingCall<C>): void
+}
+
+/** One call, which is its stream. */
+export class IncomingCall<C> extends ServerStream implements IntakeOwner {
   /** The message, inflated. */
   body: Buffer = nothing
   /** Bytes charged for it, which the handler takes over. */
   charge = 0
   /** Who sends, where the server asks an authenticator. */
   auth: Identity | undefined
+  /** Whether its deadline can be read, if it has one. */
+  readonly isTimed: boolean
   /** Told when nobody waits for the answer any more; not after an answer. */
   onCancel: (() => void) | undefined
   readonly #connection: Connection<C>
-  readonly #stream: ServerHttp2Stream
-  readonly #admission: Admission
-  readonly #rawHeaders: string[]
+  readonly #server: CallServer<C>
   readonly #intake: Intake
   #handler: GrpcHandler<C> | undefined
   #log: Logger | undefined
@@ -51,29 +60,21 @@ export class IncomingCall<C> implements IntakeOwner {
   /** The answer that says whether the sender may come in, while it is waited for. */
   #asked: PendingAnswer | undefined
   /** Whether all of the message came meanwhile. */
-  #isWhole = false
-  #isClosed = false
+  #isComplete = false
+  #isGone = false
   /** Bytes of the five-byte prefix that have arrived, and what they say. */
   #prefixed = 0
   #compressed = 0
   #size = 0
 
-  constructor(
-    admission: Admission,
-    connection: Connection<C>,
-    stream: ServerHttp2Stream,
-    rawHeaders: string[],
-    timeout: number,
-  ) {
-    this.#admission = admission
+  constructor(server: CallServer<C>, connection: Connection<C>, id: number, head: RequestHead, window: number) {
+    super(id, head, window)
+    this.#server = server
     this.#connection = connection
-    this.#stream = stream
-    this.#rawHeaders = rawHeaders
-    this.#intake = new Intake(admission, connection.share, this, timeout)
+    const timeout = timeoutOf(head)
+    this.isTimed = timeout !== undefined
+    this.#intake = new Intake(server.admission, connection.share, this, timeout ?? Infinity)
     connection.began()
-    const own: CallStream = stream
-    own[callKey] = this
-    stream.on('close', onClose)
   }
 
   /** What the connection carries. */
@@ -88,9 +89,9 @@ export class IncomingCall<C> implements IntakeOwner {
   /** Request headers by lower-case name. */
   metadata(): Map<string, string[]> {
     const map = new Map<string, string[]>()
-    const raw = this.#rawHeaders
+    const { raw } = this.head
     for (let i = 0; i < raw.length; i += 2) {
-      const name = raw[i].toLowerCase()
+      const name = raw[i]
       if (name.startsWith(':') && name !== ':authority') continue
       const values = map.get(name)
       if (values === undefined) map.set(name, [raw[i + 1]])
@@ -100,32 +101,29 @@ export class IncomingCall<C> implements IntakeOwner {
   }
 
   /** Asks for room for the call as such, and answers when there is none. */
-  enter(): boolean {
-    const refusal = this.#intake.begin(this.#rawHeaders)
-    if (refusal === undefined) return true
+  opened(): void {
+    const refusal = this.#intake.begin(this.head.raw)
+    if (refusal === undefined) return this.#server.route(this)
     this.refused(refusal)
     if (this.#intake.isVain) this.#connection.destroy()
-    return false
   }
 
   /** This is no call. */
   refuseType(): void {
-    if (!this.#end(0)) return
-    this.#stream.respond({ ':status': 415 }, { endStream: true })
-    this.#stream.close(http2.constants.NGHTTP2_NO_ERROR)
+    if (this.#end(0)) this.#connection.session.send(this, notGrpc)
   }
 
   /**
    * Asks whether the sender may come in, and answers when it may not. Where that takes a while the message is read and
    * charged as always, since a stream that is not read fills its window; nothing is made of it before.
    */
-  admit(doorman: Doorman, headers: IncomingHttpHeaders): boolean {
-    const answer = doorman.ask(headerOf(headers), this.peer)
+  admit(doorman: Doorman): boolean {
+    const answer = doorman.ask(name => this.head.get(name), this.peer)
     if (!isPending(answer)) return this.#decide(answer)
     this.#asked = answer
     answer.whenTold(told => {
       this.#asked = undefined
-      if (this.#decide(told) && this.#isWhole) this.completed()
+      if (this.#decide(told) && this.#isComplete) this.completed()
     })
     return true
   }
@@ -140,61 +138,50 @@ export class IncomingCall<C> implements IntakeOwner {
   }
 
   /** Starts reading the message for `handler`. */
-  begin(handler: GrpcHandler<C>, encoding: string | string[] | undefined, log: Logger): void {
+  begin(handler: GrpcHandler<C>, log: Logger): void {
     this.#handler = handler
     this.#log = log
-    if (encoding !== undefined && encoding !== 'identity') {
-      this.#encoding = typeof encoding === 'string' ? encodingOf(encoding) : undefined
-      if (this.#encoding === undefined) return this.#unknownEncoding(String(encoding))
-    }
-    this.#stream.on('data', onData)
-    this.#stream.on('end', onEnd)
+    const encoding = this.head.get('grpc-encoding')
+    if (encoding === undefined || encoding === 'identity') return
+    this.#encoding = encodingOf(encoding)
+    if (this.#encoding === undefined) this.#unknownEncoding(encoding)
   }
 
   /** Answers with a message. */
   reply(message: Buffer): void {
     if (!this.#end(message.length)) return
-    const stream = this.#stream
-    stream.respond(headers, withTrailers)
-    stream.on('wantTrailers', onWantTrailers)
-    if (message.length === 0) stream.end(emptyReply)
-    else {
-      const framed = Buffer.allocUnsafe(5 + message.length)
-      framed[0] = 0
-      framed.writeUInt32BE(message.length, 1)
-      framed.set(message, 5)
-      stream.end(framed)
-    }
+    const { session } = this.#connection
+    if (message.length === 0) return session.sendPrepared(this, emptyAnswer)
+    const framed = Buffer.allocUnsafe(5 + message.length)
+    framed[0] = 0
+    framed.writeUInt32BE(message.length, 1)
+    framed.set(message, 5)
+    session.send(this, { head: packedHead, body: framed, trailers: succeeded })
   }
 
   /** Answers with an error. */
   fail(status: RpcStatus): void {
-    this.#fail(status, undefined)
+    this.#fail(status, [])
   }
 
-  #fail(status: RpcStatus, more: Record<string, string> | undefined): void {
+  #fail(status: RpcStatus, more: readonly (readonly [string, string])[]): void {
     if (!this.#end(status.message.length)) return
-    const trailers: Record<string, string | number> = {
-      ...headers,
-      'grpc-status': status.code,
-      'grpc-message': percentEncode(status.message),
+    const headers: (readonly [string, string])[] = [
+      ...answerHead,
+      ['grpc-status', String(status.code)],
+      ['grpc-message', percentEncode(status.message)],
       ...more,
-    }
+    ]
     if (status.retryDelay !== undefined) {
-      trailers['grpc-status-details-bin'] = encodeStatus(status).toString('base64').replace(/=+$/, '')
+      headers.push(['grpc-status-details-bin', encodeStatus(status).toString('base64').replace(/=+$/, '')])
     }
-    const stream = this.#stream
-    stream.respond(trailers, trailersOnly)
-    // Whatever is still to come of the request is not wanted.
-    if (stream.readableEnded) return
-    this.#connection.cutOff(this.#prefixed < 5 ? Infinity : this.#size - this.#intake.received)
-    stream.close(http2.constants.NGHTTP2_NO_ERROR)
+    this.#connection.session.send(this, { head: packHeaders(headers), body: undefined, trailers: undefined })
   }
 
   /** The body cannot be had, or the deadline has passed. */
   refused(refusal: Refusal): void {
     if (this.#state === 'ended') return
-    this.#admission.count(refusal.kind, this.#connection.share)
+    this.#server.admission.count(refusal.kind, this.#connection.share)
     this.fail(statusOf(refusal))
     this.cancelled()
   }
@@ -206,37 +193,34 @@ export class IncomingCall<C> implements IntakeOwner {
     onCancel?.()
   }
 
-  /** Data of the stream. */
-  received(chunk: Buffer): void {
-    this.#connection.received(chunk.length)
+  received(bytes: Buffer, from: number, to: number): void {
     if (this.#state !== 'reading') return
-    let from = 0
+    let at = from
     if (this.#prefixed < 5) {
-      from = this.#readPrefix(chunk)
+      at = this.#readPrefix(bytes, from, to)
       if (this.#prefixed < 5) return
       const refusal = this.#intake.expect(this.#size)
       if (refusal) return this.refused(refusal)
-      if (from === chunk.length) return
+      if (at === to) return
     }
-    const refusal = this.#intake.add(chunk, from)
+    const refusal = this.#intake.add(bytes.subarray(at, to), 0)
     if (refusal) this.refused(refusal)
   }
 
-  /** Takes what `chunk` has of the prefix and returns how many bytes that is. */
-  #readPrefix(chunk: Buffer): number {
-    let at = 0
-    for (; at < chunk.length && this.#prefixed < 5; at++, this.#prefixed++) {
-      if (this.#prefixed === 0) this.#compressed = chunk[at]
-      else this.#size = this.#size * 256 + chunk[at]
+  /** Takes what `bytes` have of the prefix and returns where they go on. */
+  #readPrefix(bytes: Buffer, from: number, to: number): number {
+    let at = from
+    for (; at < to && this.#prefixed < 5; at++, this.#prefixed++) {
+      if (this.#prefixed === 0) this.#compressed = bytes[at]
+      else this.#size = this.#size * 256 + bytes[at]
     }
     return at
   }
 
-  /** The stream has ended. */
   completed(): void {
     if (this.#state !== 'reading') return
     if (this.#asked !== undefined) {
-      this.#isWhole = true
+      this.#isComplete = true
       return
     }
     if (this.#prefixed < 5) return this.refused({ kind: 'malformed', message: 'call without a message' })
@@ -265,14 +249,13 @@ export class IncomingCall<C> implements IntakeOwner {
     }
   }
 
-  /** The stream is gone, answered or not. */
   closed(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
+    if (this.#isGone) return
+    this.#isGone = true
     this.#connection.ended()
     const isAnswered = this.#state === 'ended'
     if (!isAnswered) {
-      this.#admission.refusals.cancelled++
+      this.#server.admission.refusals.cancelled++
       this.#end(0)
     }
     this.#intake.close()
@@ -286,9 +269,8 @@ export class IncomingCall<C> implements IntakeOwner {
 
   /** The sender does not take the answer: what it holds is let go of. */
   unread(): void {
-    this.#admission.count('unread', this.#connection.share)
-    this.#stream.close(http2.constants.NGHTTP2_CANCEL)
-    this.#stream.destroy()
+    this.#server.admission.count('unread', this.#connection.share)
+    this.#connection.session.reset(this, ErrorCode.CANCEL)
     this.#connection.unread()
   }
 
@@ -300,30 +282,27 @@ export class IncomingCall<C> implements IntakeOwner {
     this.#intake.answered(bytes)
     this.body = nothing
     this.#connection.answered()
-    return !this.#stream.destroyed && !this.#stream.closed
+    return !this.isClosed
   }
 
   #unknownEncoding(name: string): void {
     this.#fail(
       { code: GrpcCode.UNIMPLEMENTED, message: `grpc-encoding ${name} is not supported; use ${acceptedEncodings}` },
-      { 'grpc-accept-encoding': acceptedEncodings },
+      [['grpc-accept-encoding', acceptedEncodings]],
     )
   }
 }
 
 const acceptedEncodings = 'identity,gzip,deflate,zstd,snappy'
 
-function onData(this: CallStream, chunk: Buffer): void {
-  this[callKey]?.received(chunk)
-}
-function onEnd(this: CallStream): void {
-  this[callKey]?.completed()
-}
-function onClose(this: CallStream): void {
-  this[callKey]?.closed()
-}
-function onWantTrailers(this: CallStream): void {
-  this.sendTrailers(succeeded)
+const units: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
+
+/** Milliseconds of `grpc-timeout`; Infinity without one, undefined when it is malformed. */
+function timeoutOf(head: RequestHead): number | undefined {
+  const text = head.get('grpc-timeout')
+  if (text === undefined) return Infinity
+  if (!/^\d{1,8}[HMSmun]$/.test(text)) return undefined
+  return Number(text.slice(0, -1)) * units[text[text.length - 1]]
 }
 
 /** grpc-message: what is not printable ASCII as the percent-encoded bytes of UTF-8. */

@@ -1,7 +1,12 @@
 /** The life of one gRPC connection: idle, age and grace, keepalive, and clients that ping too much. */
-import http2, { type ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Budget } from '../core/budget.ts'
 import type { GrpcServerConfig } from './grpc-server-keys.ts'
-import { maxHeaderBytes } from './header-limits.ts'
+import { ErrorCode } from './http2/protocol.ts'
+import type { RequestHead } from './http2/request-head.ts'
+import { ServerSession, type SessionOwner } from './http2/server-session.ts'
+import type { ServerStream } from './http2/server-stream.ts'
+import type { SessionRules } from './http2/session-rules.ts'
 import type { ConnectionShare } from './occupancy.ts'
 
 /** Milliseconds of everything that ends connections; Infinity where nothing does. */
@@ -21,11 +26,6 @@ export interface ConnectionRules {
 const greeting = 20_000
 /** Pings too soon after the last that are forgiven, as in other implementations. */
 const forgiven = 2
-/** What a stream may bring before its sender has to be told that there is room: large, so that one round trip limits nobody. */
-export const streamWindow = 8 << 20
-/** Bytes that a connection may send beside calls and their messages, and how often it may change its settings. */
-const idleBytes = 256 * 1024
-const settingsMost = 100
 /** A connection that leaves so many answers is ended. */
 const unreadMost = 10
 /** Longest wait for calls that were sent before the client knew that the connection ends. */
@@ -49,16 +49,32 @@ export function connectionRules(keepalive: GrpcServerConfig['keepalive']): Conne
   return { ...rules, interval: Math.min(1000, Math.max(10, shortest / 4)) }
 }
 
+/** What a connection is asked for by the server that has it. */
+export interface ConnectionServer {
+  readonly budget: Budget
+  readonly rules: ConnectionRules
+  readonly session: SessionRules
+  /** The connection was ended for what it sends beside calls. */
+  flooded(share: ConnectionShare): void
+}
+
+/** What a connection makes of its streams. */
+export interface ConnectionCalls<C> {
+  /** Makes the call that a new stream is. */
+  make(connection: Connection<C>, id: number, head: RequestHead): ServerStream
+  /** The connection is gone. */
+  gone(connection: Connection<C>): void
+}
+
 /** One connection, with what its calls carry. */
-export class Connection<C> {
+export class Connection<C> implements SessionOwner {
   /** What it takes up of the listener. */
   readonly share: ConnectionShare
   readonly context: C
   readonly peer: string
-  /** Resolves when the connection is gone. */
-  readonly closed: Promise<void>
-  readonly #session: ServerHttp2Session
-  readonly #rules: ConnectionRules
+  readonly session: ServerSession
+  readonly #server: ConnectionServer
+  readonly #calling: ConnectionCalls<C>
   readonly #opened = Date.now()
   readonly #age: number
   #greeted = false
@@ -69,53 +85,46 @@ export class Connection<C> {
   #lastPing = 0
   #strikes = 0
   #retiredAt = 0
-  readonly #onFlood: () => void
-  /** Calls that ever began, bytes of their messages, settings that came. */
-  #began = 0
-  #messages = 0
-  #settings = 0
   #unread = 0
 
-  /** `onFlood` is told when the connection is ended because of what it sends beside calls. */
   constructor(
-    session: ServerHttp2Session,
+    socket: Socket,
     context: C,
     peer: string,
     share: ConnectionShare,
-    rules: ConnectionRules,
-    onFlood: () => void,
+    server: ConnectionServer,
+    calling: ConnectionCalls<C>,
   ) {
-    this.#session = session
     this.share = share
-    this.#onFlood = onFlood
     this.context = context
     this.peer = peer
-    this.#rules = rules
+    this.#server = server
+    this.#calling = calling
     // Spread, so that connections opened together do not come back together.
-    this.#age = rules.age * (0.9 + Math.random() * 0.2)
-    this.closed = new Promise(resolve => session.once('close', () => resolve()))
-    session.on('remoteSettings', () => {
-      this.#greeted = true
-      if (++this.#settings > settingsMost + this.#began) this.#flooded()
-    })
-    session.on('ping', () => this.#onPing())
+    this.#age = server.rules.age * (0.9 + Math.random() * 0.2)
+    this.session = new ServerSession(socket, this, server.session, server.budget)
+  }
+
+  make(id: number, head: RequestHead): ServerStream {
+    return this.#calling.make(this, id, head)
+  }
+
+  greeted(): void {
+    this.#greeted = true
+  }
+
+  flooded(): void {
+    this.#server.flooded(this.share)
+  }
+
+  gone(): void {
+    this.#calling.gone(this)
   }
 
   /** A call has begun. */
   began(): void {
     this.#calls++
-    this.#began++
     this.#lastSeen = Date.now()
-  }
-
-  /** So much of the bytes of the connection was part of a message. */
-  received(bytes: number): void {
-    this.#messages += bytes
-  }
-
-  /** A call was ended whose sender may have sent up to `bytes` more by the time it hears of it. */
-  cutOff(bytes: number): void {
-    this.#messages += Math.min(bytes, streamWindow)
   }
 
   /** A call's answer was not taken. */
@@ -137,13 +146,8 @@ export class Connection<C> {
 
   /** Looks at the clock. */
   look(now: number): void {
-    const rules = this.#rules
-    const { destroyed, socket } = this.#session
-    if (destroyed) return
-    // Heads of calls may be as large as is allowed, and what frames and TLS add to messages as large as those. What is left
-    // are frames about nothing.
-    const idle = socket.bytesRead - 2 * this.#messages - this.#began * maxHeaderBytes
-    if (idle > idleBytes) return this.#flooded()
+    const { rules } = this.#server
+    if (this.session.isOver) return
     if (this.#retiredAt > 0) {
       if (now - this.#retiredAt >= rules.grace) this.destroy()
       return
@@ -156,29 +160,22 @@ export class Connection<C> {
     } else if (now - this.#lastSeen >= rules.silence) this.#ping(now)
   }
 
-  #flooded(): void {
-    this.#onFlood()
-    this.destroy()
-  }
-
   #ping(now: number): void {
     this.#pinged = now
-    this.#session.ping(() => {
+    this.session.ping(() => {
       this.#pinged = 0
       this.#lastSeen = Date.now()
     })
   }
 
-  #onPing(): void {
+  pinged(): void {
     const now = Date.now()
-    const rules = this.#rules
+    const { rules } = this.#server
     this.#lastSeen = now
     const least = this.#calls === 0 && !rules.pingIdle ? idlePing : rules.pingInterval
     const tooSoon = this.#lastPing > 0 && now - this.#lastPing < least
     this.#lastPing = now
-    if (!tooSoon || ++this.#strikes <= forgiven) return
-    this.#session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'))
-    setImmediate(() => this.destroy())
+    if (tooSoon && ++this.#strikes > forgiven) this.session.fail(ErrorCode.ENHANCE_YOUR_CALM, 'too_many_pings')
   }
 
   /**
@@ -188,24 +185,22 @@ export class Connection<C> {
   retire(): void {
     if (this.#retiredAt > 0) return
     this.#retiredAt = Date.now()
-    const session = this.#session
-    if (session.destroyed) return
-    session.goaway(http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1)
+    const { session } = this
+    session.goaway(ErrorCode.NO_ERROR)
     // Clients on Node send no answer to a ping any more once they have been told. After a long turn of ours, calls may have
     // come that are not read yet.
     const timer = setTimeout(() => setImmediate(() => session.close()), roundTrip)
     // Answers to pings overtake calls that wait to be written with them; those come before the answer to the next one.
-    session.ping(() => {
-      if (session.destroyed) return
+    session.ping(() =>
       session.ping(() => {
         clearTimeout(timer)
         setImmediate(() => session.close())
-      })
-    })
+      }),
+    )
   }
 
   /** Ends the connection now. */
   destroy(): void {
-    this.#session.destroy()
+    this.session.destroy()
   }
 }

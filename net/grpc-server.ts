@@ -1,9 +1,9 @@
 /**
- * Unary gRPC calls on node:http2, bytes in and bytes out (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md). What a call costs
- * here is what a request costs at least, so listeners are shared functions and the success path makes no promise.
+ * Unary gRPC calls, bytes in and bytes out (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md), on HTTP/2 frames of our own. What
+ * a call costs here is what a request costs at least, so a call is one object, and the success path makes no promise.
  */
-import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
@@ -12,17 +12,21 @@ import { Gate } from './gate.ts'
 import { occupancyLimits } from './limit-keys.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
 import { Doorman } from './auth.ts'
-import { Connection, type ConnectionRules, connectionRules, streamWindow } from './grpc-server-connection.ts'
+import { Connection, type ConnectionServer, connectionRules } from './grpc-server-connection.ts'
 import type { GrpcServerConfig } from './grpc-server-keys.ts'
-import { type GrpcHandler, IncomingCall } from './grpc-server-call.ts'
+import { type CallServer, type GrpcHandler, IncomingCall } from './grpc-server-call.ts'
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
+import type { RequestHead } from './http2/request-head.ts'
+import type { ConnectionShare } from './occupancy.ts'
 import { handshakeTimeout, ServerTls } from './tls.ts'
 
+/** What a stream may bring before its sender has to be told that there is room: large, so that one round trip limits nobody. */
+const streamWindow = 8 << 20
 /**
  * The flow-control window of a connection, as large as that of a stream is. They are no memory of ours: what arrives is
  * taken at once or the stream is reset, so no more than one read of the socket (`readAhead`) ever waits per connection.
  */
-export const connectionWindow = 32 << 20
+const connectionWindow = 32 << 20
 
 export interface GrpcServerOptions<C> {
   readonly config: GrpcServerConfig
@@ -40,13 +44,15 @@ export interface GrpcServerOptions<C> {
 }
 
 /** A server of unary calls, without a port: connections are handed to it. */
-export class GrpcServer<C> {
+export class GrpcServer<C> implements CallServer<C> {
   readonly admission: Admission
-  readonly #server: http2.Http2Server | http2.Http2SecureServer
+  /** Does the handshakes; the port is not its own. */
+  readonly #secure: TlsServer | undefined
   readonly #tls: ServerTls | undefined
+  readonly #options: GrpcServerOptions<C>
   readonly #handlers = new Map<string, GrpcHandler<C>>()
   readonly #connections = new Set<Connection<C>>()
-  readonly #rules: ConnectionRules
+  readonly #rules: ConnectionServer
   readonly #log: Logger
   readonly #doorman: Doorman | undefined
   /** Has what TLS connections stand on, too: before the handshake is done there is nothing else to end them by. */
@@ -67,34 +73,31 @@ export class GrpcServer<C> {
     }
     this.admission = new Admission(budget, { ...own, ...options.limits }, options.log)
     this.#gate = new Gate(this.admission, config.tls !== undefined)
-    this.#rules = connectionRules(config.keepalive)
-    const settings: http2.ServerOptions = {
-      settings: {
-        initialWindowSize: streamWindow,
-        maxConcurrentStreams: config.max_concurrent_streams,
-        maxHeaderListSize: maxHeaderBytes,
-        enablePush: false,
+    this.#options = options
+    this.#rules = {
+      budget,
+      rules: connectionRules(config.keepalive),
+      session: {
+        streams: config.max_concurrent_streams,
+        streamWindow,
+        window: connectionWindow,
+        headers: { count: maxHeaders, bytes: maxHeaderBytes },
       },
-      maxHeaderListPairs: maxHeaders,
-      maxSessionMemory: 64,
-      maxSessionInvalidFrames: 100,
-      strictSingleValueFields: false,
+      flooded: share => this.admission.count('flood', share),
     }
-    if (config.tls) {
-      const mutual = config.tls.client_ca_file !== undefined
-      const server = http2.createSecureServer({
-        ...settings,
-        allowHTTP1: false,
-        handshakeTimeout: options.handshakeTimeout ?? handshakeTimeout,
-        requestCert: mutual,
-        rejectUnauthorized: mutual,
-      })
-      this.#tls = new ServerTls(config.tls, error => options.onTls?.(error))
-      this.#tls.start(tls => server.setSecureContext(tls))
-      server.on('secureConnection', socket => this.#gate.shaken(socket))
-      this.#server = server
-    } else this.#server = http2.createServer(settings)
-    this.#server.on('session', session => this.#open(session, options))
+    if (config.tls === undefined) return
+    const mutual = config.tls.client_ca_file !== undefined
+    const secure = createServer({
+      ALPNProtocols: ['h2'],
+      handshakeTimeout: options.handshakeTimeout ?? handshakeTimeout,
+      requestCert: mutual,
+      rejectUnauthorized: mutual,
+    })
+    this.#tls = new ServerTls(config.tls, error => options.onTls?.(error))
+    this.#tls.start(tls => secure.setSecureContext(tls))
+    secure.on('secureConnection', socket => this.#shaken(socket))
+    secure.on('tlsClientError', (_error, socket) => socket.destroy())
+    this.#secure = secure
   }
 
   /** Serves `path` from now on. */
@@ -108,7 +111,9 @@ export class GrpcServer<C> {
       socket.destroy()
       return
     }
-    if (this.#gate.admit(socket)) this.#server.emit('connection', socket)
+    if (!this.#gate.admit(socket)) return
+    if (this.#secure === undefined) this.#open(socket)
+    else this.#secure.emit('connection', socket)
   }
 
   get connections(): number {
@@ -131,33 +136,45 @@ export class GrpcServer<C> {
     clearInterval(this.#sweep)
   }
 
-  #open(session: http2.ServerHttp2Session, options: GrpcServerOptions<C>): void {
-    const { remoteAddress, remotePort } = session.socket
+  /** The handshake of `socket` has gone well. Whoever did not ask for HTTP/2 there speaks something else. */
+  #shaken(socket: TLSSocket): void {
+    this.#gate.shaken(socket)
+    if (socket.alpnProtocol === 'h2') this.#open(socket)
+    else socket.destroy()
+  }
+
+  #open(socket: Socket): void {
+    const { remoteAddress, remotePort } = socket
     const peer = remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`
-    const { share, leave } = this.#shareOf(session)
-    if (share === undefined) return session.destroy()
-    const connection = new Connection(session, options.connected(peer), peer, share, this.#rules, () =>
-      this.admission.count('flood', share),
-    )
-    session.setLocalWindowSize(connectionWindow)
+    const { share, leave } = this.#shareOf(socket)
+    if (share === undefined) {
+      socket.destroy()
+      return
+    }
+    const connection = new Connection<C>(socket, this.#options.connected(peer), peer, share, this.#rules, {
+      make: (connection, id, head) => this.#call(connection, id, head),
+      gone: connection => {
+        leave()
+        this.#closed(connection)
+      },
+    })
     this.#connections.add(connection)
     if (this.#stopping) connection.retire()
     this.#sweep ??= setInterval(() => {
       const now = Date.now()
       for (const connection of this.#connections) connection.look(now)
-    }, this.#rules.interval).unref()
-    session.on('stream', (stream, headers, _flags, rawHeaders) => this.#begin(connection, stream, headers, rawHeaders))
-    session.on('close', () => {
-      this.#connections.delete(connection)
-      leave()
-      if (this.#connections.size > 0) return
-      clearInterval(this.#sweep)
-      this.#sweep = undefined
-    })
+    }, this.#rules.rules.interval).unref()
+  }
+
+  #closed(connection: Connection<C>): void {
+    this.#connections.delete(connection)
+    if (this.#connections.size > 0) return
+    clearInterval(this.#sweep)
+    this.#sweep = undefined
   }
 
   /** What a connection takes up. With TLS over a unix socket nothing tells which it is, so it is counted twice. */
-  #shareOf({ socket }: http2.ServerHttp2Session) {
+  #shareOf(socket: Socket): { share: ConnectionShare | undefined; leave(): void } {
     const known = this.#gate.shareOf(socket)
     const share = known ?? this.admission.enter(undefined)
     const leave = (): void => {
@@ -166,30 +183,22 @@ export class GrpcServer<C> {
     return { share, leave }
   }
 
-  #begin(
-    connection: Connection<C>,
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    rawHeaders: string[],
-  ): void {
-    // The connection broke before this was told: there will be no other end to give back at.
-    if (stream.destroyed) return
-    stream.on('error', ignore)
-    const timeout = parseTimeout(headers['grpc-timeout'])
-    const call = new IncomingCall<C>(this.admission, connection, stream, rawHeaders, timeout ?? Infinity)
-    if (!call.enter()) return
-    const type = headers['content-type']
-    if (headers[':method'] !== 'POST' || type === undefined || !isGrpc(type)) return call.refuseType()
-    const path = headers[':path'] ?? ''
-    const handler = this.#handlers.get(path)
+  #call(connection: Connection<C>, id: number, head: RequestHead): IncomingCall<C> {
+    return new IncomingCall<C>(this, connection, id, head, streamWindow)
+  }
+
+  /** A call has come, and there is room for it. */
+  route(call: IncomingCall<C>): void {
+    const { head } = call
+    const type = head.get('content-type')
+    if (head.method !== 'POST' || type === undefined || !isGrpc(type)) return call.refuseType()
+    const handler = this.#handlers.get(head.path)
     if (handler === undefined) {
-      return call.fail({ code: GrpcCode.UNIMPLEMENTED, message: `this server does not serve ${path}` })
+      return call.fail({ code: GrpcCode.UNIMPLEMENTED, message: `this server does not serve ${head.path}` })
     }
-    if (timeout === undefined) {
-      return call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: 'malformed grpc-timeout' })
-    }
-    if (this.#doorman !== undefined && !call.admit(this.#doorman, headers)) return
-    call.begin(handler, headers['grpc-encoding'], this.#log)
+    if (!call.isTimed) return call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: 'malformed grpc-timeout' })
+    if (this.#doorman !== undefined && !call.admit(this.#doorman)) return
+    call.begin(handler, this.#log)
   }
 }
 
@@ -197,14 +206,3 @@ export class GrpcServer<C> {
 function isGrpc(type: string): boolean {
   return type.startsWith('application/grpc') && (type.length === 16 || type[16] === '+' || type[16] === ';')
 }
-
-const units: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
-
-/** Milliseconds of `grpc-timeout`; Infinity without one, undefined when it is malformed. */
-function parseTimeout(text: string | string[] | undefined): number | undefined {
-  if (text === undefined) return Infinity
-  if (typeof text !== 'string' || !/^\d{1,8}[HMSmun]$/.test(text)) return undefined
-  return Number(text.slice(0, -1)) * units[text[text.length - 1]]
-}
-
-function ignore(): void {}
