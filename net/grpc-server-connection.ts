@@ -56,6 +56,8 @@ export interface ConnectionServer {
   readonly session: SessionRules
   /** The connection was ended for what it sends beside calls. */
   flooded(share: ConnectionShare): void
+  /** The connection was ended for a fault of ours. */
+  failed(error: unknown): void
 }
 
 /** What a connection makes of its streams. */
@@ -115,6 +117,10 @@ export class Connection<C> implements SessionOwner {
 
   flooded(): void {
     this.#server.flooded(this.share)
+  }
+
+  failed(error: unknown): void {
+    this.#server.failed(error)
   }
 
   gone(): void {

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
+import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { GrpcCode } from '../proto/status.ts'
 import { Gate } from './gate.ts'
@@ -84,6 +85,7 @@ export class GrpcServer<C> implements CallServer<C> {
         headers: { count: maxHeaders, bytes: maxHeaderBytes },
       },
       flooded: share => this.admission.count('flood', share),
+      failed: error => this.#log.error({ error: messageOf(error) }, 'a connection could not be served'),
     }
     if (config.tls === undefined) return
     const mutual = config.tls.client_ca_file !== undefined

@@ -2,9 +2,8 @@
  * One HTTP/2 connection as its server has it (RFC 9113). What a socket brings is read in short steps that take turns with
  * everybody else's work; as long as some of it waits, the socket is not read.
  */
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Budget } from '../../core/budget.ts'
-import { messageOf } from '../../core/errors.ts'
 import type { Work } from '../../core/turns.ts'
 import type { Answer, PreparedAnswer } from './answer.ts'
 import { Floods } from './floods.ts'
@@ -26,6 +25,12 @@ const frameCost = 512
 /** Milliseconds in which the other side may read what was said last. */
 const lastWords = 1000
 
+/** What a session needs of a socket, whatever it is one of. */
+export interface SessionSocket extends Duplex {
+  /** Closes it as soon as what was written is sent. */
+  destroySoon(): void
+}
+
 /** Whose connection it is. */
 export interface SessionOwner {
   /** Makes what a new stream is. */
@@ -36,6 +41,8 @@ export interface SessionOwner {
   pinged(): void
   /** The connection is ended for what it sends beside calls. */
   flooded(): void
+  /** The connection is ended for a fault of ours. */
+  failed(error: unknown): void
   /** The connection is gone. */
   gone(): void
 }
@@ -47,7 +54,7 @@ const more = { done: false, value: undefined } as const
 export class ServerSession implements Work {
   /** Whether new streams are ignored. */
   isLeaving = false
-  readonly #socket: Socket
+  readonly #socket: SessionSocket
   readonly #owner: SessionOwner
   readonly #budget: Budget
   readonly #writer: FrameWriter
@@ -66,7 +73,7 @@ export class ServerSession implements Work {
   /** Told of answers to pings, in order. */
   readonly #pings: (() => void)[] = []
 
-  constructor(socket: Socket, owner: SessionOwner, rules: SessionRules, budget: Budget) {
+  constructor(socket: SessionSocket, owner: SessionOwner, rules: SessionRules, budget: Budget) {
     this.#socket = socket
     this.#owner = owner
     this.#budget = budget
@@ -197,10 +204,12 @@ export class ServerSession implements Work {
   }
 
   #failed(error: unknown): void {
-    const isTheirs = error instanceof ConnectionError
-    const code = isTheirs ? error.code : ErrorCode.INTERNAL_ERROR
-    if (code === ErrorCode.ENHANCE_YOUR_CALM) this.#owner.flooded()
-    this.fail(code, isTheirs ? messageOf(error) : '')
+    if (error instanceof ConnectionError) {
+      if (error.code === ErrorCode.ENHANCE_YOUR_CALM) this.#owner.flooded()
+      return this.fail(error.code, error.message)
+    }
+    this.#owner.failed(error)
+    this.fail(ErrorCode.INTERNAL_ERROR, '')
   }
 
   #greet({ streams, streamWindow, window, headers }: SessionRules): void {

@@ -1,10 +1,10 @@
 /** A server of HTTP/2 that knows nothing of gRPC: it answers what is whole with what came, and tells what it heard. */
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { Budget } from '../../core/budget.ts'
 import { packHeaders } from '../../net/http2/answer.ts'
 import type { RequestHead } from '../../net/http2/request-head.ts'
-import { ServerSession } from '../../net/http2/server-session.ts'
+import { ServerSession, type SessionSocket } from '../../net/http2/server-session.ts'
 import { ServerStream } from '../../net/http2/server-stream.ts'
 import type { SessionRules } from '../../net/http2/session-rules.ts'
 
@@ -62,6 +62,8 @@ export class EchoServer {
   readonly budget: Budget
   /** What happened, in order. */
   readonly heard: string[] = []
+  /** Faults of the server itself. */
+  readonly faults: unknown[] = []
   readonly bodies = new Map<number, Buffer>()
   readonly held: (() => void)[] = []
   /** Told of each head. */
@@ -75,7 +77,7 @@ export class EchoServer {
   }
 
   /** Takes a connection over. */
-  accept(socket: Socket): ServerSession {
+  accept(socket: SessionSocket): ServerSession {
     const rules: SessionRules = {
       streams: 100,
       streamWindow: 1 << 20,
@@ -93,6 +95,7 @@ export class EchoServer {
         greeted: () => void this.heard.push('greeted'),
         pinged: () => void this.heard.push('pinged'),
         flooded: () => void this.heard.push('flooded'),
+        failed: error => void this.faults.push(error),
         gone: () => {
           this.sessions.delete(session)
           this.heard.push('gone')

@@ -4,7 +4,8 @@ import { connect } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import { hpackInt, indexed, literal, settings, uint32 } from '../../attacks/frames.ts'
 import { frame, inWords, preface, readFrames } from '../../support/http2-frames.ts'
-import { type EchoOptions, EchoServer } from '../../support/http2-server.ts'
+import { data, exchange, get, head, post } from '../../support/http2-exchange.ts'
+import { EchoServer } from '../../support/http2-server.ts'
 
 const servers: EchoServer[] = []
 afterEach(() => {
@@ -20,61 +21,12 @@ const END_HEADERS = 4
 const PADDED = 8
 const PRIORITISED = 32
 
-const post = Buffer.concat([indexed(3), indexed(6), indexed(4)])
-const head = (stream: number, more: Buffer = Buffer.alloc(0), flags = END_HEADERS) =>
-  frame(HEADERS, flags, stream, Buffer.concat([post, more]))
-const get = (stream: number, more?: Buffer) => head(stream, more, END_HEADERS | END_STREAM)
-const data = (stream: number, text: string, flags = END_STREAM) => frame(DATA, flags, stream, Buffer.from(text))
 const answered = (stream: number, bytes = 12) => [
   `HEADERS ${stream}`,
   `DATA ${stream} ${bytes} bytes`,
   `HEADERS ${stream} end`,
 ]
 const fails = (code: string, last = 0) => [`GOAWAY ${last} ${code}`, 'closed']
-const marker = Buffer.from('marker!!')
-
-/** Sends `bytes`, in pieces of `piece`, and a ping behind them; returns what is answered until that is. */
-async function exchange(bytes: readonly Buffer[], options: EchoOptions = {}, piece = Infinity): Promise<string[]> {
-  const server = new EchoServer(options)
-  servers.push(server)
-  const socket = connect(await server.listen(), '127.0.0.1')
-  socket.on('error', () => {})
-  const words: string[] = []
-  let rest: Buffer = Buffer.alloc(0)
-  let pings = 2
-  const over = new Promise<void>(resolve => {
-    socket.on('data', (chunk: Buffer) => {
-      const read = readFrames(Buffer.concat([rest, chunk]))
-      rest = read.rest
-      for (const one of read.frames) {
-        // What waited for a window is sent at the end of the turn, behind the first answer.
-        if (one.type === PING && one.payload.equals(marker)) {
-          if (--pings === 0) return resolve()
-          socket.write(frame(PING, 0, 0, marker))
-        } else words.push(inWords(one))
-      }
-    })
-    socket.on('close', () => {
-      words.push('closed')
-      resolve()
-    })
-  })
-  const all = Buffer.concat([...bytes, frame(PING, 0, 0, marker)])
-  for (let at = 0; at < all.length; at += piece) {
-    socket.write(all.subarray(at, at + piece))
-    if (piece < Infinity) await new Promise(resolve => setImmediate(resolve))
-  }
-  await over
-  const said = [...words]
-  socket.destroy()
-  await vi.waitFor(() => expect(server.heard).toContain('gone'), { interval: 5 })
-  // Nothing is left of a connection, whatever became of it.
-  expect(server.budget.used).toBe(0)
-  const count = (what: string) => server.heard.filter(line => line.endsWith(what)).length
-  expect(count('closed')).toBe(count('opened'))
-  expect(said.slice(0, 2)).toEqual(['SETTINGS', `WINDOW_UPDATE 0 ${(4 << 20) - 65_535}`])
-  return said.slice(2).filter(word => word !== 'SETTINGS ack')
-}
 
 const rows: Record<string, [string, Buffer[], string[]][]> = {
   calls: [
@@ -297,7 +249,9 @@ test.each(
     .flat()
     .filter(([, , expected]) => !expected.includes('closed')),
 )('cut into single bytes it is the same: %s', async (_what, bytes, expected) => {
-  expect(await exchange([preface(), ...bytes], {}, bytes.some(one => one.length > 500) ? 997 : 1)).toEqual(expected)
+  expect(await exchange([preface(), ...bytes], undefined, bytes.some(one => one.length > 500) ? 997 : 1)).toEqual(
+    expected,
+  )
 })
 
 test.each([
@@ -313,19 +267,21 @@ test('what a client sends beyond the windows ends the stream; what it sends of o
     Array.from({ length: bytes / 10_000 }, () => frame(DATA, 0, stream, Buffer.alloc(10_000)))
   const rules = { streamWindow: 50_000, window: 4 << 20 }
   // More than half of it used, all of it is given back.
-  expect(await exchange([preface(), head(1), ...parts(1, 70_000)], { rules })).toEqual([
+  expect(await exchange([preface(), head(1), ...parts(1, 70_000)], new EchoServer({ rules }))).toEqual([
     'WINDOW_UPDATE 1 30000',
     'WINDOW_UPDATE 1 30000',
   ])
   const atOnce = frame(DATA, 0, 1, Buffer.alloc(16_000))
-  expect(await exchange([preface(), head(1), atOnce, get(3)], { rules: { ...rules, streamWindow: 15_000 } })).toEqual([
-    'RST_STREAM 1 FLOW_CONTROL_ERROR',
-    ...answered(3),
-  ])
+  expect(
+    await exchange([preface(), head(1), atOnce, get(3)], new EchoServer({ rules: { ...rules, streamWindow: 15_000 } })),
+  ).toEqual(['RST_STREAM 1 FLOW_CONTROL_ERROR', ...answered(3)])
   // Of a stream that was refused no more comes than its window.
   const refused = [preface(), head(1, literal('A', 'b')), ...parts(1, 50_000)]
-  expect(await exchange([...refused, get(3)], { rules })).toEqual(['RST_STREAM 1 PROTOCOL_ERROR', ...answered(3)])
-  expect(await exchange([...refused, data(1, 'x')], { rules })).toEqual([
+  expect(await exchange([...refused, get(3)], new EchoServer({ rules }))).toEqual([
+    'RST_STREAM 1 PROTOCOL_ERROR',
+    ...answered(3),
+  ])
+  expect(await exchange([...refused, data(1, 'x')], new EchoServer({ rules }))).toEqual([
     'RST_STREAM 1 PROTOCOL_ERROR',
     ...fails('FLOW_CONTROL_ERROR', 1),
   ])
@@ -334,7 +290,11 @@ test('what a client sends beyond the windows ends the stream; what it sends of o
 test('streams beyond the limit are refused, and others go on', async () => {
   const rules = { streams: 2 }
   const bytes = [preface(), head(1), head(3), head(5), data(5, 'x'), data(1, 'x'), get(7)]
-  expect(await exchange(bytes, { rules })).toEqual(['RST_STREAM 5 REFUSED_STREAM', ...answered(1, 1), ...answered(7)])
+  expect(await exchange(bytes, new EchoServer({ rules }))).toEqual([
+    'RST_STREAM 5 REFUSED_STREAM',
+    ...answered(1, 1),
+    ...answered(7),
+  ])
 })
 
 test('a connection that is closed ignores new streams, answers the others, and ends', async () => {
@@ -346,7 +306,7 @@ test('a connection that is closed ignores new streams, answers the others, and e
   socket.write(Buffer.concat([preface(), get(1)]))
   await vi.waitFor(() => expect(server.held).toHaveLength(1))
   for (const session of server.sessions) session.close()
-  socket.write(Buffer.concat([head(3), data(3, 'x'), frame(PING, 0, 0, marker)]))
+  socket.write(Buffer.concat([head(3), data(3, 'x'), frame(PING, 0, 0, Buffer.alloc(8))]))
   const words = () => readFrames(read).frames.map(inWords).slice(3)
   await vi.waitFor(() => expect(words()).toEqual(['GOAWAY 1 NO_ERROR', 'PING ack']))
   server.held[0]()
