@@ -4,6 +4,7 @@ import { fuzzConfig } from './config.ts'
 import type { Finding } from './findings.ts'
 import { fuzzFunctions } from './functions.ts'
 import { fuzzHttp1 } from './http1.ts'
+import { fuzzHttp2 } from './http2.ts'
 import { mutateBytes } from './mutate-bytes.ts'
 import { mutateJson } from './mutate-json.ts'
 import { Random } from '../support/otlp.ts'
@@ -32,6 +33,12 @@ test('mutated configurations load, or it is told what is wrong with them and whe
   const { accepted, refused, findings } = fuzzConfig(3, 0, 150)
   expect(told(findings)).toEqual([])
   expect(Math.min(accepted, refused)).toBeGreaterThan(5)
+})
+
+test('sessions of HTTP/2 frames end with a call that is served, or with a goodbye', async () => {
+  const { accepted, refused, findings } = await fuzzHttp2(3, 0, 500)
+  expect(told(findings)).toEqual([])
+  expect(Math.min(accepted, refused)).toBeGreaterThan(100)
 })
 
 test.each([

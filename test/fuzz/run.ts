@@ -11,6 +11,7 @@ import { configInputs, fuzzConfig } from './config.ts'
 import { type Finding, keep, type Tally, tallyOf } from './findings.ts'
 import { fuzzFunctions, inputsOf } from './functions.ts'
 import { fuzzHttp1, http1Input } from './http1.ts'
+import { fuzzHttp2, sessionsOf } from './http2.ts'
 import { fuzzSockets, type SocketRun } from './sockets.ts'
 import type { Stretch, Task } from './worker.ts'
 
@@ -64,7 +65,7 @@ async function watched(worker: Worker, progress: Int32Array, until: number, tall
   let last = -1
   let since = performance.now()
   const found = (what: string, index: number): void => {
-    tally.findings.push({ surface: tally.surface, what, seed, index, input: bytesOf(tally.surface, index) })
+    tally.findings.push({ surface: tally.surface, what, seed, index, input: inputOf(tally, index) })
   }
   return new Promise(resolve => {
     const look = setInterval(() => {
@@ -87,9 +88,10 @@ async function watched(worker: Worker, progress: Int32Array, until: number, tall
   })
 }
 
-/** An input as bytes, to be kept. */
-function bytesOf(surface: string, index: number): Buffer {
+/** The bytes of input `index` of a surface. */
+function inputOf({ surface }: Tally, index: number): Buffer {
   if (surface === 'http1') return http1Input(seed, index)
+  if (surface === 'http2') return Buffer.concat(sessionsOf(seed)(index).pieces)
   if (surface === 'config') return Buffer.from(JSON.stringify(configInputs(seed)(index)))
   return inputsOf(surface === 'json' ? 'json' : 'protobuf', seed)(index).body
 }
@@ -130,7 +132,8 @@ ${all.reduce((sum, { inputs }) => sum + inputs, 0)} inputs, ${all.reduce((sum, {
 ${runs.map(({ tally, seconds }) => row(tally, seconds)).join('\n')}
 ${sockets.tallies.map(tally => row(tally, sockets.seconds)).join('\n')}
 
-The first four run in threads: reader, door, processors, sink with protobufjs; configurations; HTTP/1.1 against Node's parser. Memory when garbage is
+The first five run in threads: reader, door, processors, sink with protobufjs; configurations; HTTP/1.1 against Node's parser;
+sessions of HTTP/2. Memory when garbage is
 collected: ${heaps.join('; ')}.
 
 The others go over sockets to a process of its own, ${round(sockets.seconds)} s:
@@ -154,6 +157,7 @@ ${[...sockets.answers]
 async function again(surface: string, at: number): Promise<readonly Finding[]> {
   if (surface === 'config') return fuzzConfig(seed, at, 1).findings
   if (surface === 'http1') return (await fuzzHttp1(seed, at, 1)).findings
+  if (surface === 'http2') return (await fuzzHttp2(seed, at, 1)).findings
   const { findings } = await fuzzFunctions({
     surface: surface === 'json' ? 'json' : 'protobuf',
     seed,
@@ -174,8 +178,10 @@ async function main(): Promise<number> {
   const inputs = Number(values.inputs)
   const seconds = Number(values.minutes) * 60
   const share = (of: number) => Math.ceil(inputs * of)
-  const [protobuf, [json, config, http1]] = await Promise.all([
-    inThread('protobuf', share(0.42), seconds * 0.52),
+  const [[protobuf, http2], [json, config, http1]] = await Promise.all([
+    inThread('protobuf', share(0.37), seconds * 0.45).then(
+      async protobuf => [protobuf, await inThread('http2', share(0.05), seconds * 0.07)] as const,
+    ),
     (async () => {
       const json = await inThread('json', share(0.23), seconds * 0.25)
       const config = await inThread('config', share(0.05), seconds * 0.17)
@@ -184,7 +190,7 @@ async function main(): Promise<number> {
   ])
   // Alone, because the process it sends to shares the CPUs.
   const sockets = await fuzzSockets(seed, share(0.25), seconds * 0.45)
-  const runs = [protobuf, json, config, http1]
+  const runs = [protobuf, json, config, http1, http2]
   const findings = [...runs.map(({ tally }) => tally), ...sockets.tallies].flatMap(tally => tally.findings)
   keep(findings)
   const text = report(runs, sockets)

@@ -6,10 +6,11 @@ import { fuzzConfig } from './config.ts'
 import type { Tally } from './findings.ts'
 import { fuzzFunctions } from './functions.ts'
 import { fuzzHttp1 } from './http1.ts'
+import { fuzzHttp2 } from './http2.ts'
 
 /** What a thread is to do. */
 export interface Task {
-  readonly surface: 'protobuf' | 'json' | 'config' | 'http1'
+  readonly surface: 'protobuf' | 'json' | 'config' | 'http1' | 'http2'
   readonly seed: number
   readonly from: number
   readonly to: number
@@ -36,6 +37,8 @@ async function run({ surface, seed, from, to, progress }: Task): Promise<void> {
         ? fuzzConfig(seed, at, count, began)
         : surface === 'http1'
           ? await fuzzHttp1(seed, at, count, began)
+          : surface === 'http2'
+            ? await fuzzHttp2(seed, at, count, began)
           : await fuzzFunctions({ surface, seed, from: at, count, began })
     collect()
     const { heapUsed, arrayBuffers } = process.memoryUsage()
