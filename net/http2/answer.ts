@@ -13,11 +13,15 @@ export function packHeaders(headers: readonly (readonly [name: string, value: st
   return Buffer.concat(headers.flatMap(([name, value]) => pack(name, value)))
 }
 
+/** The numbers of headers that every connection knows, whole and by name. */
+const wholes = new Map(staticTable.map(([name, value], i) => [`${name} ${value}`, i + 1] as const).toReversed())
+const names = new Map(staticTable.map(([name], i) => [name, i + 1] as const).toReversed())
+
 function pack(name: string, value: string): Buffer[] {
-  const whole = staticTable.findIndex(known => known[0] === name && known[1] === value)
-  if (whole >= 0) return [number(0x80, 7, whole + 1)]
-  const known = staticTable.findIndex(known => known[0] === name)
-  return known >= 0 ? [number(0, 4, known + 1), text(value)] : [number(0, 4, 0), text(name), text(value)]
+  const whole = wholes.get(`${name} ${value}`)
+  if (whole !== undefined) return [number(0x80, 7, whole)]
+  const known = names.get(name)
+  return known === undefined ? [number(0, 4, 0), text(name), text(value)] : [number(0, 4, known), text(value)]
 }
 
 function text(value: string): Buffer {

@@ -11,6 +11,8 @@ const idleForgiven = 4096
 const vainMost = 1000
 const vainForgiven = 33
 const vainForgivenAnswer = 0.25
+/** What a stream counts that is one more than may be open: clients are told how many that is before they can know better. */
+export const oneTooMany = 4
 /** How often a connection may change its settings, beside once for each call. */
 const settingsMost = 100
 /** Answers to pings and settings that wait until the socket takes them. */
@@ -48,8 +50,9 @@ export class Floods {
   }
 
   /** A stream was ended by its client, or by us for what its client did. */
-  vain(): void {
-    if (++this.#vain > vainMost) this.#look('streams that are ended at once')
+  vain(weight = 1): void {
+    this.#vain += weight
+    if (this.#vain > vainMost) this.#look('streams that are ended at once')
   }
 
   /** Settings came. */

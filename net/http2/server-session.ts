@@ -199,6 +199,8 @@ export class ServerSession implements Work {
     this.#chunk = undefined
     if (this.#held === 0) return done
     this.#letGo()
+    // What came meanwhile is one piece now: who sends little at a time waits no longer than others for a turn.
+    if (!this.#isOver && this.#socket.read() !== null) return more
     this.#socket.resume()
     return done
   }
@@ -233,23 +235,18 @@ export class ServerSession implements Work {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isOver) return
-    if (this.#chunk !== undefined) {
-      // The socket had read on before it was held up.
-      chunk = Buffer.concat([this.#chunk.subarray(this.#at), chunk])
-      this.#chunk = chunk
-      this.#at = 0
-      return this.#hold(chunk)
-    }
     this.#chunk = chunk
     this.#at = 0
+    // What was read while the socket was held up takes its turn where it waits already.
+    if (this.#socket.isPaused()) return this.#hold(chunk)
     this.#budget.turns.enter(this)
-    if (this.#chunk !== undefined) this.#hold(chunk)
+    if (this.#chunk === undefined) return
+    this.#socket.pause()
+    this.#hold(chunk)
   }
 
   /** The rest of `chunk` has to wait. */
   #hold(chunk: Buffer): void {
-    this.#socket.pause()
-    this.#letGo()
     this.#held = chunk.length
     this.#budget.charge(chunk.length)
   }

@@ -1,5 +1,5 @@
 /** The streams of one connection: those that are open, and what has to be known of those that were. Bounded. */
-import type { Floods } from './floods.ts'
+import { type Floods, oneTooMany } from './floods.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import type { Outflow } from './outflow.ts'
 import { ConnectionError, ErrorCode, Frame } from './protocol.ts'
@@ -65,7 +65,7 @@ export class Streams {
   refuse(id: number, code: number, isWhole: boolean, window = 0): void {
     this.#writer.number(Frame.RST_STREAM, id, code)
     if (!isWhole) this.ignore(id, window)
-    this.#floods.vain()
+    this.#floods.vain(code === ErrorCode.REFUSED_STREAM ? oneTooMany : 1)
   }
 
   /** Ends an open stream. */
