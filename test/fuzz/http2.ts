@@ -2,11 +2,11 @@
  * Fuzzing of HTTP/2 frames without sockets: sessions of random frames, and of what clients send with bytes changed, cut at
  * random places. Each ends with a call as it should be, which is served, or the connection was closed and said why.
  */
-import { Duplex } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { callHead, hpackInt, indexed, literal, remembered, settings, tableSize, uint32 } from '../attacks/frames.ts'
 import { frame, inWords, preface, readFrames } from '../support/http2-frames.ts'
 import { EchoServer } from '../support/http2-server.ts'
+import { MemorySocket } from '../support/memory-socket.ts'
 import { Random } from '../support/otlp.ts'
 import { note, type Tally, tallyOf, timed } from './findings.ts'
 import { blind, noise } from './mutate-bytes.ts'
@@ -152,27 +152,10 @@ function headersOf(random: Random): Buffer {
   return Buffer.concat(parts)
 }
 
-/** A socket that keeps what is written to it. */
-class Wire extends Duplex {
-  readonly written: Buffer[] = []
-
-  override _read(): void {}
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    // The room it stands in is used again.
-    this.written.push(Buffer.from(chunk))
-    done()
-  }
-
-  destroySoon(): void {
-    this.destroy()
-  }
-}
-
 /** What is wrong with how a session went; undefined where nothing is. Says whether its last call was served. */
 export async function play({ pieces, isFramed }: Session): Promise<{ fault: string | undefined; isServed: boolean }> {
   const server = new EchoServer({ rules: { streams: 1000 } })
-  const wire = new Wire()
+  const wire = new MemorySocket()
   const session = server.accept(wire)
   const call = [frame(HEADERS, 4, lastStream, callHead('/')), frame(DATA, 1, lastStream, Buffer.from('healthy'))]
   for (const piece of isFramed ? [...pieces, ...call] : pieces) wire.push(Buffer.from(piece))

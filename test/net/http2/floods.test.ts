@@ -1,10 +1,10 @@
 /** Floods: of all that is about nothing there may be some. */
-import { Duplex } from 'node:stream'
 import { expect, test, vi } from 'vitest'
 import { literal, settings, uint32 } from '../../attacks/frames.ts'
 import { exchange, get, head } from '../../support/http2-exchange.ts'
 import { frame, preface } from '../../support/http2-frames.ts'
 import { EchoServer } from '../../support/http2-server.ts'
+import { MemorySocket } from '../../support/memory-socket.ts'
 
 const [DATA, RST_STREAM, PING, WINDOW_UPDATE] = [0, 3, 6, 8]
 const times = (count: number, make: (i: number) => Buffer) => [
@@ -53,24 +53,9 @@ test.each<[string, Buffer[], Buffer[]]>([
   }
 })
 
-/** A socket of whoever reads nothing. */
-class Deaf extends Duplex {
-  constructor() {
-    super({ writableHighWaterMark: 1 })
-  }
-
-  override _read(): void {}
-
-  override _write(): void {}
-
-  destroySoon(): void {
-    this.destroy()
-  }
-}
-
 test('who asks without reading the answers is ended', async () => {
   const server = new EchoServer()
-  const deaf = new Deaf()
+  const deaf = new MemorySocket({ deaf: true })
   server.accept(deaf)
   deaf.push(preface())
   const pings = (count: number) => deaf.push(times(count, () => frame(PING, 0, 0, Buffer.alloc(8)))[0])

@@ -1,9 +1,13 @@
 /** The client of Node as an oracle: what nghttp2 packs is read, and what is answered it understands. */
 import http2 from 'node:http2'
 import * as fc from 'fast-check'
-import { afterEach, expect, test } from 'vitest'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { RequestHead } from '../../../net/http2/request-head.ts'
+import { get } from '../../support/http2-exchange.ts'
+import { preface } from '../../support/http2-frames.ts'
 import { EchoServer } from '../../support/http2-server.ts'
+import { MemorySocket } from '../../support/memory-socket.ts'
 
 const open: (() => unknown)[] = []
 afterEach(() => {
@@ -66,4 +70,42 @@ test('bodies of any size come and go whole, through any window and frame size', 
     }),
     { numRuns: 25 },
   )
+})
+
+test('who waits for a turn is charged for what waits, and then takes all that came meanwhile', async () => {
+  const server = new EchoServer()
+  const { budget } = server
+  const enter = vi.spyOn(budget.turns, 'enter').mockReturnValue(undefined)
+  const socket = new MemorySocket()
+  const session = server.accept(socket)
+  socket.push(preface())
+  await nextTurn()
+  for (let i = 0; i < 50; i++) socket.push(get(2 * i + 1))
+  await nextTurn()
+  expect([enter.mock.calls.length, budget.used, server.heard.length]).toEqual([1, preface().length, 0])
+  let steps = 1
+  while (session.next().done === false) steps++
+  expect(server.heard.filter(what => what.endsWith('completed'))).toHaveLength(50)
+  expect(steps).toBeLessThan(6)
+  expect([budget.used, socket.isPaused()]).toEqual([0, false])
+  socket.push(get(101))
+  await nextTurn()
+  expect(enter).toHaveBeenCalledTimes(2)
+  session.destroy()
+})
+
+test('a step is short, however much came', async () => {
+  const server = new EchoServer({ rules: { streams: 1000 } })
+  vi.spyOn(server.budget.turns, 'enter').mockReturnValue(undefined)
+  const socket = new MemorySocket()
+  const session = server.accept(socket)
+  socket.push(Buffer.concat([preface(), ...Array.from({ length: 500 }, (_, i) => get(2 * i + 1))]))
+  await nextTurn()
+  const steps: number[] = []
+  for (let before = 0; session.next().done === false; before = server.bodies.size) {
+    steps.push(server.bodies.size - before)
+  }
+  expect(steps.length).toBeGreaterThan(10)
+  expect(Math.max(...steps)).toBeLessThan(50)
+  session.destroy()
 })
