@@ -1,5 +1,6 @@
 /** What a step is given that keeps data: handles of its node, which counts them, charges them and knows their senders. */
 import type { Signal } from '../proto/signals.ts'
+import type { KeyOf } from '../proto/split.ts'
 import type { Batch, Context } from './batch.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Reason } from './verdict.ts'
@@ -23,6 +24,12 @@ export interface Held {
   readonly batch: Batch
   /** The first `items` items, and the rest. */
   cut(items: number): readonly [head: Held, rest: Held | undefined]
+  /**
+   * In parts by the key of each item, in memory of their own; what cannot be read is rejected. Where there is one key only,
+   * the part is this.
+   * @throws DeliveryError where there is no memory: left to the node, the senders are asked to come again
+   */
+  split(keyOf: KeyOf): ReadonlyMap<string, Held>
   /** Hands it on once the step has returned: alone, or together with what is handed on before and after it. */
   emit(alone?: 'alone'): void
   drop(reason: Reason): void

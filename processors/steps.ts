@@ -4,7 +4,8 @@ import { Batch } from '../core/batch.ts'
 import type { ProcessorContext, Step } from '../core/component.ts'
 import type { Holder } from '../core/holding.ts'
 import type { Reason, Verdict } from '../core/verdict.ts'
-import { FAILED, MALFORMED, rewriteItems, type Visitor } from '../proto/rewrite.ts'
+import type { ItemIndex } from '../proto/item-index.ts'
+import { DROP, FAILED, KEEP, MALFORMED, REPLACE, rewriteItems, type Visitor } from '../proto/rewrite.ts'
 
 /**
  * A stateless step: `judge` is called for each batch and says what becomes of it, without doing it. A throw refuses that
@@ -73,4 +74,26 @@ export function itemJudge(context: ProcessorContext, visitor: Visitor, reasons: 
     if (error !== undefined) context.fault(error)
     return { passes: batch.withoutItems(groups, made), ends }
   }
+}
+
+/**
+ * A stateless step on single items: `judge` is asked of each, with an index of the fields it reads, and says for which
+ * reason it goes; undefined keeps it, with what was set in the index.
+ */
+export function items(
+  context: ProcessorContext,
+  index: ItemIndex,
+  judge: (item: ItemIndex) => Reason | undefined,
+): Step {
+  const reasons: Reason[] = []
+  const visitor: Visitor = {
+    item(bytes, start, end, out) {
+      index.load(bytes, start, end)
+      const reason = judge(index)
+      if (reason === undefined) return index.write(out) ? REPLACE : KEEP
+      const known = reasons.indexOf(reason)
+      return DROP + (known < 0 ? reasons.push(reason) - 1 : known)
+    },
+  }
+  return each(context, itemJudge(context, visitor, reasons))
 }

@@ -4,11 +4,13 @@ import type { DeliveryError } from '../../core/errors.ts'
 import type { Held, Receipt } from '../../core/holding.ts'
 import type { Reason } from '../../core/verdict.ts'
 import type { Signal } from '../../proto/signals.ts'
+import type { KeyOf } from '../../proto/split.ts'
 
 /** Who has handles, and does what is asked of them. */
 export interface HeldOwner {
   /** Whether `held` has not ended; else that is counted as a fault. */
   end(held: HeldBatch): boolean
+  split(held: HeldBatch, keyOf: KeyOf): ReadonlyMap<string, Held>
   open(batch: Batch, since: number, root: HeldBatch | undefined): HeldBatch
   handOn(batch: Batch, isAlone: boolean): void
   drop(batch: Batch, reason: Reason): void
@@ -58,6 +60,10 @@ export class HeldBatch implements Held {
     const [head, rest] = this.batch.cut(items)
     const part = (batch: Batch): HeldBatch => this.owner.open(batch, this.since, this.root ?? this)
     return [part(head), rest && part(rest)]
+  }
+
+  split(keyOf: KeyOf): ReadonlyMap<string, Held> {
+    return this.owner.split(this, keyOf)
   }
 
   emit(alone?: 'alone'): void {

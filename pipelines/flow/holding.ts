@@ -5,9 +5,11 @@ import { DeliveryError, InternalError } from '../../core/errors.ts'
 import type { Attached, Held, Holder, Receipt } from '../../core/holding.ts'
 import { Lease } from '../../core/lease.ts'
 import { mergeBatches } from '../../core/merge.ts'
+import { splitBatch } from '../../core/splitting.ts'
 import type { Reason } from '../../core/verdict.ts'
 import { readRequest } from '../../proto/request.ts'
 import type { Signal } from '../../proto/signals.ts'
+import type { KeyOf } from '../../proto/split.ts'
 import { HeldBatch, type HeldOwner, Replaced } from './held.ts'
 
 /** What a holding needs of its node. */
@@ -25,6 +27,8 @@ export interface HoldingTerms {
   /** Hands on what was made here. */
   offerMade(batch: Batch, next: (batch: Batch) => void): void
   end(batch: Batch, reason: Reason): void
+  /** Why items end that cannot be read. */
+  malformed(): Reason
   refuse(batch: Batch, error: DeliveryError): void
   consumed(batch: Batch, isSettled: boolean): void
   /** Gives back what the step threw on, or did not end in time. */
@@ -183,6 +187,26 @@ export class Holding implements HeldOwner {
     this.#leave({ batch, isAlone: false, isMade: true })
   }
 
+  split(held: HeldBatch, keyOf: KeyOf): ReadonlyMap<string, Held> {
+    if (!this.#live.has(held)) {
+      this.end(held)
+      return new Map()
+    }
+    const split = splitBatch(held.batch, keyOf, this.#terms.budget())
+    if (split === undefined) {
+      const text = 'the memory budget is used up; retry later'
+      throw new DeliveryError('DELIVERY_MEMORY', 'retry', text)
+    }
+    if (split.malformed !== undefined) this.#terms.end(split.malformed, this.#terms.malformed())
+    const parts = new Map<string, HeldBatch>()
+    for (const [key, batch] of split.parts) {
+      if (batch === held.batch) parts.set(key, held)
+      else parts.set(key, this.open(batch, held.since, held.root ?? held))
+    }
+    if (![...parts.values()].includes(held)) this.end(held)
+    return parts
+  }
+
   open(batch: Batch, since: number, root: HeldBatch | undefined): HeldBatch {
     return this.#add(new HeldBatch(this, batch, since, root))
   }
@@ -247,7 +271,8 @@ export class Holding implements HeldOwner {
       holder.take(held)
     } catch (error) {
       this.#lose(held, error)
-      this.#threw(error)
+      // A DeliveryError is no fault but a refusal.
+      if (!(error instanceof DeliveryError)) this.#threw(error)
     } finally {
       this.#depth--
       this.#flush()

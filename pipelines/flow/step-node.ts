@@ -103,6 +103,7 @@ export class StepNode implements Target {
       offer: (batch, next) => this.#offer(batch, next),
       offerMade: (batch, next) => next(batch),
       end: (batch, reason) => this.end(batch, reason),
+      malformed: () => this.books.reason('malformed', 'rejected'),
       refuse: (batch, error) => this.refuse(batch, error),
       consumed: (batch, isSettled) => this.#consumed(batch, isSettled),
       giveBack: (batch, error) => this.#giveBack(partsOf(batch), this.#asFailed(error)),

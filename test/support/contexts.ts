@@ -61,6 +61,7 @@ export function processorContext(given: Partial<ProcessorContext> = {}): {
     offer: (batch, next) => next(batch),
     offerMade: (batch, next) => next(batch),
     end,
+    malformed: () => ({ kind: 'rejected', counter: new Reasons().of('malformed') }),
     refuse: fail,
     consumed: (batch, isSettled) => (isSettled ? batch.accept() : batch.replace()),
     giveBack: fail,
