@@ -5,6 +5,7 @@
 
 import type { Account } from './account.ts'
 import { BufferPool } from './pool.ts'
+import { Pressure } from './pressure.ts'
 import { Turns } from './turns.ts'
 
 /** Called when room may have come back. */
@@ -30,6 +31,8 @@ export class Budget {
   readonly pool = new BufferPool()
   /** Time is shared out beside memory: what a large request takes of it goes in turns. */
   readonly turns = new Turns()
+  /** Who can let go of data when memory is short. */
+  readonly pressure = new Pressure(this)
 
   readonly #waiters = new Set<Waiter>()
 
@@ -75,11 +78,13 @@ export class Budget {
   charge(bytes: number): void {
     this.used += bytes
     if (this.used > this.peak) this.peak = this.used
+    this.pressure.charged()
   }
 
   /** Gives `bytes` back. */
   release(bytes: number): void {
     this.used -= bytes
+    this.pressure.released(bytes)
     if (this.#waiters.size > 0) for (const waiter of this.#waiters) waiter()
   }
 

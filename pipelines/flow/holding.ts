@@ -5,6 +5,7 @@ import { DeliveryError, InternalError } from '../../core/errors.ts'
 import type { Attached, Held, Holder, Receipt } from '../../core/holding.ts'
 import { Lease } from '../../core/lease.ts'
 import { mergeBatches } from '../../core/merge.ts'
+import type { Pressed } from '../../core/pressure.ts'
 import { splitBatch } from '../../core/splitting.ts'
 import type { Reason } from '../../core/verdict.ts'
 import { readRequest } from '../../proto/request.ts'
@@ -44,7 +45,7 @@ const joinedMost = 8192
 const throwsMost = 3
 const minute = 60_000
 /** Part of the budget that all that is held may take, so that data still comes in. */
-export const heldShare = 1 / 2
+const heldShare = 1 / 2
 
 const well: Ended = { again: false, rejected: 0, lost: 0, reason: undefined }
 
@@ -55,7 +56,7 @@ interface Emitted {
 }
 
 /** What the step of one node keeps, whichever instance runs. */
-export class Holding implements HeldOwner {
+export class Holding implements HeldOwner, Pressed {
   readonly #terms: HoldingTerms
   /** The oldest first. */
   readonly #live = new Set<HeldBatch>()
@@ -69,6 +70,7 @@ export class Holding implements HeldOwner {
   #depth = 0
   #isFlushing = false
   #throws: number[] = []
+  #unpressed: (() => void) | undefined
   /** Bytes of all that is held. */
   bytes = 0
 
@@ -88,13 +90,17 @@ export class Holding implements HeldOwner {
   attach(holder: Holder, emit: (batch: Batch) => void): Attached {
     this.#holder = holder
     this.#emit = emit
+    if (holder.pressure !== undefined) this.#unpressed ??= this.#terms.budget().pressure.join(this)
     this.during(() => holder.start?.())
     return {
       take: batch => this.#take(batch),
-      flush: () => this.during(() => holder.flush()),
+      flush: () => {
+        if (this.#holder === holder) this.during(() => holder.flush())
+      },
       detach: () => {
+        if (this.#holder !== holder) return
         this.during(() => holder.stop?.())
-        if (this.#holder === holder) this.#holder = undefined
+        this.#holder = undefined
       },
     }
   }
@@ -107,11 +113,16 @@ export class Holding implements HeldOwner {
 
   /** Takes over what another node's instance kept, which runs no more, and what it knew. */
   adopt(previous: Holding): void {
+    const before = previous.#holder
+    previous.#holder = undefined
     this.during(() => {
-      const state = previous.#holder?.leave?.()
-      if (state !== undefined && this.#holder?.adopt?.(state) === false) return
+      const state = before?.leave?.()
+      if (state !== undefined) this.#holder?.adopt?.(state)
     })
-    const theirs = [...previous.#live]
+    this.during(() => before?.stop?.())
+    for (const receipt of previous.#pledged) this.#pledged.add(receipt)
+    previous.#pledged.clear()
+    const theirs = Array.from(previous.#live)
     previous.#live.clear()
     previous.bytes = 0
     for (const held of theirs) {
@@ -152,6 +163,8 @@ export class Holding implements HeldOwner {
     this.#live.clear()
     this.bytes = 0
     for (const { batch } of left) this.#terms.giveBack(batch, error)
+    this.#unpressed?.()
+    this.#unpressed = undefined
     this.forget(error)
   }
 
@@ -254,6 +267,10 @@ export class Holding implements HeldOwner {
 
   #take(batch: Batch): void {
     this.#terms.kept(batch)
+    if (this.#unpressed !== undefined && batch.refusable && !this.#hasRoom(batch)) {
+      const text = 'what steps hold takes its share of the memory budget; retry later'
+      return this.#terms.refuse(batch, new DeliveryError('DELIVERY_MEMORY', 'retry', text))
+    }
     this.#fresh = []
     this.#hand(this.open(batch.compacted(), this.#terms.now(), undefined))
     // Those whose data is kept are answered now, where they are to be: of what was refused they have heard.
@@ -261,6 +278,11 @@ export class Holding implements HeldOwner {
     this.#fresh = []
     if (!this.#terms.answers()) return
     for (const held of fresh) if (this.#live.has(held)) held.batch = held.batch.taken()
+  }
+
+  #hasRoom(batch: Batch): boolean {
+    const { limit, pressure } = this.#terms.budget()
+    return pressure.held + batch.byteLength <= limit * heldShare
   }
 
   #hand(held: HeldBatch): void {

@@ -132,6 +132,7 @@ export class StepNode implements Target {
 
   /** Takes over what another instance kept in its place, which is handed nothing more and runs no more. */
   adopt(previous: StepNode): void {
+    previous.#stopClock()
     this.#holding.adopt(previous.#holding)
   }
 

@@ -236,15 +236,20 @@ export class Assembly {
     const { id, signal } = configured
     const before = this.#kept?.pipelines.get(id)
     const pipeline = before?.pipeline ?? new Pipeline(id, signal, this.#process.books, this.#process.journal)
+    // What a step keeps has been through those in front of it, and no others.
+    const ids = before?.steps.map(step => step.id) ?? []
+    const inOrder = isSameOrder(ids, configured.processors)
     const steps = configured.processors.map(processor => {
       const old = before?.steps.find(step => step.id === processor)
-      return this.#keep(old, 'processor', processor, id) ?? this.#makeStep(processor, pipeline)
+      return (
+        this.#keep(old, 'processor', processor, id) ?? this.#makeStep(processor, pipeline, inOrder ? old : undefined)
+      )
     })
     this.pipelines.set(id, { pipeline, steps })
     for (const sink of configured.exporters) this.#addConnectors(sink, signal)
   }
 
-  #makeStep(processor: string, pipeline: Pipeline): StepPart {
+  #makeStep(processor: string, pipeline: Pipeline, before: StepPart | undefined): StepPart {
     const component = need(this.plan.processors, processor, 'processor')
     const { definition, config } = component
     const { id, signal } = pipeline
@@ -266,7 +271,8 @@ export class Assembly {
       downstream: pipeline,
       budget: () => this.#process.host.get(budgetKey),
     })
-    return this.#made({ ...infoOf('processor', processor, definition.type, context), pipeline: id, node })
+    const replaces = definition.reload === 'again' && before?.type === definition.type ? before.node : undefined
+    return this.#made({ ...infoOf('processor', processor, definition.type, context), pipeline: id, node, replaces })
   }
 
   /** One sink for each signal that a connector turns this one into and that some pipeline takes from it. */
@@ -361,6 +367,12 @@ function withName(kind: Kind, { id, concealed }: Named, error: unknown): Error {
   const message = messageOf(error)
   const cause = concealed?.tellAll(error) ?? error
   return new Error(`${kind} ${id}: ${concealed?.tell(message) ?? message}`, { cause })
+}
+
+/** Whether those that are in both lists stand in the same order. */
+function isSameOrder(before: readonly string[], after: readonly string[]): boolean {
+  const common = after.filter(id => before.includes(id))
+  return before.filter(id => after.includes(id)).every((id, i) => id === common[i])
 }
 
 const keyOf = (kind: Kind, id: string, pipeline = ''): string => `${kind} ${id} ${pipeline}`

@@ -269,7 +269,11 @@ export class Graph {
     const left = new Map(pipelines.map(pipeline => [pipeline, pipeline.leave()] as const))
     for (const { sink } of without(next.connectors, previous.connectors)) sink.start()
     for (const { steps } of next.pipelines.values()) {
-      for (const step of steps.toReversed()) if (next.fresh.has(step)) step.node.start()
+      for (const step of steps.toReversed()) {
+        if (!next.fresh.has(step)) continue
+        step.node.start()
+        if (step.replaces !== undefined) step.node.adopt(step.replaces)
+      }
     }
     // What came before may still be on its way to a redaction that is no more: until it has ended nothing else is shown.
     this.#process.journal.shows = shownBy(next.plan, redacts(previous.plan))

@@ -36,6 +36,8 @@ export interface ReceiverPart extends Part {
 /** A processor in one pipeline. */
 export interface StepPart extends RunningComponent {
   readonly node: StepNode
+  /** The instance whose place it takes, of which it is to have what that keeps. */
+  readonly replaces: StepNode | undefined
 }
 
 export interface PipelinePart {

@@ -138,7 +138,7 @@ export async function toyGraph(
   const plan = configure(parts)
   const books = new Books()
   const journal = new Journal()
-  const budget = new Budget(1 << 30)
+  const budget = parts.host?.find(budgetKey) ?? new Budget(1 << 30)
   const host = parts.host ?? new Host().provide(budgetKey, budget)
   const graph = new Graph(plan, { host, log: silent, books, journal })
   await graph.start()
