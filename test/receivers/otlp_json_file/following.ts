@@ -15,19 +15,22 @@ import { protobufToJson } from '../../../proto/json-write.ts'
 import { allSignals, type Signal } from '../../../proto/signals.ts'
 import { otlpJsonFile } from '../../../receivers/otlp_json_file/otlp_json_file.ts'
 import { keepingLogger, type Line } from '../../support/kymo.ts'
-import { MemoryStorage } from '../../support/storage.ts'
+import type { MemoryStorage } from '../../support/storage.ts'
 import { spanNames, tracesRequest } from '../../support/otlp-bytes.ts'
 import { receiverContext } from '../../support/contexts.ts'
 
 export let folder = ''
 export const stops: (() => unknown)[] = []
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'kymo-tail-'))
-})
-afterEach(async () => {
-  for (const stop of stops.splice(0).toReversed()) await stop()
-  await rm(folder, { recursive: true, force: true })
-})
+/** For each file of tests: a folder for each test, in which all that was begun is stopped. */
+export function inFolder(): void {
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kymo-tail-'))
+  })
+  afterEach(async () => {
+    for (const stop of stops.splice(0).toReversed()) await stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+}
 
 export const at = (name: string) => join(folder, name)
 export const line = (...spans: string[]) =>

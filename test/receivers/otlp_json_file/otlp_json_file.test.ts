@@ -16,7 +16,9 @@ import { batchOf, exporterOf, forever } from '../../support/exporting.ts'
 import { names, spanNames, tracesRequest } from '../../support/otlp-bytes.ts'
 import { decode } from '../../support/otlp-proto.ts'
 
-import { at, following, line, linesOf, stops } from './following.ts'
+import { at, following, line, linesOf, stops, inFolder } from './following.ts'
+
+inFolder()
 
 test.each(allSignals)('a line of %s becomes one batch that says the same, field by field', async signal => {
   const body = everything(signal)

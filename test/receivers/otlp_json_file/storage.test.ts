@@ -6,7 +6,9 @@ import { done } from '../../../core/delivery.ts'
 import { DeliveryError } from '../../../core/errors.ts'
 import { MemoryStorage } from '../../support/storage.ts'
 
-import { at, following, line, linesOf } from './following.ts'
+import { at, following, line, linesOf, inFolder } from './following.ts'
+
+inFolder()
 
 const kept = { storage: 'disk' }
 
