@@ -345,7 +345,13 @@ function isHost(bytes: Buffer, from: number, to: number): boolean {
   return true
 }
 
+const isBlank = (text: string, at: number): boolean => text[at] === ' ' || text[at] === '\t'
+
 /** Without the blanks around it; `trim` would take what is no ASCII, too. */
 function trimmed(text: string): string {
-  return text.replace(/^[\t ]+|[\t ]+$/g, '')
+  let from = 0
+  let to = text.length
+  while (from < to && isBlank(text, from)) from++
+  while (to > from && isBlank(text, to - 1)) to--
+  return text.slice(from, to)
 }
