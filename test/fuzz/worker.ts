@@ -39,7 +39,7 @@ async function run({ surface, seed, from, to, progress }: Task): Promise<void> {
           ? await fuzzHttp1(seed, at, count, began)
           : surface === 'http2'
             ? await fuzzHttp2(seed, at, count, began)
-          : await fuzzFunctions({ surface, seed, from: at, count, began })
+            : await fuzzFunctions({ surface, seed, from: at, count, began })
     collect()
     const { heapUsed, arrayBuffers } = process.memoryUsage()
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
