@@ -12,7 +12,9 @@ export const filter = defineProcessor({
   hold: 'none',
   config: z.strictObject({ min: z.int().default(9).describe('Least severity that is kept.') }),
   examples: [],
-  touches: () => [{ depth: 'item', does: 'drops', key: 'min', what: 'log records below the severity' }],
+  touches: () => [
+    { depth: 'item', does: 'drops', key: 'min', what: 'log records below the severity', reason: 'below_severity' },
+  ],
   create({ min }, context) {
     const below = context.reason('below_severity', 'rule')
     return items(context, new ItemIndex('LogRecord', 'severity_number'), record =>

@@ -4,7 +4,11 @@ import type { Held } from '../../core/holding.ts'
 import { holding } from '../../processors/steps.ts'
 import { decided, errors, traceId } from './spans.ts'
 
-const config = z.strictObject({ wait: z.number().default(1000), most: z.number().default(1000) })
+const config = z.strictObject({
+  wait: z.number().default(1000).describe('Milliseconds from the first span of a trace to the decision.'),
+  most: z.number().default(1000).describe('Most traces that wait.'),
+})
+
 interface Trace {
   readonly id: string
   readonly due: number
@@ -21,11 +25,18 @@ export const tailSampler = defineProcessor<z.output<typeof config>>({
   reload: 'again',
   config,
   examples: [],
+  touches: () => [
+    { depth: 'item', does: 'drops', key: 'wait', what: 'spans of traces without an error', reason: 'not_sampled' },
+    { depth: 'item', does: 'drops', key: 'most', what: 'spans of the oldest traces', reason: 'evicted' },
+    { depth: 'item', does: 'moves', key: 'wait', what: 'spans to those of their trace' },
+  ],
   create({ wait, most }, context) {
     const traces = new Map<string, Trace>()
     const [notSampled, evicted] = [context.reason('not_sampled', 'rule'), context.reason('evicted', 'lost')]
-    const end = (trace: Trace, how: (part: Held) => void): void =>
-      void (traces.delete(trace.id), trace.parts.forEach(how))
+    const end = (trace: Trace, how: (part: Held) => void): void => {
+      traces.delete(trace.id)
+      trace.parts.forEach(how)
+    }
     const decide = (trace: Trace): void =>
       end(trace, trace.parts.some(errors) ? part => part.emit() : part => part.drop(notSampled))
     context.clock.every(100, () => [...traces.values()].filter(({ due }) => due <= context.clock.now()).forEach(decide))

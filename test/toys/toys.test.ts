@@ -155,6 +155,16 @@ test('a deduplication: n in, one out, and a source behind it hears when that one
   expect(came('logs')).toEqual([same])
 })
 
+test('a deduplication that has no room to remember a record hands it on as it is', async () => {
+  const running = await run(dedup, 'logs', 1 << 20)
+  const texts = Array.from('abcdefghijkl', letter => letter.repeat(40_000))
+  for (const text of texts) await running.push(logs({ body: { string_value: text } }), { signal: 'logs' }).outcome
+  const soon = arrived('logs', 'body').length
+  expect([soon > 0, soon < texts.length]).toEqual([true, true])
+  await time.advance(1000)
+  expect(arrived('logs', 'body')).toHaveLength(texts.length)
+})
+
 /** A log in memory. */
 class MemoryLog implements ToyLog {
   readonly name = 'log'
