@@ -84,28 +84,28 @@ test('the table of components in the README is the list of components', () => {
 })
 
 test.each([
-  [
-    'the component',
-    'test/writing/require_attributes.ts',
-    [
-      ["'../../processors/", "'./"],
-      ["'../../", "'../"],
-    ],
-  ],
-  [
-    'the exporter',
-    'test/writing/post_json.ts',
-    [
-      ["'../../exporters/", "'./"],
-      ["'../../", "'../"],
-    ],
-  ],
-  ['its test', 'test/writing/require_attributes.test.ts', [["'./require", "'../../processors/require"]]],
-] as const)('%s in the page about writing one is what is compiled and run here', (_, path, moves) => {
+  ['the component', 'test/writing/require_attributes.ts', 'processors'],
+  ['its test', 'test/writing/require_attributes.test.ts', undefined],
+  ['the filter', 'test/toys/filter.ts', 'processors'],
+  ['the rewriting', 'test/toys/rewriting.ts', 'processors'],
+  ['the tail sampler', 'test/toys/tail-sampler.ts', 'processors'],
+  ['what it asks of spans', 'test/toys/spans.ts', 'processors'],
+  ['the deduplication', 'test/toys/dedup.ts', 'processors'],
+  ['the exporter', 'test/writing/post_json.ts', 'exporters'],
+  ['the source', 'test/toys/log-source.ts', 'receivers'],
+] as const)('%s in the page about writing one is what is compiled and run here', (_, path, folder) => {
   // The page has it where it would stand; here it stands where it is in nobody's way.
-  let text = readFileSync(join(root, path), 'utf8')
-  for (const [here, there] of moves) text = text.replaceAll(here, there)
-  expect(readFileSync(join(root, 'docs/writing-a-component.md'), 'utf8')).toContain(`\`\`\`ts\n${text}\`\`\``)
+  const text = readFileSync(join(root, path), 'utf8')
+  const there =
+    folder === undefined
+      ? text.replaceAll("'./require", "'../../processors/require")
+      : text.replaceAll(`'../../${folder}/`, "'./").replaceAll("'../../", "'../")
+  expect(readFileSync(join(root, 'docs/writing-a-component.md'), 'utf8')).toContain(`\`\`\`ts\n${there}\`\`\``)
+})
+
+test('all code of the page about writing one is held by the test above', () => {
+  const page = readFileSync(join(root, 'docs/writing-a-component.md'), 'utf8')
+  expect(page.match(/^```ts$/gm)).toHaveLength(9)
 })
 
 test('every code stands in the page of errors', () => {
