@@ -21,7 +21,7 @@ import {
 } from './checkpoint-file.ts'
 import { type Flaws, readCheckpoints } from './checkpoint-reading.ts'
 import { CheckpointTable } from './checkpoint-table.ts'
-import type { Clock } from './clock.ts'
+import type { LogClock } from './clock.ts'
 import { codeOf, type FileHandle, type FileOperations, isFull } from './files.ts'
 import { blockSize } from './record.ts'
 import { Retry } from './retry.ts'
@@ -37,7 +37,7 @@ export interface CheckpointTerms {
   readonly directory: string
   readonly owner: string
   readonly files: FileOperations
-  readonly clock: Clock
+  readonly clock: LogClock
   readonly log: Logger
   readonly fsync: boolean
   /** Milliseconds after which a write or sync counts as hanging. */

@@ -1,7 +1,7 @@
 /** Time as the log sees it. */
 
 /** What tells time, so that a test can. */
-export interface Clock {
+export interface LogClock {
   /** Milliseconds since the epoch; somebody may set it. */
   wall(): number
   /** Milliseconds since some moment; nobody sets it. */
@@ -11,7 +11,7 @@ export interface Clock {
 }
 
 /** The clock of this machine. */
-export const realClock: Clock = {
+export const realClock: LogClock = {
   wall: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, then) {
@@ -22,11 +22,11 @@ export const realClock: Clock = {
 
 /** Time that never goes back while the process lives, whatever is done to the machine's clock. */
 export class SteadyTime {
-  readonly #clock: Clock
+  readonly #clock: LogClock
   readonly #start: number
   readonly #from: number
 
-  constructor(clock: Clock) {
+  constructor(clock: LogClock) {
     this.#clock = clock
     this.#start = clock.wall()
     this.#from = clock.monotonic()

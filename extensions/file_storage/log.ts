@@ -15,7 +15,7 @@ import {
   type StoredRecord,
 } from '../../core/storage.ts'
 import type { Logger } from '../../core/logger.ts'
-import { type Clock, SteadyTime } from './clock.ts'
+import { type LogClock, SteadyTime } from './clock.ts'
 import type { FileOperations } from './files.ts'
 import { type Owner, Owners } from './owners.ts'
 import type { Place } from './place.ts'
@@ -32,7 +32,7 @@ const expiryInterval = 600_000
 export interface LogTerms {
   readonly directory: string
   readonly files: FileOperations
-  readonly clock: Clock
+  readonly clock: LogClock
   readonly log: Logger
   readonly segmentSize: number
   readonly maxSize: number

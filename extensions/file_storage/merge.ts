@@ -10,8 +10,8 @@ import {
   detailsAt,
   type Draft,
   encodeFront,
-  type Front,
-  type Mark,
+  type RecordFront,
+  type SegmentMark,
   type Ownership,
   recordSize,
 } from './record.ts'
@@ -101,7 +101,7 @@ export async function merge(
 
 interface Target {
   readonly file: FileHandle
-  readonly mark: Mark
+  readonly mark: SegmentMark
   readonly at: number
   readonly copied: Copied[]
 }
@@ -137,7 +137,7 @@ async function copyLiving(shelf: Shelf, owners: Owners, segment: Segment, target
   }
 }
 
-function livingOwners(owners: Owners, front: Front): { readonly owner: Owner; readonly ordinal: number }[] {
+function livingOwners(owners: Owners, front: RecordFront): { readonly owner: Owner; readonly ordinal: number }[] {
   const living: { owner: Owner; ordinal: number }[] = []
   for (const { owner: number, ordinal } of front.owners satisfies readonly Ownership[]) {
     const owner = owners.byNumber(number)

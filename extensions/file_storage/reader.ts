@@ -5,7 +5,7 @@ import { messageOf } from '../../core/errors.ts'
 import { StorageError, type StoredRecord } from '../../core/storage.ts'
 import type { Owner } from './owners.ts'
 import type { Place } from './place.ts'
-import { decodeContext, decodeMeta, detailsAt, type Front } from './record.ts'
+import { decodeContext, decodeMeta, detailsAt, type RecordFront } from './record.ts'
 import { firstRecord, type Segment } from './segment.ts'
 import type { Shelf } from './shelf.ts'
 import { Walk, Window } from './walk.ts'
@@ -112,7 +112,7 @@ export class Reader {
   }
 
   /** Where the record stands, if it is the owner's and has not ended. */
-  #placeOf(front: Front, segment: Segment, next: number): Place | undefined {
+  #placeOf(front: RecordFront, segment: Segment, next: number): Place | undefined {
     const { owner, started } = this.#terms
     const mine = front.owners.find(one => one.owner === owner.number)
     if (mine === undefined || owner.hasEnded(mine.ordinal)) return undefined
@@ -123,7 +123,7 @@ export class Reader {
 
   async #read(
     at: number,
-    front: Front,
+    front: RecordFront,
     bytes: Buffer,
     place: Place,
     walk: Walk,

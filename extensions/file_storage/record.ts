@@ -50,7 +50,7 @@ export interface Ownership {
 }
 
 /** What says in a record whose it is and where it stands. */
-export interface Front {
+export interface RecordFront {
   readonly kind: RecordKind
   /** It is the first of what was written at once. */
   readonly isFirst: boolean
@@ -67,7 +67,7 @@ export interface Front {
 }
 
 /** What marks records as belonging to one segment as it was written last. */
-export interface Mark {
+export interface SegmentMark {
   readonly nonce: Buffer
   readonly segment: number
 }
@@ -110,7 +110,7 @@ export function encodeFront(
   place: {
     readonly seq: number
     readonly owners: readonly Ownership[]
-    readonly mark: Mark
+    readonly mark: SegmentMark
     readonly isFirst?: boolean
   },
   padding = 0,
@@ -151,7 +151,7 @@ export function encodeFront(
 }
 
 /** Bytes of the front at `at`, if its first bytes look like one of this segment. Its checksum is not asked. */
-export function frontLengthAt(bytes: Buffer, at: number, mark: Mark): number | undefined {
+export function frontLengthAt(bytes: Buffer, at: number, mark: SegmentMark): number | undefined {
   if (at + FIXED > bytes.length || bytes.readUInt32LE(at) !== MAGIC) return undefined
   if (mark.nonce.compare(bytes, at + 4, at + 4 + nonceSize) !== 0 || bytes.readUInt32LE(at + 56) !== mark.segment)
     return undefined
@@ -161,7 +161,7 @@ export function frontLengthAt(bytes: Buffer, at: number, mark: Mark): number | u
 }
 
 /** The front of the record at `at`, of which all bytes must be there; undefined when its checksum is wrong. */
-export function decodeFront(bytes: Buffer, at: number, mark: Mark): Front | undefined {
+export function decodeFront(bytes: Buffer, at: number, mark: SegmentMark): RecordFront | undefined {
   const frontLength = frontLengthAt(bytes, at, mark)
   if (frontLength === undefined || at + frontLength > bytes.length) return undefined
   if (crc32(bytes.subarray(at + CHECKED, at + frontLength)) !== bytes.readUInt32LE(at + CRC)) return undefined
@@ -192,14 +192,14 @@ export function decodeFront(bytes: Buffer, at: number, mark: Mark): Front | unde
 }
 
 /** The texts of a front that `decodeFront` took. */
-export function detailsAt(bytes: Buffer, at: number, front: Front): Details {
+export function detailsAt(bytes: Buffer, at: number, front: RecordFront): Details {
   const from = at + FIXED + PER_OWNER * front.owners.length
   const to = from + bytes.readUInt32LE(at + 60)
   return { context: bytes.toString('utf8', from, to), rest: bytes.toString('utf8', to, at + front.frontLength) }
 }
 
 /** Where the next record of a segment may start, from `from` on: where its magic and nonce stand. */
-export function findRecord(bytes: Buffer, from: number, mark: Mark): number | undefined {
+export function findRecord(bytes: Buffer, from: number, mark: SegmentMark): number | undefined {
   const needle = Buffer.alloc(4 + nonceSize)
   needle.writeUInt32LE(MAGIC)
   mark.nonce.copy(needle, 4)

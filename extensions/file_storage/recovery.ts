@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { FileHandle, FileOperations } from './files.ts'
 import { Owner, Owners } from './owners.ts'
-import { blockEnd, detailsAt, type Front } from './record.ts'
+import { blockEnd, detailsAt, type RecordFront } from './record.ts'
 import { decodeHeader, firstRecord, type Header, Segment, segmentNumber } from './segment.ts'
 import { Walk, Window } from './walk.ts'
 
@@ -57,7 +57,7 @@ interface Suspect {
   readonly bytes: number
   readonly records: number
   /** What is known of it. */
-  readonly front?: Front
+  readonly front?: RecordFront
 }
 
 /** What cannot be read, until it is known what that means. */
@@ -291,7 +291,7 @@ class Scan {
     }
   }
 
-  async #isWhole(walk: Walk, file: FileHandle, start: number, front: Front): Promise<boolean> {
+  async #isWhole(walk: Walk, file: FileHandle, start: number, front: RecordFront): Promise<boolean> {
     const { payloadLength, payloadCrc } = front
     const here = walk.window.at(start)
     if (here.length >= payloadLength) return crc32(here.subarray(0, payloadLength)) === payloadCrc
@@ -313,12 +313,12 @@ class Scan {
     return snapshot === undefined || index > snapshot.index || (index === snapshot.index && at > snapshot.at)
   }
 
-  #mourn(front: Front, index: number, at: number): void {
+  #mourn(front: RecordFront, index: number, at: number): void {
     if (!this.#isNew(index, at)) return
     for (const { owner } of front.owners) this.#owners.byNumber(owner)?.appended(front.items)
   }
 
-  #count(segment: Segment, front: Front, index: number, at: number, isWhole: boolean): void {
+  #count(segment: Segment, front: RecordFront, index: number, at: number, isWhole: boolean): void {
     const { items, payloadLength: bytes } = front
     const isNew = this.#isNew(index, at)
     for (const { owner: number, ordinal } of front.owners) {

@@ -1,5 +1,5 @@
 /** When a disk that failed is tried again. */
-import type { Clock } from './clock.ts'
+import type { LogClock } from './clock.ts'
 
 const firstDelay = 1_000
 const longestDelay = 30_000
@@ -8,12 +8,12 @@ const longestDelay = 30_000
 export class Retry {
   /** The disk is to be tried now. */
   isDue = false
-  readonly #clock: Clock
+  readonly #clock: LogClock
   readonly #wake: () => void
   #delay = firstDelay
   #cancel: (() => void) | undefined
 
-  constructor(clock: Clock, wake: () => void) {
+  constructor(clock: LogClock, wake: () => void) {
     this.#clock = clock
     this.#wake = wake
   }

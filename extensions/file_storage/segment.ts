@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { FileHandle, FileOperations } from './files.ts'
-import { blockSize, type Mark, nonceSize } from './record.ts'
+import { blockSize, type SegmentMark, nonceSize } from './record.ts'
 
 const MAGIC = Buffer.from('KYMOLOG1')
 const COPY = 2048
@@ -28,11 +28,11 @@ export interface HeaderFacts {
 
 /** A header as it was read. */
 export interface Header extends HeaderFacts {
-  readonly mark: Mark
+  readonly mark: SegmentMark
 }
 
 /** The first block of a segment. */
-export function encodeHeader(mark: Mark, facts: HeaderFacts): Buffer {
+export function encodeHeader(mark: SegmentMark, facts: HeaderFacts): Buffer {
   const ends = facts.ends.slice(-mostEnds)
   const text = Buffer.from(JSON.stringify([mark.segment, facts.firstSeq, ends, facts.replaces]))
   if (TEXT + text.length > COPY) throw new RangeError(`a header of ${text.length} bytes finds no room`)
@@ -68,7 +68,7 @@ function decodeCopy(block: Buffer, at: number): Header | undefined {
 }
 
 /** The mark of a segment that is begun anew. */
-export const freshMark = (segment: number): Mark => ({ nonce: randomBytes(nonceSize), segment })
+export const freshMark = (segment: number): SegmentMark => ({ nonce: randomBytes(nonceSize), segment })
 
 /** The file name of a segment. */
 export const segmentName = (number: number): string => `${number.toString(16).padStart(16, '0')}.log`
@@ -98,7 +98,7 @@ interface Counted {
 
 /** A segment that has been begun. */
 export class Segment {
-  readonly mark: Mark
+  readonly mark: SegmentMark
   readonly path: string
   readonly firstSeq: number
   /** Size of the file. */
@@ -124,7 +124,7 @@ export class Segment {
 
   constructor(
     files: FileOperations,
-    is: { readonly mark: Mark; readonly path: string; readonly firstSeq: number; size: number; end: number },
+    is: { readonly mark: SegmentMark; readonly path: string; readonly firstSeq: number; size: number; end: number },
   ) {
     this.#files = files
     this.mark = is.mark

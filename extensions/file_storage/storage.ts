@@ -10,7 +10,7 @@ import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { Amount, Checkpoints, DurableQueue, Orphan, QueueView, Storage, StorageError } from '../../core/storage.ts'
 import { CheckpointFolder } from './checkpoint-folder.ts'
-import type { Clock } from './clock.ts'
+import type { LogClock } from './clock.ts'
 import { codeOf, type FileOperations } from './files.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
 import { Log, type LogTerms } from './log.ts'
@@ -36,7 +36,7 @@ export interface StorageTerms {
   readonly syncTimeout: number
   readonly deadLetters: { readonly maxSize: number; readonly maxAge: number } | undefined
   readonly files: FileOperations
-  readonly clock: Clock
+  readonly clock: LogClock
   readonly log: Logger
   readonly allocate?: (size: number) => Buffer
   /** What checkpoints in use are charged to. */

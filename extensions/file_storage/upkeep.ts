@@ -1,5 +1,5 @@
 /** What is to be done when nothing else is: write down endings, give back segments. */
-import type { Clock } from './clock.ts'
+import type { LogClock } from './clock.ts'
 import type { Segment } from './segment.ts'
 import type { Shelf } from './shelf.ts'
 
@@ -11,13 +11,13 @@ export class Upkeep {
   /** Endings wait for a snapshot, and did so long enough. */
   isDue = false
   readonly #shelf: Shelf
-  readonly #clock: Clock
+  readonly #clock: LogClock
   readonly #wake: () => void
   #cancel: (() => void) | undefined
   /** Segments without a living record, and the version of the owners' state that says so. */
   #empty: { readonly segment: Segment; readonly version: number }[] = []
 
-  constructor(shelf: Shelf, clock: Clock, wake: () => void) {
+  constructor(shelf: Shelf, clock: LogClock, wake: () => void) {
     this.#shelf = shelf
     this.#clock = clock
     this.#wake = wake

@@ -1,6 +1,14 @@
 /** Reading a segment from record to record. */
 import type { FileHandle, FileOperations } from './files.ts'
-import { alignment, decodeFront, findRecord, type Front, frontLengthAt, leastFront, type Mark } from './record.ts'
+import {
+  alignment,
+  decodeFront,
+  findRecord,
+  type RecordFront,
+  frontLengthAt,
+  leastFront,
+  type SegmentMark,
+} from './record.ts'
 
 /** Part of a file in memory. What is asked for next should lie behind what was asked for last. */
 export class Window {
@@ -56,7 +64,7 @@ export class Window {
 
 /** What a walk comes upon: a record, or bytes that are none. */
 export type Step =
-  | { readonly found: 'record'; readonly at: number; readonly front: Front; readonly bytes: Buffer }
+  | { readonly found: 'record'; readonly at: number; readonly front: RecordFront; readonly bytes: Buffer }
   /** Up to the next record. */
   | { readonly found: 'damage'; readonly at: number; readonly bytes: number }
   /** Where records stop before the end; `torn` when something of a record stands there. */
@@ -69,9 +77,9 @@ export class Walk {
   /** Bytes to read at once. */
   ahead: number
   readonly window: Window
-  readonly #mark: Mark
+  readonly #mark: SegmentMark
 
-  constructor(window: Window, mark: Mark, at: number, ahead: number) {
+  constructor(window: Window, mark: SegmentMark, at: number, ahead: number) {
     this.window = window
     this.#mark = mark
     this.at = at
@@ -99,7 +107,7 @@ export class Walk {
     return front && this.#record(at, front, bytes)
   }
 
-  #record(at: number, front: Front, bytes: Buffer): Step {
+  #record(at: number, front: RecordFront, bytes: Buffer): Step {
     this.at = at + front.span
     return { found: 'record', at, front, bytes }
   }
@@ -113,7 +121,7 @@ export class Walk {
     return this.window.ask(at, length, Math.min(this.ahead, left))
   }
 
-  #frontIn(bytes: Buffer, at: number, end: number): Front | undefined {
+  #frontIn(bytes: Buffer, at: number, end: number): RecordFront | undefined {
     const front = decodeFront(bytes, 0, this.#mark)
     return front === undefined || at + front.span > end ? undefined : front
   }

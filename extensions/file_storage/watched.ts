@@ -1,11 +1,11 @@
 /** File operations under watch: who hangs is told of. */
-import type { Clock } from './clock.ts'
+import type { LogClock } from './clock.ts'
 import type { FileOperations } from './files.ts'
 
 /** `files`, with `hangs` told of each write, sync and change of names that takes longer than `limit` ms; reads are not watched. */
 export function watched(
   files: FileOperations,
-  clock: Clock,
+  clock: LogClock,
   limit: number,
   hangs: (what: string) => void,
 ): FileOperations {

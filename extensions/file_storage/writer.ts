@@ -2,7 +2,7 @@
 import type { Batch } from '../../core/batch.ts'
 import { messageOf } from '../../core/errors.ts'
 import { type Note, StorageError } from '../../core/storage.ts'
-import type { Clock, SteadyTime } from './clock.ts'
+import type { LogClock, SteadyTime } from './clock.ts'
 import { type FileOperations, isFull } from './files.ts'
 import { Drafter } from './drafter.ts'
 import { assemble, type Group, type Pending } from './group.ts'
@@ -27,7 +27,7 @@ export interface WriterTerms {
   readonly owners: Owners
   /** Watched, see watched.ts. */
   readonly files: FileOperations
-  readonly clock: Clock
+  readonly clock: LogClock
   readonly time: SteadyTime
   /** Prepares a segment before there is anything to write. */
   readonly isEager: boolean

@@ -1,7 +1,7 @@
-import type { Clock } from '../../../extensions/file_storage/clock.ts'
+import type { LogClock } from '../../../extensions/file_storage/clock.ts'
 
 /** Time that passes when the test says so. */
-export class SimulatedClock implements Clock {
+export class SimulatedClock implements LogClock {
   #now = 0
   /** What somebody set the machine's clock to. */
   wallOffset = 1_700_000_000_000
