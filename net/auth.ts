@@ -55,15 +55,15 @@ export interface PendingAnswer {
 }
 
 /** What asking whether a sender may come in gives. */
-export type Answer = Identity | AuthRefusal | PendingAnswer
+export type AuthAnswer = Identity | AuthRefusal | PendingAnswer
 
 /** Whether the answer of an authenticator is a refusal. */
-export function isRefusal(answer: Answer): answer is AuthRefusal {
+export function isRefusal(answer: AuthAnswer): answer is AuthRefusal {
   return 'kind' in answer
 }
 
 /** Whether the answer is still to come. */
-export function isPending(answer: Answer): answer is PendingAnswer {
+export function isPending(answer: AuthAnswer): answer is PendingAnswer {
   return 'whenTold' in answer
 }
 
@@ -102,7 +102,7 @@ export class Doorman {
   }
 
   /** Asks whether the sender at `peer` may come in. */
-  ask(header: HeaderOf, peer: string): Answer {
+  ask(header: HeaderOf, peer: string): AuthAnswer {
     let answer: Identity | PendingIdentity
     try {
       answer = this.#authenticator.authenticate(header, peer)

@@ -7,8 +7,8 @@ import type { Admission, Refusal } from './admission.ts'
 import { type AuthRefusal, type Doorman, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import { statusOf } from './grpc-refusal.ts'
-import type { Connection } from './grpc-server-connection.ts'
-import { type Answer, packHeaders, PreparedAnswer } from './http2/answer.ts'
+import type { GrpcConnection } from './grpc-server-connection.ts'
+import { type StreamAnswer, packHeaders, PreparedAnswer } from './http2/answer.ts'
 import { ErrorCode } from './http2/protocol.ts'
 import type { RequestHead } from './http2/request-head.ts'
 import { ServerStream } from './http2/server-stream.ts'
@@ -25,7 +25,7 @@ const packedHead = packHeaders(answerHead)
 const succeeded = packHeaders([['grpc-status', '0']])
 /** The answer of nearly all calls: an empty message. */
 const emptyAnswer = new PreparedAnswer(packedHead, Buffer.alloc(5), succeeded)
-const notGrpc: Answer = { head: packHeaders([[':status', '415']]), body: undefined, trailers: undefined }
+const notGrpc: StreamAnswer = { head: packHeaders([[':status', '415']]), body: undefined, trailers: undefined }
 const nothing = Buffer.alloc(0)
 
 /** Where a call stands: its body is read, the handler has it, it is answered or gone. */
@@ -50,7 +50,7 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
   readonly isTimed: boolean
   /** Told when nobody waits for the answer any more; not after an answer. */
   onCancel: (() => void) | undefined
-  readonly #connection: Connection<C>
+  readonly #connection: GrpcConnection<C>
   readonly #server: CallServer<C>
   readonly #intake: Intake
   #handler: GrpcHandler<C> | undefined
@@ -67,7 +67,7 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
   #compressed = 0
   #size = 0
 
-  constructor(server: CallServer<C>, connection: Connection<C>, id: number, head: RequestHead, window: number) {
+  constructor(server: CallServer<C>, connection: GrpcConnection<C>, id: number, head: RequestHead, window: number) {
     super(id, head, window)
     this.#server = server
     this.#connection = connection

@@ -63,13 +63,13 @@ export interface ConnectionServer {
 /** What a connection makes of its streams. */
 export interface ConnectionCalls<C> {
   /** Makes the call that a new stream is. */
-  make(connection: Connection<C>, id: number, head: RequestHead): ServerStream
+  make(connection: GrpcConnection<C>, id: number, head: RequestHead): ServerStream
   /** The connection is gone. */
-  gone(connection: Connection<C>): void
+  gone(connection: GrpcConnection<C>): void
 }
 
 /** One connection, with what its calls carry. */
-export class Connection<C> implements SessionOwner {
+export class GrpcConnection<C> implements SessionOwner {
   /** What it takes up of the listener. */
   readonly share: ConnectionShare
   readonly context: C

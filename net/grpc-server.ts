@@ -13,7 +13,7 @@ import { Gate } from './gate.ts'
 import { occupancyLimits } from './limit-keys.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
 import { Doorman } from './auth.ts'
-import { Connection, type ConnectionServer, connectionRules } from './grpc-server-connection.ts'
+import { GrpcConnection, type ConnectionServer, connectionRules } from './grpc-server-connection.ts'
 import type { GrpcServerConfig } from './grpc-server-keys.ts'
 import { type CallServer, type GrpcHandler, IncomingCall } from './grpc-server-call.ts'
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
@@ -52,7 +52,7 @@ export class GrpcServer<C> implements CallServer<C> {
   readonly #tls: ServerTls | undefined
   readonly #options: GrpcServerOptions<C>
   readonly #handlers = new Map<string, GrpcHandler<C>>()
-  readonly #connections = new Set<Connection<C>>()
+  readonly #connections = new Set<GrpcConnection<C>>()
   readonly #rules: ConnectionServer
   readonly #log: Logger
   readonly #doorman: Doorman | undefined
@@ -153,7 +153,7 @@ export class GrpcServer<C> implements CallServer<C> {
       socket.destroy()
       return
     }
-    const connection = new Connection<C>(socket, this.#options.connected(peer), peer, share, this.#rules, {
+    const connection = new GrpcConnection<C>(socket, this.#options.connected(peer), peer, share, this.#rules, {
       make: (connection, id, head) => this.#call(connection, id, head),
       gone: connection => {
         leave()
@@ -168,7 +168,7 @@ export class GrpcServer<C> implements CallServer<C> {
     }, this.#rules.rules.interval).unref()
   }
 
-  #closed(connection: Connection<C>): void {
+  #closed(connection: GrpcConnection<C>): void {
     this.#connections.delete(connection)
     if (this.#connections.size > 0) return
     clearInterval(this.#sweep)
@@ -185,7 +185,7 @@ export class GrpcServer<C> implements CallServer<C> {
     return { share, leave }
   }
 
-  #call(connection: Connection<C>, id: number, head: RequestHead): IncomingCall<C> {
+  #call(connection: GrpcConnection<C>, id: number, head: RequestHead): IncomingCall<C> {
     return new IncomingCall<C>(this, connection, id, head, streamWindow)
   }
 

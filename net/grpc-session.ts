@@ -16,7 +16,7 @@ export interface Keepalive {
 }
 
 /** What a session tells of itself. */
-export interface SessionOwner {
+export interface ClientSessionOwner {
   /** The handshake is done; calls may start. */
   onReady(session: GrpcSession): void
   /** It takes no more calls: GOAWAY, or the connection is lost, or never came to be. `lost` says which. */
@@ -65,12 +65,12 @@ export class GrpcSession {
   #lost: string | undefined
   #lastStream = Number.POSITIVE_INFINITY
   readonly #session: ClientHttp2Session
-  readonly #owner: SessionOwner
+  readonly #owner: ClientSessionOwner
   readonly #handshake: NodeJS.Timeout
   #pinging: NodeJS.Timeout | undefined
   #probed = Number.NEGATIVE_INFINITY
 
-  constructor(address: Address, options: SessionOptions, owner: SessionOwner) {
+  constructor(address: Address, options: SessionOptions, owner: ClientSessionOwner) {
     this.address = address
     this.#owner = owner
     const socket = connectSocket(address, options.tls?.(), 'h2', options.serverName)

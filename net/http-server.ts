@@ -11,7 +11,7 @@ import type { HttpServerConfig } from './http-server-keys.ts'
 import { Answers } from './http1/answers.ts'
 import { Connection } from './http1/connection.ts'
 import { Front } from './http1/front.ts'
-import type { Service } from './http1/service.ts'
+import type { HttpService } from './http1/service.ts'
 import { occupancyLimits } from './limit-keys.ts'
 import type { ConnectionShare } from './occupancy.ts'
 
@@ -42,7 +42,7 @@ export class HttpServer<C> {
   readonly admission: Admission
   readonly #options: HttpServerOptions<C>
   readonly #terms: HttpTerms
-  readonly #service: Service & { isLast: boolean }
+  readonly #service: HttpService & { isLast: boolean }
   readonly #front: Front
   readonly #routes = new Map<string, Route<C>>()
   readonly #open = new Set<Connection<C>>()

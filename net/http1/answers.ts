@@ -6,7 +6,7 @@
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
 
 /** What one answer is made of. */
-export interface Answer {
+export interface AnswerParts {
   readonly status: number
   /** Media type of the body; none where there is no body. */
   readonly type: string | undefined
@@ -59,7 +59,7 @@ export class Answers {
   }
 
   /** Any answer. `isLast`: the connection ends with it. Without `hasBody` only its head, as HEAD asks for it. */
-  make({ status, type, body, headers }: Answer, isLast: boolean, hasBody: boolean): string {
+  make({ status, type, body, headers }: AnswerParts, isLast: boolean, hasBody: boolean): string {
     this.#look()
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`
     if (type !== undefined) head += `content-type: ${type}\r\ncontent-length: ${body.length}\r\n`

@@ -9,13 +9,13 @@ import { freeRead } from '../../core/pool.ts'
 import type { Work } from '../../core/turns.ts'
 import type { Refusal } from '../admission.ts'
 import type { ConnectionShare } from '../occupancy.ts'
-import { type Answer, goOn } from './answers.ts'
+import { type AnswerParts, goOn } from './answers.ts'
 import { Backlog } from './backlog.ts'
 import { Chunks, type ChunkSink } from './chunks.ts'
 import { type Fault, fault } from './fault.ts'
 import { findEnd, Head } from './head.ts'
-import { Outlet } from './outlet.ts'
-import type { Exchange, Service } from './service.ts'
+import { SocketOutlet } from './outlet.ts'
+import type { Exchange, HttpService } from './service.ts'
 
 /** Requests and bytes of framing that one connection takes in one step; bytes of a body of known length are only copied. */
 const stepRequests = 16
@@ -40,10 +40,10 @@ export class Connection<C> implements Work, ChunkSink {
   /** What its requests carry. */
   readonly context: C
   readonly #socket: Socket
-  readonly #service: Service
+  readonly #service: HttpService
   readonly #serve: (connection: Connection<C>) => void
   readonly #backlog: Backlog
-  readonly #outlet: Outlet
+  readonly #outlet: SocketOutlet
   readonly #chunks = new Chunks()
   #state: State = 'head'
   /** What was read and not worked on yet, from `#at` on. */
@@ -69,7 +69,7 @@ export class Connection<C> implements Work, ChunkSink {
   constructor(
     socket: Socket,
     share: ConnectionShare,
-    service: Service,
+    service: HttpService,
     connected: (peer: string) => C,
     serve: (connection: Connection<C>) => void,
   ) {
@@ -81,7 +81,7 @@ export class Connection<C> implements Work, ChunkSink {
     this.#service = service
     this.#serve = serve
     this.#backlog = new Backlog(service.admission, share)
-    this.#outlet = new Outlet(socket, () => this.#go())
+    this.#outlet = new SocketOutlet(socket, () => this.#go())
     share.probe = now => this.#look(now)
     socket.on('data', (bytes: Buffer) => this.#read(bytes))
     socket.on('end', () => this.#leave())
@@ -119,11 +119,11 @@ export class Connection<C> implements Work, ChunkSink {
   }
 
   /** Answers the request. Where its body has not come to its end, or it is to be the last, the connection ends. */
-  answer(answer: Answer): void {
+  answer(answer: AnswerParts): void {
     this.#say(answer, this.head.method !== 'HEAD')
   }
 
-  #say(answer: Answer, hasBody: boolean): void {
+  #say(answer: AnswerParts, hasBody: boolean): void {
     const { answers, isLast: isOver } = this.#service
     const isLast = isOver || !this.#isWhole || this.#isDeaf || !this.head.isPersistent
     const { status, type, body, headers } = answer

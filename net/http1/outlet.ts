@@ -8,7 +8,7 @@ export interface Answered {
 }
 
 /** See above. */
-export class Outlet {
+export class SocketOutlet {
   readonly #socket: Socket
   readonly #onClear: () => void
   /** What is to be written; each letter stands for one byte. */

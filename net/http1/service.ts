@@ -20,7 +20,7 @@ export interface Exchange extends ChunkSink, Answered {
 }
 
 /** Whom a connection belongs to. */
-export interface Service {
+export interface HttpService {
   readonly admission: Admission
   readonly answers: Answers
   readonly turns: Turns

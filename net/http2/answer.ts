@@ -40,14 +40,14 @@ function number(first: number, bits: number, value: number): Buffer {
 }
 
 /** What is answered: a packed head, and perhaps a body and packed trailers; both of them or none. */
-export interface Answer {
+export interface StreamAnswer {
   readonly head: Buffer
   readonly body: Buffer | undefined
   readonly trailers: Buffer | undefined
 }
 
 /** An answer of a head, a short body and trailers whose frames are made once, but for the number of the stream. */
-export class PreparedAnswer implements Answer {
+export class PreparedAnswer implements StreamAnswer {
   readonly head: Buffer
   readonly body: Buffer
   readonly trailers: Buffer

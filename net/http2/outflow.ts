@@ -1,5 +1,5 @@
 /** The answers of one connection on their way out: within the windows that the client gives, and as fast as it reads. */
-import { type Answer, noTable, type PreparedAnswer } from './answer.ts'
+import { type StreamAnswer, noTable, type PreparedAnswer } from './answer.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import { defaultWindow, Frame, headerTableSize, maxFrame, mostWindow } from './protocol.ts'
 import type { ServerStream } from './server-stream.ts'
@@ -36,7 +36,7 @@ export class Outflow {
   }
 
   /** Sends an answer, now or when there is room. */
-  send(stream: ServerStream, answer: Answer): void {
+  send(stream: ServerStream, answer: StreamAnswer): void {
     stream.answer = answer
     if (this.#push(stream, answer)) this.#onAnswered(stream)
     else this.#waiting.add(stream)
@@ -89,7 +89,7 @@ export class Outflow {
   }
 
   /** Sends what of an answer there is room for; whether that was all. */
-  #push(stream: ServerStream, answer: Answer): boolean {
+  #push(stream: ServerStream, answer: StreamAnswer): boolean {
     const writer = this.#writer
     if (writer.blocked) return false
     const { body = nothing, trailers } = answer

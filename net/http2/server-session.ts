@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream'
 import type { Budget } from '../../core/budget.ts'
 import type { Work } from '../../core/turns.ts'
-import type { Answer, PreparedAnswer } from './answer.ts'
+import type { StreamAnswer, PreparedAnswer } from './answer.ts'
 import { Floods } from './floods.ts'
 import { FrameReader } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -97,7 +97,7 @@ export class ServerSession implements Work {
   }
 
   /** Answers a stream, now or as soon as it may be. */
-  send(stream: ServerStream, answer: Answer): void {
+  send(stream: ServerStream, answer: StreamAnswer): void {
     if (!this.#isOver && !stream.isClosed) this.#outflow.send(stream, answer)
   }
 

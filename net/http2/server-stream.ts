@@ -1,5 +1,5 @@
 /** One stream as its server has it: where it stands. What it is about is a subclass's. */
-import type { Answer } from './answer.ts'
+import type { StreamAnswer } from './answer.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** A stream, which is a request and its answer. */
@@ -18,7 +18,7 @@ export abstract class ServerStream {
   /** What the client has allowed to be sent beyond the window that its streams begin with; negative where that is used. */
   credit = 0
   /** What is to be sent, while it cannot be: whether the head is out, and how much of the body. */
-  answer: Answer | undefined
+  answer: StreamAnswer | undefined
   isHeadSent = false
   sent = 0
 
