@@ -6,7 +6,7 @@ import { comparePlaces, positionOf, type Place } from './place.ts'
 import { snippetOf } from './render.ts'
 
 /** One thing found, before it is put into words for the user. */
-export interface Fault {
+export interface ConfigFault {
   readonly code: Code
   readonly message: string
   readonly place: Place | undefined
@@ -31,8 +31,8 @@ export class ConfigErrors extends Error {
 
 /** Collects errors and warnings. */
 export class Report {
-  readonly #errors = new Map<string, Fault>()
-  readonly #warnings = new Map<string, Fault>()
+  readonly #errors = new Map<string, ConfigFault>()
+  readonly #warnings = new Map<string, ConfigFault>()
   /** Keeps values out of the warnings that components' own words are part of. */
   concealed: Concealed | undefined
 
@@ -70,13 +70,13 @@ export class Report {
 }
 
 /** An anchor used twice would otherwise tell its faults twice. */
-function add(faults: Map<string, Fault>, fault: Fault): void {
+function add(faults: Map<string, ConfigFault>, fault: ConfigFault): void {
   const { message, place } = fault
   const key = place === undefined ? message : `${place.source.order} ${place.start} ${message}`
   if (!faults.has(key)) faults.set(key, fault)
 }
 
-function inOrder(faults: ReadonlyMap<string, Fault>, secrets: readonly Place[], what: string): ConfigError[] {
+function inOrder(faults: ReadonlyMap<string, ConfigFault>, secrets: readonly Place[], what: string): ConfigError[] {
   const all = [...faults.values()].toSorted((a, b) => comparePlaces(a.place, b.place))
   const bySource = Map.groupBy(secrets, ({ source }) => source)
   const told = all.slice(0, limits.told).map(({ code, message, place, hint }) => {

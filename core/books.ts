@@ -50,7 +50,7 @@ export interface NodeName {
 }
 
 /** Of a receiver: items that came over one transport, by what their sender was answered. */
-export class Answers implements OutcomeTally {
+export class AnswerTally implements OutcomeTally {
   readonly transport: string
   readonly #node: { maybeTwice: number }
   accepted = 0
@@ -85,7 +85,7 @@ export class Answers implements OutcomeTally {
 export class NodeBooks {
   readonly name: NodeName
   /** Of a receiver: what was answered, by transport. */
-  readonly answers: Answers[] = [];
+  readonly answers: AnswerTally[] = [];
   /** Items that came in, not counting those refused at the door. */
   in = 0
   /** Items made here: derived data. */
@@ -159,10 +159,10 @@ export class NodeBooks {
   }
 
   /** Counts answers to those who send over `transport`. */
-  answersTo(transport: string): Answers {
+  answersTo(transport: string): AnswerTally {
     const { answers } = this
     for (let i = 0; i < answers.length; i++) if (answers[i].transport === transport) return answers[i]
-    const made = new Answers(transport, this)
+    const made = new AnswerTally(transport, this)
     answers.push(made)
     return made
   }

@@ -18,7 +18,7 @@ export interface Reason {
 }
 
 /** A part of a batch that ends, and why. It may carry counts and no data. */
-export interface Ended {
+export interface EndedPart {
   readonly batch: Batch
   readonly reason: Reason
 }
@@ -26,5 +26,5 @@ export interface Ended {
 /** What becomes of one batch: its parts together are all of it. A step that ends nothing returns the batch alone. */
 export interface Verdict {
   readonly passes: Batch | undefined
-  readonly ends: readonly Ended[]
+  readonly ends: readonly EndedPart[]
 }

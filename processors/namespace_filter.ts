@@ -3,7 +3,7 @@ import type { Batch } from '../core/batch.ts'
 import { defineProcessor } from '../core/component.ts'
 import { decidesDrops, texts } from '../core/fields.ts'
 import type { Touch } from '../core/touch.ts'
-import type { Ended } from '../core/verdict.ts'
+import type { EndedPart } from '../core/verdict.ts'
 import { attributeTags, findAttribute } from '../proto/attributes.ts'
 import type { Group } from '../proto/group.ts'
 import { allSignals } from '../proto/signals.ts'
@@ -78,7 +78,7 @@ export const namespaceFilter = defineProcessor<Config>({
     return each(context, batch => {
       const [passes, dropped] = batch.partition(group => verdictOf(group) === 'pass')
       if (dropped === undefined) return batch
-      const ends: Ended[] = []
+      const ends: EndedPart[] = []
       let rest: Batch | undefined = dropped
       for (const [name, reason] of reasons) {
         if (rest === undefined) break

@@ -2,7 +2,7 @@
  * Every metric that Kymo has of itself: the Collector's `otelcol_*` names, so that dashboards go on working, and the
  * books under `kymo_*`, which say of every item where it went and why. docs/metrics.md is made from this table.
  */
-import type { Answers, NodeBooks, Reasons } from '../core/books.ts'
+import type { AnswerTally, NodeBooks, Reasons } from '../core/books.ts'
 import type { State } from '../core/status.ts'
 import { allSignals, signals } from '../proto/signals.ts'
 import { doorFamilies } from './door-families.ts'
@@ -41,7 +41,7 @@ function perSignal(
 function perTransport(
   name: string,
   help: (noun: string) => string,
-  value: (answers: Answers) => number,
+  value: (answers: AnswerTally) => number,
   more: (node: NodeBooks) => number = () => 0,
 ): OwnFamily[] {
   const rows = function* ({ name: { id }, answers }: NodeBooks, extra: number): Iterable<Row> {

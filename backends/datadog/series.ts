@@ -16,7 +16,7 @@ const SKETCH = 1
 const DOGSKETCH = 2
 
 /** What is written of one series or sketch before its values. */
-export interface Head {
+export interface SeriesHead {
   readonly block: MetricBlock
   readonly name: Range
   /** What follows the name, such as `.count`. */
@@ -36,7 +36,7 @@ export class MetricWriter extends ProtoSink {
   }
 
   /** One value of a series; `seconds` since 1970. */
-  series(head: Head, type: number, value: number, seconds: number): void {
+  series(head: SeriesHead, type: number, value: number, seconds: number): void {
     const { block, tags } = head
     const reserved = this.expected(SERIES)
     this.#room(head, block.seriesTags.length)
@@ -60,7 +60,7 @@ export class MetricWriter extends ProtoSink {
   }
 
   /** One sketch with its exact sum, smallest and largest value. */
-  sketch(head: Head, sketch: Sketch, sum: number, min: number, max: number, seconds: number): void {
+  sketch(head: SeriesHead, sketch: Sketch, sum: number, min: number, max: number, seconds: number): void {
     const { block } = head
     const reserved = this.expected(SKETCH)
     this.#room(head, block.sketchTags.length + block.hostname.length + sketch.keys.length * 8)
@@ -93,7 +93,7 @@ export class MetricWriter extends ProtoSink {
     this.bytes[this.at++] = 0
   }
 
-  #room({ block, name, suffix, tags, extra }: Head, more: number): void {
+  #room({ block, name, suffix, tags, extra }: SeriesHead, more: number): void {
     let size = block.host.length + name.end - name.start + suffix.length + tags.size + more + slack
     for (const tag of extra) size += tag.length + 6
     this.ensure(size)
@@ -110,7 +110,7 @@ export class MetricWriter extends ProtoSink {
     this.#copy(text)
   }
 
-  #name(tag: number, { name, suffix }: Head): void {
+  #name(tag: number, { name, suffix }: SeriesHead): void {
     this.bytes[this.at++] = tag
     this.varint(name.end - name.start + suffix.length)
     this.bytes.set(name.bytes.subarray(name.start, name.end), this.at)
@@ -118,7 +118,7 @@ export class MetricWriter extends ProtoSink {
     this.#copy(suffix)
   }
 
-  #tags(tag: number, { tags, extra }: Head): void {
+  #tags(tag: number, { tags, extra }: SeriesHead): void {
     this.at = tags.write(this.bytes, this.at, tag)
     for (const text of extra) this.#text(tag, text)
   }

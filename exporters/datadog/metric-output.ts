@@ -1,7 +1,7 @@
 /** Where the mapping of metrics writes to: payloads that are cut before they are too large, and what could not be mapped. */
 import type { MetricBlock } from '../../backends/datadog/metric-block.ts'
 import type { PointTags } from '../../backends/datadog/point-tags.ts'
-import { type Head, MetricWriter } from '../../backends/datadog/series.ts'
+import { type SeriesHead, MetricWriter } from '../../backends/datadog/series.ts'
 import type { Sketch } from '../../backends/datadog/sketch.ts'
 import type { Memory } from '../../proto/growing.ts'
 import { Range } from '../../proto/values.ts'
@@ -35,7 +35,7 @@ export class MetricOutput {
   readonly #memory: Memory | undefined
   readonly #size: number
   readonly #open: { series: Open | undefined; sketches: Open | undefined } = { series: undefined, sketches: undefined }
-  readonly #head: { -readonly [Key in keyof Head]: Head[Key] }
+  readonly #head: { -readonly [Key in keyof SeriesHead]: SeriesHead[Key] }
 
   /** `size`: about how many bytes there will be. */
   constructor(size: number, tags: PointTags, memory: Memory | undefined) {

@@ -8,7 +8,7 @@ import { Range, readValue } from '../../proto/values.ts'
 import { ItemCursor } from '../../proto/views.ts'
 import { Cursor, WireError } from '../../proto/wire.ts'
 import type { Room } from '../../proto/room.ts'
-import { type Naming, type Reason, type Stream, Streams } from './streams.ts'
+import { type Naming, type Reason, type Stream, StreamLookups } from './streams.ts'
 import type { Table } from './table.ts'
 import { Takers } from './takers.ts'
 
@@ -33,7 +33,7 @@ class Refused {
 /** Everything that goes into one table goes through one of these. */
 export class Ingest {
   readonly #table: Table
-  readonly #streams: Streams
+  readonly #streams: StreamLookups
   readonly #takers: Takers
   readonly #items = new ItemCursor()
   readonly #scope = new Range()
@@ -46,7 +46,7 @@ export class Ingest {
   /** `room`: where memory is taken for what is known again by its bytes. */
   constructor(table: Table, naming: Naming, room?: Room) {
     this.#table = table
-    this.#streams = new Streams(table, naming, message => this.#warnings.push(message), room)
+    this.#streams = new StreamLookups(table, naming, message => this.#warnings.push(message), room)
     this.#takers = new Takers(table, this.#streams)
   }
 

@@ -137,7 +137,7 @@ interface ResourceEntry {
 }
 
 /** All lookups of one page. Call `resource`, `scope`, `stream`, `series`, each for what the one before found. */
-export class Streams {
+export class StreamLookups {
   readonly #table: Table
   readonly #naming: Naming
   /** Hears what is wrong with a metric that is on the page all the same. */

@@ -2,7 +2,7 @@
 import { DataPoint } from '../../proto/data-point.ts'
 import { EXPONENTIAL_HISTOGRAM, HISTOGRAM, SUM, SUMMARY } from '../../proto/points.ts'
 import { Bounds, ExponentialHistogram, Histogram, stateCost, Summary } from './states.ts'
-import type { Reason, Stream, Streams } from './streams.ts'
+import type { Reason, Stream, StreamLookups } from './streams.ts'
 import type { Series, Table } from './table.ts'
 
 /** Bytes that a buffer of exemplars takes besides its own. */
@@ -11,12 +11,12 @@ const exemplarsCost = 200
 /** Takes points of all kinds. */
 export class Takers {
   readonly #table: Table
-  readonly #streams: Streams
+  readonly #streams: StreamLookups
   readonly #point = new DataPoint('min', 'max')
   /** Why `#find` found nothing. */
   #reason: Reason | undefined
 
-  constructor(table: Table, streams: Streams) {
+  constructor(table: Table, streams: StreamLookups) {
     this.#table = table
     this.#streams = streams
   }

@@ -8,7 +8,7 @@ import type { Logger } from '../../core/logger.ts'
 import type { Entry } from './entry.ts'
 
 /** What ends: an entry, or what of it was settled. */
-export type Ending = Pick<Entry, 'batch' | 'claim' | 'acknowledged'>
+export type EntryEnding = Pick<Entry, 'batch' | 'claim' | 'acknowledged'>
 
 /** Who hears it. */
 export interface EndParts {
@@ -18,7 +18,12 @@ export interface EndParts {
 }
 
 /** The destination has it, or all but what it says; `took` milliseconds after it was sent. */
-export function endDelivered({ books, journal, log }: EndParts, entry: Ending, sent: Sent | undefined, took: number) {
+export function endDelivered(
+  { books, journal, log }: EndParts,
+  entry: EntryEnding,
+  sent: Sent | undefined,
+  took: number,
+) {
   const { batch, claim } = entry
   journal.follow(books.name, 'delivered', batch, took)
   // Whatever an exporter says, no more than there is.
