@@ -1,6 +1,7 @@
 /** Files with credentials: read when an extension starts, and again when they change. */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
+import type { Clock, Timer } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Status } from '../core/status.ts'
@@ -22,8 +23,9 @@ const elsewhere = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'])
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? ''
 
-/** Whom to tell what is wrong with the file. */
+/** Whose file it is: who is told what is wrong with it, and tells the time. */
 export interface WatchedFileOwner {
+  readonly clock: Clock
   readonly log: Logger
   readonly status: Status
 }
@@ -61,7 +63,7 @@ export class WatchedFile<T> {
   #text: string | undefined
   #value: T | undefined
   #error: string | undefined
-  #timer: NodeJS.Timeout | undefined
+  #looks: Timer | undefined
   #stopped = false
 
   /** `key` is the option that names the file. */
@@ -88,16 +90,12 @@ export class WatchedFile<T> {
     } catch (error) {
       this.#failed(error)
     }
-    this.#again()
+    this.#looks = this.#owner.clock.every(interval, () => this.#look())
   }
 
   stop(): void {
     this.#stopped = true
-    clearTimeout(this.#timer)
-  }
-
-  #again(): void {
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#look(), interval).unref()
+    this.#looks?.cancel()
   }
 
   async #look(): Promise<void> {
@@ -107,7 +105,6 @@ export class WatchedFile<T> {
     } catch (error) {
       if (!this.#stopped) this.#failed(error)
     }
-    this.#again()
   }
 
   #take(text: string): void {

@@ -113,7 +113,7 @@ function usersOf(text: string, before?: Htpasswd): Htpasswd {
 /** Lines of a password file that are told one by one. */
 const toldLines = 10
 
-function serverOf(config: Config['htpasswd'], { log, status }: ComponentContext): Extension {
+function serverOf(config: Config['htpasswd'], { log, status, clock }: ComponentContext): Extension {
   const inline = parseHtpasswd(config?.inline?.reveal() ?? '')
   const path = config?.file ?? ''
   const tell = ({ faults, weak }: Htpasswd, where: object) => {
@@ -123,7 +123,7 @@ function serverOf(config: Config['htpasswd'], { log, status }: ComponentContext)
       log.warn({ ...where, lines: weak.slice(0, toldLines), of: weak.length }, 'passwords are not hashed well')
   }
   if (path === '') {
-    const gate = new Gatekeeper(() => inline)
+    const gate = new Gatekeeper(() => inline, clock)
     return { server: gate, start: () => tell(inline, { key: 'htpasswd.inline' }), stop: () => gate.stop() }
   }
   // Whose line stays as it is stays known.
@@ -136,9 +136,9 @@ function serverOf(config: Config['htpasswd'], { log, status }: ComponentContext)
       tell(before, { file: path })
       return joined(inline, before)
     },
-    { log, status },
+    { log, status, clock },
   )
-  const gate = new Gatekeeper(() => file.value)
+  const gate = new Gatekeeper(() => file.value, clock)
   return {
     server: gate,
     start() {

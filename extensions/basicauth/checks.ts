@@ -1,4 +1,5 @@
 /** Slow checks of passwords: one at a time, off the loop, each for as long as somebody waits for it. */
+import type { Clock } from '../../core/clock.ts'
 import { Hasher } from './hasher.ts'
 import { type Proof, sameText } from './htpasswd.ts'
 import { type Asker, type Turn, HashTurns } from './turns.ts'
@@ -35,11 +36,16 @@ const tooMany = 'too many passwords to check'
 
 /** All checks of one password file. */
 export class Checks {
+  readonly #clock: Clock
   readonly #hasher = new Hasher()
   readonly #turns = new HashTurns<Check>()
   /** Those that wait or run: whoever asks the same meanwhile waits for the same. */
   readonly #open = new Map<string, Check>()
   #running: Check | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /**
    * Has `claim` checked.
@@ -69,7 +75,7 @@ export class Checks {
       ...claim,
       // In memory of its own: what it was cut from goes to the thread with it.
       password: new Uint8Array(claim.password),
-      since: performance.now(),
+      since: this.#clock.now(),
       waiting: 0,
       isRight,
       resolve,
@@ -93,14 +99,14 @@ export class Checks {
 
   #next(): void {
     if (this.#running !== undefined) return
-    const check = this.#turns.next(performance.now())
+    const check = this.#turns.next(this.#clock.now())
     if (check === undefined) return
     this.#running = check
     void this.#run(check)
   }
 
   async #run(check: Check): Promise<void> {
-    const began = performance.now()
+    const began = this.#clock.now()
     let isRight = false
     try {
       const { hash, recipe } = check.proof
@@ -112,7 +118,7 @@ export class Checks {
     }
     this.#running = undefined
     if (this.#open.get(check.digest) === check) this.#open.delete(check.digest)
-    const now = performance.now()
+    const now = this.#clock.now()
     if (!isRight) this.#turns.charge(check, now - began, now)
     this.#next()
   }

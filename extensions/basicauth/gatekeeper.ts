@@ -7,6 +7,7 @@ import {
   type PendingIdentity,
   type ServerAuthenticator,
 } from '../../core/auth.ts'
+import type { Clock } from '../../core/clock.ts'
 import { peerName } from '../../net/occupancy.ts'
 import { Checks, type SlowProof } from './checks.ts'
 import type { Htpasswd, User } from './htpasswd.ts'
@@ -26,11 +27,12 @@ export class Gatekeeper implements ServerAuthenticator {
   readonly #proven = new WeakMap<User, Buffer>()
   /** Of this process alone, which makes digests useless to others. */
   readonly #key = randomBytes(32)
-  readonly #checks = new Checks()
+  readonly #checks: Checks
 
   /** `file` throws as long as there is none. */
-  constructor(file: () => Htpasswd) {
+  constructor(file: () => Htpasswd, clock: Clock) {
     this.#file = file
+    this.#checks = new Checks(clock)
   }
 
   authenticate(header: HeaderOf, peer: string): Identity | PendingIdentity {

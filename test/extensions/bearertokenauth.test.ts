@@ -1,12 +1,13 @@
 import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, expect, test } from 'vitest'
 import { AuthError } from '../../core/auth.ts'
 import { components } from '../../components.ts'
 import { ConfigErrors, loadConfig } from '../../config/load.ts'
 import { Secret } from '../../core/fields.ts'
 import { bearertokenauth } from '../../extensions/bearertokenauth.ts'
+import { MovableClock } from '../support/clock.ts'
 import { complaintsOf, extensionOf, from } from '../support/extending.ts'
 import { componentContext } from '../support/contexts.ts'
 
@@ -14,12 +15,12 @@ const folder = mkdtempSync(join(tmpdir(), 'kymo-bearer-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const open: { stop(): unknown }[] = []
 afterEach(async () => {
-  vi.useRealTimers()
   for (const one of open.splice(0)) await one.stop()
 })
 
 function made(config: object) {
-  const one = extensionOf(bearertokenauth, config)
+  const clock = new MovableClock()
+  const one = extensionOf(bearertokenauth, config, { clock })
   open.push(one)
   const ask = (headers: Record<string, string>) => {
     try {
@@ -29,7 +30,9 @@ function made(config: object) {
     }
   }
   const sent = () => one.extension.client?.headers(from(), {})
-  return { ...one, ask, sent }
+  /** Until the file was looked at again. */
+  const look = () => clock.advance(2000)
+  return { ...one, ask, sent, look }
 }
 
 test.each([
@@ -132,7 +135,6 @@ test('our example with a variable that is empty or not there is an error with it
 })
 
 test('a file is read again when it changes, also as a link that is replaced, and an empty one lets nobody in', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   writeFileSync(join(folder, 'v1'), 'one\n')
   writeFileSync(join(folder, 'v2'), '\n two \nthree\n')
   const filename = join(folder, 'token')
@@ -144,23 +146,23 @@ test('a file is read again when it changes, also as a link that is replaced, and
   expect(one.ask({ authorization: 'Bearer not used' })).toBeInstanceOf(AuthError)
   symlinkSync('v2', join(folder, 'next'))
   renameSync(join(folder, 'next'), filename)
-  vi.advanceTimersByTime(2000)
-  await vi.waitFor(() => expect(one.sent()).toEqual({ authorization: 'Bearer two' }))
+  await one.look()
+  expect(one.sent()).toEqual({ authorization: 'Bearer two' })
   expect(['two', 'three'].map(token => one.ask({ authorization: `Bearer ${token}` }))).toEqual(['in', 'in'])
   expect(one.ask({ authorization: 'Bearer one' })).toBeInstanceOf(AuthError)
   // An empty line is no token: it would let in whoever sends none.
   expect(one.ask({ authorization: 'Bearer ' })).toBeInstanceOf(AuthError)
   writeFileSync(filename, '\n\n')
-  vi.advanceTimersByTime(2000)
-  await vi.waitFor(() => expect(one.status.state).toBe('RecoverableError'))
+  await one.look()
+  expect(one.status.state).toBe('RecoverableError')
   expect(one.status.lastError).toContain('it has no token')
   // To empty it is how tokens are taken back: nobody comes in, nothing is sent.
   expect(one.ask({ authorization: 'Bearer two' })).toBe('again')
   expect(one.ask({ authorization: 'Bearer ' })).toBe('again')
   expect(() => one.sent()).toThrow('it has no token')
   writeFileSync(filename, 'four')
-  vi.advanceTimersByTime(2000)
-  await vi.waitFor(() => expect(one.ask({ authorization: 'Bearer four' })).toBe('in'))
+  await one.look()
+  expect(one.ask({ authorization: 'Bearer four' })).toBe('in')
   expect(one.status.state).toBe('OK')
 })
 

@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { Status } from '../../core/status.ts'
 import { faultOfFile, onlyValue, WatchedFile } from '../../extensions/watched-file.ts'
+import { MovableClock } from '../support/clock.ts'
 import { keepingLogger, type Line } from '../support/kymo.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kymo-watched-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const open: WatchedFile<string>[] = []
 afterEach(() => {
-  vi.useRealTimers()
   vi.restoreAllMocks()
   syncBuiltinESMExports()
   for (const file of open.splice(0)) file.stop()
@@ -21,13 +21,13 @@ afterEach(() => {
 
 let made = 0
 function watched(text: string) {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const clock = new MovableClock()
   const path = join(folder, `file${made++}`)
   writeFileSync(path, text)
   const lines: Line[] = []
   const status = new Status()
   status.set('Starting')
-  const file = new WatchedFile('filename', path, onlyValue, { log: keepingLogger(lines), status })
+  const file = new WatchedFile('filename', path, onlyValue, { log: keepingLogger(lines), status, clock })
   open.push(file)
   file.start()
   const value = () => {
@@ -37,7 +37,7 @@ function watched(text: string) {
       return undefined
     }
   }
-  return { path, file, status, lines, value, look: () => void vi.advanceTimersByTime(2000) }
+  return { path, file, status, lines, value, look: () => clock.advance(2000) }
 }
 
 test.each<[string, (path: string) => void, string]>([
@@ -65,8 +65,8 @@ test.each<[string, (path: string) => void, string]>([
   const { path, value, status, lines, look } = watched('good')
   expect(value()).toBe('good')
   spoil(path)
-  look()
-  await vi.waitFor(() => expect(status.state).toBe('RecoverableError'), 60_000)
+  await look()
+  expect(status.state).toBe('RecoverableError')
   expect(status.lastError).toContain(why)
   expect(value()).toBeUndefined()
   expect(lines.at(-1)).toMatchObject({
@@ -76,8 +76,8 @@ test.each<[string, (path: string) => void, string]>([
   rmSync(path, { recursive: true, force: true })
   writeFileSync(join(folder, 'next'), 'better')
   symlinkSync('next', path)
-  look()
-  await vi.waitFor(() => expect(value()).toBe('better'), 60_000)
+  await look()
+  expect(value()).toBe('better')
   expect(status.state).toBe('OK')
 })
 
@@ -86,8 +86,8 @@ test('a process that may open no more files keeps what the file said', async () 
   const full = Object.assign(new Error('too many open files'), { code: 'EMFILE' })
   vi.spyOn(promises, 'open').mockRejectedValue(full)
   syncBuiltinESMExports()
-  look()
-  await vi.waitFor(() => expect(status.state).toBe('RecoverableError'), 60_000)
+  await look()
+  expect(status.state).toBe('RecoverableError')
   expect(value()).toBe('good')
 })
 

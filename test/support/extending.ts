@@ -3,6 +3,7 @@ import type { ExtensionDefinition } from '../../core/component.ts'
 import type { Extension } from '../../core/component.ts'
 import { Budget } from '../../core/budget.ts'
 import type { Context } from '../../core/batch.ts'
+import { type Clock, machineClock } from '../../core/clock.ts'
 import { type Health, healthKey } from '../../core/health.ts'
 import { Host } from '../../core/host.ts'
 import { Status } from '../../core/status.ts'
@@ -40,7 +41,7 @@ class NotedListeners extends Listeners {
 export function extensionOf(
   definition: ExtensionDefinition,
   config: object,
-  more: { health?: Health; others?: Record<string, Extension> } = {},
+  more: { health?: Health; others?: Record<string, Extension>; clock?: Clock } = {},
 ) {
   const lines: Line[] = []
   const status = new Status()
@@ -50,7 +51,13 @@ export function extensionOf(
   const host = new Host().provide(listenersKey, listeners).provide(budgetKey, budget)
   if (more.health !== undefined) host.provide(healthKey, more.health)
   const extension = definition.create(definition.config.parse(config), {
-    ...componentContext({ id: definition.type, log: keepingLogger(lines), status, host }),
+    ...componentContext({
+      id: definition.type,
+      log: keepingLogger(lines),
+      status,
+      host,
+      clock: more.clock ?? machineClock,
+    }),
     extension: id => more.others?.[id],
   })
   const stop = async () => {

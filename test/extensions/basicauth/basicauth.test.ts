@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, expect, test } from 'vitest'
 import { basicauth } from '../../../extensions/basicauth/basicauth.ts'
+import { MovableClock } from '../../support/clock.ts'
 import { complaintsOf, extensionOf, from } from '../../support/extending.ts'
 import { runKymo } from '../../support/kymo.ts'
 
@@ -15,14 +16,16 @@ const path = (name: string, text?: string): string => {
 }
 const open: { stop(): unknown }[] = []
 afterEach(async () => {
-  vi.useRealTimers()
   for (const one of open.splice(0)) await one.stop()
 })
 
 function made(config: object) {
-  const one = extensionOf(basicauth, config)
+  const clock = new MovableClock()
+  const one = extensionOf(basicauth, config, { clock })
   open.push(one)
-  return one
+  /** Until files were looked at again. */
+  const look = () => clock.advance(2000)
+  return { ...one, look }
 }
 
 const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
@@ -82,7 +85,6 @@ test('a user of the configuration comes in, and goes before the same one of the 
 })
 
 test('a file that is not there yet lets nobody in and is no end; it counts when it is there, and when it changes', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const file = path('late')
   const one = made({ htpasswd: { file } })
   await one.extension.start?.()
@@ -97,16 +99,16 @@ test('a file that is not there yet lets nobody in and is no end; it counts when 
   ] as const) {
     path('late', text)
     const before = one.lines.length
-    vi.advanceTimersByTime(2000)
-    await vi.waitFor(() => expect(one.lines.length).toBeGreaterThan(before))
+    await one.look()
+    expect(one.lines.length).toBeGreaterThan(before)
     expect(comesIn(one, 'shop:secret')).toBe(expected)
   }
   // What was good is not used in place of what is not.
   expect(comesIn(one, 'shop:other')).toBe(false)
   expect(one.status.state).toBe('RecoverableError')
   path('late', 'shop:other\nbank:money')
-  vi.advanceTimersByTime(2000)
-  await vi.waitFor(() => expect(one.status.state).toBe('OK'))
+  await one.look()
+  expect(one.status.state).toBe('OK')
   expect(comesIn(one, 'bank:money')).toBe(true)
 })
 
@@ -114,27 +116,23 @@ test('a client sends name and password, from the configuration or from files tha
   const fixed = made({ client_auth: { username: 'shöp', password: 'se:cret' } })
   expect(fixed.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shöp:se:cret') })
 
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const password_file = path('password', 'first\n')
   const one = made({ client_auth: { username: 'shop', password: 'not used', password_file } })
   await one.extension.start?.()
   expect(one.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shop:first') })
   path('password', 'second')
-  vi.advanceTimersByTime(2000)
-  await vi.waitFor(() =>
-    expect(one.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shop:second') }),
-  )
+  await one.look()
+  expect(one.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shop:second') })
 })
 
 test('a password that is taken away is not sent any more', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const password_file = path('taken', 'secret')
   const one = made({ client_auth: { username: 'shop', password: 'not used', password_file } })
   await one.extension.start?.()
   expect(one.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shop:secret') })
   path('taken', ' ')
-  vi.advanceTimersByTime(2000)
-  await vi.waitFor(() => expect(one.status.state).toBe('RecoverableError'))
+  await one.look()
+  expect(one.status.state).toBe('RecoverableError')
   expect(() => one.extension.client?.headers(from(), {})).toThrow('client_auth.password_file')
 })
 

@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { AuthError, type Identity } from '../../../core/auth.ts'
+import { machineClock } from '../../../core/clock.ts'
 import { Gatekeeper } from '../../../extensions/basicauth/gatekeeper.ts'
 import { Hasher } from '../../../extensions/basicauth/hasher.ts'
 import { type Htpasswd, parseHtpasswd } from '../../../extensions/basicauth/htpasswd.ts'
@@ -17,7 +18,7 @@ afterEach(() => {
   for (const gate of open.splice(0)) gate.stop()
 })
 function gateOf(file: () => Htpasswd): Gatekeeper {
-  const gate = new Gatekeeper(file)
+  const gate = new Gatekeeper(file, machineClock)
   open.push(gate)
   return gate
 }
