@@ -37,7 +37,7 @@ export const zpages = defineExtension<Config>({
 function pageAt(path: string, config: Config, context: ComponentContext): Page | undefined {
   const health = context.host.get(healthKey)
   if (path === '/debug/expvarz' && config.expvar.enabled) return jsonPage(200, figures(health))
-  return Object.hasOwn(pages, path) ? htmlPage(pages[path](health)) : undefined
+  return Object.hasOwn(pages, path) ? htmlPage(pages[path](health, context.clock.wall())) : undefined
 }
 
 interface Shown {
@@ -46,7 +46,7 @@ interface Shown {
   readonly body: string
 }
 
-const pages: Readonly<Record<string, (health: Health) => Shown>> = {
+const pages: Readonly<Record<string, (health: Health, now: number) => Shown>> = {
   '/': index,
   '/debug': index,
   '/debug/': index,
@@ -74,9 +74,9 @@ function index(): Shown {
   return { title: 'Pages', body: `<ul>${items.join('')}</ul>` }
 }
 
-function servicePage(health: Health): Shown {
+function servicePage(health: Health, now: number): Shown {
   const { version, started } = health
-  const seconds = Math.round((Date.now() - started) / 1000)
+  const seconds = Math.round((now - started) / 1000)
   return {
     title: 'Service',
     body: table(

@@ -33,8 +33,8 @@ const order: readonly State[] = [
   'FatalError',
 ]
 
-/** The verdict over the whole process, with its extensions and pipelines as parts. */
-export function judge(health: Health, rules: HealthRules, now = Date.now()): HealthVerdict {
+/** The verdict over the whole process at `now`, milliseconds since the epoch, with its extensions and pipelines as parts. */
+export function judge(health: Health, rules: HealthRules, now: number): HealthVerdict {
   const components = health.components()
   const parts = new Map<string, HealthVerdict>()
   const extensions = components.filter(one => one.kind === 'extension')

@@ -115,22 +115,22 @@ function simple(config: Config, context: ComponentContext): Extension {
     const isReady = health.ready()
     const status = isReady ? 200 : 503
     return bodies === undefined
-      ? jsonPage(status, availability(health, isReady))
+      ? jsonPage(status, availability(health, isReady, context.clock.wall()))
       : textPage(status, isReady ? bodies.healthy : bodies.unhealthy)
   })
 }
 
 /** The answer of the Collector's extension. */
-function availability({ started }: Health, isReady: boolean): object {
+function availability({ started }: Health, isReady: boolean, now: number): object {
   if (!isReady) return { status: 'Server not available' }
-  const uptime = `${Math.round((Date.now() - started) / 1000)}s`
+  const uptime = `${Math.round((now - started) / 1000)}s`
   return { status: 'Server available', upSince: new Date(started).toISOString(), uptime }
 }
 
 function detailed(config: Config, context: ComponentContext): Extension {
   const { http, grpc, component_health: rules } = config
   const verdictOf = (pipeline: string): HealthVerdict | undefined => {
-    const verdict = judge(context.host.get(healthKey), rules)
+    const verdict = judge(context.host.get(healthKey), rules, context.clock.wall())
     return pipeline === '' ? verdict : verdict.parts.get(`pipeline:${pipeline}`)
   }
   const page = (asked: string, query: URLSearchParams): Page | undefined => {

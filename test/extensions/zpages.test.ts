@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { Health } from '../../core/health.ts'
 import { Status } from '../../core/status.ts'
 import { zpages } from '../../extensions/zpages.ts'
+import { MovableClock } from '../support/clock.ts'
 import { extensionOf } from '../support/extending.ts'
 
 const open: { stop(): unknown }[] = []
@@ -13,9 +14,10 @@ const ill = new Status()
 ill.set('Starting')
 ill.set('RecoverableError', '<script>alert("x")</script>')
 
+const clock = new MovableClock()
 const health: Health = {
   version: '1.2.3',
-  started: Date.now(),
+  started: clock.wall() - 90_000,
   phase: () => 'running',
   ready: () => true,
   components: () => [
@@ -29,7 +31,7 @@ const health: Health = {
 }
 
 async function running(config: object = {}) {
-  const one = extensionOf(zpages, { endpoint: '127.0.0.1:0', ...config }, { health })
+  const one = extensionOf(zpages, { endpoint: '127.0.0.1:0', ...config }, { health, clock })
   open.push(one)
   await one.extension.start?.()
   return (path: string) => fetch(`http://${one.addresses[0]}${path}`)
@@ -37,7 +39,7 @@ async function running(config: object = {}) {
 
 test.each([
   ['/', ['/debug/servicez', '/debug/pipelinez', '/debug/extensionz', '/debug/featurez', '/debug/tracez']],
-  ['/debug/servicez', ['1.2.3', 'running', process.versions.node]],
+  ['/debug/servicez', ['1.2.3', 'running', '<td>90 s</td>', process.versions.node]],
   ['/debug/pipelinez', ['traces', 'otlp: not running', 'batch: None', 'otlp/&lt;b&gt;: RecoverableError']],
   ['/debug/extensionz', ['zpages', 'RecoverableError', '&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;']],
   ['/debug/featurez', ['<code>--feature-gates</code>']],
