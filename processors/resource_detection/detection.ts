@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { Status } from '../../core/status.ts'
@@ -12,6 +13,7 @@ export interface DetectionParts {
   readonly timeout: number
   /** How often all are asked again; 0 for never. */
   readonly refresh: number
+  readonly clock: Clock
   readonly log: Logger
   readonly status: Status
   /** Hears of what was found: first when all have answered or the time is up, then whenever there is more. */
@@ -32,7 +34,7 @@ export class Detection {
   readonly #parts: DetectionParts
   readonly #asked: readonly Asked[]
   readonly #abort = new AbortController()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #timers = new Set<Timer>()
   #ready = false
   #told = ''
 
@@ -57,7 +59,7 @@ export class Detection {
 
   stop(): void {
     this.#abort.abort()
-    for (const timer of this.#timers) clearTimeout(timer)
+    for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
   }
 
@@ -79,7 +81,7 @@ export class Detection {
     const late = new AbortController()
     const timer = this.#after(this.#parts.timeout, () => late.abort(new Error('took too long')))
     const done = (): void => {
-      clearTimeout(timer)
+      timer.cancel()
       this.#timers.delete(timer)
     }
     try {
@@ -143,11 +145,11 @@ export class Detection {
     })
   }
 
-  #after(wait: number, then: () => void): NodeJS.Timeout {
-    const timer = setTimeout(() => {
+  #after(wait: number, then: () => void): Timer {
+    const timer = this.#parts.clock.after(wait, () => {
       this.#timers.delete(timer)
       then()
-    }, wait).unref()
+    })
     this.#timers.add(timer)
     return timer
   }

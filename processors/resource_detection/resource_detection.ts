@@ -168,6 +168,7 @@ export function detecting(
     detectors,
     timeout: settings.timeout,
     refresh: settings.refresh_interval,
+    clock: context.clock,
     log: context.log,
     status: context.status,
     onFound: release,

@@ -7,6 +7,7 @@ import type { Detector } from '../../../processors/resource_detection/detector.t
 import { detecting, resourceDetection } from '../../../processors/resource_detection/resource_detection.ts'
 import { encodeGroups } from '../../../proto/group.ts'
 import { spans } from '../../support/batches.ts'
+import { MovableClock } from '../../support/clock.ts'
 import { encode, flatten } from '../../support/otlp.ts'
 import { attributesOf, processOne, withAttributes } from '../../support/processing.ts'
 import { processorContext } from '../../support/contexts.ts'
@@ -82,7 +83,8 @@ function running(
   const status = new Status()
   status.set('Starting')
   status.set('OK')
-  const { context, holding } = processorContext({ id: 'resource_detection', status })
+  const clock = new MovableClock()
+  const { context, holding } = processorContext({ id: 'resource_detection', status, clock })
   const source = new Subject<Batch>()
   const out: Record<string, unknown>[] = []
   const settings = { override: true, timeout: 10_000, refresh_interval: 0, attributes: [], ...more }
@@ -93,10 +95,9 @@ function running(
   )(source).subscribe(batch => {
     out.push(...flatten('traces', encodeGroups(batch.groups)).map(({ resource }) => attributesOf(resource)))
   })
-  return { source, out, status, held: () => holding.items, subscription }
+  return { source, out, status, held: () => holding.items, subscription, clock }
 }
 
-const soon = () => new Promise(resolve => setTimeout(resolve, 5))
 const finds = (name: string, value: string): Detector => ({
   name,
   detect: () => ({ attributes: new Map([[name, value]]), problem: undefined }),
@@ -111,13 +112,13 @@ test('data waits for detectors that take their time, in order, and is counted', 
       problem: undefined,
     }),
   }
-  const { source, out, held, subscription, status } = running([finds('quick', '1'), slow])
+  const { source, out, held, subscription, status, clock } = running([finds('quick', '1'), slow])
   source.next(spans(['a', 'b']))
   source.next(spans(['c']))
-  await soon()
+  await clock.advance(0)
   expect([out, held()]).toEqual([[], 3])
   answer('2')
-  await soon()
+  await clock.advance(0)
   source.next(spans(['d']))
   expect(out).toEqual(Array.from({ length: 4 }, () => ({ quick: '1', slow: '2' })))
   expect([held(), status.state]).toEqual([0, 'OK'])
@@ -125,75 +126,60 @@ test('data waits for detectors that take their time, in order, and is counted', 
 })
 
 test('it does not wait for ever: what is not known by then is told by the status, and used once it is', async () => {
-  vi.useFakeTimers()
-  try {
-    let attempts = 0
-    const late: Detector = {
-      name: 'late',
-      detect: async abort => {
-        attempts++
-        if (attempts > 1) return { attributes: new Map([['late', 'x']]), problem: undefined }
-        return new Promise((_resolve, reject) => abort.addEventListener('abort', () => reject(new Error('stopped'))))
-      },
-    }
-    const { source, out, status, subscription } = running([finds('quick', '1'), late], { timeout: 50 })
-    source.next(spans(['a']))
-    await vi.advanceTimersByTimeAsync(60)
-    expect(out).toEqual([{ quick: '1' }])
-    expect([status.state, status.lastError]).toEqual(['RecoverableError', 'late: no answer within 50ms'])
-    await vi.advanceTimersByTimeAsync(1000)
-    source.next(spans(['b']))
-    expect(out[1]).toEqual({ quick: '1', late: 'x' })
-    expect(status.state).toBe('OK')
-    subscription.unsubscribe()
-  } finally {
-    vi.useRealTimers()
+  let attempts = 0
+  const late: Detector = {
+    name: 'late',
+    detect: async abort => {
+      attempts++
+      if (attempts > 1) return { attributes: new Map([['late', 'x']]), problem: undefined }
+      return new Promise((_resolve, reject) => abort.addEventListener('abort', () => reject(new Error('stopped'))))
+    },
   }
+  const { source, out, status, subscription, clock } = running([finds('quick', '1'), late], { timeout: 50 })
+  source.next(spans(['a']))
+  await clock.advance(60)
+  expect(out).toEqual([{ quick: '1' }])
+  expect([status.state, status.lastError]).toEqual(['RecoverableError', 'late: no answer within 50ms'])
+  await clock.advance(1000)
+  source.next(spans(['b']))
+  expect(out[1]).toEqual({ quick: '1', late: 'x' })
+  expect(status.state).toBe('OK')
+  subscription.unsubscribe()
 })
 
 test('a detector that fails is asked again, at growing intervals, and holds nothing up', async () => {
-  vi.useFakeTimers()
-  try {
-    let attempts = 0
-    const failing: Detector = {
-      name: 'failing',
-      detect: () => {
-        attempts++
-        throw new Error('not here')
-      },
-    }
-    const { source, out, status, subscription } = running([failing])
-    source.next(spans(['a']))
-    expect(out).toEqual([{}])
-    await vi.advanceTimersByTimeAsync(0)
-    expect(status.lastError).toBe('failing: not here')
-    await vi.advanceTimersByTimeAsync(10_000)
-    expect(attempts).toBe(4)
-    subscription.unsubscribe()
-    await vi.advanceTimersByTimeAsync(100_000)
-    expect(attempts).toBe(4)
-  } finally {
-    vi.useRealTimers()
+  let attempts = 0
+  const failing: Detector = {
+    name: 'failing',
+    detect: () => {
+      attempts++
+      throw new Error('not here')
+    },
   }
+  const { source, out, status, subscription, clock } = running([failing])
+  source.next(spans(['a']))
+  expect(out).toEqual([{}])
+  await clock.advance(0)
+  expect(status.lastError).toBe('failing: not here')
+  await clock.advance(10_000)
+  expect(attempts).toBe(4)
+  subscription.unsubscribe()
+  await clock.advance(100_000)
+  expect(attempts).toBe(4)
 })
 
 test('with `refresh_interval` it finds out what changed', async () => {
-  vi.useFakeTimers()
-  try {
-    let n = 0
-    const counting: Detector = {
-      name: 'n',
-      detect: () => ({ attributes: new Map([['n', String(n++)]]), problem: undefined }),
-    }
-    const { source, out, subscription } = running([counting], { refresh_interval: 1000 })
-    source.next(spans(['a']))
-    await vi.advanceTimersByTimeAsync(2500)
-    source.next(spans(['b']))
-    expect(out).toEqual([{ n: '0' }, { n: '2' }])
-    subscription.unsubscribe()
-  } finally {
-    vi.useRealTimers()
+  let n = 0
+  const counting: Detector = {
+    name: 'n',
+    detect: () => ({ attributes: new Map([['n', String(n++)]]), problem: undefined }),
   }
+  const { source, out, subscription, clock } = running([counting], { refresh_interval: 1000 })
+  source.next(spans(['a']))
+  await clock.advance(2500)
+  source.next(spans(['b']))
+  expect(out).toEqual([{ n: '0' }, { n: '2' }])
+  subscription.unsubscribe()
 })
 
 test('when its input ends it hands on what waits, with what is known', () => {
