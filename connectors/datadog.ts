@@ -1,13 +1,12 @@
 import { Observable, type Subscriber } from 'rxjs'
 import * as z from 'zod'
 import { Account } from '../core/account.ts'
-import { Batch } from '../core/batch.ts'
+import type { Batch } from '../core/batch.ts'
 import { type ConnectorContext, defineConnector, type Step } from '../core/component.ts'
-import { Delivery } from '../core/delivery.ts'
 import { messageOf } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
 import { patterns } from '../core/pattern-field.ts'
-import { Lease } from '../core/lease.ts'
+import { nobody, ownBatch } from '../core/own-batch.ts'
 import { budgetKey } from '../net/admission.ts'
 import { unused } from '../net/client-keys.ts'
 import { SpanStats } from '../backends/datadog/stats-spans.ts'
@@ -15,7 +14,6 @@ import { statsRequest } from '../backends/datadog/stats.ts'
 import { containerTags } from '../backends/datadog/tags.ts'
 import { ownNames } from '../backends/datadog/traces-group.ts'
 import { compilePattern } from '../proto/pattern.ts'
-import { readRequest } from '../proto/request.ts'
 
 const traces = z
   .strictObject({
@@ -167,13 +165,8 @@ class Stats {
     const payloads = this.#spans.flush(now, all)
     if (payloads.length === 0) return
     const bytes = statsRequest(payloads, now)
-    const request = readRequest('metrics', bytes)
-    const budget = this.#context.host.get(budgetKey)
-    const size = bytes.length + request.charged
-    budget.charge(size)
-    const lease = new Lease(budget, size, request.items)
-    const origin = { receiver: '', transport: '', peer: undefined, metadata: undefined, auth: undefined }
-    this.#subscriber.next(Batch.of('metrics', request, origin, new Delivery(request.items, undefined), lease))
+    const made = ownBatch(this.#context.host.get(budgetKey), 'metrics', bytes, nobody)
+    if (made !== undefined) this.#subscriber.next(made)
   }
 
   #tell(): void {

@@ -1,14 +1,11 @@
 /** Sends own telemetry to OTLP backends, as `service.telemetry` says. Nobody waits for it; what cannot be sent is dropped. */
-import { Batch } from '../core/batch.ts'
 import { Budget } from '../core/budget.ts'
 import type { Attempt } from '../core/component.ts'
-import { Delivery } from '../core/delivery.ts'
 import { messageOf } from '../core/errors.ts'
-import { Lease } from '../core/lease.ts'
 import type { Logger } from '../core/logger.ts'
+import { nobody, ownBatch } from '../core/own-batch.ts'
 import { shownUrl } from '../core/shown-url.ts'
 import { type OtlpAlone, otlpAlone } from '../exporters/otlp-alone.ts'
-import { readRequest } from '../proto/request.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { OwnDestination } from '../telemetry/destination-config.ts'
 import { OwnGatherer } from '../telemetry/gather.ts'
@@ -118,7 +115,10 @@ class OwnClient {
     const { signal, destination } = this.#export
     const fields = { signal, endpoint: shownUrl(destination.endpoint) }
     try {
-      await this.#exporter.send(batchOf(signal, request), once())
+      // It is no data: the budget for that is not charged with it.
+      const batch = ownBatch(new Budget(Infinity), signal, request, nobody)
+      if (batch === undefined) return true
+      await this.#exporter.send(batch, once())
       if (this.#failing) this.#log.info(fields, 'own telemetry is taken again')
       this.#failing = false
       return true
@@ -132,21 +132,6 @@ class OwnClient {
   async close(): Promise<void> {
     await this.#exporter.stop()
   }
-}
-
-/** Nobody's: what is told is about Kymo. */
-const nobody = { receiver: '', transport: '', peer: undefined, metadata: undefined, auth: undefined }
-
-/** A request of our own, which nobody waits for and no budget is charged with. */
-function batchOf(signal: Signal, request: Buffer): Batch {
-  const read = readRequest(signal, request)
-  return Batch.of(
-    signal,
-    read,
-    nobody,
-    new Delivery(read.items, undefined),
-    new Lease(new Budget(Infinity), 0, read.items),
-  )
 }
 
 /** What is not taken at once is dropped. */

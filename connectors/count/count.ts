@@ -1,15 +1,13 @@
 import { filter, finalize, map } from 'rxjs'
 import * as z from 'zod'
 import { Account } from '../../core/account.ts'
-import { Batch } from '../../core/batch.ts'
+import type { Batch } from '../../core/batch.ts'
 import { type ConnectorContext, defineConnector, type Step } from '../../core/component.ts'
-import { Delivery } from '../../core/delivery.ts'
 import { messageOf } from '../../core/errors.ts'
-import { Lease } from '../../core/lease.ts'
+import { ownBatch } from '../../core/own-batch.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { Share } from '../../proto/room.ts'
-import { readRequest } from '../../proto/request.ts'
-import { allSignals, type Signal } from '../../proto/signals.ts'
+import { allSignals } from '../../proto/signals.ts'
 import { encodeValue } from '../../proto/values.ts'
 import { type CountedMetric, type Level, levelsOf, tallyGroups } from './tally.ts'
 import { encodeTallies } from './write.ts'
@@ -153,17 +151,7 @@ class Count {
     }
     const { context } = batch
     consume(batch)
-    return bytes === undefined ? undefined : this.#derived('metrics', bytes, context)
-  }
-
-  #derived(signal: Signal, bytes: Buffer, context: Batch['context']): Batch | undefined {
-    const request = readRequest(signal, bytes)
-    if (request.items === 0) return undefined
-    const budget = this.#context.host.get(budgetKey)
-    const size = bytes.length + request.charged
-    budget.charge(size)
-    const lease = new Lease(budget, size, request.items)
-    return Batch.of(signal, request, context, new Delivery(request.items, undefined), lease)
+    return bytes && ownBatch(this.#context.host.get(budgetKey), 'metrics', bytes, context)
   }
 }
 

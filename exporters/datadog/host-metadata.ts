@@ -2,15 +2,13 @@
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os'
 import { Batch } from '../../core/batch.ts'
 import { messageOf } from '../../core/errors.ts'
+import { nobody } from '../../core/own-batch.ts'
 import { compress } from '../../net/compression.ts'
 import { userAgent } from '../../net/user-agent.ts'
 import { originOf } from '../../backends/datadog/host.ts'
 import { WireError } from '../../proto/wire.ts'
 import type { Target } from '../http-push.ts'
 import { checkAnswer, type Intake } from './intake.ts'
-
-/** Nobody's: what is told is about the host, not of anybody's data. */
-const nobody = { receiver: '', transport: '', peer: undefined, metadata: undefined, auth: undefined }
 
 /** How long after it was not heard it is told again, in milliseconds. */
 const soon = 60_000
@@ -68,6 +66,7 @@ export class HostMetadata {
     try {
       const plain = Buffer.from(JSON.stringify(this.#payload()))
       const body = encoding === 'none' ? plain : await compress(encoding, undefined, plain)
+      // What is told is about the host, not of anybody's data.
       const batch = new Batch('metrics', [], 0, nobody, [])
       checkAnswer(await push.post(this.#target, batch, body, this.#abort.signal), this.#target.name)
       return true

@@ -1,14 +1,13 @@
-import { Batch, type Context } from '../../core/batch.ts'
+import type { Batch, Context } from '../../core/batch.ts'
 import type { Budget } from '../../core/budget.ts'
-import { Delivery, type Ended, type Listener } from '../../core/delivery.ts'
+import type { Ended, Listener } from '../../core/delivery.ts'
 import { DeliveryError, InternalError } from '../../core/errors.ts'
 import type { Attached, Held, Holder, Receipt } from '../../core/holding.ts'
-import { Lease } from '../../core/lease.ts'
 import { mergeBatches } from '../../core/merge.ts'
+import { ownBatch } from '../../core/own-batch.ts'
 import type { Pressed } from '../../core/pressure.ts'
 import { splitBatch } from '../../core/splitting.ts'
 import type { Reason } from '../../core/verdict.ts'
-import { readRequest } from '../../proto/request.ts'
 import type { Signal } from '../../proto/signals.ts'
 import type { KeyOf } from '../../proto/split.ts'
 import { HeldBatch, type HeldOwner, Replaced } from './held.ts'
@@ -183,21 +182,15 @@ export class Holding implements HeldOwner, Pressed {
   }
 
   make(signal: Signal, body: Buffer, origin: Context, settles: readonly Receipt[]): void {
-    const request = readRequest(signal, body)
     const receipts = settles.filter((one): one is Replaced => one instanceof Replaced && this.#pledged.has(one))
     const settle = (end: Ended): void => {
       for (const one of receipts) if (this.#pledged.delete(one)) one.settle(end)
     }
-    const { items } = request
-    if (items === 0) return settle(well)
-    const budget = this.#terms.budget()
-    const bytes = body.length + request.charged
-    budget.charge(bytes)
     // Nobody waits for an answer; a source may wait for the end.
     const listener: Listener | undefined = receipts.length === 0 ? undefined : { answered() {}, ended: settle }
-    const delivery = new Delivery(items, listener)
-    const batch = Batch.of(signal, request, origin, delivery, new Lease(budget, bytes, items)).taken()
-    this.#leave({ batch, isAlone: false, isMade: true })
+    const batch = ownBatch(this.#terms.budget(), signal, body, origin, listener)
+    if (batch === undefined) return settle(well)
+    this.#leave({ batch: batch.taken(), isAlone: false, isMade: true })
   }
 
   split(held: HeldBatch, keyOf: KeyOf): ReadonlyMap<string, Held> {
