@@ -2,6 +2,7 @@ import { Observable, type Subscriber } from 'rxjs'
 import * as z from 'zod'
 import { Account } from '../core/account.ts'
 import type { Batch } from '../core/batch.ts'
+import type { Timer } from '../core/clock.ts'
 import { type ConnectorContext, defineConnector, type Step } from '../core/component.ts'
 import { messageOf } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
@@ -119,7 +120,7 @@ class Stats {
   readonly #subscriber: Subscriber<Batch>
   readonly #spans: SpanStats
   readonly #account: Account
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Timer
   /** What was said of before. */
   #overflowed = 0
   #unreadable = 0
@@ -140,17 +141,16 @@ class Stats {
         mostGroups: traces.max_groups,
         containerTags: new Set(wanted.map(name => containerTags.get(name) ?? name)),
       },
-      Date.now(),
+      context.clock.wall(),
       this.#account,
     )
-    this.#timer = setInterval(() => this.flush(false), traces.bucket_interval)
-    this.#timer.unref()
+    this.#timer = context.clock.every(traces.bucket_interval, () => this.flush(false))
   }
 
   /** Counts the spans of a batch, which ends here. */
   add(batch: Batch): void {
     try {
-      this.#spans.add(batch.groups, Date.now())
+      this.#spans.add(batch.groups, this.#context.clock.wall())
     } catch (error) {
       // What is derived never refuses what it is derived from.
       this.#context.log.error({ error: messageOf(error), items: batch.items }, 'the spans of a batch are not counted')
@@ -160,7 +160,7 @@ class Stats {
 
   /** Hands on what is over; `all`: what is not, too. */
   flush(all: boolean): void {
-    const now = Date.now()
+    const now = this.#context.clock.wall()
     this.#tell()
     const payloads = this.#spans.flush(now, all)
     if (payloads.length === 0) return
@@ -187,7 +187,7 @@ class Stats {
   }
 
   close(): void {
-    clearInterval(this.#timer)
+    this.#timer.cancel()
     this.#account.close()
   }
 }

@@ -131,7 +131,7 @@ class Count {
 
   /** The counts of a batch, which ends here; undefined when there are none. */
   #countedOf(batch: Batch): Batch | undefined {
-    const { log, consume } = this.#context
+    const { log, consume, clock } = this.#context
     let bytes: Buffer | undefined
     try {
       const { tallies, unreadable, crowded } = tallyGroups(batch.signal, batch.groups, this.#metrics, this.#room)
@@ -142,7 +142,7 @@ class Count {
         )
       }
       if (unreadable > 0) log.warn({ items: unreadable, of: batch.items }, 'items that cannot be read are not counted')
-      bytes = encodeTallies(tallies, Date.now())
+      bytes = encodeTallies(tallies, clock.wall())
     } catch (error) {
       // What is derived never refuses what it is derived from.
       log.error({ error: messageOf(error), items: batch.items }, 'counting failed; the batch is not counted')

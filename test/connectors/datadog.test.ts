@@ -1,20 +1,24 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { datadogConnector } from '../../connectors/datadog.ts'
 import { Budget } from '../../core/budget.ts'
+import { clockKey } from '../../core/clock.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { Host } from '../../core/host.ts'
 import { budgetKey } from '../../net/admission.ts'
 import { statsMetric } from '../../backends/datadog/stats.ts'
 import { encodeGroups } from '../../proto/group.ts'
+import { MovableClock } from '../support/clock.ts'
 import { id, kinds, request, span } from '../support/datadog-spans.ts'
 import { type Found, foundIn } from '../support/datadog-stats.ts'
 import { toyGraph } from '../support/graph.ts'
 import { attributesOf, itemsOf, type Plain, pointsOf } from '../support/otlp-proto.ts'
 
 const stops: (() => Promise<unknown>)[] = []
-beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'], now: 1_700_000_000_000 }))
+let clock: MovableClock
+beforeEach(() => {
+  clock = new MovableClock()
+})
 afterEach(async () => {
-  vi.useRealTimers()
   for (const stop of stops.splice(0)) await stop()
 })
 
@@ -29,7 +33,7 @@ async function connected(traces: object = {}, stats: object = {}) {
       { id: 'traces/out', receivers: ['datadog'], exporters: ['rest'] },
       { id: 'metrics/out', receivers: ['datadog'], exporters: ['stats'] },
     ],
-    host: new Host().provide(budgetKey, budget),
+    host: new Host().provide(budgetKey, budget).provide(clockKey, clock),
   })
   stops.push(() => toy.graph.stop(500))
   const found = (): Found[] =>
@@ -45,22 +49,22 @@ async function connected(traces: object = {}, stats: object = {}) {
 }
 
 const now = (more: Plain = {}): Plain =>
-  span({}, { start_time_unix_nano: `${Date.now() - 20}000000`, end_time_unix_nano: `${Date.now()}000000`, ...more })
+  span({}, { start_time_unix_nano: `${clock.wall() - 20}000000`, end_time_unix_nano: `${clock.wall()}000000`, ...more })
 
 test('traces go on as they are; stats follow when their bucket is over', async () => {
   const { toy, budget, found } = await connected()
   const body = request([now(), now({ span_id: id(3, 8), parent_span_id: id(2, 8), kind: kinds.client })])
   expect((await toy.push(body, { signal: 'traces' }).outcome).kind).toBe('success')
   expect(encodeGroups(toy.sinks['rest'].batches[0].groups).equals(body)).toBe(true)
-  vi.advanceTimersByTime(10_000)
+  await clock.advance(10_000)
   expect(found()).toEqual([])
-  vi.advanceTimersByTime(10_000)
-  await vi.waitFor(() => expect(found()).toHaveLength(2))
+  await clock.advance(10_000)
+  expect(found()).toHaveLength(2)
   expect(found().map(one => [one.hits, one.topLevelHits, one.hostname])).toEqual([
     ['1', '1', '__unset__'],
     ['1', '0', '__unset__'],
   ])
-  await vi.waitFor(() => expect(budget.used).toBe(0))
+  expect(budget.used).toBe(0)
   expect(toy.books.faults()).toEqual([])
 })
 
@@ -79,7 +83,7 @@ test('a destination of stats that is away does not keep traces from where they g
   toy.sinks['stats'].behave = () => Promise.reject(new DeliveryError('DELIVERY_UNREACHABLE', 'retry', 'away'))
   for (let i = 0; i < 5; i++) {
     expect((await toy.push(request([now()]), { signal: 'traces' }).outcome).kind).toBe('success')
-    vi.advanceTimersByTime(30_000)
+    await clock.advance(30_000)
   }
   expect(toy.sinks['rest'].all).toHaveLength(5)
 })
@@ -96,10 +100,10 @@ test('spans that cannot be read are handed on all the same', async () => {
 test('the length of a bucket can be set', async () => {
   const { toy, found } = await connected({ bucket_interval: '30s' })
   await toy.push(request([now()]), { signal: 'traces' }).outcome
-  vi.advanceTimersByTime(30_000)
+  await clock.advance(30_000)
   expect(found()).toEqual([])
-  vi.advanceTimersByTime(60_000)
-  await vi.waitFor(() => expect(found().map(one => one.duration)).toEqual(['30000000000']))
+  await clock.advance(60_000)
+  expect(found().map(one => one.duration)).toEqual(['30000000000'])
 })
 
 test.each([
