@@ -67,11 +67,11 @@ class Internal implements Lifecycle {
     if (signals.has('traces')) this.#ends.push(own.onSpan(this.#gatherer('traces', own, flush_interval)))
     if (!signals.has('metrics')) return
     const way = new Guest(this.#context, this.#origin, 'metrics')
-    const timer = setInterval(() => {
+    const timer = this.#context.clock.every(metrics_interval, () => {
       // What is on its way still is an older state of the same.
       if (way.free) void way.push(own.request(own.metrics()))
-    }, metrics_interval).unref()
-    this.#ends.push(() => clearInterval(timer))
+    })
+    this.#ends.push(() => timer.cancel())
   }
 
   #gatherer(signal: Signal, own: SelfReport, interval: number): (item: Buffer) => void {
@@ -83,7 +83,7 @@ class Internal implements Lifecycle {
       if (!(await way.push(own.request(items)))) drop(items.length)
       await way.gone()
     }
-    const gatherer = new OwnGatherer({ interval, most, room }, take, drop)
+    const gatherer = new OwnGatherer(this.#context.clock, { interval, most, room }, take, drop)
     this.#gatherers.push(gatherer)
     return gatherer.add
   }

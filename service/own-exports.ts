@@ -1,5 +1,6 @@
 /** Sends own telemetry to OTLP backends, as `service.telemetry` says. Nobody waits for it; what cannot be sent is dropped. */
 import { Budget } from '../core/budget.ts'
+import { machineClock } from '../core/clock.ts'
 import type { Attempt } from '../core/component.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -79,7 +80,7 @@ export class OwnExports {
     const take = async (items: readonly Buffer[]): Promise<void> => {
       if (!(await client.send(report.request(items)))) drop(items.length)
     }
-    const gatherer = new OwnGatherer({ interval, most, room }, take, drop)
+    const gatherer = new OwnGatherer(machineClock, { interval, most, room }, take, drop)
     const end = signal === 'logs' ? report.onLog(gatherer.add, 'outside') : report.onSpan(gatherer.add)
     this.#ends.push(async () => {
       end()

@@ -1,5 +1,7 @@
 /** Gathers own items until somebody takes them: one batch at a time, the rest waits or is dropped. */
 
+import type { Clock, Timer } from '../core/clock.ts'
+
 /** How much is gathered. */
 export interface GatherLimits {
   /** Milliseconds between two looks. */
@@ -12,16 +14,23 @@ export interface GatherLimits {
 
 /** A short list of items that wait to be taken. */
 export class OwnGatherer {
+  readonly #clock: Clock
   readonly #limits: GatherLimits
   /** Takes a batch; resolves when it may be given the next. Must not reject. */
   readonly #take: (items: readonly Buffer[]) => Promise<void>
   readonly #drop: (items: number) => void
   #waiting: Buffer[] = []
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #busy: Promise<void> | undefined
   #ended = false
 
-  constructor(limits: GatherLimits, take: (items: readonly Buffer[]) => Promise<void>, drop: (items: number) => void) {
+  constructor(
+    clock: Clock,
+    limits: GatherLimits,
+    take: (items: readonly Buffer[]) => Promise<void>,
+    drop: (items: number) => void,
+  ) {
+    this.#clock = clock
     this.#limits = limits
     this.#take = take
     this.#drop = drop
@@ -46,16 +55,16 @@ export class OwnGatherer {
   }
 
   #later(): void {
-    this.#timer ??= setTimeout(() => {
+    this.#timer ??= this.#clock.after(this.#limits.interval, () => {
       this.#timer = undefined
       this.flush()
-    }, this.#limits.interval).unref()
+    })
   }
 
   /** Takes no more and gives the rest; resolves when that was taken. */
   async stop(): Promise<void> {
     this.#ended = true
-    clearTimeout(this.#timer)
+    this.#timer?.cancel()
     this.flush()
     while (this.#busy !== undefined) await this.#busy
   }
