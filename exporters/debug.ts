@@ -1,6 +1,7 @@
 import fs, { createWriteStream, type WriteStream } from 'node:fs'
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
+import type { Clock } from '../core/clock.ts'
 import { defineExporter, type Exporter, type ExporterContext } from '../core/component.ts'
 import { int, texts } from '../core/fields.ts'
 import type { Logger } from '../core/logger.ts'
@@ -56,12 +57,14 @@ export const debug = defineExporter<Config>({
 
 class DebugExporter implements Exporter {
   readonly #config: Config
+  readonly #clock: Clock
   readonly #log: Logger
   readonly #sampler: Sampler
   #outputs: Output[] = []
 
   constructor(config: Config, context: ExporterContext) {
     this.#config = config
+    this.#clock = context.clock
     this.#log = context.log
     this.#sampler = new Sampler(config.sampling_initial, config.sampling_thereafter)
   }
@@ -77,7 +80,7 @@ class DebugExporter implements Exporter {
   }
 
   send(batch: Batch): Promise<undefined> {
-    if (this.#sampler.shows(Date.now())) this.#show(batch)
+    if (this.#sampler.shows(this.#clock.now())) this.#show(batch)
     return Promise.resolve(undefined)
   }
 

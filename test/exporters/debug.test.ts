@@ -1,12 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Host } from '../../core/host.ts'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Logger } from '../../core/logger.ts'
-import { Status } from '../../core/status.ts'
 import type { Exporter } from '../../core/component.ts'
 import { debug } from '../../exporters/debug.ts'
+import { MovableClock } from '../support/clock.ts'
+import { componentContext } from '../support/contexts.ts'
 import { batchOf, forever } from '../support/exporting.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 
@@ -15,26 +15,23 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'debug-'))
 })
 afterEach(() => {
-  vi.useRealTimers()
   rmSync(folder, { recursive: true })
 })
 
 /** The exporter and every line it logged. */
 async function started(
   config: object,
-): Promise<{ exporter: Exporter; lines: { level: string; fields: object; message: string }[] }> {
+): Promise<{ exporter: Exporter; lines: { level: string; fields: object; message: string }[]; clock: MovableClock }> {
+  const clock = new MovableClock()
   const lines: { level: string; fields: object; message: string }[] = []
   const at = (level: string) => (fields: object, message: string) => void lines.push({ level, fields, message })
   const log: Logger = { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), child: () => log }
   const exporter = debug.create(debug.config.parse(config), {
-    id: 'debug',
-    log,
-    status: new Status(),
-    host: new Host(),
+    ...componentContext({ id: 'debug', log, clock }),
     signals: new Set(['traces']),
-  } as never)
+  })
   await exporter.start?.()
-  return { exporter, lines }
+  return { exporter, lines, clock }
 }
 
 const body = tracesRequest([{ namespace: 'shop', spans: ['one', 'two'] }])
@@ -91,11 +88,10 @@ test.each([
   ['only the first when it is 0', { sampling_initial: 2, sampling_thereafter: 0 }, [10], 2],
   ['anew in each second', { sampling_initial: 1, sampling_thereafter: 0 }, [5, 5, 5], 3],
 ])('shows %s', async (_name, config, perSecond, shown) => {
-  vi.useFakeTimers({ now: 1_000_000 })
-  const { exporter, lines } = await started(config)
+  const { exporter, lines, clock } = await started(config)
   for (const count of perSecond) {
     for (let i = 0; i < count; i++) await exporter.send(batchOf(body), forever)
-    vi.setSystemTime(Date.now() + 1000)
+    await clock.advance(1000)
   }
   expect(lines.length).toBe(shown)
 })
