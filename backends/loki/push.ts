@@ -61,7 +61,8 @@ export class PushWriter {
   readonly #seen = new WeakMap<Buffer, number>()
   readonly #now: () => number
 
-  constructor(settings: PushSettings, choice: StreamChoice, now: () => number = Date.now) {
+  /** `now`, in milliseconds since the epoch, is the time of what has none of its own. */
+  constructor(settings: PushSettings, choice: StreamChoice, now: () => number) {
     this.#settings = settings
     this.#choice = choice
     this.#now = now
@@ -246,6 +247,7 @@ class Request implements Pushed {
   readonly demotedNames = new Set<string>()
   demoted = 0
 
+  /** `now`, in milliseconds since the epoch, is the time of what has none of its own. */
   constructor(settings: PushSettings, choice: StreamChoice, out: MetadataWriter, items: number) {
     this.targets = new Targets(settings.record, choice, settings.labels.metadata)
     this.entries = new Entries(out, items, this.targets.streams)

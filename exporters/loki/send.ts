@@ -55,10 +55,12 @@ export class Loki implements Exporter {
     this.#http = new HttpPush(config, context)
     this.#otlpFormat = this.#http.compressed(options.json ? jsonFormat : protobufFormat)
     const { maxStreams, streamIdle, push } = options
+    const { clock } = context
     const account = new Account(this.#http.budget, 'exporter', context.id)
-    const streams = new StreamLimit(maxStreams, streamIdle, Object.keys(push.labels.fixed), Date.now, account)
+    const now = (): number => clock.now()
+    const streams = new StreamLimit(maxStreams, streamIdle, Object.keys(push.labels.fixed), now, account)
     this.#kept = new Kept(streams, account, this)
-    this.#writer = new PushWriter(push, streams)
+    this.#writer = new PushWriter(push, streams, () => clock.wall())
   }
 
   /** The streams in use: Loki counts them whatever is configured here. */
@@ -72,7 +74,7 @@ export class Loki implements Exporter {
     state.handTo(this)
     state.known.limit(maxStreams, streamIdle, Object.keys(push.labels.fixed))
     this.#kept = state
-    this.#writer = new PushWriter(push, state.known)
+    this.#writer = new PushWriter(push, state.known, () => this.#context.clock.wall())
     return true
   }
 
@@ -182,7 +184,7 @@ export class Loki implements Exporter {
     if (demoted === 0) return
     this.#demoted += demoted
     for (const name of demotedNames) if (this.#demotedNames.size < mostNamed) this.#demotedNames.add(name)
-    const now = performance.now()
+    const now = this.#context.clock.now()
     if (now - this.#warned < warnEvery) return
     this.#warned = now
     const fields = {

@@ -38,9 +38,10 @@ export class StreamLimit implements StreamChoice {
    * @param most how many streams there may be; 0 sets no limit
    * @param idle milliseconds after which a stream without data does not count any more
    * @param fixed names of labels that are the same everywhere
+   * @param now milliseconds since some moment
    * @param room where memory for what is known of streams is taken
    */
-  constructor(most: number, idle: number, fixed: Iterable<string>, now: () => number = Date.now, room: Room = endless) {
+  constructor(most: number, idle: number, fixed: Iterable<string>, now: () => number, room: Room = endless) {
     this.#room = room
     this.#now = now
     this.limit(most, idle, fixed)

@@ -51,7 +51,7 @@ test('streams without data make room again after a while', () => {
 })
 
 test('0 sets no limit', () => {
-  const limit = new StreamLimit(0, 1000, [])
+  const limit = new StreamLimit(0, 1000, [], () => 0)
   for (let i = 0; i < 100; i++) {
     const set = setOf({ service_name: `s${i}` })
     expect(limit.choose(set)).toBe(set)
