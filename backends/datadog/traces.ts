@@ -50,6 +50,7 @@ export class TraceEncoder {
   readonly #place: SpanPlace = { topLevel: false, statement: PLAIN }
   #out = new Growing(16, undefined)
   #left: Record<string, number> = {}
+  #now = 0
   #spans = 0
   #rootResource = ''
 
@@ -59,10 +60,14 @@ export class TraceEncoder {
     this.#tags = new TagWriter(this.#group.facts, this.#obfuscator, rules.topLevelByKind)
   }
 
-  /** The payload of these groups. @throws WireError where a resource cannot be read */
-  encode(groups: readonly Group[], memory: Memory | undefined): TracePayload {
+  /**
+   * The payload of these groups. `now`, in milliseconds since the epoch, is when spans have ended that do not say it.
+   * @throws WireError where a resource cannot be read
+   */
+  encode(groups: readonly Group[], now: number, memory: Memory | undefined): TracePayload {
     const out = (this.#out = new Growing(Math.ceil(payloadSize(groups)), memory))
     this.#left = {}
+    this.#now = now
     this.#spans = 0
     const { hostname, agent } = this.#rules
     try {
@@ -219,7 +224,7 @@ export class TraceEncoder {
       putNumberField(out, 0x38, startLow, startHigh)
     else {
       const duration = (BigInt(high) << 32n) | BigInt(low)
-      const start = BigInt(Date.now()) * 1_000_000n - duration
+      const start = BigInt(this.#now) * 1_000_000n - duration
       putNumberField(out, 0x38, Number(start & 0xffff_ffffn), Number((start >> 32n) & 0xffff_ffffn))
     }
     putNumberField(out, 0x40, low, high)

@@ -62,7 +62,7 @@ class Datadog implements Exporter {
     this.#logs = new DatadogLogs(config, context)
     this.#metricsIntake = new Intake(config, context, 'zstd')
     const account = new Account(this.#intake.push.budget, 'exporter', context.id)
-    const known = new KnownSeries(config.metrics.delta_ttl * 1000, Date.now, account)
+    const known = new KnownSeries(config.metrics.delta_ttl * 1000, () => context.clock.now(), account)
     this.#kept = new Kept(known, account, this)
     this.#metrics = new DatadogMetrics(this.#metricsIntake, this.#intake, known)
     this.#traces = new DatadogTraces(this.#intake)

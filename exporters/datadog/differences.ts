@@ -20,7 +20,7 @@ export class Series<More> {
   /** Whatever else is known of it. */
   more: More | undefined = undefined
   /** When it was last heard of, in milliseconds. */
-  seen = 0
+  seen = -Infinity
   // What the batch of that number says.
   batch = 0
   newTime = 0
@@ -48,9 +48,10 @@ export class Differences<More = undefined> {
 
   /**
    * @param lifetime milliseconds after which a series that was not heard of is forgotten
+   * @param now milliseconds since some moment
    * @param room where memory for series is taken
    */
-  constructor(lifetime: number, now: () => number = Date.now, room: Room = endless) {
+  constructor(lifetime: number, now: () => number, room: Room = endless) {
     this.lifetime = lifetime
     this.#room = room
     this.#now = now

@@ -1,6 +1,7 @@
 /** What Datadog is told of the host Kymo runs on, so that it stands in its list of hosts with its tags. */
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os'
 import { Batch } from '../../core/batch.ts'
+import type { Timer } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import { nobody } from '../../core/own-batch.ts'
 import { compress } from '../../net/compression.ts'
@@ -19,7 +20,7 @@ export class HostMetadata {
   readonly #target: Target
   readonly #abort = new AbortController()
   #name: string | undefined
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
 
   constructor(intake: Intake) {
     this.#intake = intake
@@ -54,8 +55,7 @@ export class HostMetadata {
     void this.#tell().then(told => {
       if (this.#abort.signal.aborted) return
       const { reporter_period } = this.#intake.config.host_metadata
-      this.#timer = setTimeout(() => this.#begin(), told ? reporter_period : soon)
-      this.#timer.unref()
+      this.#timer = this.#intake.context.clock.after(told ? reporter_period : soon, () => this.#begin())
     })
   }
 
@@ -99,6 +99,6 @@ export class HostMetadata {
 
   stop(): void {
     this.#abort.abort()
-    clearTimeout(this.#timer)
+    this.#timer?.cancel()
   }
 }

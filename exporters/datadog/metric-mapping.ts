@@ -44,7 +44,7 @@ export class KnownSeries {
   readonly histograms: Differences<HistogramState>
 
   /** `room`: where memory for them is taken. */
-  constructor(lifetime: number, now: () => number = Date.now, room: Room = endless) {
+  constructor(lifetime: number, now: () => number, room: Room = endless) {
     this.numbers = new Differences(lifetime, now, room)
     this.summaries = new Differences(lifetime, now, room)
     this.histograms = new Differences(lifetime, now, room)

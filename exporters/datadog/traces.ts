@@ -61,7 +61,7 @@ export class DatadogTraces {
 
   #encode(batch: Batch): TracePayload {
     try {
-      return this.#encoder.encode(batch.groups, this.#intake.push.budget?.pool)
+      return this.#encoder.encode(batch.groups, this.#intake.context.clock.wall(), this.#intake.push.budget?.pool)
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       // Receivers check framing and resources; what is wrong deeper down is found here.

@@ -2,6 +2,7 @@
 import { TraceEncoder, type TracePayload, type TraceRules } from '../../backends/datadog/traces.ts'
 import { readRequest } from '../../proto/request.ts'
 import { type AgentPayload, decodeDatadog, type DatadogSpan } from './datadog-proto.ts'
+import { moment } from './datadog-stats.ts'
 import { encode, type Plain } from './otlp-proto.ts'
 
 /** Rules with nothing set. */
@@ -9,7 +10,7 @@ export const usual: TraceRules = { names: undefined, ignored: [], topLevelByKind
 
 /** The payload of a request, and as protobufjs reads it. */
 export function encoded(body: Buffer, rules: Partial<TraceRules> = {}): TracePayload & { payload: AgentPayload } {
-  const made = new TraceEncoder({ ...usual, ...rules }).encode(readRequest('traces', body).groups, undefined)
+  const made = new TraceEncoder({ ...usual, ...rules }).encode(readRequest('traces', body).groups, moment, undefined)
   return { ...made, payload: decodeDatadog('AgentPayload', made.body) as AgentPayload }
 }
 

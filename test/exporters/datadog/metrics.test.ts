@@ -346,7 +346,7 @@ test('any attributes and values: what a gauge says is what a series says', () =>
   const mapping = new MetricMapping(
     metricSettings(config.parse({ api: { key: 'k' } })),
     new MetricBlocks({ hostname: 'h', resourceAttributes: false, scope: false }),
-    new KnownSeries(1000),
+    new KnownSeries(1000, () => 0),
   )
   fc.assert(
     fc.property(fc.array(fc.tuple(number, tags), { minLength: 1, maxLength: 5 }), points => {
