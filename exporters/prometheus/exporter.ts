@@ -5,6 +5,7 @@ import { createGzip } from 'node:zlib'
 import { Account } from '../../core/account.ts'
 import { serverAuthenticator } from '../../core/authenticators.ts'
 import type { Batch } from '../../core/batch.ts'
+import type { Clock, Timer } from '../../core/clock.ts'
 import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { Kept } from '../../core/kept.ts'
 import { budgetKey } from '../../net/admission.ts'
@@ -52,7 +53,7 @@ export class PrometheusPage implements Exporter {
   #kept: Kept<Filled>
   #server: PageServer | undefined
   #binding: Binding | undefined
-  #sweeps: NodeJS.Timeout | undefined
+  #sweeps: Timer | undefined
   /** Pages that are being made, by format: whoever asks meanwhile gets the same one. */
   readonly #making = new Map<string, Promise<Buffer>>()
   #lastComplaint = ''
@@ -96,11 +97,11 @@ export class PrometheusPage implements Exporter {
   }
 
   async start(): Promise<void> {
-    const { id, log, status, host } = this.#context
+    const { id, log, status, host, clock } = this.#context
     const { auth, endpoint, transport, metric_expiration: expiration } = this.#config
     const { ingest } = this.#kept.known
     const between = Math.min(expiration || mostBetweenSweeps, mostBetweenSweeps)
-    this.#sweeps = setInterval(() => ingest.expire(Date.now()), between).unref()
+    this.#sweeps = clock.every(between, () => ingest.expire(clock.now()))
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
@@ -117,14 +118,14 @@ export class PrometheusPage implements Exporter {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#sweeps)
+    this.#sweeps?.cancel()
     this.#kept.release(this)
     await this.#binding?.close()
     this.#server?.stop()
   }
 
   send(batch: Batch): Promise<Sent | undefined> {
-    const sent = this.#kept.known.ingest.take(batch)
+    const sent = this.#kept.known.ingest.take(batch, this.#context.clock.now())
     if (sent !== undefined) this.#complain(sent)
     return Promise.resolve(sent)
   }
@@ -133,7 +134,7 @@ export class PrometheusPage implements Exporter {
   #complain({ message, rejected, reasons }: Sent): void {
     const { log, status } = this.#context
     if (status.state === 'OK') status.set('OK', message)
-    const now = performance.now()
+    const now = this.#context.clock.now()
     if (message === this.#lastComplaint || now - this.#lastComplained < betweenComplaints) return
     this.#lastComplaint = message
     this.#lastComplained = now
@@ -166,28 +167,32 @@ export class PrometheusPage implements Exporter {
 
   async #make(format: PageFormat, zip: boolean): Promise<Buffer> {
     const { table, ingest } = this.#kept.known
-    ingest.expire(Date.now())
+    const { clock } = this.#context
+    ingest.expire(clock.now())
     const source = { table, format, settings: this.#settings }
     const page = format.kind === 'protobuf' ? new ProtobufPage(source) : new TextPage(source)
-    return zip ? zipped(page.write()) : joined(page.write())
+    return zip ? zipped(page.write(), clock) : joined(page.write(), clock)
   }
 }
 
+/** Lets others have their turn. */
+const turnOf = (clock: Clock): Promise<void> => new Promise(resolve => clock.soon(resolve))
+
 /** A page in one piece. */
-async function joined(pieces: PageWriter): Promise<Buffer> {
+async function joined(pieces: PageWriter, clock: Clock): Promise<Buffer> {
   const all: Buffer[] = []
-  let since = performance.now()
+  let since = clock.now()
   for (const piece of pieces) {
     if (piece !== undefined) all.push(piece)
-    if (performance.now() - since < turn) continue
-    await new Promise(resolve => setImmediate(resolve))
-    since = performance.now()
+    if (clock.now() - since < turn) continue
+    await turnOf(clock)
+    since = clock.now()
   }
   return Buffer.concat(all)
 }
 
 /** A page compressed: only that much of it is in memory as it is being compressed. */
-async function zipped(pieces: PageWriter): Promise<Buffer> {
+async function zipped(pieces: PageWriter, clock: Clock): Promise<Buffer> {
   const zip = createGzip({ level })
   const all: Buffer[] = []
   zip.on('data', (part: Buffer) => all.push(part))
@@ -195,7 +200,7 @@ async function zipped(pieces: PageWriter): Promise<Buffer> {
   // An error is met below, wherever it is waited at that moment.
   ended.catch(() => {})
   for (const piece of pieces) {
-    if (piece === undefined) await new Promise(resolve => setImmediate(resolve))
+    if (piece === undefined) await turnOf(clock)
     else if (!zip.write(piece)) await once(zip, 'drain')
   }
   zip.end()

@@ -57,8 +57,8 @@ export class Ingest {
     if (table.left * 8 > table.size) this.#streams.forget()
   }
 
-  /** Takes all points of a batch. What is not taken is told. */
-  take(batch: Batch, now = Date.now()): Sent | undefined {
+  /** Takes all points of a batch, heard of at `now`. What is not taken is told. */
+  take(batch: Batch, now: number): Sent | undefined {
     const streams = this.#streams
     streams.begin()
     this.#refused = new Refused()

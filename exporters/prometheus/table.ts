@@ -19,7 +19,7 @@ export class Series {
   time = 0
   start = 0
   /** When it was last heard of, in milliseconds. */
-  updated = 0
+  updated = -1
   state: Histogram | ExponentialHistogram | Summary | undefined = undefined
   /** The fields of exemplars, as they came. */
   exemplars: Buffer | undefined = undefined

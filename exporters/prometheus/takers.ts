@@ -35,7 +35,7 @@ export class Takers {
     const series = this.#find(stream, point)
     if (series === undefined) return this.#reason
     // A series that is new has no time yet.
-    series.value = stream.isDelta && series.updated > 0 ? series.value + point.value : point.value
+    series.value = stream.isDelta && series.updated >= 0 ? series.value + point.value : point.value
     this.#touch(series, stream, point, now)
     return undefined
   }
@@ -139,13 +139,13 @@ export class Takers {
 
   /** There is no room for a point's state: what the series had before stays. */
   #refuse(series: Series): Reason {
-    if (series.updated === 0) this.#table.remove(series)
+    if (series.updated < 0) this.#table.remove(series)
     return 'memory_limit'
   }
 
   #touch(series: Series, stream: Stream, point: DataPoint, now: number): void {
     // The total of deltas has begun where the first of them did.
-    if (!stream.isDelta || series.updated === 0) series.start = point.start
+    if (!stream.isDelta || series.updated < 0) series.start = point.start
     if (point.time !== 0) series.time = point.time
     series.updated = now
     if (point.exemplarsStart !== point.exemplarsEnd) this.#keepExemplars(series, point)
