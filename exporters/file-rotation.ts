@@ -16,8 +16,8 @@ export interface Rotation {
 const day = 86_400_000
 const stamp = /^(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})\.(\d{3})$/
 
-/** Gives the full file at `path` its own name, which has the present time in it, so that a new one can begin. */
-export async function setAside(path: string, { localTime }: Rotation, now = Date.now()): Promise<string> {
+/** Gives the full file at `path` its own name, which has `now` (milliseconds since the epoch) in it, so that a new one can begin. */
+export async function setAside(path: string, { localTime }: Rotation, now: number): Promise<string> {
   for (let time = now; ; time++) {
     const backup = backupName(path, time, localTime)
     // Two in one millisecond: the next one is free.
@@ -28,7 +28,7 @@ export async function setAside(path: string, { localTime }: Rotation, now = Date
 }
 
 /** Removes old files of `path`: beyond the number, or beyond the age, that are kept. */
-export async function removeOld(path: string, rotation: Rotation, now = Date.now()): Promise<void> {
+export async function removeOld(path: string, rotation: Rotation, now: number): Promise<void> {
   const { maxBackups, maxDays, localTime } = rotation
   if (maxBackups === 0 && maxDays === 0) return
   const folder = dirname(path)

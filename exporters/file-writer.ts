@@ -1,11 +1,13 @@
 /** One file that is written to at its end, in the order of the calls. */
 import { type FileHandle, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { Clock, Timer } from '../core/clock.ts'
 import { openToAppend, refuseLinkedFolders } from '../core/own-file.ts'
 import { removeOld, type Rotation, setAside } from './file-rotation.ts'
 
 /** How files are written. */
 export interface FileSettings {
+  readonly clock: Clock
   /** Permissions of folders that are missing; undefined: they are not made. */
   readonly folders: number | undefined
   /** Permissions of files that are missing. */
@@ -44,7 +46,7 @@ export class FileWriter {
   /** A failed write may have left a part of a record behind, from this byte on. */
   #torn: number | undefined
   #running: Promise<void> | undefined
-  #flush: NodeJS.Timeout | undefined
+  #flush: Timer | undefined
   #closed = false
 
   constructor(path: string, truncate: boolean, settings: FileSettings) {
@@ -72,7 +74,7 @@ export class FileWriter {
   async close(): Promise<void> {
     this.#closed = true
     await this.#running
-    clearTimeout(this.#flush)
+    this.#flush?.cancel()
     const handle = this.#handle
     this.#handle = undefined
     if (handle === undefined) return
@@ -133,10 +135,10 @@ export class FileWriter {
     }
     this.#size += size
     if (this.#closed || this.#flush !== undefined) return
-    this.#flush = setTimeout(() => {
+    this.#flush = this.#settings.clock.after(this.#settings.flushInterval, async () => {
       this.#flush = undefined
-      if (this.#handle !== undefined) void this.#force(this.#handle)
-    }, this.#settings.flushInterval).unref()
+      if (this.#handle !== undefined) await this.#force(this.#handle)
+    })
   }
 
   async #open(): Promise<FileHandle> {
@@ -162,7 +164,7 @@ export class FileWriter {
   }
 
   async #rotate(handle: FileHandle, rotation: Rotation): Promise<FileHandle> {
-    await setAside(this.path, rotation)
+    await setAside(this.path, rotation, this.#settings.clock.wall())
     // From here on the file is another one, whatever fails.
     this.#handle = undefined
     await this.#force(handle)
@@ -171,7 +173,8 @@ export class FileWriter {
   }
 
   #removeOld(rotation: Rotation): void {
-    removeOld(this.path, rotation).catch((error: unknown) => this.#settings.onTrouble('removing old files', error))
+    const now = this.#settings.clock.wall()
+    removeOld(this.path, rotation, now).catch((error: unknown) => this.#settings.onTrouble('removing old files', error))
   }
 
   /** Takes back what a failed write left. The file is opened again next time: it may have been taken away. */

@@ -182,6 +182,7 @@ class FileExporter implements Exporter {
     this.#framed = config.format === 'proto' || config.compression === 'zstd'
     this.#key = Buffer.from(group.resource_attribute)
     this.#settings = {
+      clock: context.clock,
       folders: create || group.enabled ? parseInt(permissions ?? '0700', 8) : undefined,
       files: parseInt(config.file_permissions, 8),
       base: this.#grouped?.base,
