@@ -67,10 +67,15 @@ function receiverText({ names, one }: Group<ReceiverExplained>): string {
   const { id, origin, answers } = one
   const says = { sender: 'answers success', source: 'reads on', itself: 'is done with its data' }[origin]
   const all = answers.length > 1 ? 'once all of these have taken it' : 'when it is taken'
-  return `receiver ${id} (${names}) ${says} ${all}\n${linesOf('', answers.map(answerText))}`
+  const isSource = origin === 'source'
+  const then = isSource ? '; its position moves on when that has ended for good' : ''
+  const texts = answers.map(answer => answerText(answer, isSource ? sourceMeanings : meanings))
+  return `receiver ${id} (${names}) ${says} ${all}${then}\n${linesOf('', texts)}`
 }
 
-const meanings: Record<AnswerExplained['success'], string> = {
+type Meanings = Readonly<Record<AnswerExplained['success'], string>>
+
+const meanings: Meanings = {
   accepted: 'accepted: it is in the queue in memory, and lost if the process is killed',
   durable: 'durable: it is in the queue on disk',
   delivered: 'delivered: the destination has it',
@@ -79,11 +84,21 @@ const meanings: Record<AnswerExplained['success'], string> = {
   derived: 'in memory: other data is made of it, which goes on without a sender that waits',
 }
 
+/** To what can be read again: where it is only in memory, its position waits. */
+const sourceMeanings: Meanings = {
+  ...meanings,
+  accepted: 'accepted: it is in the queue in memory; it has ended when the destination has answered',
+  delivered: 'delivered: the destination has it; where it is in a queue on disk before that, it has ended then',
+  gathers: 'accepted: it is in memory there; it has ended when it has behind it',
+  state: 'in memory; it has ended when all of it that is handed on has',
+  derived: 'other data is made of it, which is waited for by nobody: it has ended',
+}
+
 const because = (settings: readonly (string | undefined)[]) =>
   settings.length === 0 ? '' : ` (${settings.filter(one => one !== undefined).join(', ')})`
 
-const answerText = ({ by, success, because: settings }: AnswerExplained) =>
-  `${by}: ${meanings[success]}${because(settings)}`
+const answerText = ({ by, success, because: settings }: AnswerExplained, means: Meanings) =>
+  `${by}: ${means[success]}${because(settings)}`
 
 function pipelineText({ names, one }: Group<PipelineExplained>): string {
   const { receivers, steps, drops } = one

@@ -56,6 +56,28 @@ test('what Kymo takes from itself has no sender', () => {
   expect(textOf(yaml)).toContain('receiver internal (logs) is done with its data when it is taken\n')
 })
 
+test.each([
+  ['a queue in memory', '{}', 'accepted: it is in the queue in memory; it has ended when the destination has answered'],
+  ['no queue', '{sending_queue: {enabled: false}}', 'delivered: the destination has it'],
+  ['a queue on disk', '{sending_queue: {storage: file_storage}}', 'durable: it is in the queue on disk'],
+])('what can be read again is told when its position moves on: %s', (_, exporter, words) => {
+  const yaml = `
+receivers: {otlp_json_file: {include: [a]}}
+exporters: {otlp_http: ${exporter.replace(/^\{/, "{endpoint: 'http://b', ")}}
+extensions: {file_storage: {directory: /tmp/queues}}
+service:
+  extensions: [file_storage]
+  pipelines: {logs: {receivers: [otlp_json_file], exporters: [otlp_http]}}
+`
+  const text = textOf(yaml).replaceAll(/\n {13}(?=\S)/g, ' ')
+  const head =
+    'receiver otlp_json_file (logs) reads on when it is taken; its position moves on when that has ended for good'
+  const [receiver] = text.slice(text.indexOf(head)).split('\n\n')
+  expect(receiver).toContain(head)
+  expect(receiver).toContain(words)
+  expect(receiver).not.toContain('lost')
+})
+
 test('no line of the text is wider than a terminal that is not small', () => {
   for (const line of textOf(gateway).split('\n')) expect(line.length).toBeLessThan(130)
 })
