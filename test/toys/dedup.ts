@@ -39,8 +39,8 @@ export const dedup = defineProcessor({
       seen.clear()
       account.shrink(account.bytes)
     }
-    context.clock.every(1000, flush)
     return holding(context, {
+      start: () => void context.clock.every(1000, flush),
       take(held) {
         for (const [key, part] of held.split((bytes, start, end) => bytes.toString('latin1', start, end))) {
           const known = seen.get(key)

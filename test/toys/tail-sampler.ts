@@ -39,8 +39,9 @@ export const tailSampler = defineProcessor<z.output<typeof config>>({
     }
     const decide = (trace: Trace): void =>
       end(trace, trace.parts.some(errors) ? part => part.emit() : part => part.drop(notSampled))
-    context.clock.every(100, () => [...traces.values()].filter(({ due }) => due <= context.clock.now()).forEach(decide))
+    const look = (): void => [...traces.values()].filter(({ due }) => due <= context.clock.now()).forEach(decide)
     return holding(context, {
+      start: () => void context.clock.every(100, look),
       take(held) {
         for (const [id, part] of held.split(traceId)) {
           const trace = traces.get(id) ?? { id, due: part.since + wait, parts: [] }
