@@ -119,6 +119,25 @@ test('no component imports another one', () => {
   expect(wrong).toEqual([])
 })
 
+/** Files of components that read the time or set timers themselves, and why. */
+const ownTime: Record<string, string> = {
+  'extensions/file_storage/clock.ts': 'the clock of the storage, which tests replace',
+  'extensions/file_storage/inspect.ts': 'asked by commands, where no component runs',
+  'extensions/file_storage/lock.ts': 'waits for another process, before there is a storage',
+  'extensions/file_storage/writer.ts': 'writes once what one turn of the event loop brought',
+  'extensions/file_storage/checkpoints.ts': 'writes once what one turn of the event loop brought',
+}
+
+test('components are told the time: they read no clock and set no timer themselves', () => {
+  const time =
+    /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bhrtime\b|\bset(?:Timeout|Interval|Immediate)\b|\btimers\/promises\b|\bAbortSignal\.timeout\b/
+  const found = sources
+    .filter(({ path }) => [...kinds, 'backends'].includes(topOf(path)))
+    .filter(({ text }) => time.test(text))
+    .map(({ path }) => path)
+  expect(found.toSorted()).toEqual(Object.keys(ownTime).toSorted())
+})
+
 test('every relative import names the file with its extension', () => {
   const wrong = sources.flatMap(source =>
     imports(source)

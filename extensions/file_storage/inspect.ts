@@ -34,6 +34,7 @@ async function inspectLog(directory: string, files: FileOperations, findings: Fi
   for (let tries = 0; ; tries++) {
     const found: Finding[] = []
     try {
+      // Commands ask, too, where no component runs that is told the time.
       const now = Date.now()
       const onFinding = (finding: Finding) => void found.push(finding)
       const terms = { directory, files, segmentSize: 0, now, fsync: false, readOnly: true, onFinding }

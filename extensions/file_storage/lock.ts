@@ -27,6 +27,7 @@ export async function lockDirectory(directory: string, timeout: number): Promise
   await make(lock)
   const database = new DatabaseSync(lock, { timeout: 0 })
   const holder = join(directory, 'lock.holder')
+  // The time of another process is waited for: no clock of ours moves it.
   const deadline = performance.now() + timeout
   for (;;) {
     try {
