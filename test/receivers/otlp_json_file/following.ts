@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, vi } from 'vitest'
 import type { Batch } from '../../../core/batch.ts'
 import { Books } from '../../../core/books.ts'
 import { Budget } from '../../../core/budget.ts'
+import { type Clock, machineClock } from '../../../core/clock.ts'
 import type { ReceiverDefinition } from '../../../core/component.ts'
 import { Host } from '../../../core/host.ts'
 import { Status } from '../../../core/status.ts'
@@ -42,6 +43,7 @@ export interface Options {
   push?(batch: Batch): void
   signals?: readonly Signal[]
   budget?: Budget
+  clock?: Clock
 }
 
 /** A receiver that reads `*.json*` of the folder. */
@@ -64,6 +66,7 @@ export function following(config: object = {}, options: Options = {}) {
     receiverContext({
       id: 'otlp_json_file',
       log: keepingLogger(lines),
+      clock: options.clock ?? machineClock,
       status,
       extension: () => options.storage && { storage: options.storage },
       host: new Host().provide(budgetKey, budget),

@@ -10,13 +10,14 @@ import { file } from '../../../exporters/file.ts'
 import { encodeGroups } from '../../../proto/group.ts'
 import { protobufToJson } from '../../../proto/json-write.ts'
 import { allSignals, signals } from '../../../proto/signals.ts'
+import { machineClock } from '../../../core/clock.ts'
 import { otlpJsonFile } from '../../../receivers/otlp_json_file/otlp_json_file.ts'
 import { everything } from '../../support/everything.ts'
 import { batchOf, exporterOf, forever } from '../../support/exporting.ts'
 import { names, spanNames, tracesRequest } from '../../support/otlp-bytes.ts'
 import { decode } from '../../support/otlp-proto.ts'
 
-import { at, following, line, linesOf, stops, inFolder } from './following.ts'
+import { at, following, inFolder, line, linesOf } from './following.ts'
 
 inFolder()
 
@@ -83,14 +84,13 @@ test('with `start_at: end` a line that was half written at the start is read who
 })
 
 test('a last line without an end is taken after a while, once it is whole', async () => {
-  vi.useFakeTimers({ toFake: ['Date'] })
-  stops.push(() => vi.useRealTimers())
+  let now = 0
   await writeFile(at('a.json'), linesOf('a') + linesOf('b').trimEnd())
-  const { until, spans, later } = following()
+  const { until, spans, later } = following({}, { clock: { ...machineClock, now: () => now } })
   await until('a')
   await later()
   expect(spans()).toEqual(['a'])
-  vi.setSystemTime(Date.now() + 600)
+  now += 600
   await until('a', 'b')
 })
 
