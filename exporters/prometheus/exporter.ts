@@ -121,6 +121,8 @@ export class PrometheusPage implements Exporter {
     this.#sweeps?.cancel()
     this.#kept.release(this)
     await this.#binding?.close()
+    // Pages that are being made take their turns by the clock, which ends with the exporter.
+    await Promise.allSettled(this.#making.values())
     this.#server?.stop()
   }
 

@@ -1,12 +1,14 @@
 import { request } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
+import { type Clock, GuardedClock, machineClock } from '../../../core/clock.ts'
 import type { Exporter } from '../../../core/component.ts'
 import { Host } from '../../../core/host.ts'
 import { silent } from '../../../core/logger.ts'
 import { Status } from '../../../core/status.ts'
 import { prometheus } from '../../../exporters/prometheus/prometheus.ts'
 import { Listeners, listenersKey } from '../../../net/listeners.ts'
+import { MovableClock } from '../../support/clock.ts'
 import { batchOf, complaints, forever } from '../../support/exporting.ts'
 import { attributes, metricsRequest } from '../../support/prometheus-page.ts'
 import { componentContext } from '../../support/contexts.ts'
@@ -23,13 +25,18 @@ function processOf() {
   return { listeners, host: new Host().provide(listenersKey, listeners) }
 }
 
-async function exporterIn({ host }: { host: Host }, settings: object, id = 'prometheus', before?: Exporter) {
+async function exporterIn(
+  { host, clock = machineClock }: { host: Host; clock?: Clock },
+  settings: object,
+  id = 'prometheus',
+  before?: Exporter,
+) {
   const status = new Status()
   const warnings: object[] = []
   const log = { ...silent, warn: (fields: object) => void warnings.push(fields) }
   const config = prometheus.config.parse({ without_scope_info: true, ...settings })
   const signals = new Set(['metrics'] as const)
-  const exporter = prometheus.create(config, { ...componentContext({ id, log, status, host }), signals })
+  const exporter = prometheus.create(config, { ...componentContext({ id, log, status, host, clock }), signals })
   if (before !== undefined) exporter.adopt?.(before.leave?.())
   status.set('Starting')
   await exporter.start?.()
@@ -207,4 +214,53 @@ test.each<[string, object, string[]]>([
   ],
 ])('configuration: %s', (_row, config, expected) => {
   expect(complaints(prometheus, config)).toEqual(expected)
+})
+
+test('what is not heard of any more leaves the page, by a clock that nobody sets', async () => {
+  const clock = new MovableClock()
+  const [port, { host }] = [await freePort(), processOf()]
+  const { exporter, stop } = await exporterIn(
+    { host, clock },
+    { endpoint: `127.0.0.1:${port}`, metric_expiration: '1m' },
+  )
+  await exporter.send(deltas(1, 1), forever)
+  await clock.advance(60_000)
+  const before = String((await get(port)).body)
+  await clock.advance(1)
+  const after = String((await get(port)).body)
+  expect([before, after].map(text => text.includes('c_total'))).toEqual([true, false])
+  await stop()
+  expect(clock.timers).toBe(0)
+})
+
+test('a page that is being made when the exporter stops is still answered, in turns', async () => {
+  let now = 0
+  let turns = 0
+  const begun = Promise.withResolvers<void>()
+  const busy: Clock = {
+    ...machineClock,
+    // Each look at it takes longer than a turn may.
+    now: () => (now += 10),
+    soon(work) {
+      turns++
+      begun.resolve()
+      return machineClock.soon(work)
+    },
+  }
+  const clock = new GuardedClock(busy, error => expect.fail(String(error)))
+  const [port, { host }] = [await freePort(), processOf()]
+  const { exporter, stop } = await exporterIn({ host, clock }, { endpoint: `127.0.0.1:${port}` })
+  const points = Array.from({ length: 20_000 }, (_, i) => ({
+    as_int: '1',
+    time_unix_nano: '1',
+    attributes: attributes({ i: String(i) }),
+  }))
+  await exporter.send(batchOf(metricsRequest([{ name: 'many', gauge: { data_points: points } }]), 'metrics'), forever)
+  const answer = get(port)
+  await begun.promise
+  await stop()
+  clock.stop()
+  const { status, body } = await answer
+  expect([status, String(body).match(/^many\{/gm)?.length]).toEqual([200, 20_000])
+  expect(turns).toBeGreaterThan(3)
 })
