@@ -70,7 +70,7 @@ export class Mark<P> {
    */
   async close(late: Promise<unknown>): Promise<void> {
     const ended = new Promise<void>(resolve => {
-      if (this.#stretches.length === 0) resolve()
+      if (this.#stretches.length === 0 || this.#isClosed) resolve()
       else this.#idle = resolve
     })
     await Promise.race([ended, late])

@@ -258,6 +258,8 @@ export class StepNode implements Target {
 
   refuse(batch: Batch, error: DeliveryError): void {
     this.#leave(batch)
+    // Senders that were answered already cannot be asked to come again.
+    if (!batch.refusable) return this.#giveBack(partsOf(batch), error)
     this.books.returned.of(error.code).value += batch.items
     this.#journal.note(this.books.name, 'returned', batch, error.code, error.message)
     batch.refuse(error)

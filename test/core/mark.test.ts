@@ -132,3 +132,11 @@ test('in whatever order the ends come, the position is before the first that is 
     }),
   )
 })
+
+test('after something has to be read again nothing is waited for', async () => {
+  const { mark } = marking()
+  const [first] = [mark.begin(10, 1), mark.begin(20, 1)]
+  first(failed)
+  await mark.close(late)
+  expect(mark.position).toBe(0)
+})

@@ -380,3 +380,13 @@ test('a connector joins pipelines; what comes through it is in the books of both
   expect((await toy.push(span('x')).outcome).kind).toBe('success')
   await expect.poll(() => [toy.sinks['sink/a'].all, toy.sinks['sink/b'].all]).toEqual([['x'], ['x']])
 })
+
+test('what is refused after its senders were answered is lost, and a source reads it again', async () => {
+  const kept: Held[] = []
+  toy = await graphWith(context => holding(context, { take: held => void kept.push(held), flush() {} }), 'state')
+  const { outcome, ended } = toy.push(span('a'))
+  expect((await outcome).kind).toBe('success')
+  kept[0].refuse(new DeliveryError('DELIVERY_BUSY', 'retry', 'later'))
+  expect(await ended).toMatchObject({ again: true })
+  expect([stepBooks().returned.total, stepBooks().lost.of('step_failed').value]).toEqual([0, 1])
+})
