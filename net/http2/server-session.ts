@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { Budget } from '../../core/budget.ts'
+import { freeRead } from '../../core/pool.ts'
 import type { Work } from '../../core/turns.ts'
 import type { StreamAnswer, PreparedAnswer } from './answer.ts'
 import { Floods } from './floods.ts'
@@ -197,6 +198,8 @@ export class ServerSession implements Work {
     }
     if (this.#at < chunk.length && !this.#isOver) return more
     this.#chunk = undefined
+    // All that is kept of it was copied out.
+    freeRead(chunk)
     if (this.#held === 0) return done
     this.#letGo()
     // What came meanwhile is one piece now: who sends little at a time waits no longer than others for a turn.
