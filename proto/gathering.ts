@@ -6,7 +6,7 @@ import { Runs } from './runs.ts'
 import { fieldSize, putVarint, WireError } from './wire.ts'
 
 /** What a piece holds at most, but for one item that is larger. */
-export const pieceLimits = { items: 4096, groups: 2_048, bytes: 512 * 1024 }
+export const pieceLimits = { items: 2048, groups: 2_048, bytes: 512 * 1024 }
 
 /** Bytes of resources and scopes that may be written again beyond what the request is long. */
 const freeRepeats = 1024 * 1024

@@ -145,7 +145,7 @@ export class MemoryWatch {
   #timer: NodeJS.Timeout | undefined
   #first: NodeJS.Timeout | undefined
   #collected = -Infinity
-  /** Resident memory after the last collection. */
+  /** Resident memory after the last collection, without data. */
   #floor = Infinity
   /** When there was much data or much to do last. */
   #busy = 0
@@ -205,7 +205,9 @@ export class MemoryWatch {
     if (isHigh || (isCalm && rss > this.#floor + leftBehind)) {
       this.#collected = now
       this.#senses.collect()
-      rss = this.#floor = this.#senses.rss()
+      rss = this.#senses.rss()
+      // What data took then goes with it.
+      this.#floor = Math.max(0, rss - budget.inFlight)
     } else if (rss < this.#floor) this.#floor = rss
     if (rss <= (budget.pressed ? soft : shut)) {
       this.#open(rss)

@@ -54,13 +54,13 @@ function pointsOf(one: FlatItem): unknown[] {
 
 test.each<[what: string, signal: Signal, body: Buffer, pieces: number]>([
   ['a small request is one piece', 'logs', group(scopes('a', records(9))), 1],
-  ['a group of many items', 'logs', group(scopes('a', records(40_000))), 10],
+  ['a group of many items', 'logs', group(scopes('a', records(40_000))), 20],
   ['a group of many bytes', 'logs', group(scopes('a', records(50, 100_000))), 10],
   [
     'a group of many scopes',
     'logs',
     group(...Array.from({ length: 20_000 }, (_, i) => scopes(`s${i}`, records(1)))),
-    5,
+    10,
   ],
   [
     'large and small scopes in turn, among groups that are small',
@@ -75,12 +75,12 @@ test.each<[what: string, signal: Signal, body: Buffer, pieces: number]>([
       ),
       group(scopes('z', records(9))),
     ]),
-    10,
+    17,
   ],
   ['many small groups', 'logs', repeated(group(scopes('a', records(1))), pieceLimits.groups + 1), 2],
   ['items larger than a piece', 'logs', group(scopes('a', records(3, pieceLimits.bytes + 9))), 3],
-  ['a metric of many points', 'metrics', group(scopes('a', sum(40_000))), 10],
-  ['metrics of many and of few points', 'metrics', group(scopes('a', Buffer.concat([sum(3), sum(20_000), sum(5)]))), 5],
+  ['a metric of many points', 'metrics', group(scopes('a', sum(40_000))), 20],
+  ['metrics of many and of few points', 'metrics', group(scopes('a', Buffer.concat([sum(3), sum(20_000), sum(5)]))), 10],
 ])('%s: the pieces hold what the request holds, in order, each with its resource and scope', (_, signal, body, n) => {
   const budget = new Budget(1e9)
   const pieces = cut(signal, body, budget)

@@ -103,6 +103,19 @@ test('what a burst left is collected once it is calm, and not again while nothin
   expect(state.collections).toBe(2)
 })
 
+test('what was collected while data was held is no measure of what the process needs without it', () => {
+  const { look, state, watch, budget } = watched(0)
+  watch.settle()
+  budget.charge(700 * mib)
+  look(820, 1000)
+  expect(state.collections).toBe(1)
+  budget.release(700 * mib)
+  look(820, 2000)
+  expect(state.collections).toBe(1)
+  look(820, 8000)
+  expect(state.collections).toBe(2)
+})
+
 test('many small requests are no calm, although little data is there at a time', () => {
   const { look, state, watch } = watched(0)
   watch.settle()
