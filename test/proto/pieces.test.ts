@@ -80,7 +80,12 @@ test.each<[what: string, signal: Signal, body: Buffer, pieces: number]>([
   ['many small groups', 'logs', repeated(group(scopes('a', records(1))), pieceLimits.groups + 1), 2],
   ['items larger than a piece', 'logs', group(scopes('a', records(3, pieceLimits.bytes + 9))), 3],
   ['a metric of many points', 'metrics', group(scopes('a', sum(40_000))), 20],
-  ['metrics of many and of few points', 'metrics', group(scopes('a', Buffer.concat([sum(3), sum(20_000), sum(5)]))), 10],
+  [
+    'metrics of many and of few points',
+    'metrics',
+    group(scopes('a', Buffer.concat([sum(3), sum(20_000), sum(5)]))),
+    10,
+  ],
 ])('%s: the pieces hold what the request holds, in order, each with its resource and scope', (_, signal, body, n) => {
   const budget = new Budget(1e9)
   const pieces = cut(signal, body, budget)

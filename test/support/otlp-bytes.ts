@@ -42,7 +42,8 @@ function walk(bytes: Uint8Array, wanted: number, visit: (content: Uint8Array) =>
   const varint = (): number => {
     let n = 0
     for (let shift = 0; ; shift += 7) {
-      const b = bytes[at++]
+      // Of requests that are not written by `tracesRequest` the names are nonsense, and it ends nevertheless.
+      const b = bytes[at++] ?? 0
       n |= (b & 127) << shift
       if (b < 128) return n
     }
@@ -51,6 +52,6 @@ function walk(bytes: Uint8Array, wanted: number, visit: (content: Uint8Array) =>
     const tag = varint()
     const length = varint()
     if (tag >> 3 === wanted) visit(bytes.subarray(at, at + length))
-    at += length
+    at += Math.max(0, length)
   }
 }

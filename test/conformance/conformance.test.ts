@@ -1,0 +1,289 @@
+/**
+ * What every step must survive: random data, throws at any callback, reloads of every kind, pressure, diamonds, senders that
+ * give up, destinations that refuse, clocks that jump, a stop at any moment. After it the books balance, the budget is empty,
+ * every delivery was answered once and ended for good once, and no timer is left.
+ */
+import * as fc from 'fast-check'
+import { tap } from 'rxjs'
+import { expect, test } from 'vitest'
+import { components } from '../../components.ts'
+import { forward } from '../../connectors/forward.ts'
+import { Budget } from '../../core/budget.ts'
+import { type Clock, clockKey, type TimedWork } from '../../core/clock.ts'
+import type { ProcessorContext, ProcessorDefinition } from '../../core/component.ts'
+import { DeliveryError } from '../../core/errors.ts'
+import type { Holder } from '../../core/holding.ts'
+import { Host } from '../../core/host.ts'
+import { budgetKey } from '../../net/admission.ts'
+import { readRequest } from '../../proto/request.ts'
+import type { Signal } from '../../proto/signals.ts'
+import { MovableClock } from '../support/clock.ts'
+import { runnableConfig } from '../support/component-runs.ts'
+import { type Pushed, toyGraph, type ToyGraph, type ToyParts, type ToyPipeline } from '../support/graph.ts'
+import { requests, type Sample } from '../support/otlp.ts'
+import { dedup } from '../toys/dedup.ts'
+import { filter } from '../toys/filter.ts'
+import { rewriting } from '../toys/rewriting.ts'
+import { tailSampler } from '../toys/tail-sampler.ts'
+
+type Command =
+  | { readonly do: 'push'; readonly sample: Sample }
+  | { readonly do: 'advance' | 'jump' | 'press'; readonly n: number }
+  | { readonly do: 'withdraw' | 'throw' }
+  | { readonly do: 'sink'; readonly mood: Mood }
+  | { readonly do: 'reload'; readonly how: 'same' | 'other' | 'renamed' | 'moved' | 'gone' }
+
+type Mood = 'takes' | 'refuses' | 'rejects' | 'hangs'
+type Shape = 'alone' | 'diamond' | 'fan-out'
+
+const commandOf = (signal: Signal): fc.Arbitrary<Command> =>
+  fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constant('push' as const),
+        sample: requests().filter(one => one.signal === signal && readRequest(signal, one.body).items > 0),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('advance' as const), n: fc.integer({ min: 1, max: 3000 }) }) },
+    fc.record({ do: fc.constant('jump' as const), n: fc.constant(3_600_000) }),
+    fc.record({ do: fc.constant('press' as const), n: fc.integer({ min: 80, max: 100 }) }),
+    fc.record({ do: fc.constant('withdraw' as const) }),
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('throw' as const) }) },
+    fc.record({
+      do: fc.constant('sink' as const),
+      mood: fc.constantFrom<Mood>('takes', 'refuses', 'rejects', 'hangs'),
+    }),
+    fc.record({
+      do: fc.constant('reload' as const),
+      how: fc.constantFrom('same' as const, 'other' as const, 'renamed' as const, 'moved' as const, 'gone' as const),
+    }),
+  )
+
+/** Throws at the next callback of whatever kind, once. */
+class Trap {
+  #isArmed = false
+
+  arm(): void {
+    this.#isArmed = true
+  }
+
+  readonly spring = (): void => {
+    if (!this.#isArmed) return
+    this.#isArmed = false
+    throw new Error('boom')
+  }
+}
+
+const clockWith = (clock: Clock, trap: Trap): Clock => {
+  const trapped =
+    (work: TimedWork): TimedWork =>
+    () => {
+      trap.spring()
+      return work()
+    }
+  return {
+    now: () => clock.now(),
+    wall: () => clock.wall(),
+    soon: work => clock.soon(trapped(work)),
+    every: (ms, work) => clock.every(ms, trapped(work)),
+    after: (ms, work) => clock.after(ms, trapped(work)),
+  }
+}
+
+function holderWith(holder: Holder, trap: Trap): Holder {
+  const through =
+    <Args extends unknown[], T>(call: (...args: Args) => T) =>
+    (...args: Args): T => {
+      trap.spring()
+      return call.apply(holder, args)
+    }
+  const { start, stop, idle, pressure, leave, adopt } = holder
+  return {
+    take: through(held => holder.take(held)),
+    flush: through(() => holder.flush()),
+    ...(start && { start: through(() => holder.start?.()) }),
+    ...(stop && { stop: through(() => holder.stop?.()) }),
+    ...(idle && { idle: through(() => holder.idle?.()) }),
+    ...(pressure && { pressure: through((bytes: number, may: boolean) => holder.pressure?.(bytes, may)) }),
+    ...(leave && { leave: through(() => holder.leave?.()) }),
+    ...(adopt && { adopt: through((state: unknown) => holder.adopt?.(state) === true) }),
+  }
+}
+
+/** The step, each of whose callbacks can be made to throw. */
+function trapped(definition: ProcessorDefinition, trap: Trap): ProcessorDefinition {
+  return {
+    ...definition,
+    create: (config, context) => {
+      const { holding, clock } = context
+      const mine: ProcessorContext = {
+        ...context,
+        clock: clockWith(clock, trap),
+        holding: { ...holding, inFlight: 0, attach: (holder, emit) => holding.attach(holderWith(holder, trap), emit) },
+      }
+      Object.defineProperty(mine.holding, 'inFlight', { get: () => holding.inFlight })
+      const step = definition.create(config, mine)
+      return source => step(definition.hold === 'none' ? source.pipe(tap(trap.spring)) : source)
+    },
+  }
+}
+
+function partsOf(definition: ProcessorDefinition, config: object, shape: Shape, how: string): ToyParts {
+  const [signal] = definition.signals
+  const id = how === 'renamed' ? `${definition.type}/again` : definition.type
+  const retry_on_failure = { initial_interval: '1ms', max_interval: '2ms', max_elapsed_time: '20ms' }
+  const steps = how === 'gone' ? [] : how === 'moved' ? ['namespace_filter', id] : [id, 'namespace_filter']
+  const step: ToyPipeline = { id: signal, processors: steps, exporters: ['sink', 'sink/b'] }
+  const pipelines: ToyPipeline[] =
+    shape === 'alone'
+      ? [step]
+      : shape === 'fan-out'
+        ? [step, { ...step, id: `${signal}/b` }]
+        : [
+            { id: `${signal}/in`, exporters: ['forward', 'forward/b'] },
+            { ...step, id: `${signal}/out`, receivers: ['forward', 'forward/b'] },
+          ]
+  const filterOf = components.find(({ type }) => type === 'namespace_filter')
+  return {
+    exporters: { sink: { retry_on_failure }, 'sink/b': { retry_on_failure, sending_queue: { enabled: false } } },
+    components: {
+      [id]: { definition, config: how === 'other' ? otherOf(definition, config) : config },
+      ...(filterOf && { namespace_filter: { definition: filterOf } }),
+      ...(shape === 'diamond' && { forward: { definition: forward }, 'forward/b': { definition: forward } }),
+    },
+    pipelines,
+  }
+}
+
+/** Another configuration, where there is one to be had. */
+function otherOf({ type, examples }: ProcessorDefinition, config: object): object {
+  if (type === 'toy_tail') return { most: 3 }
+  const other = examples.at(-1)?.config
+  return typeof other === 'object' && other !== null ? other : config
+}
+
+const failing: Readonly<Record<'refuses' | 'rejects', DeliveryError>> = {
+  refuses: new DeliveryError('DELIVERY_BUSY', 'retry', 'later'),
+  rejects: new DeliveryError('DELIVERY_REJECTED', 'rejected', 'no'),
+}
+
+/** Everything that was begun has a few turns to be told. */
+async function soon(told: Promise<unknown>): Promise<'told' | 'never told'> {
+  const late = new Promise<'never told'>(resolve => setTimeout(resolve, 200, 'never told'))
+  return Promise.race([told.then(() => 'told' as const), late])
+}
+
+/** One run: a graph, a clock, and what was pushed. */
+class Run {
+  readonly pushed: Pushed[] = []
+  readonly #toy: ToyGraph
+  readonly #time: MovableClock
+  readonly #budget: Budget
+  readonly #partsFor: (how: string) => ToyParts
+  readonly #signal: Signal
+  readonly #trap: Trap
+  readonly #hanging: (() => void)[] = []
+  #mood: Mood = 'takes'
+
+  constructor(of: {
+    toy: ToyGraph
+    time: MovableClock
+    budget: Budget
+    partsFor: (how: string) => ToyParts
+    signal: Signal
+    trap: Trap
+  }) {
+    this.#toy = of.toy
+    this.#time = of.time
+    this.#budget = of.budget
+    this.#partsFor = of.partsFor
+    this.#signal = of.signal
+    this.#trap = of.trap
+    this.#attend()
+  }
+
+  async take(command: Command): Promise<void> {
+    const budget = this.#budget
+    switch (command.do) {
+      case 'push':
+        this.pushed.push(this.#toy.push(command.sample.body, { signal: this.#signal }))
+        return
+      case 'advance':
+        return this.#time.advance(command.n)
+      case 'jump':
+        return this.#time.jump(command.n)
+      case 'press': {
+        const bytes = Math.max(0, (budget.limit * command.n) / 100 - budget.used)
+        budget.charge(bytes)
+        await this.#time.advance(1)
+        budget.release(bytes)
+        return
+      }
+      case 'withdraw':
+        this.pushed.at(-1)?.delivery.withdraw(new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'gone'))
+        return
+      case 'throw':
+        this.#trap.arm()
+        return
+      case 'sink':
+        this.#mood = command.mood
+        if (command.mood !== 'hangs') for (const go of this.#hanging.splice(0)) go()
+        return
+      case 'reload':
+        await this.#toy.reload(this.#partsFor(command.how), 50)
+        this.#attend()
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#toy.graph.stop(50)
+    for (const go of this.#hanging.splice(0)) go()
+    for (const [i, { outcome, ended }] of this.pushed.entries()) {
+      expect([i, await soon(outcome), await soon(ended)]).toEqual([i, 'told', 'told'])
+    }
+    expect(this.#toy.books.faults()).toEqual([])
+    expect([this.#budget.used, this.#time.timers]).toEqual([0, 0])
+  }
+
+  #attend(): void {
+    for (const sink of Object.values(this.#toy.sinks)) {
+      sink.behave = (_, abort) => {
+        if (this.#mood === 'takes') return Promise.resolve(undefined)
+        if (this.#mood !== 'hangs') return Promise.reject(failing[this.#mood])
+        return new Promise((resolve, reject) => {
+          this.#hanging.push(() => resolve(undefined))
+          abort.addEventListener('abort', () => reject(failing.refuses))
+        })
+      }
+    }
+  }
+}
+
+const shipped = components.flatMap(one => (one.kind === 'processor' ? [one] : []))
+const toys = [filter, rewriting, tailSampler, dedup] as readonly ProcessorDefinition[]
+const all = [...shipped, ...toys].map(one => [one.type, one] as const)
+
+test.each(all)('%s survives', { timeout: 120_000 }, async (_, definition) => {
+  const [signal] = definition.signals
+  const shapes = fc.constantFrom<Shape>('alone', 'diamond', 'fan-out')
+  const config = toys.includes(definition) ? {} : (runnableConfig(definition, 1) as object)
+  await fc.assert(
+    fc.asyncProperty(shapes, fc.array(commandOf(signal), { maxLength: 14 }), async (shape, commands) => {
+      const time = new MovableClock()
+      const budget = new Budget(1 << 22)
+      const trap = new Trap()
+      const step = trapped(definition, trap)
+      const partsFor = (how: string): ToyParts => partsOf(step, config, shape, how)
+      const host = new Host().provide(clockKey, time).provide(budgetKey, budget)
+      const toy = await toyGraph({ ...partsFor('same'), host })
+      const run = new Run({ toy, time, budget, partsFor, signal, trap })
+      try {
+        for (const command of commands) await run.take(command)
+      } finally {
+        await run.end()
+      }
+    }),
+    { numRuns: 30, endOnFailure: true },
+  )
+})
