@@ -79,7 +79,7 @@ test('a request in gzip holds what its protobuf takes, and neither its text nor 
 })
 
 test('the text and the room to read it are charged while it is read, and there must be some', async () => {
-  const body = protobufToJson(signals.traces.request, tracesRequest([{ spans: names('x', 4000) }]))
+  const body = protobufToJson(signals.traces.request, tracesRequest([{ spans: names('x', 2000) }]))
   // A connection may hold a quarter.
   const budget = new Budget(body.length * 4 + 65_536)
   const running = await started({ budget })
