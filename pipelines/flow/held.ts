@@ -56,8 +56,10 @@ export class HeldBatch implements Held {
   }
 
   cut(items: number): readonly [Held, Held | undefined] {
-    if (items >= this.items || !this.owner.end(this)) return [this, undefined]
+    if (items >= this.items) return [this, undefined]
+    // First, as it may throw: until then this has not ended.
     const [head, rest] = this.batch.cut(items)
+    if (!this.owner.end(this)) return [this, undefined]
     const part = (batch: Batch): HeldBatch => this.owner.open(batch, this.since, this.root ?? this)
     return [part(head), rest && part(rest)]
   }

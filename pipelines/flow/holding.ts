@@ -24,8 +24,8 @@ export interface HoldingTerms {
   kept(batch: Batch): void
   /** Hands `batch` on by `next`, and gives back what does not come out. */
   offer(batch: Batch, next: (batch: Batch) => void): void
-  /** Hands on what was made here. */
-  offerMade(batch: Batch, next: (batch: Batch) => void): void
+  /** So many items were made here; they are offered next. */
+  made(items: number): void
   end(batch: Batch, reason: Reason): void
   /** Why items end that cannot be read. */
   malformed(): Reason
@@ -59,8 +59,8 @@ export class Holding implements HeldOwner, Pressed {
   readonly #terms: HoldingTerms
   /** The oldest first. */
   readonly #live = new Set<HeldBatch>()
-  /** What was opened while the step is handed something. */
-  #fresh: HeldBatch[] = []
+  /** What was opened, while the step is handed something; at other times nobody asks, and it would stay alive. */
+  #fresh: HeldBatch[] | undefined
   /** Receipts of what a source waits for, until what stands in its place has ended. */
   readonly #pledged = new Set<Replaced>()
   readonly #out: Emitted[] = []
@@ -253,7 +253,7 @@ export class Holding implements HeldOwner, Pressed {
 
   #add(held: HeldBatch): HeldBatch {
     this.#live.add(held)
-    this.#fresh.push(held)
+    this.#fresh?.push(held)
     this.bytes += held.bytes
     return held
   }
@@ -264,11 +264,10 @@ export class Holding implements HeldOwner, Pressed {
       const text = 'what steps hold takes its share of the memory budget; retry later'
       return this.#terms.refuse(batch, new DeliveryError('DELIVERY_MEMORY', 'retry', text))
     }
-    this.#fresh = []
+    const fresh: HeldBatch[] = (this.#fresh = [])
     this.#hand(this.open(batch.compacted(), this.#terms.now(), undefined))
     // Those whose data is kept are answered now, where they are to be: of what was refused they have heard.
-    const fresh = this.#fresh
-    this.#fresh = []
+    this.#fresh = undefined
     if (!this.#terms.answers()) return
     for (const held of fresh) if (this.#live.has(held)) held.batch = held.batch.taken()
   }
@@ -340,8 +339,8 @@ export class Holding implements HeldOwner, Pressed {
     const batches = this.#out.splice(0, count).map(({ batch }) => batch)
     const next = this.#emit
     const whole = mergeBatches(batches)
+    if (first.isMade) this.#terms.made(whole.items)
     if (next === undefined) this.#terms.giveBack(whole, new InternalError('there is no step to hand it on'))
-    else if (first.isMade) this.#terms.offerMade(whole, next)
     else this.#terms.offer(whole, next)
   }
 }

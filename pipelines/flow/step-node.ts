@@ -101,7 +101,7 @@ export class StepNode implements Target {
       budget,
       kept: batch => void this.#leave(batch),
       offer: (batch, next) => this.#offer(batch, next),
-      offerMade: (batch, next) => next(batch),
+      made: items => void (this.books.created += items),
       end: (batch, reason) => this.end(batch, reason),
       malformed: () => this.books.reason('malformed', 'rejected'),
       refuse: (batch, error) => this.refuse(batch, error),

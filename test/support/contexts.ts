@@ -59,7 +59,7 @@ export function processorContext(given: Partial<ProcessorContext> = {}): {
     budget: () => base.host.get(budgetKey),
     kept() {},
     offer: (batch, next) => next(batch),
-    offerMade: (batch, next) => next(batch),
+    made() {},
     end,
     malformed: () => ({ kind: 'rejected', counter: new Reasons().of('malformed') }),
     refuse: fail,

@@ -1,4 +1,4 @@
-import { Observable, take, tap } from 'rxjs'
+import { filter, Observable, take, tap } from 'rxjs'
 import { afterEach, expect, test } from 'vitest'
 import * as z from 'zod'
 import { type Batch } from '../../../core/batch.ts'
@@ -389,4 +389,17 @@ test('what is refused after its senders were answered is lost, and a source read
   kept[0].refuse(new DeliveryError('DELIVERY_BUSY', 'retry', 'later'))
   expect(await ended).toMatchObject({ again: true })
   expect([stepBooks().returned.total, stepBooks().lost.of('step_failed').value]).toEqual([0, 1])
+})
+
+test('what was made here and does not come out is given up, and in the books', async () => {
+  let context: ProcessorContext | undefined
+  toy = await graphWith(given => {
+    context = given
+    const step = holding(given, { take: held => held.emit(), flush() {} })
+    return source => step(source).pipe(filter(() => false))
+  }, 'state')
+  const origin = { receiver: '', transport: '', peer: undefined, metadata: undefined, auth: undefined }
+  context?.holding.make('traces', span('made'), origin)
+  expect(stepBooks()).toMatchObject({ created: 1, out: 0 })
+  expect(stepBooks().lost.of('step_failed').value).toBe(1)
 })
