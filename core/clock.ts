@@ -48,6 +48,20 @@ export const machineClock: Clock = {
   },
 }
 
+/** Waits `ms` milliseconds; false when `stopping` is aborted before. */
+export function pause(clock: Clock, ms: number, stopping: AbortSignal): Promise<boolean> {
+  if (stopping.aborted) return Promise.resolve(false)
+  return new Promise(resolve => {
+    const end = (): void => {
+      timer.cancel()
+      stopping.removeEventListener('abort', end)
+      resolve(!stopping.aborted)
+    }
+    const timer = clock.after(ms, end)
+    stopping.addEventListener('abort', end)
+  })
+}
+
 /**
  * A clock for one component: what its timers throw goes to `onFault`, what they do does not overlap, and all of them end
  * with `stop`.

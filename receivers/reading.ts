@@ -1,4 +1,5 @@
 import type { ReceiverContext, Lifecycle } from '../core/component.ts'
+import { pause } from '../core/clock.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
 
 /** Waits before a session that failed is begun anew, in milliseconds. */
@@ -8,7 +9,7 @@ const stopDeadline = 5000
 
 /**
  * A source that is read in sessions. One that throws, or is told to `fail`, is begun anew, later and later as long as nothing
- * else happens; `abort` ends it. A session says what it has begun to wait for with what it resolves to.
+ * else happens; `abort` ends it.
  */
 export function reading(
   context: ReceiverContext,
@@ -16,11 +17,6 @@ export function reading(
 ): Lifecycle {
   const stopping = new AbortController()
   const { clock, rooms, status, log, id } = context
-  const pause = (ms: number): Promise<void> =>
-    new Promise(resolve => {
-      const timer = clock.after(ms, resolve)
-      stopping.signal.addEventListener('abort', () => (timer.cancel(), resolve()), { once: true })
-    })
   const again = async (): Promise<void> => {
     for (let wait = waits.first; !stopping.signal.aborted; wait = Math.min(wait * waits.factor, waits.longest)) {
       const one = new AbortController()
@@ -34,7 +30,7 @@ export function reading(
         log.warn({ error: messageOf(error) }, 'reading failed; it is begun anew')
       }
       if (clock.now() - began > waits.longest) wait = waits.first
-      await pause(wait)
+      await pause(clock, wait, stopping.signal)
       status.set('OK')
     }
   }

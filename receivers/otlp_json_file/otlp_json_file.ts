@@ -1,5 +1,6 @@
 import { type FileHandle, glob, stat } from 'node:fs/promises'
 import * as z from 'zod'
+import { pause } from '../../core/clock.ts'
 import { defineReceiver, type Lifecycle, type ReceiverContext } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { duration, int, texts } from '../../core/fields.ts'
@@ -146,7 +147,7 @@ class OtlpJsonFile implements Lifecycle {
       } catch (error) {
         this.#told(messageOf(error))
       }
-    } while (await this.#pause(this.#config.poll_interval))
+    } while (await pause(this.#context.clock, this.#config.poll_interval, this.#stopping.signal))
   }
 
   /** Where places are kept, with those that were; undefined without `storage`. */
@@ -166,21 +167,6 @@ class OtlpJsonFile implements Lifecycle {
       }
     }
     return store
-  }
-
-  /** Waits; false when this stops. */
-  #pause(milliseconds: number): Promise<boolean> {
-    const { signal } = this.#stopping
-    if (signal.aborted) return Promise.resolve(false)
-    return new Promise(resolve => {
-      const end = (): void => {
-        timer.cancel()
-        signal.removeEventListener('abort', end)
-        resolve(!signal.aborted)
-      }
-      const timer = this.#context.clock.after(milliseconds, end)
-      signal.addEventListener('abort', end)
-    })
   }
 
   /** What all tails share. Beyond an eighth of the budget no room in memory would ever be found for a line. */
