@@ -1,12 +1,10 @@
 /** What is told of a queue, for every combination of its keys, held against what the graph does with it. */
-import * as z from 'zod'
 import { expect, test } from 'vitest'
-import { defineExtension } from '../../core/component.ts'
 import type { Ended, Outcome } from '../../core/delivery.ts'
 import { explain } from '../../plan/explain.ts'
 import { toyGraph, type ToyGraph } from '../support/graph.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
-import { MemoryStorage } from '../support/storage.ts'
+import { diskOf, MemoryStorage } from '../support/storage.ts'
 
 const enabled = [true, false]
 const storages = [undefined, 'disk']
@@ -32,15 +30,7 @@ const body = tracesRequest([{ spans: ['a'] }])
 async function running(keys: object): Promise<{ toy: ToyGraph; storage: MemoryStorage; answer: () => void }> {
   const storage = new MemoryStorage()
   storage.slow = true
-  const disk = defineExtension({
-    type: 'disk',
-    stability: 'stable',
-    summary: 'Keeps what a test gives.',
-    signals: [],
-    config: z.strictObject({}),
-    examples: [],
-    create: () => ({ storage }),
-  })
+  const disk = diskOf(storage)
   const toy = await toyGraph({
     exporters: { sink: { sending_queue: { queue_size: 1, num_consumers: 1, ...keys } }, other: {} },
     components: { disk: { definition: disk } },

@@ -1,7 +1,5 @@
 /** Dead letters of one exporter of a fan-out: they go to that one again, and the others get nothing twice. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import * as z from 'zod'
-import { defineExtension } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { silent } from '../../core/logger.ts'
 import { StorageError } from '../../core/storage.ts'
@@ -9,7 +7,7 @@ import { namespaceFilter } from '../../processors/namespace_filter.ts'
 import { Queues } from '../../service/queues.ts'
 import { type Behaviour, toyGraph, type ToyGraph, type ToyParts } from '../support/graph.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
-import { MemoryStorage } from '../support/storage.ts'
+import { diskOf, MemoryStorage } from '../support/storage.ts'
 
 let storage: MemoryStorage
 let toy: ToyGraph
@@ -19,15 +17,7 @@ const no: Behaviour = () => Promise.reject(new DeliveryError('DELIVERY_REJECTED'
 const yes: Behaviour = () => Promise.resolve(undefined)
 
 function parts(loser: object = {}): ToyParts {
-  const disk = defineExtension({
-    type: 'disk',
-    stability: 'stable',
-    summary: 'Keeps what a test gives.',
-    signals: [],
-    config: z.strictObject({}),
-    examples: [],
-    create: () => ({ storage }),
-  })
+  const disk = diskOf(storage)
   return {
     exporters: { 'sink/good': {}, 'sink/bad': { sending_queue: { storage: 'disk', ...loser } } },
     components: { disk: { definition: disk }, filter: { definition: namespaceFilter } },

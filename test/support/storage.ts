@@ -1,4 +1,6 @@
 /** A storage in memory that keeps what it was given when its users come and go, for tests of those users. */
+import * as z from 'zod'
+import { defineExtension, type ExtensionDefinition } from '../../core/component.ts'
 import type { Batch } from '../../core/batch.ts'
 import {
   type Amount,
@@ -261,3 +263,15 @@ function kept(batch: Batch, seq: number, note: Note | undefined): Kept {
   const payload = encodeGroups(batch.groups)
   return { seq, items, bytes: payload.length, at: Date.now(), signal, context, shares, note, payload, left: new Map() }
 }
+
+/** The extension `disk`, which offers `storage`. */
+export const diskOf = (storage: Storage): ExtensionDefinition =>
+  defineExtension({
+    type: 'disk',
+    stability: 'stable',
+    summary: 'Keeps what a test gives.',
+    signals: [],
+    config: z.strictObject({}),
+    examples: [],
+    create: () => ({ storage }),
+  })

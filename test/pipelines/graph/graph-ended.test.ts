@@ -1,12 +1,12 @@
 /** What a source hears that can read its data again: when that is settled for good, and how. */
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { defineExtension, defineProcessor, type Definition } from '../../../core/component.ts'
+import { defineProcessor, type Definition } from '../../../core/component.ts'
 import { DeliveryError } from '../../../core/errors.ts'
 import { each, holding } from '../../../processors/steps.ts'
 import { type Behaviour, toyGraph, type ToyGraph } from '../../support/graph.ts'
 import { tracesRequest } from '../../support/otlp-bytes.ts'
-import { MemoryStorage } from '../../support/storage.ts'
+import { diskOf, MemoryStorage } from '../../support/storage.ts'
 
 const body = tracesRequest([{ spans: ['a', 'b', 'c'] }])
 const fail =
@@ -29,15 +29,7 @@ interface Running {
 
 async function running(exporters: Record<string, object>, behave?: Behaviour, more = {}): Promise<Running> {
   const storage = new MemoryStorage()
-  const disk = defineExtension({
-    type: 'disk',
-    stability: 'stable',
-    summary: 'Keeps what a test gives.',
-    signals: [],
-    config: z.strictObject({}),
-    examples: [],
-    create: () => ({ storage }),
-  })
+  const disk = diskOf(storage)
   const toy = await toyGraph({ exporters, ...more, components: { disk: { definition: disk }, ...componentsOf(more) } })
   if (behave !== undefined) toy.sinks['sink'].behave = behave
   return { toy, storage }

@@ -1,11 +1,9 @@
-import * as z from 'zod'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { defineExtension } from '../../../core/component.ts'
 import { DeliveryError } from '../../../core/errors.ts'
 import { StorageError } from '../../../core/storage.ts'
 import { type Behaviour, toyGraph, type ToyGraph } from '../../support/graph.ts'
 import { names, tracesRequest } from '../../support/otlp-bytes.ts'
-import { MemoryStorage } from '../../support/storage.ts'
+import { diskOf, MemoryStorage } from '../../support/storage.ts'
 
 let storage: MemoryStorage
 let toy: ToyGraph
@@ -35,15 +33,7 @@ const request = (...spans: string[]) => tracesRequest([{ spans }])
 
 /** A graph whose exporters keep their queues in `storage`; started again on the same storage, it goes on. */
 async function durable(exporters: Record<string, object> = { sink: {} }): Promise<ToyGraph> {
-  const disk = defineExtension({
-    type: 'disk',
-    stability: 'stable',
-    summary: 'Keeps what a test gives.',
-    signals: [],
-    config: z.strictObject({}),
-    examples: [],
-    create: () => ({ storage }),
-  })
+  const disk = diskOf(storage)
   const withStorage = Object.entries(exporters).map(([id, queue]) => {
     const sending_queue = { storage: 'disk', ...queue }
     return [id, { sending_queue, retry_on_failure: fast }]
