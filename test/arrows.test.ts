@@ -124,8 +124,7 @@ const ownTime: Record<string, string> = {
   'extensions/file_storage/clock.ts': 'the clock of the storage, which tests replace',
   'extensions/file_storage/inspect.ts': 'asked by commands, where no component runs',
   'extensions/file_storage/lock.ts': 'waits for another process, before there is a storage',
-  'extensions/file_storage/writer.ts': 'writes once what one turn of the event loop brought',
-  'extensions/file_storage/checkpoints.ts': 'writes once what one turn of the event loop brought',
+  'extensions/file_storage/jobs.ts': 'writes once what one turn of the event loop brought',
 }
 
 test('components are told the time: they read no clock and set no timer themselves', () => {

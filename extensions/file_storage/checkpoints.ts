@@ -24,6 +24,7 @@ import { CheckpointTable } from './checkpoint-table.ts'
 import type { LogClock } from './clock.ts'
 import { codeOf, type FileHandle, type FileOperations, isFull } from './files.ts'
 import { blockSize } from './record.ts'
+import { type Job, Jobs } from './jobs.ts'
 import { Retry } from './retry.ts'
 import { NoRoom } from './shelf.ts'
 import { watched } from './watched.ts'
@@ -76,9 +77,15 @@ export class OwnedCheckpoints implements Checkpoints {
   #generation = 0
   /** Names of files that are needed no more once there is a newer one, and what is to become of them. */
   readonly #old = new Map<string, 'remove' | 'keep aside'>()
+  readonly #jobs = new Jobs({
+    next: () => this.#nextJob(),
+    isHung: () => this.#isHung,
+    fail: error => this.#fail(error),
+    idle: () => {
+      if (this.#isClosed) void this.#finish()
+    },
+  })
   #isHung = false
-  #isRunning = false
-  #isScheduled = false
   #isClosed = false
 
   private constructor(terms: CheckpointTerms) {
@@ -86,7 +93,7 @@ export class OwnedCheckpoints implements Checkpoints {
     this.#files = watched(terms.files, terms.clock, terms.syncTimeout, what => this.#hangs(what))
     this.#stem = stemOf(terms.owner)
     this.#table = new CheckpointTable(terms.owner, terms.account)
-    this.#retry = new Retry(terms.clock, () => this.#wake())
+    this.#retry = new Retry(terms.clock, () => this.#jobs.wake())
     this.ended = this.#end.promise
   }
 
@@ -155,14 +162,14 @@ export class OwnedCheckpoints implements Checkpoints {
     if (this.#isClosed) throw new StorageError('closed', `the checkpoints of \`${this.#terms.owner}\` are closed`)
     if (this.trouble !== undefined) throw new StorageError(this.trouble.kind, this.trouble.message)
     const written = this.#table.put(key, value)
-    this.#wake()
+    this.#jobs.wake()
     await written
   }
 
   delete(key: string): void {
     if (this.#isClosed) return
     this.#table.delete(key)
-    this.#wake()
+    this.#jobs.wake()
   }
 
   close(): void {
@@ -171,34 +178,10 @@ export class OwnedCheckpoints implements Checkpoints {
     this.#terms.onClose()
     this.#retry.cancel()
     if (this.#isHung) this.#end.resolve()
-    else this.#wake()
+    else this.#jobs.wake()
   }
 
-  #wake(): void {
-    if (this.#isRunning || this.#isScheduled) return
-    this.#isScheduled = true
-    // After what this turn of the event loop brings in, so that all of it is written at once.
-    setImmediate(() => {
-      this.#isScheduled = false
-      void this.#run()
-    })
-  }
-
-  async #run(): Promise<void> {
-    this.#isRunning = true
-    for (let job = this.#nextJob(); job !== undefined; job = this.#nextJob()) {
-      try {
-        await job()
-        if (this.#isHung) throw new Error('the disk took too long')
-      } catch (error) {
-        this.#fail(error)
-      }
-    }
-    this.#isRunning = false
-    if (this.#isClosed) await this.#finish()
-  }
-
-  #nextJob(): (() => Promise<void>) | undefined {
+  #nextJob(): Job | undefined {
     if (this.#retry.isDue && !this.#isClosed) return () => this.#try()
     return this.trouble === undefined && this.#table.isWaiting ? () => this.#write() : undefined
   }

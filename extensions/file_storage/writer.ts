@@ -5,6 +5,7 @@ import { type Note, StorageError } from '../../core/storage.ts'
 import type { LogClock, SteadyTime } from './clock.ts'
 import { type FileOperations, isFull } from './files.ts'
 import { Drafter } from './drafter.ts'
+import { type Job, Jobs } from './jobs.ts'
 import { assemble, type Group, type Pending } from './group.ts'
 import type { Owner, Owners } from './owners.ts'
 import type { Place } from './place.ts'
@@ -41,8 +42,6 @@ export interface WriterTerms {
   onRoom(): void
 }
 
-type Job = () => Promise<unknown>
-
 /** The one who writes to a directory. */
 export class Writer {
   trouble: StorageError | undefined
@@ -67,9 +66,13 @@ export class Writer {
   #hasAppended = false
   /** Where the last snapshot is. */
   #holder: Segment | undefined
+  readonly #jobs = new Jobs({
+    next: () => this.#nextJob(),
+    isHung: () => this.#isHung,
+    fail: error => this.#fail(error),
+    idle: () => this.#onIdle?.(),
+  })
   #isHung = false
-  #isRunning = false
-  #isScheduled = false
   #isClosing = false
   #onIdle: (() => void) | undefined
 
@@ -123,27 +126,7 @@ export class Writer {
 
   /** There may be something to do. */
   wake(): void {
-    if (this.#isRunning || this.#isScheduled) return
-    this.#isScheduled = true
-    // After what this turn of the event loop brings in, so that all of it goes into one group.
-    setImmediate(() => {
-      this.#isScheduled = false
-      void this.#run()
-    })
-  }
-
-  async #run(): Promise<void> {
-    this.#isRunning = true
-    for (let job = this.#nextJob(); job !== undefined; job = this.#nextJob()) {
-      try {
-        await job()
-        if (this.#isHung) throw new Error('the disk took too long')
-      } catch (error) {
-        this.#fail(error)
-      }
-    }
-    this.#isRunning = false
-    this.#onIdle?.()
+    this.#jobs.wake()
   }
 
   /** What waits goes first, and after each group one piece of other work. */
