@@ -4,6 +4,7 @@
  */
 
 import type { Account } from './account.ts'
+import { HostKey } from './host.ts'
 import { BufferPool } from './pool.ts'
 import { Pressure } from './pressure.ts'
 import { Turns } from './turns.ts'
@@ -94,3 +95,6 @@ export class Budget {
     return () => this.#waiters.delete(waiter)
   }
 }
+
+/** The memory budget of the process. */
+export const budgetKey = new HostKey<Budget>('memory budget')

@@ -1,10 +1,9 @@
 /** Bodies of OTLP requests and the memory they take. */
 import type { Batch } from '../core/batch.ts'
 import type { Body, BodyFormat } from '../core/body.ts'
-import type { Budget } from '../core/budget.ts'
+import { type Budget, budgetKey } from '../core/budget.ts'
 import { DeliveryError } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
-import { budgetKey } from '../net/admission.ts'
 import { compress, type Encoding } from '../net/compression.ts'
 import { encodeGroups } from '../proto/group.ts'
 import { groupsToJson } from '../proto/json-write.ts'

@@ -1,12 +1,8 @@
 /** The door of one server: what it takes in, what it turned away, and the clock over it. */
 import type { Budget } from '../core/budget.ts'
-import { HostKey } from '../core/host.ts'
 import type { Logger } from '../core/logger.ts'
 import { Slots } from './inflation.ts'
 import { type ConnectionShare, type LimitKind, Occupancy, type OccupancyLimits } from './occupancy.ts'
-
-/** The memory budget of the process. */
-export const budgetKey = new HostKey<Budget>('memory budget')
 
 /**
  * Why a body is not taken: it can never fit; there is no room now; it came too slowly; it is not what it says it is;

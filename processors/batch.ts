@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import { Account } from '../core/account.ts'
+import { budgetKey } from '../core/budget.ts'
 import type { Timer } from '../core/clock.ts'
 import { defineProcessor, type ProcessorContext } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
 import type { Held, Holder } from '../core/holding.ts'
 import type { Touch } from '../core/touch.ts'
-import { budgetKey } from '../net/admission.ts'
 import { holding } from './steps.ts'
 
 const config = z

@@ -1,10 +1,9 @@
 /** Whatever an exporter throws, and wherever: it costs at most the batch it was about, and never the process. Nobody opts in. */
 import { expect, test } from 'vitest'
 import { components } from '../components.ts'
-import { Budget } from '../core/budget.ts'
+import { Budget, budgetKey } from '../core/budget.ts'
 import { type Definition, type Exporter } from '../core/component.ts'
 import { Host } from '../core/host.ts'
-import { budgetKey } from '../net/admission.ts'
 import { listenersKey } from '../net/listeners.ts'
 import { runnableConfig } from './support/component-runs.ts'
 import { toyGraph } from './support/graph.ts'

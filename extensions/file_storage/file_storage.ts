@@ -1,7 +1,7 @@
 import { Account } from '../../core/account.ts'
+import { budgetKey } from '../../core/budget.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../../core/component.ts'
 import type { Storage } from '../../core/storage.ts'
-import { budgetKey } from '../../net/admission.ts'
 import { realClock } from './clock.ts'
 import { realFiles } from './files.ts'
 import { type FileStorageConfig, keys } from './keys.ts'

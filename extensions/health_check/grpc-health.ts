@@ -5,8 +5,8 @@
  *   HealthCheckResponse { enum ServingStatus { UNKNOWN = 0; SERVING = 1; NOT_SERVING = 2 } status = 1 }
  */
 import { serverAuthenticator } from '../../core/authenticators.ts'
+import { budgetKey } from '../../core/budget.ts'
 import type { ComponentContext } from '../../core/component.ts'
-import { budgetKey } from '../../net/admission.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import type { GrpcServerConfig } from '../../net/grpc-server-keys.ts'
 import { type Binding, listenersKey } from '../../net/listeners.ts'

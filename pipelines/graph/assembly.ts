@@ -8,7 +8,7 @@ import {
   orderingOf,
   type ReceiverContext,
 } from '../../core/component.ts'
-import type { Budget } from '../../core/budget.ts'
+import { type Budget, budgetKey } from '../../core/budget.ts'
 import { type Clock, clockKey, GuardedClock, machineClock } from '../../core/clock.ts'
 import { concealing } from '../../core/concealed.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../../core/configured.ts'
@@ -22,7 +22,6 @@ import { Rooms } from '../../core/room.ts'
 import type { SendingConfig } from '../../core/sending.ts'
 import type { RunningComponent } from '../../core/health.ts'
 import { type State, Status } from '../../core/status.ts'
-import { budgetKey } from '../../net/admission.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { ConnectorSink } from '../flow/connector-sink.ts'

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { serverAuthenticator } from '../../core/authenticators.ts'
+import { budgetKey } from '../../core/budget.ts'
 import { defineReceiver, type ReceiverContext } from '../../core/component.ts'
-import { budgetKey } from '../../net/admission.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import { grpcServer, type GrpcServerConfig } from '../../net/grpc-server-keys.ts'
 import { jsonFormat, protobufFormat } from '../../net/http-exchange.ts'

@@ -1,7 +1,7 @@
 /** What components are given, for tests that run one by itself. */
 import type { Batch } from '../../core/batch.ts'
 import { Books, Reasons } from '../../core/books.ts'
-import { Budget } from '../../core/budget.ts'
+import { Budget, budgetKey } from '../../core/budget.ts'
 import { machineClock } from '../../core/clock.ts'
 import type { ComponentContext, ProcessorContext, ReceiverContext } from '../../core/component.ts'
 import { Entrance } from '../../core/entrance.ts'
@@ -10,7 +10,6 @@ import { silent } from '../../core/logger.ts'
 import { Rooms } from '../../core/room.ts'
 import { Status } from '../../core/status.ts'
 import type { Reason } from '../../core/verdict.ts'
-import { budgetKey } from '../../net/admission.ts'
 import { Holding } from '../../pipelines/flow/holding.ts'
 import type { Signal } from '../../proto/signals.ts'
 

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { Batch, type Context } from '../../core/batch.ts'
 import { Books } from '../../core/books.ts'
-import { Budget } from '../../core/budget.ts'
+import { Budget, budgetKey } from '../../core/budget.ts'
 import {
   type Attempt,
   type Definition,
@@ -19,7 +19,6 @@ import { Journal } from '../../core/journal.ts'
 import { Lease } from '../../core/lease.ts'
 import { silent } from '../../core/logger.ts'
 import { sending, type SendingConfig } from '../../core/sending.ts'
-import { budgetKey } from '../../net/admission.ts'
 import { Graph } from '../../pipelines/graph/graph.ts'
 import { type Plan, planOf } from '../../plan/plan.ts'
 import { planReload } from '../../plan/reload.ts'

@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import { Account } from '../../core/account.ts'
+import { budgetKey } from '../../core/budget.ts'
 import { defineProcessor } from '../../core/component.ts'
 import type { Held, Receipt } from '../../core/holding.ts'
-import { budgetKey } from '../../net/admission.ts'
 import { encodeGroups } from '../../proto/group.ts'
 import { holding } from '../../processors/steps.ts'
 

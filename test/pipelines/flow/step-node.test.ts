@@ -2,7 +2,7 @@ import { filter, Observable, take, tap } from 'rxjs'
 import { afterEach, expect, test } from 'vitest'
 import * as z from 'zod'
 import { type Batch } from '../../../core/batch.ts'
-import { Budget } from '../../../core/budget.ts'
+import { Budget, budgetKey } from '../../../core/budget.ts'
 import { clockKey } from '../../../core/clock.ts'
 import {
   defineConnector,
@@ -14,7 +14,6 @@ import {
 import { DeliveryError } from '../../../core/errors.ts'
 import type { Held, Receipt } from '../../../core/holding.ts'
 import { Host } from '../../../core/host.ts'
-import { budgetKey } from '../../../net/admission.ts'
 import { each, holding } from '../../../processors/steps.ts'
 import { MovableClock } from '../../support/clock.ts'
 import { toyGraph, type ToyGraph } from '../../support/graph.ts'
