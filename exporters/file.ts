@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
-import type { Budget } from '../core/budget.ts'
+import { type Budget, budgetKey } from '../core/budget.ts'
 import { type Attempt, defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
 import { partsOf } from '../core/parts.ts'
@@ -11,7 +11,7 @@ import type { Group } from '../proto/group.ts'
 import { resourceAttribute } from '../proto/views.ts'
 import { Begun, GroupedPath, longestSegment, mostFolders } from './file-path.ts'
 import { type FileSettings, FileWriter } from './file-writer.ts'
-import { budgetOf, compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
+import { compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -177,7 +177,7 @@ class FileExporter implements Exporter {
     const { group_by: group, rotation, create_directory: create, directory_permissions: permissions } = config
     this.#config = config
     this.#context = context
-    this.#budget = budgetOf(context.host)
+    this.#budget = context.host.find(budgetKey)
     this.#grouped = group.enabled ? new GroupedPath(config.path) : undefined
     this.#framed = config.format === 'proto' || config.compression === 'zstd'
     this.#key = Buffer.from(group.resource_attribute)

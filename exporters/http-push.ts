@@ -3,7 +3,7 @@ import type { ClientAuthenticator } from '../core/auth.ts'
 import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Batch } from '../core/batch.ts'
 import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
-import type { Budget } from '../core/budget.ts'
+import { type Budget, budgetKey } from '../core/budget.ts'
 import type { ExporterContext } from '../core/component.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import { changedHeaders } from '../net/auth.ts'
@@ -13,7 +13,7 @@ import { type HttpAnswer, HttpClient, HttpClientError } from '../net/http-client
 import { encodingOfConfig, type HttpClientConfig, httpClientOptions } from '../net/http-client-keys.ts'
 import { userAgent } from '../net/user-agent.ts'
 import { deliveryErrorOfHttp } from './http-answer.ts'
-import { budgetOf, CompressedFormat } from './otlp-body.ts'
+import { CompressedFormat } from './otlp-body.ts'
 
 /** Where requests go. */
 export interface Target {
@@ -41,7 +41,7 @@ export class HttpPush {
     this.#config = config
     this.#context = context
     this.#client = new HttpClient(httpClientOptions(config))
-    this.budget = budgetOf(context.host)
+    this.budget = context.host.find(budgetKey)
     const compression = encodingOfConfig(config.compression)
     this.#encoding = compression?.encoding
     this.#contentEncoding = compression?.header

@@ -1,22 +1,12 @@
 /** Bodies of OTLP requests and the memory they take. */
 import type { Batch } from '../core/batch.ts'
 import type { Body, BodyFormat } from '../core/body.ts'
-import { type Budget, budgetKey } from '../core/budget.ts'
+import type { Budget } from '../core/budget.ts'
 import { DeliveryError } from '../core/errors.ts'
-import type { Host } from '../core/host.ts'
 import { compress, type Encoding } from '../net/compression.ts'
 import { encodeGroups } from '../proto/group.ts'
 import { groupsToJson } from '../proto/json-write.ts'
 import { WireError } from '../proto/wire.ts'
-
-/** The process's memory budget, where there is one. */
-export function budgetOf(host: Host): Budget | undefined {
-  try {
-    return host.get(budgetKey)
-  } catch {
-    return undefined
-  }
-}
 
 /** Memory for a body, from the pool where there is one. */
 export function takeFrom(budget: Budget | undefined, size: number): Buffer {

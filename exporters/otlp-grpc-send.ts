@@ -3,7 +3,7 @@ import type { ClientAuthenticator, Headers } from '../core/auth.ts'
 import { clientAuthenticator } from '../core/authenticators.ts'
 import type { Batch } from '../core/batch.ts'
 import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
-import type { Budget } from '../core/budget.ts'
+import { type Budget, budgetKey } from '../core/budget.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../core/component.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import { revealed } from '../net/client-keys.ts'
@@ -13,7 +13,7 @@ import { type GrpcClientConfig, grpcClientOptions } from '../net/grpc-client-key
 import { encodeGroups } from '../proto/group.ts'
 import { signals } from '../proto/signals.ts'
 import { deliveryErrorOfGrpc, sentOf, unreadable } from './otlp-answer.ts'
-import { budgetOf, compressCharged, takeFrom } from './otlp-body.ts'
+import { compressCharged, takeFrom } from './otlp-body.ts'
 
 /** What of an exporter's configuration this reads. */
 export type OtlpGrpcConfig = GrpcClientConfig & Pick<SendingConfig, 'timeout'>
@@ -73,7 +73,7 @@ export class OtlpGrpc implements Exporter {
     this.#timeout = config.timeout
     this.#format = frames[config.compression]
     this.#client = new GrpcClient(grpcClientOptions(config, context.log))
-    this.#budget = budgetOf(context.host)
+    this.#budget = context.host.find(budgetKey)
   }
 
   start(): void {
