@@ -4,6 +4,7 @@
  * path only adds to fields.
  *
  * Node: in + created + recovered = out + consumed + dropped + rejected + lost + returned + held.
+ * Edges, at both ends: out + doubled = carried by all edges out of it + what waits on the way; in + refused = carried by all into it.
  * Destination: in + recovered = delivered + rejected + dead-lettered + lost + returned + dropped + held.
  */
 import type { Signal } from '../proto/signals.ts'
@@ -94,8 +95,8 @@ export class NodeBooks {
   recovered = 0
   /** Items handed on. */
   out = 0
-  /** Of those, what a part that was replaced handed on to where it used to. */
-  apart = 0
+  /** Items more that were handed on because they went to several at once. */
+  doubled = 0
   /** Its component left the configuration; the account stays. */
   retired = false
   /** Items of which other data was made, which is what goes on. */
@@ -153,11 +154,6 @@ export class NodeBooks {
     return items
   }
 
-  /** Items handed on to where all goes that is handed on now. */
-  get flow(): number {
-    return this.out - this.apart
-  }
-
   /** Counts answers to those who send over `transport`. */
   answersTo(transport: string): AnswerTally {
     const { answers } = this
@@ -194,60 +190,16 @@ export class NodeBooks {
   }
 }
 
-/** A time in which what a node hands on goes over an edge. */
-interface Use {
-  /** What the node had handed on when it began. */
-  readonly since: number
-}
-
 /** What went over the connection of two nodes. */
 export class EdgeBooks {
   readonly from: NodeBooks
   readonly to: NodeBooks
   /** Items handed over, whether they were taken or refused at the door. */
   carried = 0
-  readonly #holders = new Set<() => number>()
-  readonly #uses = new Set<Use>()
-  /** What should have gone over it in uses that ended. */
-  #due = 0
 
   constructor(from: NodeBooks, to: NodeBooks) {
     this.from = from
     this.to = to
-  }
-
-  /** From now on all that its node hands on goes here too, until the returned function is called. */
-  begin(): () => void {
-    const use = { since: this.from.flow }
-    this.#uses.add(use)
-    return () => {
-      if (this.#uses.delete(use)) this.#due += this.from.flow - use.since
-    }
-  }
-
-  /** `items` more are to go over it than its node hands on now: they came from elsewhere, or go elsewhere if negative. */
-  owe(items: number): void {
-    this.#due += items
-  }
-
-  /** Items that should have gone over it by now. */
-  get due(): number {
-    let items = this.#due
-    for (const { since } of this.#uses) items += this.from.flow - since
-    return items
-  }
-
-  /** Lets `count` count items that stand on it, waiting for room, until the returned function is called. */
-  holds(count: () => number): () => void {
-    this.#holders.add(count)
-    return () => void this.#holders.delete(count)
-  }
-
-  /** Items that stand on it, waiting for room. */
-  held(): number {
-    let items = 0
-    for (const count of this.#holders) items += count()
-    return items
   }
 }
 
@@ -311,6 +263,7 @@ export class Books {
   readonly #nodeByName = new Map<string, NodeBooks>()
   readonly #edgeByEnds = new Map<NodeBooks, Map<NodeBooks, EdgeBooks>>()
   readonly #doorByName = new Map<string, CountedDoor>()
+  readonly #waits = new Set<(from: NodeBooks) => number>()
 
   /** The account of `name`, the same each time. */
   node(name: NodeName): NodeBooks {
@@ -324,7 +277,7 @@ export class Books {
     return node
   }
 
-  /** What goes from one to the other, the same each time; nothing is due before `begin`. */
+  /** What goes from one to the other, the same each time. */
   edge(from: NodeBooks, to: NodeBooks): EdgeBooks {
     let edges = this.#edgeByEnds.get(from)
     if (edges === undefined) this.#edgeByEnds.set(from, (edges = new Map()))
@@ -335,6 +288,12 @@ export class Books {
       this.edges.push(edge)
     }
     return edge
+  }
+
+  /** Lets `count` count what nodes handed on that stands between two of them, until the returned function is called. */
+  waits(count: (from: NodeBooks) => number): () => void {
+    this.#waits.add(count)
+    return () => void this.#waits.delete(count)
   }
 
   /**
@@ -368,23 +327,30 @@ export class Books {
   /** Every equation that does not hold, in words; empty when the books balance. */
   faults(): string[] {
     const faults: string[] = []
-    const incoming = new Map<NodeBooks, number>()
-    for (const edge of this.edges) {
-      const { from, to, carried, due } = edge
-      incoming.set(to, (incoming.get(to) ?? 0) + carried)
-      const gone = carried + edge.held()
-      if (gone !== due) faults.push(`edge ${from.name.id} to ${to.name.id}: carried ${gone} of ${due} items`)
+    const left = new Map<NodeBooks, number>()
+    const arrived = new Map<NodeBooks, number>()
+    for (const { from, to, carried } of this.edges) {
+      left.set(from, (left.get(from) ?? 0) + carried)
+      arrived.set(to, (arrived.get(to) ?? 0) + carried)
     }
     for (const node of this.nodes) {
       const { kind, id, pipeline, signal } = node.name
-      const difference = node.balance()
-      if (difference !== 0) faults.push(`${kind} ${id} (${pipeline || signal}): ${difference} items unaccounted for`)
-      const carried = incoming.get(node)
-      if (carried === undefined) continue
-      const missing = carried - node.in - node.refused.total
-      if (missing !== 0)
-        faults.push(`edges into ${kind} ${id} (${pipeline || signal}): ${missing} items unaccounted for`)
+      const place = `${kind} ${id} (${pipeline || signal})`
+      const tell = (where: string, difference: number): void => {
+        if (difference !== 0) faults.push(`${where}${place}: ${difference} items unaccounted for`)
+      }
+      tell('', node.balance())
+      const [out, into] = [left.get(node), arrived.get(node)]
+      if (out !== undefined) tell('edges out of ', node.out + node.doubled - out - this.#waiting(node))
+      if (into !== undefined) tell('edges into ', into - node.in - node.refused.total)
     }
     return faults
+  }
+
+  /** Items that `from` has handed on and that stand before the next node, waiting for room. */
+  #waiting(from: NodeBooks): number {
+    let items = 0
+    for (const count of this.#waits) items += count(from)
+    return items
   }
 }

@@ -23,7 +23,7 @@ export class ConnectorSink implements Sink {
   readonly #step: StepNode
   readonly #derives: boolean
   readonly #listeners = new Set<() => void>()
-  readonly #ways = new Ways()
+  readonly #ways: Ways
   #unhear: (() => void)[] = []
 
   constructor(
@@ -36,6 +36,7 @@ export class ConnectorSink implements Sink {
     this.id = id
     this.#derives = definition.derives ?? from !== to
     this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
+    this.#ways = new Ways(this.books)
     // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
     const place = { id, signal: from, downstream: { inFlight: 0, closed: false, onIdle: () => () => {} } }
     this.#step = new StepNode({
@@ -62,7 +63,6 @@ export class ConnectorSink implements Sink {
   connect(ways: readonly Way[]): void {
     for (const unhear of this.#unhear) unhear()
     this.#ways.set(ways)
-    this.#ways.open()
     const opened = (): void => {
       for (const listener of this.#listeners) listener()
     }
@@ -71,12 +71,6 @@ export class ConnectorSink implements Sink {
 
   start(): void {
     this.#step.start()
-  }
-
-  /** Nothing comes to it any more; `stop` is to follow. */
-  leave(): void {
-    this.#ways.close()
-    this.#step.leave()
   }
 
   async stop(deadline: number): Promise<void> {

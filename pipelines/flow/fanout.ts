@@ -1,10 +1,10 @@
 import type { Batch } from '../../core/batch.ts'
-import type { EdgeBooks } from '../../core/books.ts'
+import type { Books, NodeBooks } from '../../core/books.ts'
 import type { Downstream } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Sink } from '../sending/destination.ts'
-import type { Outlet } from './outlet.ts'
+import type { Inside } from './pipeline-door.ts'
 import { Waiting } from './waiting.ts'
 
 /** A destination that has no room, and why. */
@@ -13,96 +13,56 @@ interface Full {
   readonly error: DeliveryError
 }
 
-interface Branch {
-  readonly sink: Sink
-  readonly edge: EdgeBooks
-}
-
-/** A branch in use. */
-interface Connected extends Branch {
-  /** Undoes what connecting it did. */
-  readonly ends: readonly (() => void)[]
-  /** While the fan-out is open. */
-  due: (() => void) | undefined
-}
-
 /**
  * The end of a pipeline: hands each batch to all of its destinations. Room is reserved in all required ones before any
  * takes it, so that a sender's retry makes no duplicates.
  */
-export class FanOut implements Downstream, Outlet {
-  #branches: readonly Connected[] = []
+export class FanOut implements Downstream, Inside {
+  #sinks: readonly Sink[] = []
+  readonly #books: Books
   readonly #journal: Journal
   /** What waits for room: of senders that wait with it, or that were answered already and cannot be asked again. */
   readonly #waiting = new Waiting()
   readonly #idleListeners = new Set<() => void>()
   readonly #openListeners: (() => void)[] = []
+  /** Undo what listening to the sinks did. */
+  #unhear: readonly (() => void)[] = []
   #inFlight = 0
-  #isOpen = false
   #stopping = false
   /** Made once: functions made where sinks are exchanged would keep those that were there before. */
-  readonly #count = (): number => this.held()
   readonly #admit = (): void => this.#admitWaiting()
   readonly #done = (): void => {
     this.#inFlight--
     if (this.#inFlight === 0) for (const listener of this.#idleListeners) listener()
   }
 
-  constructor(branches: readonly Branch[], journal: Journal) {
+  constructor(books: Books, journal: Journal) {
+    this.#books = books
     this.#journal = journal
-    this.connect(branches)
+  }
+
+  get sinks(): readonly Sink[] {
+    return this.#sinks
   }
 
   /** Hands to these sinks from now on, what waits here for room included. */
-  connect(branches: readonly Branch[]): void {
-    const before = this.#branches
-    if (branches.length === before.length && branches.every(({ sink }, i) => sink === before[i].sink)) return
-    const waiting = this.held()
-    for (const { edge, ends, due } of before) {
-      due?.()
-      edge.owe(-waiting)
-      for (const end of ends) end()
-    }
-    this.#branches = branches.map(({ sink, edge }) => {
-      edge.owe(waiting)
-      const ends = [edge.holds(this.#count), sink.onRoom(this.#admit)]
-      return { sink, edge, ends, due: this.#isOpen ? edge.begin() : undefined }
-    })
+  connect(sinks: readonly Sink[]): void {
+    const before = this.#sinks
+    if (sinks.length === before.length && sinks.every((sink, i) => sink === before[i])) return
+    for (const unhear of this.#unhear) unhear()
+    this.#sinks = sinks
+    this.#unhear = sinks.map(sink => sink.onRoom(this.#admit))
     // The new ones may have room.
     this.#admitWaiting()
   }
 
-  open(): void {
-    this.#isOpen = true
-    for (const branch of this.#branches) branch.due ??= branch.edge.begin()
+  feed(from: NodeBooks): void {
+    for (const { books } of this.#sinks) this.#books.edge(from, books)
   }
 
-  close(): void {
-    this.#isOpen = false
-    for (const branch of this.#branches) {
-      branch.due?.()
-      branch.due = undefined
-    }
-  }
-
-  owe(items: number): void {
-    for (const { edge } of this.#branches) edge.owe(items)
-  }
-
-  /** Nobody hands it anything, nothing is here, and nothing of it is on its way. */
-  get empty(): boolean {
-    return !this.#isOpen && this.#inFlight === 0 && this.#waiting.length === 0
-  }
-
-  get sinks(): readonly Sink[] {
-    return this.#branches.map(({ sink }) => sink)
-  }
-
-  /** Nothing is left of it, in the books neither. */
-  discard(): void {
-    this.close()
-    for (const { ends } of this.#branches) for (const end of ends) end()
-    this.#branches = []
+  /** Senders wait for room instead of being refused. */
+  get waits(): boolean {
+    return this.#sinks.some(sink => sink.blocks)
   }
 
   get inFlight(): number {
@@ -124,75 +84,81 @@ export class FanOut implements Downstream, Outlet {
     this.#openListeners.push(listener)
   }
 
-  /** Items that wait for room. */
-  held(): number {
-    return this.#waiting.items
+  /** Items that wait for room, all or those that came from `from`. */
+  held(from?: NodeBooks): number {
+    return this.#waiting.items(from)
+  }
+
+  push(batch: Batch, from: NodeBooks): void {
+    if (this.#waiting.length > 0) for (const gone of this.#waiting.takeWithdrawn()) this.turnAway(gone.batch, gone.from)
+    const full = this.#waiting.length > 0 ? this.#awaited() : this.#reserve(batch)
+    if (full === undefined) this.#give(batch, from)
+    else if (!this.#stopping && (full.sink.blocks || !batch.refusable)) this.#waiting.push(batch, from)
+    else this.#refuse(batch, from, full)
   }
 
   /**
-   * Takes a batch of a source. While something waits that nobody can be asked for again, nothing more of that kind may come
-   * to wait: what a source makes (counts, telemetry of our own) would be without bound.
+   * Ends a batch that has to find room here and may not wait for it. While something waits that nobody can be asked for
+   * again, nothing more of that kind may come to wait: what a source makes (counts, telemetry of our own) would be without bound.
    */
-  enter(batch: Batch): void {
-    if (this.closed && !batch.refusable) this.#lose(batch, 'queue_full')
-    else this.push(batch)
-  }
-
-  push(batch: Batch): void {
-    if (this.#waiting.length > 0) for (const gone of this.#waiting.takeWithdrawn()) this.#refuse(gone, undefined)
-    const full = this.#waiting.length > 0 ? this.#awaited() : this.#reserve(batch)
-    if (full === undefined) this.#give(batch)
-    else if (!this.#stopping && (full.sink.blocks || !batch.refusable)) this.#waiting.push(batch)
-    else this.#refuse(batch, full)
+  turnAway(batch: Batch, from: NodeBooks): void {
+    if (batch.refusable) this.#refuse(batch, from, batch.withdrawn ? undefined : this.#awaited())
+    else this.#lose(batch, from, 'queue_full')
   }
 
   /** Nothing waits for room any more: what does is refused, or given up where nobody can be asked. */
   stop(): void {
     this.#stopping = true
     this.#admitWaiting()
-    for (const batch of this.#waiting.takeAll()) this.#refuse(batch, this.#awaited())
+    for (const { batch, from } of this.#waiting.takeAll()) this.#refuse(batch, from, this.#awaited())
   }
 
   /** What is waited for while something waits. */
   #awaited(): Full {
-    const { sink } = this.#branches.find(branch => branch.sink.blocks) ?? this.#branches[0]
+    const sink = this.#sinks.find(one => one.blocks) ?? this.#sinks[0]
     const text = `the queue of exporter ${sink.id} is full, and others wait for room in it`
     return { sink, error: new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', text) }
   }
 
   /** Reserves room everywhere; undefined when that worked. */
   #reserve(batch: Batch): Full | undefined {
-    for (let i = 0; i < this.#branches.length; i++) {
-      const { sink } = this.#branches[i]
+    const sinks = this.#sinks
+    for (let i = 0; i < sinks.length; i++) {
+      const sink = sinks[i]
       const error = sink.required ? sink.reserve(batch) : undefined
       if (error === undefined) continue
-      for (const { sink: other } of this.#branches.slice(0, i)) if (other.required) other.cancel(batch)
+      for (const other of sinks.slice(0, i)) if (other.required) other.cancel(batch)
       return { sink, error }
     }
     return undefined
   }
 
-  #give(batch: Batch): void {
-    for (let i = 1; i < this.#branches.length; i++) batch.fork()
-    for (const { sink, edge } of this.#branches) {
-      edge.carried += batch.items
+  /** `items` leave `from`, to each of the sinks. */
+  #double(from: NodeBooks, items: number): readonly Sink[] {
+    from.doubled += items * Math.max(0, this.#sinks.length - 1)
+    return this.#sinks
+  }
+
+  #give(batch: Batch, from: NodeBooks): void {
+    const sinks = this.#double(from, batch.items)
+    for (let i = 1; i < sinks.length; i++) batch.fork()
+    for (const sink of sinks) {
+      this.#books.edge(from, sink.books).carried += batch.items
       if (sink.required || sink.reserve(batch) === undefined) {
         this.#inFlight++
         sink.take(batch, this.#done)
       } else {
         // `when_full: drop` was chosen: the sender hears nothing of it, the books do.
-        sink.books.in += batch.items
-        sink.books.lost.of('queue_full').value += batch.items
-        this.#journal.note(sink.books.name, 'lost', batch, 'queue_full', undefined)
+        this.#bookLost(batch, sink, 'queue_full')
         batch.lose('queue_full')
       }
     }
   }
 
-  #refuse(batch: Batch, full: Full | undefined): void {
-    if (!batch.refusable) return this.#lose(batch, 'shutdown')
-    for (const { sink, edge } of this.#branches) {
-      edge.carried += batch.items
+  #refuse(batch: Batch, from: NodeBooks, full: Full | undefined): void {
+    if (!batch.refusable) return this.#lose(batch, from, 'shutdown')
+    for (const sink of this.#double(from, batch.items)) {
+      this.#books.edge(from, sink.books).carried += batch.items
       const reason =
         full === undefined ? 'withdrawn' : sink === full.sink ? reasonOf(full.error) : 'other_destination_full'
       sink.books.refused.of(reason).value += batch.items
@@ -202,23 +168,28 @@ export class FanOut implements Downstream, Outlet {
   }
 
   /** There is nobody to give it back to, so it is lost, and the books say so. */
-  #lose(batch: Batch, reason: 'shutdown' | 'queue_full'): void {
-    for (const { sink, edge } of this.#branches) {
-      edge.carried += batch.items
-      sink.books.in += batch.items
-      sink.books.lost.of(reason).value += batch.items
-      this.#journal.note(sink.books.name, 'lost', batch, reason, undefined)
+  #lose(batch: Batch, from: NodeBooks, reason: 'shutdown' | 'queue_full'): void {
+    for (const sink of this.#double(from, batch.items)) {
+      this.#books.edge(from, sink.books).carried += batch.items
+      this.#bookLost(batch, sink, reason)
     }
     if (reason === 'queue_full') batch.lose(reason)
     else batch.abandon(new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped while it waited for room'))
   }
 
+  #bookLost(batch: Batch, { books }: Sink, reason: string): void {
+    books.in += batch.items
+    books.lost.of(reason).value += batch.items
+    this.#journal.note(books.name, 'lost', batch, reason, undefined)
+  }
+
   #admitWaiting(): void {
     for (let batch = this.#waiting.peek(); batch !== undefined; batch = this.#waiting.peek()) {
       if (!batch.withdrawn && this.#reserve(batch) !== undefined) return
-      this.#waiting.shift()
-      if (batch.withdrawn) this.#refuse(batch, undefined)
-      else this.#give(batch)
+      const first = this.#waiting.shift()
+      if (first === undefined) return
+      if (batch.withdrawn) this.turnAway(batch, first.from)
+      else this.#give(batch, first.from)
       if (!this.closed) for (const listener of this.#openListeners) listener()
     }
   }

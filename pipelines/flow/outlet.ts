@@ -1,67 +1,54 @@
-/** Where what a node hands on goes, and the account of it. Which outlet a node has changes with the configuration. */
+/** Where what a node hands on goes. Which targets a node has changes with the configuration. */
 import type { Batch } from '../../core/batch.ts'
-import type { EdgeBooks } from '../../core/books.ts'
+import type { EdgeBooks, NodeBooks } from '../../core/books.ts'
 import { InternalError } from '../../core/errors.ts'
-import type { StepNode } from './step-node.ts'
 
 /** What a node hands its batches to. */
 export interface Target {
   push(batch: Batch): void
 }
 
-/** Where a node hands all to that it hands on, while it is open. */
-export interface Outlet extends Target {
-  /** All that the node hands on is due here from now on. */
-  open(): void
-  close(): void
-  /** `items` come besides: an instance of the node that was replaced still hands on to where it used to. */
-  owe(items: number): void
+/** Where several nodes hand their batches in, each by its name. */
+export interface Inlet {
+  /** `from` hands on to here from now on: the books show its edges before anything goes over them. */
+  feed(from: NodeBooks): void
+  push(batch: Batch, from: NodeBooks): void
 }
 
 /** The way into a pipeline. */
-export interface Way extends Outlet {
+export interface Way extends Inlet {
   /** Whether nothing may come in now, because something stands inside that nobody can be asked for again. */
   readonly closed: boolean
   /** Calls `listener` when that may no longer be so, until the returned function is called. */
   onRoom(listener: () => void): () => void
-  /** Nothing comes any more: senders that wait here are refused. */
-  shut(): void
+  /** Nothing comes from `from` any more: its senders that wait here are refused. */
+  shut(from: NodeBooks): void
 }
 
 /** From one step to the next. */
-export class Link implements Outlet {
-  readonly next: StepNode
-  readonly edge: EdgeBooks
-  #end: (() => void) | undefined
+export class Link implements Target {
+  readonly #edge: EdgeBooks
+  readonly #next: Target
 
-  constructor(edge: EdgeBooks, next: StepNode) {
-    this.edge = edge
-    this.next = next
-  }
-
-  open(): void {
-    this.#end ??= this.edge.begin()
-  }
-
-  close(): void {
-    this.#end?.()
-    this.#end = undefined
-  }
-
-  owe(items: number): void {
-    this.edge.owe(items)
+  constructor(edge: EdgeBooks, next: Target) {
+    this.#edge = edge
+    this.#next = next
   }
 
   push(batch: Batch): void {
-    this.edge.carried += batch.items
-    this.next.push(batch)
+    this.#edge.carried += batch.items
+    this.#next.push(batch)
   }
 }
 
-/** Into several pipelines, all of which get each batch. */
-export class Ways implements Outlet {
+/** From one node into several pipelines, all of which get each batch. */
+export class Ways implements Target {
+  readonly #from: NodeBooks
   #ways: readonly Way[] = []
-  #isOpen = false
+
+  constructor(from: NodeBooks) {
+    this.#from = from
+  }
 
   get ways(): readonly Way[] {
     return this.#ways
@@ -71,32 +58,15 @@ export class Ways implements Outlet {
   set(ways: readonly Way[]): void {
     const before = this.#ways
     this.#ways = ways
-    for (const way of before) {
-      if (ways.includes(way)) continue
-      way.close()
-      way.shut()
-    }
-    if (this.#isOpen) this.open()
-  }
-
-  open(): void {
-    this.#isOpen = true
-    for (const way of this.#ways) way.open()
-  }
-
-  close(): void {
-    this.#isOpen = false
-    for (const way of this.#ways) way.close()
-  }
-
-  owe(items: number): void {
-    for (const way of this.#ways) way.owe(items)
+    for (const way of before) if (!ways.includes(way)) way.shut(this.#from)
+    for (const way of ways) way.feed(this.#from)
   }
 
   push(batch: Batch): void {
     const ways = this.#ways
     if (ways.length === 0) throw new InternalError('there is no pipeline to hand data on to')
+    this.#from.doubled += batch.items * (ways.length - 1)
     for (let i = 1; i < ways.length; i++) batch.fork()
-    for (let i = 0; i < ways.length; i++) ways[i].push(batch)
+    for (let i = 0; i < ways.length; i++) ways[i].push(batch, this.#from)
   }
 }

@@ -2,137 +2,116 @@ import type { Batch } from '../../core/batch.ts'
 import type { Books, NodeBooks } from '../../core/books.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
-import { FanOut } from './fanout.ts'
-import { Link, type Way } from './outlet.ts'
+import type { FanOut } from './fanout.ts'
+import type { Inlet, Way } from './outlet.ts'
 import type { StepNode } from './step-node.ts'
 import { Waiting } from './waiting.ts'
 
-/** What a door is to know of its pipeline. */
-export interface BehindDoor {
-  readonly id: string
-  /** Something stands at its end that nobody can be asked for again. */
-  readonly closed: boolean
-  /** Senders wait for room instead of being refused. */
-  readonly waits: boolean
-  onRoom(listener: () => void): () => void
+/** What stands behind a door. What the door does not let in it books as its own. */
+export interface Inside extends Inlet {
+  /** Ends a batch that may not come in. */
+  turnAway(batch: Batch, from: NodeBooks): void
 }
 
 /**
- * Where one source's batches enter a pipeline. It is shut while something stands at the pipeline's end that finds no room
- * and whose sender was answered already: then senders are refused, or wait where they are to wait for room.
+ * Where batches enter a pipeline, from all of its sources. It is shut while something stands at the pipeline's end that
+ * finds no room and whose sender was answered already: then senders are refused, or wait where they are to wait for room.
  */
 export class PipelineDoor implements Way {
-  readonly #pipeline: BehindDoor
-  readonly #source: NodeBooks
-  readonly #books: Books
-  readonly #journal: Journal
+  readonly #end: FanOut
   readonly #waiting = new Waiting()
-  /** The first step, or without steps a fan-out of its own. */
-  #inside: Link | FanOut
-  #unheld: (() => void) | undefined
-  #isOpen = false
+  readonly #listeners = new Set<() => void>()
+  #inside: Inside
   #isShut = false
 
-  constructor(pipeline: BehindDoor, source: NodeBooks, inside: StepNode | FanOut, books: Books, journal: Journal) {
-    this.#pipeline = pipeline
-    this.#source = source
-    this.#books = books
-    this.#journal = journal
-    this.#inside = this.#way(inside)
+  constructor(end: FanOut) {
+    this.#end = end
+    this.#inside = end
+    end.onOpen(() => {
+      this.#admit()
+      for (const listener of this.#listeners) listener()
+    })
   }
 
   /** What comes goes to `inside` from now on, and what waits here, too. */
-  lead(inside: StepNode | FanOut): void {
-    const before = this.#inside
-    if (before === inside || (before instanceof Link && before.next === inside)) return
-    const waiting = this.#held()
-    const now = this.#way(inside)
-    before.close()
-    before.owe(-waiting)
-    now.owe(waiting)
-    this.#inside = now
-    if (this.#isOpen) now.open()
-    if (now instanceof FanOut) for (const batch of this.#waiting.takeAll()) now.enter(batch)
-    else this.admit()
+  lead(inside: Inside): void {
+    this.#inside = inside
+    this.#admit()
   }
 
-  #way(inside: StepNode | FanOut): Link | FanOut {
-    this.#unheld?.()
-    this.#unheld = undefined
-    if (inside instanceof FanOut) return inside
-    const edge = this.#books.edge(this.#source, inside.books)
-    this.#unheld = edge.holds(() => this.#held())
-    return new Link(edge, inside)
-  }
-
-  leadsTo(inside: FanOut): boolean {
-    return this.#inside === inside
+  feed(from: NodeBooks): void {
+    this.#inside.feed(from)
   }
 
   get closed(): boolean {
-    return this.#inside instanceof FanOut ? this.#inside.closed : this.#pipeline.closed
+    return this.#end.closed
   }
 
   onRoom(listener: () => void): () => void {
-    return this.#pipeline.onRoom(listener)
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
-  open(): void {
-    this.#isOpen = true
-    this.#isShut = false
-    this.#inside.open()
+  /** Items of `from` that wait here. */
+  held(from: NodeBooks): number {
+    return this.#waiting.items(from)
   }
 
-  close(): void {
-    this.#isOpen = false
-    this.#inside.close()
+  push(batch: Batch, from: NodeBooks): void {
+    if (this.#waiting.length === 0 && !this.closed) return this.#inside.push(batch, from)
+    for (const gone of this.#waiting.takeWithdrawn()) this.#inside.turnAway(gone.batch, gone.from)
+    if (this.#end.waits && batch.refusable && !this.#isShut) this.#waiting.push(batch, from)
+    else this.#inside.turnAway(batch, from)
   }
 
-  owe(items: number): void {
-    this.#inside.owe(items)
+  shut(from: NodeBooks): void {
+    for (const one of this.#waiting.takeAll(from)) this.#inside.turnAway(one.batch, from)
   }
 
-  push(batch: Batch): void {
-    if (this.#inside instanceof FanOut) return this.#inside.enter(batch)
-    if (this.#waiting.length === 0 && !this.closed) return this.#inside.push(batch)
-    for (const gone of this.#waiting.takeWithdrawn()) this.#refuse(gone)
-    if (this.#pipeline.waits && batch.refusable && !this.#isShut) this.#waiting.push(batch)
-    else this.#refuse(batch)
+  /** Nobody waits here any more. */
+  stop(): void {
+    this.#isShut = true
+    for (const { batch, from } of this.#waiting.takeAll()) this.#inside.turnAway(batch, from)
   }
 
   /** There may be room again. */
-  admit(): void {
-    while (this.#waiting.length > 0 && !this.closed) {
-      const batch = this.#waiting.shift()
-      if (batch === undefined) return
-      if (batch.withdrawn) this.#refuse(batch)
-      else this.#inside.push(batch)
+  #admit(): void {
+    while (!this.closed) {
+      const first = this.#waiting.shift()
+      if (first === undefined) return
+      if (first.batch.withdrawn) this.#inside.turnAway(first.batch, first.from)
+      else this.#inside.push(first.batch, first.from)
     }
   }
+}
 
-  shut(): void {
-    this.#isShut = true
-    for (const batch of this.#waiting.takeAll()) this.#refuse(batch)
+/** The first step of a pipeline, as what stands behind its door. */
+export class FirstStep implements Inside {
+  readonly #pipeline: string
+  readonly #step: StepNode
+  readonly #books: Books
+  readonly #journal: Journal
+
+  constructor(pipeline: string, step: StepNode, books: Books, journal: Journal) {
+    this.#pipeline = pipeline
+    this.#step = step
+    this.#books = books
+    this.#journal = journal
   }
 
-  /** Nothing is left of it, in the books neither. */
-  discard(): void {
-    this.close()
-    this.shut()
-    this.#unheld?.()
+  feed(from: NodeBooks): void {
+    this.#books.edge(from, this.#step.books)
   }
 
-  #held(): number {
-    return this.#waiting.items
+  push(batch: Batch, from: NodeBooks): void {
+    this.#books.edge(from, this.#step.books).carried += batch.items
+    this.#step.push(batch)
   }
 
-  #refuse(batch: Batch): void {
-    // Only before steps does anything wait here.
-    if (this.#inside instanceof FanOut) return this.#inside.enter(batch)
-    const { edge } = this.#inside
-    const books = edge.to
-    edge.carried += batch.items
-    const text = `pipeline ${this.#pipeline.id} waits for room in its queues`
+  turnAway(batch: Batch, from: NodeBooks): void {
+    const { books } = this.#step
+    this.#books.edge(from, books).carried += batch.items
+    const text = `pipeline ${this.#pipeline} waits for room in its queues`
     if (batch.refusable) {
       books.refused.of('pipeline_closed').value += batch.items
       this.#journal.note(books.name, 'refused', batch, 'pipeline_closed', undefined)

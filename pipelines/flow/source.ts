@@ -11,7 +11,7 @@ import { type Way, Ways } from './outlet.ts'
 export class Source {
   readonly books: NodeBooks
   readonly #journal: Journal
-  readonly #ways = new Ways()
+  readonly #ways: Ways
   #state: 'new' | 'connected' | 'closed' = 'new'
   /** What came before there was anywhere to go. */
   #early: Batch[] = []
@@ -19,12 +19,12 @@ export class Source {
   constructor(books: NodeBooks, journal: Journal) {
     this.books = books
     this.#journal = journal
+    this.#ways = new Ways(books)
   }
 
   /** Hands on to `ways` from now on, what came before that included. */
   connect(ways: readonly Way[]): void {
     this.#ways.set(ways)
-    this.#ways.open()
     this.#state = 'connected'
     for (const batch of this.#early.splice(0)) this.push(batch)
   }
@@ -32,7 +32,6 @@ export class Source {
   /** Nothing comes from here any more. */
   close(): void {
     this.#state = 'closed'
-    this.#ways.close()
     this.#ways.set([])
     for (const batch of this.#early.splice(0)) this.#turnAway(batch)
   }

@@ -13,7 +13,7 @@ import type { Status } from '../../core/status.ts'
 import type { Reason } from '../../core/verdict.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { Holding, type HoldingTerms } from './holding.ts'
-import type { Outlet, Target } from './outlet.ts'
+import type { Target } from './outlet.ts'
 
 /** Shortest and longest wait before a step that ended is subscribed again, in milliseconds. */
 const restartWaits = { min: 100, max: 30_000 }
@@ -48,14 +48,12 @@ export class StepNode implements Target {
   #unanswered = 0
   /** Parts it has answered for. */
   readonly #answered: Batch[] = []
-  #outlet: Outlet | undefined
+  #outlet: Target | undefined
   /** What came out before there was anywhere to go. */
   #early: Batch[] = []
   #toldFault = -Infinity
   /** Why the step ended, while it is being handed something. */
   #failure: unknown
-  /** Another instance has taken its place, or none: what it hands on goes where it went. */
-  #isLeaving = false
   #subject = new Subject<Batch>()
   #subscription: Subscription | undefined
   #running = false
@@ -137,16 +135,9 @@ export class StepNode implements Target {
   }
 
   /** Where its batches go from now on. */
-  connect(outlet: Outlet): void {
+  connect(outlet: Target): void {
     this.#outlet = outlet
     for (const batch of this.#early.splice(0)) this.#handOn(batch, outlet)
-  }
-
-  /**
-   * It has no place any more: it is handed nothing, and what it holds goes where it went until now. `stop` is to follow.
-   */
-  leave(): void {
-    this.#isLeaving = true
   }
 
   /**
@@ -323,10 +314,6 @@ export class StepNode implements Target {
   #emit(batch: Batch): void {
     this.books.created += this.#leave(batch)
     this.books.out += batch.items
-    if (this.#isLeaving) {
-      this.books.apart += batch.items
-      this.#outlet?.owe(batch.items)
-    }
     this.#wait = restartWaits.min
     this.#journal.follow(this.books.name, 'passed', batch)
     if (this.#outlet === undefined) this.#early.push(batch)
@@ -334,7 +321,7 @@ export class StepNode implements Target {
   }
 
   /** RxJS must not see a throw, or it would end the process outside of any handler. */
-  #handOn(batch: Batch, outlet: Outlet): void {
+  #handOn(batch: Batch, outlet: Target): void {
     try {
       outlet.push(batch)
     } catch (error) {

@@ -103,15 +103,10 @@ export class Graph {
    * such pipeline now. To be asked for each batch, which is to be counted as handed on before it is pushed.
    */
   entrance(pipeline: string, from: NodeBooks): ((batch: Batch) => void) | undefined {
-    const way = this.#assembly.pipelines.get(pipeline)?.pipeline.entrance(from)
+    const way = this.#assembly.pipelines.get(pipeline)?.pipeline.way
     if (way === undefined) return undefined
     this.#guests.add(from)
-    return batch => {
-      // It goes here or there, as each batch says, not everywhere at once as what a receiver hands on.
-      from.apart += batch.items
-      way.owe(batch.items)
-      way.push(batch)
-    }
+    return batch => way.push(batch, from)
   }
 
   /**
@@ -124,10 +119,7 @@ export class Graph {
     this.#guests.add(from)
     const { books, journal } = this.#process
     return batch => {
-      from.apart += batch.items
-      const edge = books.edge(from, sink.books)
-      edge.owe(batch.items)
-      edge.carried += batch.items
+      books.edge(from, sink.books).carried += batch.items
       const full = sink.reserve(batch)
       if (full === undefined) return sink.take(batch, () => {})
       const reason = reasonOf(full)
@@ -172,8 +164,8 @@ export class Graph {
     await until(Promise.all(leaving), end)
     await Promise.all([...this.#leaving].map(one => one.giveUp()))
     await Promise.all(destinations.map(destination => destination.stop(end)))
-    for (const { pipeline } of pipelines.values()) pipeline.stopFanOuts()
-    for (const pipeline of this.#lingering) pipeline.stopFanOuts()
+    for (const { pipeline } of pipelines.values()) pipeline.stopFanOut()
+    for (const pipeline of this.#lingering) pipeline.stopFanOut()
     await Promise.all([...exporters.values()].map(part => this.#stopPart(part, end)))
     await Promise.all([...extensions.values()].map(part => this.#stopPart(part, end)))
     return { lost: this.#lost() - before }
@@ -263,10 +255,9 @@ export class Graph {
       }
     }
     const connectors = without(previous.connectors, next.connectors)
-    for (const { sink } of connectors) sink.leave()
     const gone = previous.inOrder().filter(id => !next.pipelines.has(id))
     const pipelines = gone.flatMap(id => previous.pipelines.get(id)?.pipeline ?? [])
-    const left = new Map(pipelines.map(pipeline => [pipeline, pipeline.leave()] as const))
+    const left = new Map(pipelines.map(pipeline => [pipeline, pipeline.steps] as const))
     for (const { sink } of without(next.connectors, previous.connectors)) sink.start()
     for (const { steps } of next.pipelines.values()) {
       for (const step of steps.toReversed()) {
@@ -327,10 +318,6 @@ export class Graph {
     this.#retire()
     if (this.#leaving.size > 0) return
     this.#process.journal.shows = shownBy(this.plan)
-    for (const [id, { pipeline }] of this.#assembly.pipelines) {
-      const configured = this.pipelines.find(one => one.id === id)
-      pipeline.forget(({ name }) => configured?.receivers.includes(name.id) === true)
-    }
   }
 
   /** Marks the accounts of nodes that are not there any more. */

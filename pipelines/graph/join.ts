@@ -17,7 +17,7 @@ export function join(assembly: Assembly): Map<Pipeline, readonly StepNode[]> {
     const sinks = assembly.sinksOf(id)
     for (const { id: connector, to, sink } of assembly.connectors.values()) {
       if (!sinks.includes(sink)) continue
-      sink.connect(assembly.pipelinesFrom(connector, to).map(one => one.entrance(sink.books)))
+      sink.connect(assembly.pipelinesFrom(connector, to).map(one => one.way))
     }
     left.set(
       pipeline,
@@ -29,7 +29,7 @@ export function join(assembly: Assembly): Map<Pipeline, readonly StepNode[]> {
   }
   for (const source of assembly.sources.values()) {
     const { id, signal } = source.books.name
-    source.connect(assembly.pipelinesFrom(id, signal).map(pipeline => pipeline.entrance(source.books)))
+    source.connect(assembly.pipelinesFrom(id, signal).map(pipeline => pipeline.way))
   }
   return left
 }

@@ -149,7 +149,7 @@ export class Leaving {
     const now = Date.now()
     const all = [...steps.values(), ...pipelines.values()].flat()
     await Promise.all(all.map(step => step.stop(now)))
-    for (const pipeline of this.pipelines) pipeline.stopFanOuts()
+    for (const pipeline of this.pipelines) pipeline.stopFanOut()
     await Promise.all(this.destinations.map(one => one.stop(now)))
   }
 
@@ -183,7 +183,7 @@ export class Leaving {
       // What waits for others besides may wait on.
       const staying = pipeline.sinks.filter(sink => !mine.has(sink))
       if (staying.length > 0 && pipeline.waiting > 0) pipeline.exchange(staying)
-      else pipeline.stopFanOuts()
+      else pipeline.stopFanOut()
     }
   }
 

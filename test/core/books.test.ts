@@ -44,17 +44,38 @@ function moved() {
   const receiver = books.node(named('receiver', 'otlp'))
   const exporter = books.node(named('exporter', 'otlp/out'))
   const edge = books.edge(receiver, exporter)
-  edge.begin()
   receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 10
   return { books, receiver, exporter, edge }
 }
 
+/** The same, to a second exporter besides. */
+function doubled() {
+  const parts = moved()
+  const { books, receiver } = parts
+  const other = books.node(named('exporter', 'debug'))
+  const second = books.edge(receiver, other)
+  receiver.doubled = second.carried = other.in = other.delivered = 10
+  return { ...parts, other, second }
+}
+
+const outOf = (items: number) => `edges out of receiver otlp (traces): ${items} items unaccounted for`
+
 test.each<[string, (parts: ReturnType<typeof moved>) => void, string[]]>([
   ['an edge carries what went out', () => {}, []],
   [
-    'what stands on the edge is neither here nor there',
-    ({ receiver, edge }) => ((receiver.in = receiver.out = 13), edge.holds(() => 3)),
+    'what waits on the way is neither here nor there',
+    ({ books, receiver }) => ((receiver.in = receiver.out = 13), books.waits(from => (from === receiver ? 3 : 0))),
     [],
+  ],
+  [
+    'what was handed on and neither waits nor arrives is missed',
+    ({ books, receiver }) => ((receiver.in = receiver.out = 13), books.waits(from => (from === receiver ? 2 : 0))),
+    [outOf(1)],
+  ],
+  [
+    'what waits no more and arrives nowhere is missed',
+    ({ books, receiver }) => ((receiver.in = receiver.out = 13), books.waits(() => 3)()),
+    [outOf(3)],
   ],
   [
     'what was refused at the door came over the edge',
@@ -65,20 +86,40 @@ test.each<[string, (parts: ReturnType<typeof moved>) => void, string[]]>([
     [],
   ],
   [
-    'a branch of a fan-out that got nothing is missed',
-    ({ books, receiver, exporter, edge }) => {
-      books.edge(receiver, books.node(named('exporter', 'debug'))).begin()
-      receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 20
-    },
-    ['edge otlp to debug: carried 0 of 10 items'],
-  ],
-  [
     'what came over an edge and did not come in is missed',
     ({ receiver, edge }) => (receiver.in = receiver.out = edge.carried = 11),
     ['edges into exporter otlp/out (traces): 1 items unaccounted for'],
   ],
+  [
+    'what came in over no edge shows',
+    ({ exporter }) => (exporter.in = exporter.delivered = 11),
+    ['edges into exporter otlp/out (traces): -1 items unaccounted for'],
+  ],
 ])('%s', (_, change, faults) => {
   const parts = moved()
+  change(parts)
+  expect(parts.books.faults()).toEqual(faults)
+})
+
+test.each<[string, (parts: ReturnType<typeof doubled>) => void, string[]]>([
+  ['all branches of a fan-out carry what went out', () => {}, []],
+  [
+    'a branch that got nothing is missed',
+    ({ other, second }) => (second.carried = other.in = other.delivered = 0),
+    [outOf(10)],
+  ],
+  [
+    'a branch that got it twice shows',
+    ({ other, second }) => (second.carried = other.in = other.delivered = 20),
+    [outOf(-10)],
+  ],
+  [
+    'a branch that was told of it and got nothing is missed',
+    ({ other }) => (other.in = other.delivered = 0),
+    ['edges into exporter debug (traces): 10 items unaccounted for'],
+  ],
+])('%s', (_, change, faults) => {
+  const parts = doubled()
   change(parts)
   expect(parts.books.faults()).toEqual(faults)
 })
@@ -137,34 +178,15 @@ describe('when a configuration is exchanged', () => {
     expect(books.edges).toHaveLength(1)
   })
 
-  test('an edge is due what its node hands on while it is in use, and nothing before or after', () => {
-    const { books, receiver, exporter, edge } = moved()
-    const other = books.node(named('exporter', 'debug'))
-    const later = books.edge(receiver, other)
-    const end = later.begin()
-    receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 15
-    later.carried = other.in = other.delivered = 5
-    expect(books.faults()).toEqual([])
-    end()
-    receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 20
-    expect(books.faults()).toEqual([])
-    later.begin()
-    receiver.in = receiver.out = edge.carried = exporter.in = exporter.delivered = 21
-    expect(books.faults()).toEqual(['edge otlp to debug: carried 5 of 6 items'])
-  })
-
-  test('what a part that was replaced hands on is due where it went', () => {
+  test('what went over an edge counts on when nothing goes over it any more', () => {
     const { books, receiver, edge } = moved()
     const other = books.node(named('exporter', 'debug'))
-    const old = books.edge(receiver, other)
-    receiver.in = receiver.out = 14
-    receiver.apart += 4
+    const later = books.edge(receiver, other)
+    receiver.in = receiver.out = 15
+    expect(books.faults()).toEqual([outOf(5)])
+    later.carried = other.in = other.delivered = 5
     expect(books.faults()).toEqual([])
-    old.owe(4)
-    expect(books.faults()).toEqual(['edge otlp to debug: carried 0 of 4 items'])
-    old.carried = other.in = other.delivered = 4
-    expect(books.faults()).toEqual([])
-    expect(edge.due).toBe(10)
+    expect(edge.carried).toBe(10)
   })
 
   test('what was turned away at a door counts on when the receiver is replaced', () => {

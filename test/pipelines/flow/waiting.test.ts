@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Batch } from '../../../core/batch.ts'
+import { Books } from '../../../core/books.ts'
 import { Budget } from '../../../core/budget.ts'
 import { Delivery } from '../../../core/delivery.ts'
 import { DeliveryError } from '../../../core/errors.ts'
@@ -12,6 +13,9 @@ import { tracesRequest } from '../../support/otlp-bytes.ts'
 
 const body = tracesRequest([{ spans: ['a'] }])
 const context = { receiver: 'test', transport: 'test', peer: undefined, metadata: undefined, auth: undefined }
+const accounts = new Books()
+const from = accounts.node({ kind: 'receiver', id: 'toy', pipeline: '', signal: 'traces' })
+const stranger = accounts.node({ kind: 'receiver', id: 'other', pipeline: '', signal: 'traces' })
 const gaveUp = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'gave up')
 
 /** A batch, and how its sender gives up. */
@@ -37,19 +41,21 @@ test('those who gave up come out, none else, and none twice; the others in the o
           for (let i = 0; i < n; i++) {
             const one = waiter()
             all.push(one)
-            waiting.push(one.batch)
+            waiting.push(one.batch, from)
           }
-        else if (how === 'shift') out.push(...[waiting.shift()].filter(one => one !== undefined))
+        else if (how === 'shift') out.push(...[waiting.shift()?.batch].filter(one => one !== undefined))
         else if (how === 'withdraw') all[n % Math.max(1, all.length)]?.withdraw()
         else {
-          const gone = waiting.takeWithdrawn()
+          const gone = waiting.takeWithdrawn().map(({ batch }) => batch)
           expect(gone.every(one => one.withdrawn)).toBe(true)
           expect(waiting.peek()?.withdrawn ?? false).toBe(false)
           out.push(...gone)
         }
-        expect(waiting.items).toBe(waiting.length)
+        expect(waiting.items()).toBe(waiting.length)
+        expect(waiting.items(from)).toBe(waiting.length)
+        expect(waiting.items(stranger)).toBe(0)
       }
-      const rest = waiting.takeAll()
+      const rest = waiting.takeAll().map(({ batch }) => batch)
       expect(rest).toEqual(all.map(({ batch }) => batch).filter(batch => rest.includes(batch)))
       expect(new Set([...out, ...rest]).size).toBe(out.length + rest.length)
       expect(out.length + rest.length).toBe(all.length)
@@ -59,11 +65,11 @@ test('those who gave up come out, none else, and none twice; the others in the o
 
 test('however many wait, most who gave up in their middle are not kept', () => {
   const waiting = new Waiting()
-  waiting.push(waiter().batch)
+  waiting.push(waiter().batch, from)
   let most = 0
   for (let i = 0; i < 5000; i++) {
     const { batch, withdraw } = waiter()
-    waiting.push(batch)
+    waiting.push(batch, from)
     withdraw()
     waiting.takeWithdrawn()
     most = Math.max(most, waiting.length)
