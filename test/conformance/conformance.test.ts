@@ -10,7 +10,7 @@ import { components } from '../../components.ts'
 import { forward } from '../../connectors/forward.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
 import { type Clock, clockKey, type TimedWork } from '../../core/clock.ts'
-import type { ProcessorContext, ProcessorDefinition } from '../../core/component.ts'
+import type { ConnectorDefinition, ProcessorContext, ProcessorDefinition, Step } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Holder } from '../../core/holding.ts'
 import { Host } from '../../core/host.ts'
@@ -110,53 +110,87 @@ function holderWith(holder: Holder, trap: Trap): Holder {
   }
 }
 
+type StepDefinition = ProcessorDefinition | ConnectorDefinition
+
 /** The step, each of whose callbacks can be made to throw. */
-function trapped(definition: ProcessorDefinition, trap: Trap): ProcessorDefinition {
-  return {
-    ...definition,
-    create: (config, context) => {
-      const { holding, clock } = context
-      const mine: ProcessorContext = {
-        ...context,
-        clock: clockWith(clock, trap),
-        holding: { ...holding, inFlight: 0, attach: (holder, emit) => holding.attach(holderWith(holder, trap), emit) },
-      }
-      Object.defineProperty(mine.holding, 'inFlight', { get: () => holding.inFlight })
-      const step = definition.create(config, mine)
-      return source => step(definition.hold === 'none' ? source.pipe(tap(trap.spring)) : source)
-    },
+function trapped(definition: StepDefinition, trap: Trap): StepDefinition {
+  const contextWith = <C extends ProcessorContext>(context: C): C => {
+    const { holding, clock } = context
+    const mine = {
+      ...context,
+      clock: clockWith(clock, trap),
+      holding: { ...holding, inFlight: 0, attach: (holder, emit) => holding.attach(holderWith(holder, trap), emit) },
+    } satisfies ProcessorContext
+    Object.defineProperty(mine.holding, 'inFlight', { get: () => holding.inFlight })
+    return mine
   }
+  const stepWith = (step: Step): Step => {
+    return source => step(definition.hold === 'none' ? source.pipe(tap(trap.spring)) : source)
+  }
+  if (definition.kind === 'processor') {
+    const create: ProcessorDefinition['create'] = (config, context) =>
+      stepWith(definition.create(config, contextWith(context)))
+    return { ...definition, create }
+  }
+  const create: ConnectorDefinition['create'] = (config, context) =>
+    stepWith(definition.create(config, contextWith(context)))
+  return { ...definition, create }
 }
 
-function partsOf(definition: ProcessorDefinition, config: object, shape: Shape, how: string): ToyParts {
-  const [signal] = definition.signals
-  const id = how === 'renamed' ? `${definition.type}/again` : definition.type
-  const retry_on_failure = { initial_interval: '1ms', max_interval: '2ms', max_elapsed_time: '20ms' }
+const ends = ['sink', 'sink/b']
+
+function processorPipelines(id: string, signal: Signal, shape: Shape, how: string): ToyPipeline[] {
   const steps = how === 'gone' ? [] : how === 'moved' ? ['namespace_filter', id] : [id, 'namespace_filter']
-  const step: ToyPipeline = { id: signal, processors: steps, exporters: ['sink', 'sink/b'] }
-  const pipelines: ToyPipeline[] =
-    shape === 'alone'
-      ? [step]
-      : shape === 'fan-out'
-        ? [step, { ...step, id: `${signal}/b` }]
-        : [
-            { id: `${signal}/in`, exporters: ['forward', 'forward/b'] },
-            { ...step, id: `${signal}/out`, receivers: ['forward', 'forward/b'] },
-          ]
+  const step: ToyPipeline = { id: signal, processors: steps, exporters: ends }
+  if (shape === 'alone') return [step]
+  if (shape === 'fan-out') return [step, { ...step, id: `${signal}/b` }]
+  return [
+    { id: `${signal}/in`, exporters: ['forward', 'forward/b'] },
+    { ...step, id: `${signal}/out`, receivers: ['forward', 'forward/b'] },
+  ]
+}
+
+function connectorPipelines(
+  ids: readonly string[],
+  { joins }: ConnectorDefinition,
+  signal: Signal,
+  shape: Shape,
+  how: string,
+): ToyPipeline[] {
+  const processors = how === 'moved' ? ['namespace_filter'] : []
+  const into: ToyPipeline = { id: `${signal}/in`, processors, exporters: how === 'gone' ? ['sink'] : ids }
+  const beside =
+    shape === 'fan-out' ? [{ ...into, id: `${signal}/beside`, exporters: [...into.exporters, 'sink/b'] }] : []
+  const out = joins.flatMap(([from, to]) =>
+    from === signal && how !== 'gone' ? [{ id: `${to}/out`, receivers: ids, exporters: ends }] : [],
+  )
+  return [into, ...beside, ...out]
+}
+
+function partsOf(definition: StepDefinition, signal: Signal, config: object, shape: Shape, how: string): ToyParts {
+  const isDiamond = shape === 'diamond'
+  const id = how === 'renamed' ? `${definition.type}/again` : definition.type
+  const ids = isDiamond && definition.kind === 'connector' ? [id, `${id}/b`] : [id]
+  const retry_on_failure = { initial_interval: '1ms', max_interval: '2ms', max_elapsed_time: '20ms' }
   const filterOf = components.find(({ type }) => type === 'namespace_filter')
+  const part = { definition, config: how === 'other' ? otherOf(definition, config) : config }
+  const joints = isDiamond && definition.kind === 'processor' ? ['forward', 'forward/b'] : []
   return {
     exporters: { sink: { retry_on_failure }, 'sink/b': { retry_on_failure, sending_queue: { enabled: false } } },
     components: {
-      [id]: { definition, config: how === 'other' ? otherOf(definition, config) : config },
+      ...Object.fromEntries(ids.map(one => [one, part])),
       ...(filterOf && { namespace_filter: { definition: filterOf } }),
-      ...(shape === 'diamond' && { forward: { definition: forward }, 'forward/b': { definition: forward } }),
+      ...Object.fromEntries(joints.map(one => [one, { definition: forward }])),
     },
-    pipelines,
+    pipelines:
+      definition.kind === 'processor'
+        ? processorPipelines(id, signal, shape, how)
+        : connectorPipelines(ids, definition, signal, shape, how),
   }
 }
 
 /** Another configuration, where there is one to be had. */
-function otherOf({ type, examples }: ProcessorDefinition, config: object): object {
+function otherOf({ type, examples }: StepDefinition, config: object): object {
   if (type === 'toy_tail') return { most: 3 }
   const other = examples.at(-1)?.config
   return typeof other === 'object' && other !== null ? other : config
@@ -259,21 +293,23 @@ class Run {
   }
 }
 
-const shipped = components.flatMap(one => (one.kind === 'processor' ? [one] : []))
 const toys = [filter, rewriting, tailSampler, dedup] as readonly ProcessorDefinition[]
-const all = [...shipped, ...toys].map(one => [one.type, one] as const)
+/** Processors with one of their signals, connectors with each. */
+const all = [...components, ...toys].flatMap((one): readonly [string, StepDefinition, Signal][] => {
+  if (one.kind === 'processor') return [[one.type, one, one.signals[0]]]
+  return one.kind === 'connector' ? one.signals.map(signal => [`connector ${one.type} of ${signal}`, one, signal]) : []
+})
 
-test.each(all)('%s survives', { timeout: 120_000 }, async (_, definition) => {
-  const [signal] = definition.signals
+test.each(all)('%s survives', { timeout: 120_000 }, async (_, definition, signal) => {
   const shapes = fc.constantFrom<Shape>('alone', 'diamond', 'fan-out')
-  const config = toys.includes(definition) ? {} : (runnableConfig(definition, 1) as object)
+  const config = toys.some(toy => toy === definition) ? {} : (runnableConfig(definition, 1) as object)
   await fc.assert(
     fc.asyncProperty(shapes, fc.array(commandOf(signal), { maxLength: 14 }), async (shape, commands) => {
       const time = new MovableClock()
       const budget = new Budget(1 << 22)
       const trap = new Trap()
       const step = trapped(definition, trap)
-      const partsFor = (how: string): ToyParts => partsOf(step, config, shape, how)
+      const partsFor = (how: string): ToyParts => partsOf(step, signal, config, shape, how)
       const host = new Host().provide(clockKey, time).provide(budgetKey, budget)
       const toy = await toyGraph({ ...partsFor('same'), host })
       const run = new Run({ toy, time, budget, partsFor, signal, trap })
