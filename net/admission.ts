@@ -6,9 +6,20 @@ import { type ConnectionShare, type LimitKind, Occupancy, type OccupancyLimits }
 
 /**
  * Why a body is not taken: it can never fit; there is no room now; it came too slowly; it is not what it says it is;
- * nobody wants it any more; its sender may not come in; that cannot be told now; a limit of the listener.
+ * nobody wants it any more; its sender may not come in; that cannot be told now; it is for something that is not served here; a
+ * TLS handshake failed; a limit of the listener.
  */
-export type RefusalKind = 'too_large' | 'memory' | 'slow' | 'malformed' | 'cancelled' | 'denied' | 'unready' | LimitKind
+export type RefusalKind =
+  | 'too_large'
+  | 'memory'
+  | 'slow'
+  | 'malformed'
+  | 'cancelled'
+  | 'denied'
+  | 'unready'
+  | 'unserved'
+  | 'handshake'
+  | LimitKind
 
 /** A body that is not taken. The message is for its sender. */
 export interface Refusal {
@@ -75,6 +86,8 @@ export class Admission {
     cancelled: 0,
     denied: 0,
     unready: 0,
+    unserved: 0,
+    handshake: 0,
     connections: 0,
     requests: 0,
     peer: 0,

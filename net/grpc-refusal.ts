@@ -11,6 +11,8 @@ export const codeOf: Record<RefusalKind, number> = {
   cancelled: GrpcCode.DEADLINE_EXCEEDED,
   denied: GrpcCode.UNAUTHENTICATED,
   unready: GrpcCode.UNAVAILABLE,
+  unserved: GrpcCode.UNIMPLEMENTED,
+  handshake: GrpcCode.UNAVAILABLE,
   connections: GrpcCode.UNAVAILABLE,
   requests: GrpcCode.UNAVAILABLE,
   peer: GrpcCode.UNAVAILABLE,

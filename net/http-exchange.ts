@@ -13,6 +13,7 @@ import type { Fault } from './http1/fault.ts'
 import type { Exchange } from './http1/service.ts'
 import { answerTo, retryAfter } from './http-refusal.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
+import { shownText } from './shown-text.ts'
 
 /** What a body is written in. Answers are written in the same. */
 export interface Format {
@@ -143,7 +144,7 @@ export class HttpExchange<C> implements IntakeOwner, Exchange {
     this.#encoding = encodings.has(name.toLowerCase()) ? encodingOf(name) : undefined
     if (this.#encoding !== undefined) return true
     const known = [...encodings].filter(encoding => encoding !== '').join(', ') || 'identity'
-    const message = `content-encoding ${name} is not supported; use ${known}`
+    const message = `content-encoding ${shownText(name)} is not supported; use ${known}`
     this.#refuse(415, { code: GrpcCode.UNIMPLEMENTED, message }, ['accept-encoding', known])
     return false
   }

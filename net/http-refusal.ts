@@ -12,6 +12,8 @@ const statusOf: Record<RefusalKind, number> = {
   cancelled: 503,
   denied: 401,
   unready: 503,
+  unserved: 404,
+  handshake: 503,
   connections: 503,
   requests: 503,
   peer: 429,

@@ -14,6 +14,7 @@ import { Front } from './http1/front.ts'
 import type { HttpService } from './http1/service.ts'
 import { occupancyLimits } from './limit-keys.ts'
 import type { ConnectionShare } from './occupancy.ts'
+import { shownText } from './shown-text.ts'
 
 export interface HttpServerOptions<C> {
   readonly config: HttpServerConfig
@@ -123,12 +124,12 @@ export class HttpServer<C> {
   readonly #serve = (connection: Connection<C>): void => {
     const { path, method, contentType } = connection.head
     const route = this.#routes.get(path) ?? this.#routes.get(decoded(path))
-    if (route === undefined) return this.#say(connection, 404, `this server does not serve ${path}`)
+    if (route === undefined) return this.#say(connection, 404, `this server does not serve ${shownText(path)}`)
     if (method !== 'POST') return this.#answerOther(connection)
     const format = formatOf(contentType, route.formats)
     if (format === undefined) {
       const expected = route.formats.map(({ type }) => type).join(' or ')
-      const text = `415 content type ${contentType ?? 'none'} is not supported; send ${expected}`
+      const text = `415 content type ${shownText(contentType ?? 'none')} is not supported; send ${expected}`
       return this.#say(connection, 415, text)
     }
     new HttpExchange(this.#terms, connection, format, route.handler).start()
@@ -147,6 +148,7 @@ export class HttpServer<C> {
 
   #say(connection: Connection<C>, status: number, text: string, more: readonly string[] = []): void {
     const { cors } = this.#terms
+    this.admission.count('unserved', connection.share)
     const headers = cors === undefined ? more : [...more, ...cors.answer(connection.head.origin)]
     connection.answer({ status, type: 'text/plain', body: Buffer.from(text), headers })
   }

@@ -17,7 +17,7 @@ function usages({ doors }: Books, value: (usage: Usage) => number | undefined) {
 export const doorFamilies: readonly OwnFamily[] = [
   counter(
     'kymo_receiver_refused_requests_total',
-    'Requests turned away before anybody knew what is in them: too_large, memory, slow, malformed, cancelled, denied, unready; by a limit: requests, peer; connections that one closed: connections, unread, flood.',
+    'Requests turned away before anybody knew what is in them: too_large, memory, slow, malformed, cancelled, denied, unready, unserved (another path, method or type); failed TLS handshakes: handshake; by a limit: requests, peer; connections that one closed: connections, unread, flood.',
     ['receiver', 'transport', 'reason'],
     ({ books }) =>
       books.doors.flatMap(({ receiver, transport, refusals }) =>

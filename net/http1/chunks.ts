@@ -22,6 +22,7 @@ const mostExtensions = 16_384
 
 const malformed = {
   size: fault(400, 'a chunk does not begin with its size in hexadecimal digits'),
+  digits: fault(400, `the size of a chunk has more than ${mostDigits} digits`),
   line: fault(400, 'a line between chunks does not end with \\r\\n, or has a control character'),
   extension: fault(400, 'what follows the size of a chunk is no `;name=value`'),
   end: fault(400, 'a chunk does not end where its size says'),
@@ -109,7 +110,7 @@ export class Chunks {
       const digit = digitOf(byte)
       if (digit >= 0) {
         this.#left = this.#left * 16 + digit
-        return ++this.#digits > mostDigits ? malformed.size : undefined
+        return ++this.#digits > mostDigits ? malformed.digits : undefined
       }
       if (this.#digits === 0) return malformed.size
       if (byte === carriageReturn) this.#state = atSizeEnd

@@ -139,6 +139,7 @@ export class Connection<C> implements Work, ChunkSink {
 
   /** Answers what is no request, and ends. */
   #fail({ status, message }: Fault): void {
+    if (status === 400) this.#service.admission.count('malformed', this.share)
     this.#isWhole = false
     this.#backlog.clear()
     const headers = status === 503 ? ['retry-after', '1'] : undefined
@@ -256,10 +257,7 @@ export class Connection<C> implements Work, ChunkSink {
   #begin(next: number, wrong: Fault | undefined): void {
     this.#at = next
     this.#requests++
-    if (wrong !== undefined) {
-      if (wrong.status === 400) this.#service.admission.count('malformed', this.share)
-      return this.#fail(wrong)
-    }
+    if (wrong !== undefined) return this.#fail(wrong)
     const { isChunked, length } = this.head
     this.#rest = isChunked ? -1 : Math.max(0, length)
     this.#isWhole = this.#rest === 0

@@ -15,7 +15,9 @@ const malformed = {
   length: fault(400, '`content-length` is no number, or stands twice'),
   both: fault(400, '`content-length` and `transfer-encoding` exclude each other'),
   coding: fault(400, '`transfer-encoding` must be `chunked`, once, in HTTP/1.1'),
+  type: fault(400, '`content-type` stands twice'),
 }
+const spokenTo = fault(400, 'this port speaks plain text, and this is a TLS handshake: is the sender set to TLS?')
 const unknownCoding = fault(501, '`transfer-encoding` other than `chunked` is not supported')
 const unknownMethod = fault(501, 'this server does not know that method')
 const unknownVersion = fault(505, 'this server speaks HTTP/1.1')
@@ -27,6 +29,10 @@ const tooLarge = fault(431, `the head of a request may have ${maxHeaderBytes} by
 const methods = new Set(['POST', 'GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PATCH', 'TRACE'])
 
 const endOfHead = Buffer.from('\r\n\r\n')
+/** The first byte of a TLS handshake. */
+const handshake = 0x16
+/** Empty lines that a sender may have put behind its last body (RFC 9112, 2.2). */
+const mostEmptyLines = 8
 /** `http://host/path?query`; an empty path is `/`. */
 const absolute = /^https?:\/\/([^/?]+)(\/[^?]*)?(?:\?(.*))?$/i
 /** Headers of which the first counts; others that stand again are a list. */
@@ -68,7 +74,9 @@ function isName(bytes: Buffer, at: number, name: Buffer): boolean {
  */
 export function findEnd(bytes: Buffer, at: number, from: number, size: number): number | Fault {
   const most = Math.min(size, at + maxHeaderBytes)
-  const found = bytes.indexOf(endOfHead, Math.max(at, from - 3))
+  const start = behindEmptyLines(bytes, at, size)
+  if (start < size && bytes[start] === handshake) return spokenTo
+  const found = bytes.indexOf(endOfHead, Math.max(start, from - 3))
   if (found >= 0 && found + 4 <= most) return found + 4
   // What is no head is told at once, however much of it is still to come.
   for (let i = Math.max(at, from); i < most; i++) {
@@ -77,6 +85,16 @@ export function findEnd(bytes: Buffer, at: number, from: number, size: number): 
     if (isBroken || (texts[byte] === 0 && byte !== carriageReturn && byte !== lineFeed)) return malformed.ending
   }
   return size - at > maxHeaderBytes ? tooLarge : -1
+}
+
+/** Where the first line begins: what was left behind a body in front of it is passed over. */
+function behindEmptyLines(bytes: Buffer, at: number, size: number): number {
+  let start = at
+  for (let left = mostEmptyLines; left > 0 && start + 1 < size && bytes[start] === carriageReturn; left--) {
+    if (bytes[start + 1] !== lineFeed) break
+    start += 2
+  }
+  return start
 }
 
 /** One per connection: what it says is of the request that was read last. */
@@ -124,10 +142,7 @@ export class Head {
   /** Reads the head that stands from `at` to `end`, with its empty line. */
   read(bytes: Buffer, at: number, end: number): Fault | undefined {
     this.#begin()
-    // A sender may have put an empty line behind its last body.
-    const isPadded = bytes[at] === carriageReturn && bytes[at + 1] === lineFeed
-    const start = isPadded ? at + 2 : at
-    const wrong = this.#readRequest(bytes, start, end)
+    const wrong = this.#readRequest(bytes, behindEmptyLines(bytes, at, end), end)
     if (wrong !== undefined) return wrong
     const refused = this.#judge()
     if (refused !== undefined) return refused
@@ -264,7 +279,9 @@ export class Head {
         if (isName(bytes, name, known.connection)) this.#noteConnection(bytes.toString('latin1', from, to))
         return undefined
       case 12:
-        if (isName(bytes, name, known.contentType)) this.contentType ??= bytes.toString('latin1', from, to)
+        if (!isName(bytes, name, known.contentType)) return undefined
+        if (this.contentType !== undefined) return malformed.type
+        this.contentType = bytes.toString('latin1', from, to)
         return undefined
       case 14:
         return isName(bytes, name, known.contentLength) ? this.#noteLength(bytes, from, to) : undefined

@@ -34,7 +34,11 @@ const framing: readonly Row[] = [
   ['the same head twice', sized('abc') + sized('xyz'), ['200 abc', '200 xyz'], false],
   ['a head of the same size that is another', sized('abc') + sized('xy'), ['200 abc', '200 xy'], false],
   ['an empty line between requests', `${sized('abc')}\r\n${sized('de')}`, ['200 abc', '200 de'], false],
-  ['two empty lines', `\r\n\r\n${sized('de')}`, ['400'], true],
+  ['eight empty lines', `${'\r\n'.repeat(8)}${sized('de')}`, ['200 de'], false],
+  ['nine empty lines', `${'\r\n'.repeat(9)}${sized('de')}`, ['400'], true],
+  ['empty lines between requests', `${sized('abc')}\r\n\r\n\r\n${sized('de')}`, ['200 abc', '200 de'], false],
+  ['empty lines in front of the same head', `\r\n\r\n${sized('abc').repeat(2)}`, ['200 abc', '200 abc'], false],
+  ['empty lines that end with \\n alone', `\n\n${sized('de')}`, ['400'], true],
   ['chunks', chunked('3\r\nabc\r\n0\r\n\r\n'), ['200 abc'], false],
   [
     'chunks, then another request',
@@ -165,6 +169,7 @@ const heads: readonly Row[] = [
   ['OPTIONS *', 'OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n', ['404'], false],
   ['* with another method', 'POST * HTTP/1.1\r\nhost: a\r\n\r\n', ['400'], true],
   ['another type', 'POST /p HTTP/1.1\r\nhost: a\r\ncontent-type: text/html\r\n\r\n', ['415'], false],
+  ['two types', post(type), ['400'], true],
   ['another encoding', post('content-encoding: br\r\n'), ['415'], false],
   ['two encodings', post('content-encoding: gzip\r\ncontent-encoding: gzip\r\n'), ['415'], false],
   ['200 headers', post('x: y\r\n'.repeat(198)), ['200 '], false],
@@ -192,6 +197,21 @@ const connections: readonly Row[] = [
   ['half a head', 'POST /p HT', [], false],
   ['half a body', post('content-length: 5\r\n', 'abc'), [], false],
 ]
+
+test.each([
+  ['\x16\x03\x01\x02\x00\x01', 'this port speaks plain text, and this is a TLS handshake: is the sender set to TLS?'],
+  [chunked(`${'0'.repeat(13)}1\r\nx\r\n`), 'the size of a chunk has more than 12 digits'],
+  [post(type), '`content-type` stands twice'],
+  [post('', '', `POST /${'x'.repeat(200)} HTTP/1.1`), `this server does not serve /${'x'.repeat(99)}...`],
+  [
+    'POST /p HTTP/1.1\r\nhost: a\r\ncontent-type: a\x9bb\r\n\r\n',
+    '415 content type a\\x9bb is not supported; send application/x-protobuf',
+  ],
+])('%j is told what is wrong with it', async (bytes, text) => {
+  const { server } = serve()
+  expect((await talk(server, [Buffer.from(bytes, 'latin1')])).text).toContain(text)
+  expect(server.admission.refusals.malformed + server.admission.refusals.unserved).toBe(1)
+})
 
 const rows = [...framing, ...smuggling, ...heads, ...connections]
 
