@@ -8,11 +8,13 @@ import { type AuthRefusal, type Doorman, isPending, isRefusal, type PendingAnswe
 import { type Encoding, encodingOf } from './compression.ts'
 import { statusOf } from './grpc-refusal.ts'
 import type { GrpcConnection } from './grpc-server-connection.ts'
-import { type StreamAnswer, packHeaders, PreparedAnswer } from './http2/answer.ts'
+import { packHeaders, PreparedAnswer } from './http2/answer.ts'
 import { ErrorCode } from './http2/protocol.ts'
 import type { RequestHead } from './http2/request-head.ts'
 import { ServerStream } from './http2/server-stream.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
+import type { ConnectionShare } from './occupancy.ts'
+import { shownText } from './shown-text.ts'
 
 /** Serves one method. The charge of the call's body is the handler's from now on. Answers once, with `reply` or `fail`. */
 export type GrpcHandler<C> = (call: IncomingCall<C>) => void
@@ -25,11 +27,10 @@ const packedHead = packHeaders(answerHead)
 const succeeded = packHeaders([['grpc-status', '0']])
 /** The answer of nearly all calls: an empty message. */
 const emptyAnswer = new PreparedAnswer(packedHead, Buffer.alloc(5), succeeded)
-const notGrpc: StreamAnswer = { head: packHeaders([[':status', '415']]), body: undefined, trailers: undefined }
 const nothing = Buffer.alloc(0)
 
-/** Where a call stands: its body is read, the handler has it, it is answered or gone. */
-type CallState = 'reading' | 'handled' | 'ended'
+/** Where a call stands: its body is read or thrown away, the handler has it, it is answered or gone. */
+type CallState = 'reading' | 'unwanted' | 'handled' | 'ended'
 
 /** What a call needs of its server. */
 export interface CallServer<C> {
@@ -86,6 +87,11 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
     return this.#connection.peer
   }
 
+  /** What its connection takes up. */
+  get share(): ConnectionShare {
+    return this.#connection.share
+  }
+
   /** Request headers by lower-case name. */
   metadata(): Map<string, string[]> {
     const map = new Map<string, string[]>()
@@ -108,9 +114,26 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
     if (this.#intake.isVain) this.#connection.destroy()
   }
 
-  /** This is no call. */
-  refuseType(): void {
-    if (this.#end(0)) this.#connection.session.send(this, notGrpc)
+  /**
+   * This is no call of gRPC. It is told once all of it came: clients of HTTP that are reset while they send look at no answer.
+   * What comes is thrown away; one that takes its time is ended by the clock.
+   */
+  refuseType(message: string): void {
+    this.#state = 'unwanted'
+    this.#handler = () => this.#sayType(message)
+    if (this.isWhole) this.#sayType(message)
+  }
+
+  /** Who speaks HTTP reads the status, who speaks gRPC reads its own. */
+  #sayType(message: string): void {
+    if (!this.#end(message.length)) return
+    const head = packHeaders([
+      [':status', '415'],
+      ['content-type', 'application/grpc'],
+      ['grpc-status', String(GrpcCode.INVALID_ARGUMENT)],
+      ['grpc-message', percentEncode(message)],
+    ])
+    this.#connection.session.send(this, { head, body: undefined, trailers: undefined })
   }
 
   /**
@@ -194,7 +217,7 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
   }
 
   received(bytes: Buffer, from: number, to: number): void {
-    if (this.#state !== 'reading') return
+    if (this.#state !== 'reading') return this.#discard()
     let at = from
     if (this.#prefixed < 5) {
       at = this.#readPrefix(bytes, from, to)
@@ -204,7 +227,13 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
       if (at === to) return
     }
     const refusal = this.#intake.add(bytes.subarray(at, to), 0)
-    if (refusal) this.refused(refusal)
+    if (refusal) this.refused(refusal.kind === 'malformed' ? this.#tooMuch() : refusal)
+  }
+
+  /** There is something behind the message. */
+  #tooMuch(): Refusal {
+    const message = `a call has one message: something follows the first, of ${this.#size} bytes`
+    return { kind: 'malformed', message }
   }
 
   /** Takes what `bytes` have of the prefix and returns where they go on. */
@@ -217,13 +246,25 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
     return at
   }
 
+  /** More came that is thrown away. */
+  #discard(): void {
+    if (this.#state === 'unwanted' && this.arrived > this.#server.admission.maxBody) this.#handler?.(this)
+  }
+
   completed(): void {
-    if (this.#state !== 'reading') return
+    if (this.#state !== 'reading') {
+      if (this.#state === 'unwanted') this.#handler?.(this)
+      return
+    }
     if (this.#asked !== undefined) {
       this.#isComplete = true
       return
     }
-    if (this.#prefixed < 5) return this.refused({ kind: 'malformed', message: 'call without a message' })
+    if (this.#prefixed < 5) {
+      const message =
+        this.#prefixed === 0 ? 'call without a message' : 'the five bytes in front of a message are cut off'
+      return this.refused({ kind: 'malformed', message })
+    }
     const body = this.#intake.finish()
     if (!Buffer.isBuffer(body)) return this.refused(body)
     if (this.#compressed === 0) return this.#handle(body)
@@ -287,7 +328,10 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
 
   #unknownEncoding(name: string): void {
     this.#fail(
-      { code: GrpcCode.UNIMPLEMENTED, message: `grpc-encoding ${name} is not supported; use ${acceptedEncodings}` },
+      {
+        code: GrpcCode.UNIMPLEMENTED,
+        message: `grpc-encoding ${shownText(name)} is not supported; use ${acceptedEncodings}`,
+      },
       [['grpc-accept-encoding', acceptedEncodings]],
     )
   }

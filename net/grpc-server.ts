@@ -19,6 +19,7 @@ import { type CallServer, type GrpcHandler, IncomingCall } from './grpc-server-c
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
 import type { RequestHead } from './http2/request-head.ts'
 import type { ConnectionShare } from './occupancy.ts'
+import { shownText } from './shown-text.ts'
 import { handshakeTimeout, ServerTls } from './tls.ts'
 
 /** What a stream may bring before its sender has to be told that there is room: large, so that one round trip limits nobody. */
@@ -193,10 +194,15 @@ export class GrpcServer<C> implements CallServer<C> {
   route(call: IncomingCall<C>): void {
     const { head } = call
     const type = head.get('content-type')
-    if (head.method !== 'POST' || type === undefined || !isGrpc(type)) return call.refuseType()
+    if (head.method !== 'POST' || type === undefined || !isGrpc(type)) {
+      this.admission.count('unserved', call.share)
+      const what = head.method === 'POST' ? `content type ${shownText(type ?? 'none')}` : shownText(head.method)
+      return call.refuseType(`${what} is no call of gRPC; send POST with content-type application/grpc`)
+    }
     const handler = this.#handlers.get(head.path)
     if (handler === undefined) {
-      return call.fail({ code: GrpcCode.UNIMPLEMENTED, message: `this server does not serve ${head.path}` })
+      this.admission.count('unserved', call.share)
+      return call.fail({ code: GrpcCode.UNIMPLEMENTED, message: `this server does not serve ${shownText(head.path)}` })
     }
     if (!call.isTimed) return call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: 'malformed grpc-timeout' })
     if (this.#doorman !== undefined && !call.admit(this.#doorman)) return

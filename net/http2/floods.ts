@@ -46,7 +46,7 @@ export class Floods {
   /** DATA with `content` bytes for a call, and `more` that are not. */
   data(content: number, more: number): void {
     this.#idle = Math.max(0, this.#idle + frameHead + more - content)
-    if (this.#idle > idleMost) this.#look('DATA without content')
+    if (this.#idle > idleMost) this.#look('DATA frames with little or no content')
   }
 
   /** A stream was ended by its client, or by us for what its client did. */

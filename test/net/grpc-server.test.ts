@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { snappyCompress } from '@platformatic/wasm-utils/bundled'
 import * as grpc from '@grpc/grpc-js'
@@ -151,9 +152,55 @@ test.each([
   ['other methods', { ':method': 'GET' }],
   ['other content types', { 'content-type': 'application/json' }],
   ['gRPC-web', { 'content-type': 'application/grpc-web' }],
-])('%s are answered 415', async (_what, headers) => {
+])('%s are answered 415 once they have come, so that no reset overtakes the answer', async (_what, headers) => {
+  const { port, server, budget } = await serve()
+  const client = await session(port)
+  for (const size of [0, 9, 3 << 20]) {
+    const answer = await call(client, Buffer.alloc(size), headers)
+    expect(answer.headers).toMatchObject({ ':status': 415, 'content-type': 'application/grpc', 'grpc-status': '3' })
+    expect(answer.headers['grpc-message']).toContain('is no call of gRPC')
+  }
+  expect([server.admission.refusals.unserved, budget.used]).toEqual([3, 0])
+})
+
+test('what is no gRPC and takes its time, or is larger than may be, is not waited for', async () => {
+  const { port, server } = await serve({
+    limits: { sweep: 10, rateGrace: 50, maxBody: 100_000 },
+  })
+  const client = await session(port)
+  const slow = await call(client, undefined, { 'content-type': 'text/plain' })
+  expect(statusOf(slow)).toBe(GrpcCode.UNAVAILABLE)
+  expect(server.admission.refusals).toMatchObject({ slow: 1, unserved: 1 })
+  const open = client.request({ ':method': 'POST', ':path': path, 'content-type': 'text/plain' })
+  open.on('error', () => {})
+  open.write(Buffer.alloc(200_000))
+  const [headers] = (await once(open, 'response')) as [Record<string, unknown>]
+  expect(headers[':status']).toBe(415)
+})
+
+test.each([
+  [
+    'two messages',
+    Buffer.concat([frame(body), frame(body)]),
+    `a call has one message: something follows the first, of ${body.length} bytes`,
+  ],
+  [
+    'a second, empty message',
+    Buffer.concat([frame(Buffer.alloc(0)), frame(body)]),
+    'a call has one message: something follows the first, of 0 bytes',
+  ],
+  ['half a prefix', frame(body).subarray(0, 3), 'the five bytes in front of a message are cut off'],
+  ['nothing', Buffer.alloc(0), 'call without a message'],
+])('%s is told in words that fit', async (_what, bytes, text) => {
   const { port } = await serve()
-  expect((await call(await session(port), Buffer.alloc(0), headers)).headers[':status']).toBe(415)
+  expect((await call(await session(port), bytes)).headers['grpc-message']).toBe(text)
+})
+
+test('of a method that nobody serves the beginning is told', async () => {
+  const { port, server } = await serve()
+  const answer = await call(await session(port), frame(body), { ':path': `/${'x'.repeat(500)}` })
+  expect(answer.headers['grpc-message']).toBe(`this server does not serve /${'x'.repeat(99)}...`)
+  expect(server.admission.refusals.unserved).toBe(1)
 })
 
 test('the message may arrive in any pieces', async () => {
