@@ -2,7 +2,8 @@
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { Slots } from './inflation.ts'
-import { type ConnectionShare, type LimitKind, Occupancy, type OccupancyLimits } from './occupancy.ts'
+import { type ConnectionShare, type LimitKind, Occupancy, type OccupancyLimits, peerName } from './occupancy.ts'
+import { Strangers } from './strangers.ts'
 
 /**
  * Why a body is not taken: it can never fit; there is no room now; it came too slowly; it is not what it says it is;
@@ -94,6 +95,7 @@ export class Admission {
     unread: 0,
     flood: 0,
   }
+  readonly #strangers: Strangers
   readonly #sweep: number
   #timer: NodeJS.Timeout | undefined
   #isLooking = false
@@ -108,6 +110,7 @@ export class Admission {
     this.crowdedGrace = all.crowdedGrace
     this.answerTimeout = all.answerTimeout
     this.#sweep = all.sweep
+    this.#strangers = new Strangers(log)
     this.occupancy = new Occupancy(limits.occupancy ?? {}, this.refusals, budget, log)
   }
 
@@ -140,6 +143,12 @@ export class Admission {
   count(kind: RefusalKind, share: ConnectionShare): void {
     if (isLimit(kind)) this.occupancy.turnedAway(kind, share.peer.address)
     else this.refusals[kind]++
+  }
+
+  /** Counts a connection on which nobody can talk, and says why: there is no request that could be answered. */
+  strange(kind: 'handshake' | 'malformed', address: string | undefined, fault: string): void {
+    this.refusals[kind]++
+    this.#strangers.tell(peerName(address), fault)
   }
 
   #look(): void {

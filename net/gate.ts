@@ -30,6 +30,8 @@ export class Gate {
   /** Behind TLS another socket is seen than the one that came in; they have the same ends. */
   readonly #byEnds = new Map<string, ConnectionShare>()
   readonly #handshakes = new Map<string, Socket>()
+  /** Told of a peer whose connection is gone before its handshake had come to an end, if it had begun. */
+  onUnshaken: ((peer: string | undefined) => void) | undefined
   /** All that are open. */
   readonly sockets = new Set<Socket>()
 
@@ -60,7 +62,8 @@ export class Gate {
       this.sockets.delete(socket)
       if (isWatched && this.#byEnds.get(ends) === share) {
         this.#byEnds.delete(ends)
-        this.#handshakes.delete(ends)
+        // Probes of a port say nothing.
+        if (this.#handshakes.delete(ends) && socket.bytesRead > 0) this.onUnshaken?.(share.peer.address)
       }
       this.#places.leave(share)
     })
@@ -73,10 +76,11 @@ export class Gate {
     if (this.#handshakes.size <= this.#handshakesMost) return
     const [oldest] = this.#handshakes
     this.#handshakes.delete(oldest[0])
+    if (oldest[1].bytesRead > 0) this.onUnshaken?.(oldest[1].remoteAddress)
     oldest[1].destroy()
   }
 
-  /** The handshake of a connection has gone well. */
+  /** The handshake of a connection has gone well, or is told of as failed. */
   shaken(socket: Ends): void {
     const ends = endsOf(socket)
     if (ends !== undefined) this.#handshakes.delete(ends)

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import type { Budget } from '../core/budget.ts'
 import type { GrpcServerConfig } from './grpc-server-keys.ts'
-import { ErrorCode } from './http2/protocol.ts'
+import { ErrorCode, maxFrame } from './http2/protocol.ts'
 import type { RequestHead } from './http2/request-head.ts'
 import { ServerSession, type SessionOwner } from './http2/server-session.ts'
 import type { ServerStream } from './http2/server-stream.ts'
@@ -22,7 +22,7 @@ export interface ConnectionRules {
   readonly interval: number
 }
 
-/** A connection has to say something within this. */
+/** A connection has to say something within this; without a call, a frame has to come to its end. */
 const greeting = 20_000
 /** Pings too soon after the last that are forgiven, as in other implementations. */
 const forgiven = 2
@@ -54,8 +54,14 @@ export interface ConnectionServer {
   readonly budget: Budget
   readonly rules: ConnectionRules
   readonly session: SessionRules
+  /** Milliseconds for a message. */
+  readonly bodyTimeout: number
+  /** The connection was ended for a frame that did not come to its end. */
+  slow(share: ConnectionShare): void
   /** The connection was ended for what it sends beside calls. */
   flooded(share: ConnectionShare): void
+  /** What comes on the connection is no HTTP/2: why. */
+  strange(share: ConnectionShare, fault: string): void
   /** The connection was ended for a fault of ours. */
   failed(error: unknown): void
 }
@@ -88,6 +94,9 @@ export class GrpcConnection<C> implements SessionOwner {
   #strikes = 0
   #retiredAt = 0
   #unread = 0
+  /** When the clock first saw the frame that is being read, if it is the same since, and what had come by then. */
+  #amidstSince = 0
+  #received = 0
 
   constructor(
     socket: Socket,
@@ -117,6 +126,10 @@ export class GrpcConnection<C> implements SessionOwner {
 
   flooded(): void {
     this.#server.flooded(this.share)
+  }
+
+  strange(fault: string): void {
+    this.#server.strange(this.share, fault)
   }
 
   failed(error: unknown): void {
@@ -159,11 +172,30 @@ export class GrpcConnection<C> implements SessionOwner {
       return
     }
     if (!this.#greeted && now - this.#opened >= greeting) return this.destroy()
+    if (this.#isStuck(now)) {
+      this.#server.slow(this.share)
+      return this.destroy()
+    }
     if (now - this.#opened >= this.#age) return this.retire()
     if (this.#calls === 0 && now - this.#idleSince >= rules.idle) return this.retire()
     if (this.#pinged > 0) {
       if (now - this.#pinged >= rules.pong) this.destroy()
     } else if (now - this.#lastSeen >= rules.silence) this.#ping(now)
+  }
+
+  /**
+   * Whether one frame takes too long. Frames are not counted for it: one that was amidst its payload whenever the clock looked,
+   * while less came than the largest frame has, is the same one.
+   */
+  #isStuck(now: number): boolean {
+    const { received, isAmidst } = this.session
+    if (!isAmidst || this.#amidstSince === 0 || received - this.#received > maxFrame) {
+      this.#amidstSince = isAmidst ? now : 0
+      this.#received = received
+      return false
+    }
+    const { bodyTimeout } = this.#server
+    return now - this.#amidstSince >= (this.#calls === 0 ? Math.min(greeting, bodyTimeout) : bodyTimeout)
   }
 
   #ping(now: number): void {

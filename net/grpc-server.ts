@@ -3,7 +3,7 @@
  * a call costs here is what a request costs at least, so a call is one object, and the success path makes no promise.
  */
 import type { Socket } from 'node:net'
-import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
 import { messageOf } from '../core/errors.ts'
@@ -20,7 +20,7 @@ import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
 import type { RequestHead } from './http2/request-head.ts'
 import type { ConnectionShare } from './occupancy.ts'
 import { shownText } from './shown-text.ts'
-import { handshakeTimeout, ServerTls } from './tls.ts'
+import { TlsDoor } from './tls-door.ts'
 
 /** What a stream may bring before its sender has to be told that there is room: large, so that one round trip limits nobody. */
 const streamWindow = 8 << 20
@@ -29,6 +29,8 @@ const streamWindow = 8 << 20
  * taken at once or the stream is reset, so no more than one read of the socket (`readAhead`) ever waits per connection.
  */
 const connectionWindow = 32 << 20
+
+const noHttp2 = 'it does not ask for HTTP/2 in the TLS handshake (ALPN h2), and this port speaks gRPC'
 
 export interface GrpcServerOptions<C> {
   readonly config: GrpcServerConfig
@@ -48,9 +50,7 @@ export interface GrpcServerOptions<C> {
 /** A server of unary calls, without a port: connections are handed to it. */
 export class GrpcServer<C> implements CallServer<C> {
   readonly admission: Admission
-  /** Does the handshakes; the port is not its own. */
-  readonly #secure: TlsServer | undefined
-  readonly #tls: ServerTls | undefined
+  readonly #tls: TlsDoor | undefined
   readonly #options: GrpcServerOptions<C>
   readonly #handlers = new Map<string, GrpcHandler<C>>()
   readonly #connections = new Set<GrpcConnection<C>>()
@@ -85,22 +85,22 @@ export class GrpcServer<C> implements CallServer<C> {
         window: connectionWindow,
         headers: { count: maxHeaders, bytes: maxHeaderBytes },
       },
+      bodyTimeout: this.admission.bodyTimeout,
+      slow: share => this.admission.count('slow', share),
       flooded: share => this.admission.count('flood', share),
+      strange: ({ peer }, fault) => this.admission.strange('malformed', peer.address, fault),
       failed: error => this.#log.error({ error: messageOf(error) }, 'a connection could not be served'),
     }
     if (config.tls === undefined) return
-    const mutual = config.tls.client_ca_file !== undefined
-    const secure = createServer({
-      ALPNProtocols: ['h2'],
-      handshakeTimeout: options.handshakeTimeout ?? handshakeTimeout,
-      requestCert: mutual,
-      rejectUnauthorized: mutual,
+    this.#tls = new TlsDoor({
+      tls: config.tls,
+      protocol: 'h2',
+      admission: this.admission,
+      gate: this.#gate,
+      handshakeTimeout: options.handshakeTimeout,
+      onTls: error => options.onTls?.(error),
+      open: socket => this.#shaken(socket),
     })
-    this.#tls = new ServerTls(config.tls, error => options.onTls?.(error))
-    this.#tls.start(tls => secure.setSecureContext(tls))
-    secure.on('secureConnection', socket => this.#shaken(socket))
-    secure.on('tlsClientError', (_error, socket) => socket.destroy())
-    this.#secure = secure
   }
 
   /** Serves `path` from now on. */
@@ -110,13 +110,13 @@ export class GrpcServer<C> implements CallServer<C> {
 
   /** Takes a connection over. */
   readonly accept = (socket: Socket): void => {
-    if (this.#stopping || this.#tls?.ready === false) {
+    if (this.#stopping || this.#tls?.isReady === false) {
       socket.destroy()
       return
     }
     if (!this.#gate.admit(socket)) return
-    if (this.#secure === undefined) this.#open(socket)
-    else this.#secure.emit('connection', socket)
+    if (this.#tls === undefined) this.#open(socket)
+    else this.#tls.accept(socket)
   }
 
   get connections(): number {
@@ -141,9 +141,9 @@ export class GrpcServer<C> implements CallServer<C> {
 
   /** The handshake of `socket` has gone well. Whoever did not ask for HTTP/2 there speaks something else. */
   #shaken(socket: TLSSocket): void {
-    this.#gate.shaken(socket)
-    if (socket.alpnProtocol === 'h2') this.#open(socket)
-    else socket.destroy()
+    if (socket.alpnProtocol === 'h2') return this.#open(socket)
+    this.admission.strange('handshake', socket.remoteAddress, noHttp2)
+    socket.destroy()
   }
 
   #open(socket: Socket): void {

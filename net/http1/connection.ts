@@ -13,7 +13,7 @@ import { type AnswerParts, goOn } from './answers.ts'
 import { Backlog } from './backlog.ts'
 import { Chunks, type ChunkSink } from './chunks.ts'
 import { type Fault, fault } from './fault.ts'
-import { findEnd, Head } from './head.ts'
+import { findEnd, Head, tlsFault } from './head.ts'
 import { SocketOutlet } from './outlet.ts'
 import type { Exchange, HttpService } from './service.ts'
 
@@ -138,8 +138,11 @@ export class Connection<C> implements Work, ChunkSink {
   }
 
   /** Answers what is no request, and ends. */
-  #fail({ status, message }: Fault): void {
-    if (status === 400) this.#service.admission.count('malformed', this.share)
+  #fail(wrong: Fault): void {
+    const { status, message } = wrong
+    const { admission } = this.#service
+    if (wrong === tlsFault) admission.strange('malformed', this.share.peer.address, message)
+    else if (status === 400) admission.count('malformed', this.share)
     this.#isWhole = false
     this.#backlog.clear()
     const headers = status === 503 ? ['retry-after', '1'] : undefined

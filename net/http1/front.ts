@@ -1,10 +1,10 @@
 /** Where connections of HTTP/1.1 come in: through the gate and, where that is configured, through TLS. */
 import type { Socket } from 'node:net'
-import { createServer, type Server } from 'node:tls'
 import type { Admission } from '../admission.ts'
 import { Gate } from '../gate.ts'
 import { ConnectionShare, Peer } from '../occupancy.ts'
-import { handshakeTimeout, ServerTls, type TlsServerConfig } from '../tls.ts'
+import { TlsDoor } from '../tls-door.ts'
+import type { TlsServerConfig } from '../tls.ts'
 
 export interface FrontOptions {
   readonly tls: TlsServerConfig | undefined
@@ -21,29 +21,22 @@ export interface FrontOptions {
 export class Front {
   readonly #options: FrontOptions
   readonly #gate: Gate
-  readonly #tls: ServerTls | undefined
-  readonly #server: Server | undefined
+  readonly #tls: TlsDoor | undefined
 
   constructor(options: FrontOptions) {
-    const { tls, admission, handshakeTimeout: patience = handshakeTimeout } = options
+    const { tls, admission, handshakeTimeout } = options
     this.#options = options
-    this.#gate = new Gate(admission, tls !== undefined)
+    const gate = (this.#gate = new Gate(admission, tls !== undefined))
     if (tls === undefined) return
-    const mutual = tls.client_ca_file !== undefined
-    const server = createServer({
-      ALPNProtocols: ['http/1.1'],
-      handshakeTimeout: patience,
-      requestCert: mutual,
-      rejectUnauthorized: mutual,
+    this.#tls = new TlsDoor({
+      tls,
+      protocol: 'http/1.1',
+      admission,
+      gate,
+      handshakeTimeout,
+      onTls: error => options.onTls(error),
+      open: socket => this.#open(socket),
     })
-    server.on('secureConnection', socket => {
-      this.#gate.shaken(socket)
-      this.#open(socket)
-    })
-    server.on('tlsClientError', (_error, socket) => socket.destroy())
-    this.#tls = new ServerTls(tls, error => options.onTls(error))
-    this.#tls.start(made => server.setSecureContext(made))
-    this.#server = server
   }
 
   /** All connections that are open; where there is TLS, what it stands on. */
@@ -53,13 +46,13 @@ export class Front {
 
   /** Takes a connection over. */
   accept(socket: Socket): void {
-    if (this.#tls?.ready === false) {
+    if (this.#tls?.isReady === false) {
       socket.destroy()
       return
     }
     if (!this.#gate.admit(socket)) return
-    if (this.#server === undefined) this.#open(socket)
-    else this.#server.emit('connection', socket)
+    if (this.#tls === undefined) this.#open(socket)
+    else this.#tls.accept(socket)
   }
 
   /** No certificates are read any more. */

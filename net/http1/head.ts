@@ -3,6 +3,7 @@
  * scanned once, as bytes; what most requests do not ask for is made into text when somebody asks.
  */
 import { maxHeaderBytes, maxHeaders } from '../header-limits.ts'
+import { tlsAtPlainPort, tlsRecord } from '../strangers.ts'
 import { carriageReturn, colon, hosts, lineFeed, space, tab, targets, texts, tokens } from './bytes.ts'
 import { type Fault, fault } from './fault.ts'
 
@@ -17,7 +18,8 @@ const malformed = {
   coding: fault(400, '`transfer-encoding` must be `chunked`, once, in HTTP/1.1'),
   type: fault(400, '`content-type` stands twice'),
 }
-const spokenTo = fault(400, 'this port speaks plain text, and this is a TLS handshake: is the sender set to TLS?')
+/** A TLS handshake: its sender cannot read what it is answered. */
+export const tlsFault = fault(400, tlsAtPlainPort)
 const unknownCoding = fault(501, '`transfer-encoding` other than `chunked` is not supported')
 const unknownMethod = fault(501, 'this server does not know that method')
 const unknownVersion = fault(505, 'this server speaks HTTP/1.1')
@@ -29,8 +31,6 @@ const tooLarge = fault(431, `the head of a request may have ${maxHeaderBytes} by
 const methods = new Set(['POST', 'GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PATCH', 'TRACE'])
 
 const endOfHead = Buffer.from('\r\n\r\n')
-/** The first byte of a TLS handshake. */
-const handshake = 0x16
 /** Empty lines that a sender may have put behind its last body (RFC 9112, 2.2). */
 const mostEmptyLines = 8
 /** `http://host/path?query`; an empty path is `/`. */
@@ -75,7 +75,7 @@ function isName(bytes: Buffer, at: number, name: Buffer): boolean {
 export function findEnd(bytes: Buffer, at: number, from: number, size: number): number | Fault {
   const most = Math.min(size, at + maxHeaderBytes)
   const start = behindEmptyLines(bytes, at, size)
-  if (start < size && bytes[start] === handshake) return spokenTo
+  if (start < size && bytes[start] === tlsRecord) return tlsFault
   const found = bytes.indexOf(endOfHead, Math.max(start, from - 3))
   if (found >= 0 && found + 4 <= most) return found + 4
   // What is no head is told at once, however much of it is still to come.

@@ -1,5 +1,8 @@
 /** From what a socket brings to frames, wherever it is cut. Payloads of DATA pass as they come; others are handed on whole. */
+import { tlsAtPlainPort, tlsRecord } from '../strangers.ts'
 import { ConnectionError, ErrorCode, Flag, Frame, frameHead, preface } from './protocol.ts'
+
+const noHttp2 = 'this is no HTTP/2, on which gRPC stands: is the sender set to gRPC, and this port?'
 
 /** Who is told of frames. All of it may throw a `ConnectionError`, which ends the reading. */
 export interface FrameSink {
@@ -36,6 +39,16 @@ export class FrameReader {
     this.#sink = sink
   }
 
+  /** Whether the client has said that it speaks HTTP/2. */
+  get isGreeted(): boolean {
+    return this.#prefaced === preface.length
+  }
+
+  /** Whether a frame has begun and is not over. */
+  get isAmidst(): boolean {
+    return this.#isPassing || this.#partial !== undefined || this.#headed > 0
+  }
+
   /** Reads on in `bytes` at `at`: a frame, or a part of one. Returns where to go on. */
   next(bytes: Buffer, at: number): number {
     if (this.#isPassing) return this.#pass(bytes, at)
@@ -54,7 +67,8 @@ export class FrameReader {
   #greet(bytes: Buffer, at: number): number {
     const end = Math.min(bytes.length, at + preface.length - this.#prefaced)
     if (bytes.compare(preface, this.#prefaced, this.#prefaced + end - at, at, end) !== 0) {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'this is no HTTP/2')
+      const isTls = this.#prefaced === 0 && bytes[at] === tlsRecord
+      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, isTls ? tlsAtPlainPort : noHttp2)
     }
     this.#prefaced += end - at
     return end

@@ -42,6 +42,8 @@ export interface SessionOwner {
   pinged(): void
   /** The connection is ended for what it sends beside calls. */
   flooded(): void
+  /** What comes is no HTTP/2: why. */
+  strange(fault: string): void
   /** The connection is ended for a fault of ours. */
   failed(error: unknown): void
   /** The connection is gone. */
@@ -55,6 +57,8 @@ const more = { done: false, value: undefined } as const
 export class ServerSession implements Work {
   /** Whether new streams are ignored. */
   isLeaving = false
+  /** Bytes that came. */
+  received = 0
   readonly #socket: SessionSocket
   readonly #owner: SessionOwner
   readonly #budget: Budget
@@ -95,6 +99,11 @@ export class ServerSession implements Work {
   /** Whether the connection is over, for us at least. */
   get isOver(): boolean {
     return this.#isOver
+  }
+
+  /** Whether a frame, or the headers of a request, have begun and are not over. */
+  get isAmidst(): boolean {
+    return this.#reader.isAmidst || this.#block.isOpen
   }
 
   /** Answers a stream, now or as soon as it may be. */
@@ -211,6 +220,7 @@ export class ServerSession implements Work {
   #failed(error: unknown): void {
     if (error instanceof ConnectionError) {
       if (error.code === ErrorCode.ENHANCE_YOUR_CALM) this.#owner.flooded()
+      if (!this.#reader.isGreeted) this.#owner.strange(error.message)
       return this.fail(error.code, error.message)
     }
     this.#owner.failed(error)
@@ -238,6 +248,7 @@ export class ServerSession implements Work {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isOver) return
+    this.received += chunk.length
     this.#chunk = chunk
     this.#at = 0
     // What was read while the socket was held up takes its turn where it waits already.

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import * as grpc from '@grpc/grpc-js'
 import { afterEach, expect, test, vi } from 'vitest'
 import { body, call, cleanup, frame, grpcJs, path, serve, session, statusOf } from '../support/grpc-serving.ts'
+import { attacker, frame as rawFrame, head, preface } from '../support/http2-frames.ts'
 import { authority, clientCert, clientKey, serverCert, serverKey } from './certificates.ts'
 
 afterEach(cleanup)
@@ -115,4 +116,22 @@ test.each([
   const sent = grpcJs(port, {}, credentials)(body, { deadline: Date.now() + 2000 })
   if (served) expect((await sent).equals(body)).toBe(true)
   else await expect(sent).rejects.toMatchObject({ code: 14 })
+})
+
+const begun = rawFrame(1, 4, 1, head(path))
+test.each([
+  ['half the head of a frame', begun.subarray(0, 5)],
+  ['half the payload of a frame', begun.subarray(0, 12)],
+  ['headers without their continuation', rawFrame(1, 0, 1, head(path))],
+  ['half a frame that nobody knows', rawFrame(99, 0, 0, Buffer.alloc(9)).subarray(0, 12)],
+  ['half a message', Buffer.concat([begun, rawFrame(0, 0, 1, Buffer.alloc(900)).subarray(0, 300)])],
+])('%s does not keep a connection open', async (_what, bytes) => {
+  const { port, server } = await serve({
+    limits: { bodyTimeout: 60, sweep: 10 },
+    settings: { keepalive: { server_parameters: { timeout: '40ms' } } },
+  })
+  const socket = attacker(port)
+  socket.write(Buffer.concat([preface(), bytes]))
+  await vi.waitFor(() => expect([server.connections, server.admission.refusals.slow > 0]).toEqual([0, true]))
+  socket.destroy()
 })

@@ -94,6 +94,7 @@ export class EchoServer {
         },
         greeted: () => void this.heard.push('greeted'),
         pinged: () => void this.heard.push('pinged'),
+        strange: fault => void this.heard.push(fault),
         flooded: () => void this.heard.push('flooded'),
         failed: error => void this.faults.push(error),
         gone: () => {
