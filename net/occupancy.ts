@@ -154,8 +154,9 @@ export class Occupancy {
   begin(share: ConnectionShare): 'requests' | 'peer' | undefined {
     const { peer, requests } = share
     const { limits } = this
-    if (!fits(this.requests, limits.requests, requests, this.shares.size)) return 'requests'
-    if (peer.address !== '' && !fits(peer.requests, limits.requestsPerPeer, requests, peer.connections)) return 'peer'
+    if (!isLetIn(this.requests, limits.requests, requests, this.shares.size)) return 'requests'
+    if (peer.address !== '' && !isLetIn(peer.requests, limits.requestsPerPeer, requests, peer.connections))
+      return 'peer'
     this.requests++
     peer.requests++
     share.requests++
@@ -225,6 +226,20 @@ const most = 0.75
 /** Whether one more is allowed where `used` of `limit` are taken, `own` of them by one of `sharing` connections. */
 function fits(used: number, limit: number, own: number, sharing: number): boolean {
   return used < limit * most || (used < limit && own < (limit * (1 - most)) / sharing)
+}
+
+/** With how many requests a connection has little, where all is free, one of some or of many: as much less as less is. */
+const fewOfMany = 10
+const fewOfSome = 250
+
+/**
+ * Likewise for requests. The less is left the fewer a connection may have, so that those who came first to the last quarter do
+ * not take it all, and who asks one thing after the other still comes in.
+ */
+function isLetIn(used: number, limit: number, own: number, sharing: number): boolean {
+  if (used < limit * most) return true
+  const few = Math.max(fewOfMany, fewOfSome / sharing)
+  return fits(used, limit, own, sharing) && own < few * (1 - used / limit)
 }
 
 /**

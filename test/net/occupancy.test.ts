@@ -52,6 +52,23 @@ test('limits of one peer do not count for another, nor for unix sockets', () => 
   expect([enter('192.0.2.2'), enter(), enter(), enter()].map(Boolean)).toEqual([true, true, true, true])
 })
 
+test.each([10, 200, 600])(
+  'an established connection still comes in where %i of its peer take all they can',
+  attackers => {
+    const { occupancy } = made({ requestsPerPeer: 5000, connectionsPerPeer: 1000 })
+    const enter = () => occupancy.enter('192.0.2.1') ?? expect.fail('no place')
+    const modest = enter()
+    for (let i = 0; i < attackers; i++) {
+      const share = enter()
+      for (let stream = 0; stream < 995; stream++) occupancy.begin(share)
+    }
+    for (let i = 0; i < 3; i++) {
+      expect(occupancy.begin(modest)).toBeUndefined()
+      occupancy.end(modest)
+    }
+  },
+)
+
 test('of the last quarter each connection gets a part', () => {
   const { occupancy } = made({ requests: 40 })
   const [greedy, modest] = [occupancy.enter('192.0.2.1'), occupancy.enter('192.0.2.2')]
