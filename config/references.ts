@@ -1,7 +1,8 @@
 /** Components that use extensions by their ids, such as `auth::authenticator`: those must exist and be started. */
 import type * as z from 'zod'
 import type { Definition, Kind } from '../core/component.ts'
-import type { ConfiguredComponent, Use } from '../core/configured.ts'
+import type { Capability, Use } from '../core/capability.ts'
+import type { ConfiguredComponent } from '../core/configured.ts'
 import { type Components, type ComponentSection, kinds, tellReference } from './components.ts'
 import type { Node, ScalarNode } from './document.ts'
 import { parseId } from './ids.ts'
@@ -13,14 +14,13 @@ import { concealedOf } from './shown.ts'
 
 type Schema = z.core.$ZodType
 
-/** A value that names a component. */
+/** A value that names an extension. */
 interface Naming {
-  readonly kind: string
   readonly node: ScalarNode
   /** The keys that lead to it. */
   readonly path: readonly string[]
-  /** What it has to offer. */
-  readonly offering: string | undefined
+  /** What the extension has to offer. */
+  readonly needs: Capability
 }
 
 /** Tells of extensions that are named and are not there, or not in `service.extensions`. */
@@ -59,7 +59,7 @@ export function configuredOf<K extends Kind>(kind: K, components: Components): M
 /** Every extension that a section names, where the schema of its component says so. */
 function* extensionsNamed({ definition, node }: ComponentSection): Generator<Naming> {
   if (definition === undefined) return
-  for (const naming of namesIn(definition.config, node, [])) if (naming.kind === 'extension') yield naming
+  yield* namesIn(definition.config, node, [])
 }
 
 const idOf = ({ text, value }: ScalarNode): string => {
@@ -69,7 +69,7 @@ const idOf = ({ text, value }: ScalarNode): string => {
 
 function tellExtension(
   { kind, id: user }: ComponentSection,
-  { node, path: keys, offering }: Naming,
+  { node, path: keys, needs }: Naming,
   {
     components,
     started,
@@ -92,28 +92,37 @@ function tellExtension(
     report.error('CONFIG_ID', place, `${path}: ${message}`, hint)
   } else if (!components.extension.has(id.text))
     tellReference('extension', id.text, { path, place, written }, [...components.extension.keys()], report)
-  else if (offering !== undefined && !offers(components.extension.get(id.text)?.definition, offering)) {
-    const able = [...components.extension].filter(([, one]) => offers(one.definition, offering)).map(([other]) => other)
-    const others = definitions.filter(one => offers(one, offering)).map(({ type }) => type)
+  else if (!offers(components.extension.get(id.text), needs)) {
+    const { definition } = components.extension.get(id.text) ?? {}
+    const able = [...components.extension].filter(([, one]) => offers(one, needs)).map(([other]) => other)
+    const others = definitions.filter(one => mayOffer(one, needs)).map(({ type }) => type)
     const [verb, choice] = able.length > 0 ? ['write', able] : ['configure', others]
-    const hint = choice.length > 0 ? `${verb} \`${choice.join('` or `')}\`` : `this build has no ${offering}`
-    report.error('CONFIG_REFERENCE', place, `${path}: the extension \`${id.text}\` is no ${offering}`, hint)
+    const hint = choice.length > 0 ? `${verb} \`${choice.join('` or `')}\`` : `this build has no ${needs.name}`
+    const fault = `is no ${needs.name}${mayOffer(definition, needs) ? ' as it is configured' : ''}`
+    report.error('CONFIG_REFERENCE', place, `${path}: the extension \`${id.text}\` ${fault}`, hint)
   } else if (!started.some(one => one.id === id.text)) {
     const message = `${path}: the extension \`${id.text}\` is configured but not started`
     report.error('CONFIG_REFERENCE', place, message, 'name it in `service::extensions`')
   }
 }
 
-const offers = (definition: Definition | undefined, what: string): boolean =>
-  definition?.kind === 'extension' && definition.offers?.some(one => one === what) === true
+const mayOffer = (definition: Definition | undefined, what: Capability): boolean =>
+  definition?.kind === 'extension' && definition.offers?.includes(what) === true
 
-/** Every value in a section that its schema says is the id of a component. */
+/** Whether an extension offers what is needed. What is not configured rightly is told of there, and offers what it may. */
+function offers(extension: ComponentSection | undefined, what: Capability): boolean {
+  const { definition, config } = extension ?? {}
+  if (definition?.kind !== 'extension' || !mayOffer(definition, what)) return false
+  // The definition's own schema has made it.
+  return config === undefined || definition.offersAs?.(config as never).includes(what) !== false
+}
+
+/** Every value in a section that its schema says is the id of an extension. */
 function* namesIn(schema: Schema, node: Node, path: readonly string[]): Generator<Naming> {
-  const { schema: bare, reference, offering } = shapeOf(schema)
+  const { schema: bare, reference: needs } = shapeOf(schema)
   const { def } = bare._zod
   if (node.kind === 'scalar') {
-    if (reference !== undefined && node.value !== null && node.value !== '' && !node.broken)
-      yield { kind: reference, node, path, offering }
+    if (needs !== undefined && node.value !== null && node.value !== '' && !node.broken) yield { node, path, needs }
     return
   }
   if (def.type === 'union') {

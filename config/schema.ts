@@ -137,7 +137,6 @@ function complete(schema: z.core.$ZodTypes, made: z.core.JSONSchema.BaseSchema):
   }
   delete made['secret']
   delete made['reference']
-  delete made['offering']
   delete made['deciding']
   if (secret && made.type === 'string') made.writeOnly = true
 }

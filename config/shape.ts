@@ -1,5 +1,6 @@
 /** What a zod schema says of a place in a configuration: which keys it has, what kind of value, whether it is secret. */
 import * as z from 'zod'
+import { Capability } from '../core/capability.ts'
 import { hide, type MapNode, type Node, plainOf } from './document.ts'
 import { nearest } from './nearest.ts'
 
@@ -14,10 +15,8 @@ export interface SchemaShape {
   readonly deciding: boolean
   /** Whether it is written as a duration, such as `5s`. */
   readonly duration: boolean
-  /** Kind of the component whose id it is. */
-  readonly reference: string | undefined
-  /** What that component has to offer. */
-  readonly offering: string | undefined
+  /** What the extension has to offer whose id it is; undefined when it is none. */
+  readonly reference: Capability | undefined
 }
 
 /** Takes off defaults, optionals, transforms. */
@@ -27,15 +26,13 @@ export function shapeOf(schema: Schema): SchemaShape {
   let secret = false
   let deciding = false
   let duration = false
-  let reference: string | undefined
-  let offering: string | undefined
+  let reference: Capability | undefined
   for (;;) {
     const meta = z.globalRegistry.get(at)
     secret ||= meta?.['secret'] === true
     deciding ||= meta?.['deciding'] === true
     duration ||= meta?.['format'] === 'duration'
-    if (typeof meta?.['reference'] === 'string') reference ??= meta['reference']
-    if (typeof meta?.['offering'] === 'string') offering ??= meta['offering']
+    if (meta?.['reference'] instanceof Capability) reference ??= meta['reference']
     const { def } = at._zod
     let inner: Schema
     if (def.type === 'nullable') {
@@ -44,7 +41,7 @@ export function shapeOf(schema: Schema): SchemaShape {
     } else if (at._zod.def.type === 'lazy') inner = (at as z.core.$ZodLazy)._zod.innerType
     else if (def.type === 'pipe') inner = def.in._zod.def.type === 'transform' ? def.out : def.in
     else if ('innerType' in def) inner = def.innerType
-    else return { schema: at, nullable, secret, deciding, duration, reference, offering }
+    else return { schema: at, nullable, secret, deciding, duration, reference }
     at = inner as z.core.$ZodTypes
   }
 }

@@ -1,5 +1,6 @@
 /** What authentication extensions offer to servers and clients. */
 import type { Context } from './batch.ts'
+import { Capability } from './capability.ts'
 
 /** One header of a request; undefined when it has none. Names are lower case. */
 export type HeaderOf = (name: string) => string | undefined
@@ -37,6 +38,9 @@ export interface ServerAuthenticator {
   authenticate(header: HeaderOf, peer: string): Identity | PendingIdentity
 }
 
+/** The key of those who let requests in. */
+export const serverAuthenticatorKey = new Capability<ServerAuthenticator>('server authenticator')
+
 /** Headers by lower-case name. */
 export type Headers = Readonly<Record<string, string>>
 
@@ -49,6 +53,9 @@ export interface ClientAuthenticator {
    */
   headers(context: Context, sent: Headers): Readonly<Record<string, string | undefined>>
 }
+
+/** The key of those who add to requests. */
+export const clientAuthenticatorKey = new Capability<ClientAuthenticator>('client authenticator')
 
 /** Headers whose value is a credential whatever the backend. */
 const credentialName =

@@ -5,9 +5,9 @@
 import type { Observable } from 'rxjs'
 import type * as z from 'zod'
 import type { Signal } from '../proto/signals.ts'
-import type { ClientAuthenticator, ServerAuthenticator } from './auth.ts'
 import type { Batch, Context } from './batch.ts'
 import type { NodeBooks, Usage } from './books.ts'
+import type { Capability, FindOffered, Offers } from './capability.ts'
 import type { Clock } from './clock.ts'
 import type { Listener, Ticket } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
@@ -17,7 +17,6 @@ import type { Logger } from './logger.ts'
 import type { Rooms } from './room.ts'
 import type { SendingConfig } from './sending.ts'
 import type { Status } from './status.ts'
-import type { Storage } from './storage.ts'
 import type { Keeping, Touch } from './touch.ts'
 import type { Reason, ReasonKind } from './verdict.ts'
 
@@ -62,8 +61,11 @@ export interface Declared<Config> {
 
 /** What every component is given. */
 export interface ComponentContext {
-  /** A running extension by its id; undefined when `service.extensions` does not name it. Ask in `start`, not in `create`. */
-  extension(id: string): Extension | undefined
+  /**
+   * What the running extension `id` offers under a key; the schema says at which key of the configuration it is named
+   * (`reference`). To be asked for in `start`, not in `create`.
+   */
+  readonly extension: FindOffered
   /** `type` or `type/name`. */
   readonly id: string
   readonly log: Logger
@@ -207,12 +209,8 @@ export interface Exporter extends Lifecycle {
   adopt?(state: unknown): boolean
 }
 
-/** Extensions serve other components by what they have of these. */
-export interface Extension extends Lifecycle {
-  readonly server?: ServerAuthenticator
-  readonly client?: ClientAuthenticator
-  readonly storage?: Storage
-}
+/** Extensions serve other components by what they offer. */
+export interface Extension extends Lifecycle, Offers {}
 
 export interface ReceiverDefinition<Config = never> extends Declared<Config> {
   readonly kind: 'receiver'
@@ -285,8 +283,10 @@ export interface ConnectorDefinition<Config = never> extends Declared<Config>, T
 /** What an extension does with data, it does for the components that name it. */
 export interface ExtensionDefinition<Config = never> extends Declared<Config>, Touching<Config> {
   readonly kind: 'extension'
-  /** What others can name it for, where that has to be known before it runs. */
-  readonly offers?: readonly 'storage'[]
+  /** What others can name it for. */
+  readonly offers?: readonly Capability[]
+  /** What of that it offers as it is configured; all of it unless it says so. */
+  offersAs?(config: Config): readonly Capability[]
   /** It has something that two cannot have (a directory): a reload that changes its configuration is refused. */
   readonly exclusive?: boolean
   create(config: Config, context: ComponentContext): Extension

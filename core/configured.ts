@@ -1,15 +1,8 @@
 /** A checked configuration as the graph is built from it. */
 import type { Signal } from '../proto/signals.ts'
+import type { Use } from './capability.ts'
 import type { Definition, Kind } from './component.ts'
 import type { Concealed } from './concealed.ts'
-
-/** A key at which a component names an extension that it uses, as its schema says. */
-export interface Use {
-  /** Keys from the component's section on, with dots: `auth.authenticator`. */
-  readonly path: string
-  /** Id of the extension. */
-  readonly id: string
-}
 
 /** One component of a configuration, checked. */
 export interface ConfiguredComponent<K extends Kind = Kind> {

@@ -1,6 +1,7 @@
 /** The keys every exporter shares (`timeout`, `sending_queue`, `retry_on_failure`), with the Collector's names. */
 import * as z from 'zod'
 import { duration, int, texts } from './fields.ts'
+import { storageKey } from './storage.ts'
 
 const sizer = z.enum(['requests', 'items', 'bytes'])
 
@@ -51,7 +52,7 @@ const queue = (enabled: boolean) =>
         .describe(
           'Id of a storage extension: every batch is on disk before its sender hears success, and survives a restart.',
         )
-        .meta({ reference: 'extension', offering: 'storage' }),
+        .meta({ reference: storageKey }),
       batch: batch
         .nullish()
         .transform(b => b ?? undefined)

@@ -5,6 +5,7 @@
  */
 import type { Signal } from '../proto/signals.ts'
 import type { Batch, Context } from './batch.ts'
+import { Capability } from './capability.ts'
 
 /** Why a storage cannot take or give what it should. */
 export type StorageTrouble =
@@ -199,3 +200,6 @@ export interface Storage {
   /** Calls `listener` when room came back or trouble went, until the returned function is called. */
   onRoom(listener: () => void): () => void
 }
+
+/** The key of extensions that keep data on disk. */
+export const storageKey = new Capability<Storage>('storage')

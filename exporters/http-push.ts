@@ -1,6 +1,5 @@
 /** What exporters over HTTP share: client, authenticator, bodies that are made once, compressed and charged. */
-import type { ClientAuthenticator } from '../core/auth.ts'
-import { clientAuthenticator } from '../core/authenticators.ts'
+import { type ClientAuthenticator, clientAuthenticatorKey } from '../core/auth.ts'
 import type { Batch } from '../core/batch.ts'
 import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
 import { type Budget, budgetKey } from '../core/budget.ts'
@@ -63,7 +62,7 @@ export class HttpPush {
   /** Finds the authenticator, once extensions run. */
   start(): void {
     const id = this.#config.auth?.authenticator
-    if (id !== undefined) this.#authenticator = clientAuthenticator(this.#context, id)
+    if (id !== undefined) this.#authenticator = this.#context.extension(id, clientAuthenticatorKey)
   }
 
   /** The format, compressed as configured. */

@@ -1,6 +1,7 @@
 /** An exporter of OTLP outside of any graph: for what Kymo tells about itself, which is not to be observed again. */
 import * as z from 'zod'
 import { machineClock } from '../core/clock.ts'
+import { finderFor } from '../core/capability.ts'
 import type { ExporterContext } from '../core/component.ts'
 import type { Secret } from '../core/fields.ts'
 import { Host } from '../core/host.ts'
@@ -45,7 +46,7 @@ export function otlpAlone(destination: AloneDestination, id: string, log: Logger
     status: new Status(),
     host: new Host(),
     signals: new Set([signal]),
-    extension: () => undefined,
+    extension: finderFor({ id }, () => undefined),
     clock: machineClock,
   }
   if (protocol === 'grpc') {

@@ -1,6 +1,5 @@
 /** Sends batches as OTLP over gRPC: what every exporter that does so stands on. */
-import type { ClientAuthenticator, Headers } from '../core/auth.ts'
-import { clientAuthenticator } from '../core/authenticators.ts'
+import { type ClientAuthenticator, clientAuthenticatorKey, type Headers } from '../core/auth.ts'
 import type { Batch } from '../core/batch.ts'
 import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
 import { type Budget, budgetKey } from '../core/budget.ts'
@@ -77,7 +76,7 @@ export class OtlpGrpc implements Exporter {
   }
 
   start(): void {
-    if (this.#auth !== undefined) this.#authenticator = clientAuthenticator(this.#context, this.#auth)
+    if (this.#auth !== undefined) this.#authenticator = this.#context.extension(this.#auth, clientAuthenticatorKey)
   }
 
   send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {

@@ -1,6 +1,14 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import * as z from 'zod'
-import { AuthError, type Identity } from '../core/auth.ts'
+import {
+  AuthError,
+  type ClientAuthenticator,
+  clientAuthenticatorKey,
+  type Identity,
+  type ServerAuthenticator,
+  serverAuthenticatorKey,
+} from '../core/auth.ts'
+import { offered } from '../core/capability.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../core/component.ts'
 import { credential } from '../core/fields.ts'
 import { isHeaderName, isHeaderValue } from '../net/client-keys.ts'
@@ -46,6 +54,7 @@ export const bearertokenauth = defineExtension<Config>({
   stability: 'beta',
   summary: 'Sends a token, or lets in who has it.',
   signals: [],
+  offers: [serverAuthenticatorKey, clientAuthenticatorKey],
   config,
   examples: [
     { title: 'One token, to send or to ask for', config: { token: '${env:TOKEN}' } },
@@ -84,24 +93,25 @@ function extensionOf({ scheme, header, token, tokens, filename }: Config, contex
   const file =
     filename === '' ? undefined : new WatchedFile('filename', filename, text => valuesOf(linesOf(text)), context)
   const values = () => file?.value ?? fixed
+  const client: ClientAuthenticator = { headers: () => ({ [name]: values().sent }) }
+  const server: ServerAuthenticator = {
+    authenticate: given => {
+      const { digests } = values()
+      // What is missing is told, and takes its time, as what is wrong; what is empty is equal to nothing.
+      const value = given(name) ?? ''
+      if (!digests.has(digestOf(value)) || value.trim() === '')
+        throw new AuthError(`the header ${name} has no token that is let in`, challengeOf(scheme))
+      return nobody
+    },
+  }
   return {
+    offers: [offered(serverAuthenticatorKey, () => server), offered(clientAuthenticatorKey, () => client)],
     start() {
       if (file !== undefined && written.length > 0)
         context.log.warn({ filename }, '`filename` is set: tokens beside it are not used')
       file?.start()
     },
     stop: () => file?.stop(),
-    client: { headers: () => ({ [name]: values().sent }) },
-    server: {
-      authenticate: given => {
-        const { digests } = values()
-        // What is missing is told, and takes its time, as what is wrong; what is empty is equal to nothing.
-        const value = given(name) ?? ''
-        if (!digests.has(digestOf(value)) || value.trim() === '')
-          throw new AuthError(`the header ${name} has no token that is let in`, challengeOf(scheme))
-        return nobody
-      },
-    },
   }
 }
 

@@ -1,7 +1,8 @@
 import * as z from 'zod'
-import type { ClientAuthenticator } from '../core/auth.ts'
-import { clientAuthenticator } from '../core/authenticators.ts'
+import { type ClientAuthenticator, clientAuthenticatorKey } from '../core/auth.ts'
+
 import type { Context } from '../core/batch.ts'
+import { type Offering, offered } from '../core/capability.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { credential } from '../core/fields.ts'
@@ -75,7 +76,7 @@ const config = z.strictObject({
     .describe('What is done with the headers of requests, in order.'),
   additional_auth: z
     .string()
-    .meta({ reference: 'extension' })
+    .meta({ reference: clientAuthenticatorKey })
     .optional()
     .describe('Id of another extension, whose headers are set first.'),
 })
@@ -88,6 +89,7 @@ export const headersSetter = defineExtension<Config>({
   stability: 'beta',
   summary: 'Sets headers of requests that exporters send, from values or from the request the data came with.',
   signals: [],
+  offers: [clientAuthenticatorKey],
   config,
   examples: [
     {
@@ -114,7 +116,7 @@ export const headersSetter = defineExtension<Config>({
 })
 
 class HeadersSetter implements Extension {
-  readonly client: ClientAuthenticator
+  readonly offers: readonly Offering[]
   readonly #config: Config
   readonly #context: ComponentContext
   readonly #files: ReadonlyMap<Header, WatchedFile<string>>
@@ -130,12 +132,13 @@ class HeadersSetter implements Extension {
           : [[header, new WatchedFile('value_file', header.value_file, readValue, context)]],
       ),
     )
-    this.client = { headers: (from, sent) => this.#headers(from, sent) }
+    const client: ClientAuthenticator = { headers: (from, sent) => this.#headers(from, sent) }
+    this.offers = [offered(clientAuthenticatorKey, () => client)]
   }
 
   start(): void {
     const { additional_auth: id } = this.#config
-    if (id !== undefined) this.#first = clientAuthenticator(this.#context, id)
+    if (id !== undefined) this.#first = this.#context.extension(id, clientAuthenticatorKey)
     for (const file of this.#files.values()) file.start()
   }
 

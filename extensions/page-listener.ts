@@ -1,5 +1,5 @@
 /** Pages of an extension on a port of their own. */
-import { serverAuthenticator } from '../core/authenticators.ts'
+import { serverAuthenticatorKey } from '../core/auth.ts'
 import type { ComponentContext } from '../core/component.ts'
 import type { PageServerConfig } from '../net/http-server-keys.ts'
 import { type Binding, listenersKey } from '../net/listeners.ts'
@@ -27,7 +27,7 @@ export class PageListener {
     const { auth, endpoint, transport } = this.#config
     const server = new PageServer({
       config: this.#config,
-      authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
+      authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       log,
       page: this.#page,
       names: this.#names,

@@ -7,34 +7,39 @@ import {
   type Headers,
   type Identity,
   type PendingIdentity,
+  clientAuthenticatorKey,
   type ServerAuthenticator,
+  serverAuthenticatorKey,
 } from '../core/auth.ts'
+import type { Capability } from '../core/capability.ts'
 import { messageOf } from '../core/errors.ts'
 import { texts } from '../core/fields.ts'
 import type { Logger } from '../core/logger.ts'
 
-const authenticator = z
-  .string({ error: '`authenticator` is missing; write the id of an extension, such as `authenticator: basicauth`' })
-  .min(1, { error: '`authenticator` is empty; write the id of an extension' })
-  .meta({ reference: 'extension' })
-  .describe('Id of the extension that authenticates.')
-
-const section = <T extends z.core.$ZodShape>(more: T, what: string) =>
+const authenticator = (reference: Capability) =>
   z
-    .strictObject({ authenticator, ...more })
+    .string({ error: '`authenticator` is missing; write the id of an extension, such as `authenticator: basicauth`' })
+    .min(1, { error: '`authenticator` is empty; write the id of an extension' })
+    .meta({ reference })
+    .describe('Id of the extension that authenticates.')
+
+const section = <T extends z.core.$ZodShape>(reference: Capability, more: T, what: string) =>
+  z
+    .strictObject({ authenticator: authenticator(reference), ...more })
     .nullish()
     .transform(auth => auth ?? undefined)
     .describe(what)
 
 /** `auth` of a client. */
-export const clientAuth = () => section({}, 'Which extension adds credentials to requests.')
+export const clientAuth = () => section(clientAuthenticatorKey, {}, 'Which extension adds credentials to requests.')
 
 /** `auth` of a gRPC server. */
-export const grpcServerAuth = () => section({}, 'Which extension lets requests in.')
+export const grpcServerAuth = () => section(serverAuthenticatorKey, {}, 'Which extension lets requests in.')
 
 /** `auth` of an HTTP server. */
 export const httpServerAuth = () =>
   section(
+    serverAuthenticatorKey,
     { request_params: texts().default([]).describe('Parameters of the URL that stand for headers of the same name.') },
     'Which extension lets requests in.',
   )

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createGzip } from 'node:zlib'
 import { Account } from '../../core/account.ts'
-import { serverAuthenticator } from '../../core/authenticators.ts'
+import { serverAuthenticatorKey } from '../../core/auth.ts'
 import type { Batch } from '../../core/batch.ts'
 import { budgetKey } from '../../core/budget.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
@@ -104,7 +104,7 @@ export class PrometheusPage implements Exporter {
     this.#sweeps = clock.every(between, () => ingest.expire(clock.now()))
     const server = new PageServer({
       config: this.#config,
-      authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
+      authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       log,
       page: (path, _query, headers) => (path === '/metrics' ? this.#page(headers) : undefined),
       onTls(error) {

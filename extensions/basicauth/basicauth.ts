@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import type { ClientAuthenticator } from '../../core/auth.ts'
+import { type ClientAuthenticator, clientAuthenticatorKey, serverAuthenticatorKey } from '../../core/auth.ts'
+import { offered } from '../../core/capability.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../../core/component.ts'
 import { credential, secret } from '../../core/fields.ts'
 import { faultOfFile, onlyValue, type ParseFile, WatchedFile } from '../watched-file.ts'
@@ -76,6 +77,8 @@ export const basicauth = defineExtension<Config>({
   stability: 'beta',
   summary: 'Sends a name and a password, or lets in who has them.',
   signals: [],
+  offers: [serverAuthenticatorKey, clientAuthenticatorKey],
+  offersAs: ({ client_auth }) => [client_auth === undefined ? serverAuthenticatorKey : clientAuthenticatorKey],
   config,
   examples: [
     {
@@ -124,7 +127,8 @@ function serverOf(config: Config['htpasswd'], { log, status, clock }: ComponentC
   }
   if (path === '') {
     const gate = new Gatekeeper(() => inline, clock)
-    return { server: gate, start: () => tell(inline, { key: 'htpasswd.inline' }), stop: () => gate.stop() }
+    const offers = [offered(serverAuthenticatorKey, () => gate)]
+    return { offers, start: () => tell(inline, { key: 'htpasswd.inline' }), stop: () => gate.stop() }
   }
   // Whose line stays as it is stays known.
   let before: Htpasswd | undefined
@@ -140,7 +144,7 @@ function serverOf(config: Config['htpasswd'], { log, status, clock }: ComponentC
   )
   const gate = new Gatekeeper(() => file.value, clock)
   return {
-    server: gate,
+    offers: [offered(serverAuthenticatorKey, () => gate)],
     start() {
       tell(inline, { key: 'htpasswd.inline' })
       file.start()
@@ -165,7 +169,7 @@ function clientOf(config: NonNullable<Config['client_auth']>, context: Component
   }
   const files = [username, password]
   return {
-    client,
+    offers: [offered(clientAuthenticatorKey, () => client)],
     start: () => files.forEach(file => file?.start()),
     stop: () => files.forEach(file => file?.stop()),
   }

@@ -1,7 +1,8 @@
 import { Account } from '../../core/account.ts'
 import { budgetKey } from '../../core/budget.ts'
+import { offered } from '../../core/capability.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../../core/component.ts'
-import type { Storage } from '../../core/storage.ts'
+import { storageKey } from '../../core/storage.ts'
 import { realClock } from './clock.ts'
 import { realFiles } from './files.ts'
 import { type FileStorageConfig, keys } from './keys.ts'
@@ -15,7 +16,7 @@ export const fileStorage = defineExtension<FileStorageConfig>({
     'Keeps queues of exporters and how far receivers have read on disk, over crashes, power loss and long outages.',
   signals: [],
   exclusive: true,
-  offers: ['storage'],
+  offers: [storageKey],
   config: keys,
   examples: [
     { title: 'In a directory of its own', config: { directory: '/var/lib/kymo/queues', create_directory: true } },
@@ -42,11 +43,12 @@ class FileStorageExtension implements Extension {
     this.#context = context
   }
 
-  /** Offered from `start` on. */
-  get storage(): Storage {
-    if (this.#storage === undefined) throw new Error(`\`${this.#context.id}\` has not started`)
-    return this.#storage
-  }
+  readonly offers = [
+    offered(storageKey, () => {
+      if (this.#storage === undefined) throw new Error(`\`${this.#context.id}\` has not started`)
+      return this.#storage
+    }),
+  ]
 
   async start(): Promise<void> {
     const { log, status, host } = this.#context

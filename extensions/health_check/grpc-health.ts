@@ -4,8 +4,8 @@
  *   HealthCheckRequest  { string service = 1 }
  *   HealthCheckResponse { enum ServingStatus { UNKNOWN = 0; SERVING = 1; NOT_SERVING = 2 } status = 1 }
  */
-import { serverAuthenticator } from '../../core/authenticators.ts'
 import { budgetKey } from '../../core/budget.ts'
+import { serverAuthenticatorKey } from '../../core/auth.ts'
 import type { ComponentContext } from '../../core/component.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import type { GrpcServerConfig } from '../../net/grpc-server-keys.ts'
@@ -44,7 +44,7 @@ export class GrpcHealth {
       config: this.#config,
       budget,
       log,
-      authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
+      authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       connected: () => undefined,
       onTls(error) {
         if (error === undefined) status.set('OK')

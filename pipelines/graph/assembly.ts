@@ -1,14 +1,9 @@
 /** All parts of one configuration: made anew, or taken from the configuration before where nothing about them changes. */
 import type { Batch } from '../../core/batch.ts'
 import type { Books, NodeBooks } from '../../core/books.ts'
-import {
-  type ComponentContext,
-  type Extension,
-  type Kind,
-  orderingOf,
-  type ReceiverContext,
-} from '../../core/component.ts'
+import { type ComponentContext, type Kind, orderingOf, type ReceiverContext } from '../../core/component.ts'
 import { type Budget, budgetKey } from '../../core/budget.ts'
+import { finderFor } from '../../core/capability.ts'
 import { type Clock, clockKey, GuardedClock, machineClock } from '../../core/clock.ts'
 import { concealing } from '../../core/concealed.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../../core/configured.ts'
@@ -173,11 +168,11 @@ export class Assembly {
     return part
   }
 
-  #context(kind: Kind, { id, concealed }: Named): MadeContext {
+  #context(kind: Kind, { id, uses, concealed }: Named): MadeContext {
     const { host, log: all, onStatus } = this.#process
     const { extensions } = this
     const status = new Status((changed, from) => onStatus?.({ kind, id }, changed, from), concealed)
-    const extension = (name: string): Extension | undefined => extensions.get(name)?.lifecycle
+    const extension = finderFor({ id, uses }, name => extensions.get(name)?.lifecycle)
     const log = concealing(all.child(id, { kind }), concealed)
     const clock = new GuardedClock(this.#clock, error => {
       const stack = error instanceof Error ? error.stack : undefined
@@ -209,7 +204,7 @@ export class Assembly {
     if (kept !== undefined) return void this.exporters.set(id, kept)
     const { host, books, journal } = this.#process
     const context = this.#context('exporter', component)
-    const { status, log } = context
+    const { status, log, extension } = context
     const exporter = named('exporter', component, () => definition.create(config as never, { ...context, signals }))
     const destinations = new Map<Signal, Destination>()
     const info = infoOf('exporter', id, definition.type, context)
@@ -226,6 +221,7 @@ export class Assembly {
         log,
         status,
         budget: () => host.get(budgetKey),
+        extension,
       }
       destinations.set(signal, new Destination(id, parts))
     }
@@ -350,8 +346,8 @@ export class Assembly {
   }
 }
 
-/** What of a component its errors are told with. */
-type Named = Pick<ConfiguredComponent, 'id' | 'concealed'>
+/** What of a component its context is made from, and its errors are told with. */
+type Named = Pick<ConfiguredComponent, 'id' | 'uses' | 'concealed'>
 
 /** What a component makes of its configuration. What it throws is told with its name, and without what it may quote. */
 function named<T>(kind: Kind, component: Named, make: () => T): T {

@@ -2,11 +2,12 @@
 import { config as rxjs } from 'rxjs'
 import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
+import { offeredBy } from '../../core/capability.ts'
 import type { ConfiguredPipeline } from '../../core/configured.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { RunningComponent } from '../../core/health.ts'
 import type { ReloadPlan } from '../../core/reload.ts'
-import type { Storage } from '../../core/storage.ts'
+import { type Storage, storageKey } from '../../core/storage.ts'
 import { listenersKey } from '../../net/listeners.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Signal } from '../../proto/signals.ts'
@@ -76,7 +77,7 @@ export class Graph {
   storages(): readonly { readonly id: string; readonly storage: Storage }[] {
     return of(this.#assembly.extensions).flatMap(({ id, status: { state }, lifecycle }) => {
       // Before it has started it has none to give.
-      const storage = state === 'OK' || state === 'RecoverableError' ? lifecycle.storage : undefined
+      const storage = state === 'OK' || state === 'RecoverableError' ? offeredBy(lifecycle, storageKey) : undefined
       return storage === undefined ? [] : [{ id, storage }]
     })
   }
@@ -133,7 +134,7 @@ export class Graph {
   async start(): Promise<void> {
     const { extensions, exporters, connectors, pipelines, receivers, destinations } = this.#assembly
     for (const part of [...extensions.values(), ...exporters.values()]) await startPart(part)
-    for (const destination of destinations) destination.open(storageOf(this.#assembly))
+    for (const destination of destinations) destination.open()
     for (const { sink } of connectors.values()) sink.start()
     for (const { pipeline } of pipelines.values()) pipeline.start()
     for (const part of receivers.values()) await startPart(part)
@@ -224,7 +225,7 @@ export class Graph {
     for (const part of fresh(next.exporters)) {
       for (const [signal, destination] of part.destinations) {
         const old = this.#predecessor(previous, part.id, signal)
-        if (old === undefined || !destination.inherits(old)) destination.open(storageOf(next))
+        if (old === undefined || !destination.inherits(old)) destination.open()
       }
     }
     for (const part of fresh(next.receivers)) await startPart(part)
@@ -355,11 +356,6 @@ export class Graph {
     for (const { lost } of this.#process.books.nodes) items += lost.total - lost.of('queue_full').value
     return items
   }
-}
-
-/** Where destinations find their storage. */
-function storageOf({ extensions }: Assembly): (id: string) => Storage | undefined {
-  return id => extensions.get(id)?.lifecycle.storage
 }
 
 const of = <T>(map: ReadonlyMap<unknown, T>): T[] => [...map.values()]

@@ -1,11 +1,12 @@
 import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
+import type { FindOffered } from '../../core/capability.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Latency } from '../../core/latency.ts'
 import { mergeBatches } from '../../core/merge.ts'
 import type { QueueConfig } from '../../core/sending.ts'
-import type { Storage } from '../../core/storage.ts'
+import { type Storage, storageKey } from '../../core/storage.ts'
 import type { QueuePolicy } from '../../plan/queue-policy.ts'
 import { Backlog, type BacklogParts } from './backlog.ts'
 import { Claim } from './claim.ts'
@@ -48,6 +49,8 @@ export interface DestinationParts extends Omit<SenderParts, 'consumers' | 'deadL
   readonly policy: QueuePolicy
   /** Where what is read back from disk is charged. */
   readonly budget: () => Budget
+  /** Finds its storage, once extensions run. */
+  readonly extension: FindOffered
 }
 
 /** What there is of a queue: goes over to the next destination of the same exporter on reload. */
@@ -133,14 +136,13 @@ export class Destination implements Sink {
   }
 
   /**
-   * Finds its storage, once extensions run, and goes on with what is there.
+   * Finds its storage, which is to run, and goes on with what is there.
    * @throws StorageError when its queue cannot be had
    */
-  open(storageOf: (id: string) => Storage | undefined): void {
+  open(): void {
     const id = this.#parts.policy.storage
     if (id === undefined || this.#queue === undefined) return
-    this.#storage = storageOf(id)
-    if (this.#storage === undefined) throw new Error(`\`sending_queue.storage\` names ${id}, which is no storage`)
+    this.#storage = this.#parts.extension(id, storageKey)
     const queue = this.#storage.queue(`${this.id} ${this.books.name.signal}`)
     const { records, items, oldest } = queue.backlog
     this.books.recovered += items

@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { serverAuthenticator } from '../../core/authenticators.ts'
 import { budgetKey } from '../../core/budget.ts'
+import { serverAuthenticatorKey } from '../../core/auth.ts'
 import { defineReceiver, type ReceiverContext } from '../../core/component.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import { grpcServer, type GrpcServerConfig } from '../../net/grpc-server-keys.ts'
@@ -141,7 +141,7 @@ class OtlpReceiver {
     return {
       budget: host.get(budgetKey),
       log,
-      authenticator: auth && serverAuthenticator(this.#context, auth.authenticator),
+      authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       connected: (peer: string): Context => ({
         receiver: id,
         transport,

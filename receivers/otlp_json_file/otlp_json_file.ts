@@ -6,7 +6,7 @@ import { defineReceiver, type Lifecycle, type ReceiverContext } from '../../core
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { duration, int, texts } from '../../core/fields.ts'
 import { openToRead } from '../../core/own-file.ts'
-import type { Checkpoints } from '../../core/storage.ts'
+import { type Checkpoints, storageKey } from '../../core/storage.ts'
 import { allSignals } from '../../proto/signals.ts'
 import { Lines } from './lines.ts'
 import { Place } from './place.ts'
@@ -62,7 +62,7 @@ const config = z.strictObject({
     .describe(
       'Id of a storage extension that keeps how far each file was read, over restarts; without it that is kept in memory.',
     )
-    .meta({ reference: 'extension', offering: 'storage' }),
+    .meta({ reference: storageKey }),
 })
 type Config = z.output<typeof config>
 
@@ -155,9 +155,7 @@ class OtlpJsonFile implements Lifecycle {
     const { id, extension, log } = this.#context
     const { storage, fingerprint_size } = this.#config
     if (!storage) return undefined
-    const found = extension(storage)?.storage
-    if (found === undefined) throw new Error(`\`storage\` names ${storage}, which is no storage`)
-    const store = await found.checkpoints(id)
+    const store = await extension(storage, storageKey).checkpoints(id)
     for (const key of store.keys) {
       const kept = store.get(key)
       try {

@@ -1,9 +1,12 @@
 import * as z from 'zod'
 import { expect, test } from 'vitest'
+import { Capability } from '../../core/capability.ts'
 import { defineExtension, defineProcessor } from '../../core/component.ts'
 import { around, errorsOf, toys } from './toys.ts'
 
-const id = z.string().meta({ reference: 'extension' }).describe('Id of an extension.')
+const key = new Capability('key')
+const disks = new Capability('disk')
+const id = z.string().meta({ reference: key }).describe('Id of an extension.')
 
 /** A processor that names extensions in every way a schema can have it. */
 const using = defineProcessor({
@@ -16,7 +19,7 @@ const using = defineProcessor({
   config: z.strictObject({
     auth: z.strictObject({ authenticator: id }).nullish(),
     storage: id.nullish(),
-    disk: z.string().meta({ reference: 'extension', offering: 'storage' }).optional(),
+    disk: z.string().meta({ reference: disks }).optional(),
     middlewares: z.array(z.strictObject({ id })).default([]),
     either: z.union([z.array(z.strictObject({ id })), z.record(z.string(), id)]).optional(),
   }),
@@ -28,7 +31,30 @@ const other = defineExtension({
   summary: 'A toy.',
   signals: [],
   examples: [],
+  offers: [key],
   config: z.strictObject({ next: id.optional() }),
+  create: () => ({}),
+})
+const health = defineExtension({
+  type: 'health_check',
+  stability: 'alpha',
+  summary: 'A toy.',
+  signals: [],
+  examples: [],
+  offers: [key],
+  config: z.strictObject({}),
+  create: () => ({}),
+})
+/** Offers one of two things. */
+const either = defineExtension({
+  type: 'either',
+  stability: 'alpha',
+  summary: 'A toy.',
+  signals: [],
+  examples: [],
+  offers: [key, disks],
+  offersAs: ({ opens }) => [opens ? key : disks],
+  config: z.strictObject({ opens: z.boolean() }),
   create: () => ({}),
 })
 const disk = defineExtension({
@@ -37,15 +63,18 @@ const disk = defineExtension({
   summary: 'A toy.',
   signals: [],
   examples: [],
-  offers: ['storage'],
+  offers: [disks],
   config: z.strictObject({}),
   create: () => ({}),
 })
 
 const errors = (config: string, more = '') =>
   errorsOf(
-    `${around(`processors: {using: ${config}}\nextensions: {health_check: , disk: , other: ${more}}`)}\nservice::extensions: [health_check, disk]`,
-    { components: [...toys, using, other, disk], env: { A: 'health_check' } },
+    `${around(`processors: {using: ${config}}\nextensions: {health_check: , disk: , other: ${more}, either: {opens: true}}`)}\nservice::extensions: [health_check, disk, either]`,
+    {
+      components: [...toys.filter(({ type }) => type !== health.type), health, using, other, disk, either],
+      env: { A: 'health_check' },
+    },
   )
 
 test.each([
@@ -55,6 +84,7 @@ test.each([
   ['with blanks around it', '{storage: " health_check "}'],
   ['nothing', '{auth: , storage: }'],
   ['what offers what is asked for', '{disk: disk}'],
+  ['what offers it as it is configured', '{storage: either}'],
 ])('%s may be named', (_, config) => {
   expect(errors(config)).toEqual([])
 })
@@ -73,17 +103,22 @@ test.each([
   [
     'one in a list',
     '{middlewares: [{id: health_check}, {id: nope}]}',
-    '4:61 processors::using::middlewares[1]::id: references extension `nope` which is not configured (configured: `health_check`, `disk`, `other`)',
+    '4:61 processors::using::middlewares[1]::id: references extension `nope` which is not configured (configured: `health_check`, `disk`, `other`, `either`)',
   ],
   [
     'one of several forms',
     '{either: [{id: nope}]}',
-    '4:36 processors::using::either[0]::id: references extension `nope` which is not configured (configured: `health_check`, `disk`, `other`)',
+    '4:36 processors::using::either[0]::id: references extension `nope` which is not configured (configured: `health_check`, `disk`, `other`, `either`)',
   ],
   [
     'one that does not offer what is asked for',
     '{disk: health_check}',
-    '4:28 processors::using::disk: the extension `health_check` is no storage (write `disk`)',
+    '4:28 processors::using::disk: the extension `health_check` is no disk (write `disk`)',
+  ],
+  [
+    'one that does not offer it as it is configured',
+    '{disk: either}',
+    '4:28 processors::using::disk: the extension `either` is no disk as it is configured (write `disk`)',
   ],
   ['what is no id', '{storage: a/}', '4:31 processors::using::storage: in the id `a/` the part after `/` is empty'],
 ])('%s is an error', (_, config, message) => {

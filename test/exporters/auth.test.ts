@@ -1,8 +1,9 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import type { ClientAuthenticator } from '../../core/auth.ts'
+import { type ClientAuthenticator, clientAuthenticatorKey } from '../../core/auth.ts'
 import type { Context } from '../../core/batch.ts'
+import { offered } from '../../core/capability.ts'
 import type { Extension } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { otlpGrpcExporter } from '../../exporters/otlp_grpc.ts'
@@ -54,7 +55,9 @@ async function peer(type: (typeof types)[number]) {
 async function against(type: (typeof types)[number], client: ClientAuthenticator, config: object = {}) {
   const { seen, endpoint } = await peer(type)
   const all = { endpoint, tls: { insecure: true }, compression: 'none', auth: { authenticator: 'who' }, ...config }
-  const { exporter } = exporterOf(definitions[type], all, undefined, { who: { client } })
+  const { exporter } = exporterOf(definitions[type], all, undefined, {
+    who: { offers: [offered(clientAuthenticatorKey, () => client)] },
+  })
   open.push(() => exporter.stop?.())
   await exporter.start?.()
   return { seen, exporter }
@@ -137,6 +140,6 @@ test.each(types)('%s: an extension that is not there, or cannot, is told at the 
       undefined,
       extensions,
     ).exporter.start?.()
-  expect(start({})).toThrow(new RegExp(`${type}: .* names who, which is not running`))
-  expect(start({ who: {} })).toThrow(new RegExp(`${type}: .* names who, which has nothing to add`))
+  expect(start({})).toThrow(`${type}: the extension who is not running`)
+  expect(start({ who: {} })).toThrow(`${type}: the extension who is no client authenticator; it offers nothing`)
 })

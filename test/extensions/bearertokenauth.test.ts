@@ -2,7 +2,8 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
-import { AuthError } from '../../core/auth.ts'
+import { AuthError, serverAuthenticatorKey } from '../../core/auth.ts'
+import { offeredBy } from '../../core/capability.ts'
 import { components } from '../../components.ts'
 import { ConfigErrors, loadConfig } from '../../config/load.ts'
 import { Secret } from '../../core/fields.ts'
@@ -24,12 +25,12 @@ function made(config: object) {
   open.push(one)
   const ask = (headers: Record<string, string>) => {
     try {
-      return one.extension.server?.authenticate(name => headers[name], '') === undefined ? 'no server' : 'in'
+      return one.server?.authenticate(name => headers[name], '') === undefined ? 'no server' : 'in'
     } catch (error) {
       return error instanceof AuthError ? error : 'again'
     }
   }
-  const sent = () => one.extension.client?.headers(from(), {})
+  const sent = () => one.client?.headers(from(), {})
   /** Until the file was looked at again. */
   const look = () => clock.advance(2000)
   return { ...one, ask, sent, look }
@@ -102,7 +103,9 @@ test.each<[string, object, string]>([
 test.each(['', '   '])('the header %j is equal to no token, were there such a token', value => {
   const config = bearertokenauth.config.parse({ header: 'x-api-key', scheme: '', token: 'abc' }) as object
   const context = componentContext({ id: 'a' })
-  const { server } = bearertokenauth.create({ ...config, token: new Secret(value) } as never, context)
+  const extension = bearertokenauth.create({ ...config, token: new Secret(value) } as never, context)
+  const server = offeredBy(extension, serverAuthenticatorKey)
+  expect(server).toBeDefined()
   expect(() => server?.authenticate(() => value, '')).toThrow('has no token that is let in')
 })
 

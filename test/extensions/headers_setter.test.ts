@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
-import type { Headers } from '../../core/auth.ts'
+import { clientAuthenticatorKey, type Headers } from '../../core/auth.ts'
 import type { Context } from '../../core/batch.ts'
+import { offered } from '../../core/capability.ts'
 import { headersSetter } from '../../extensions/headers_setter.ts'
 import { complaintsOf, extensionOf, from, metadata } from '../support/extending.ts'
 import { runKymo } from '../support/kymo.ts'
@@ -20,8 +21,8 @@ afterEach(async () => {
 })
 
 function headersOf(headers: object[], context: Context = from(), sent: Headers = {}) {
-  const { extension } = extensionOf(headersSetter, { headers })
-  return extension.client?.headers(context, sent)
+  const { client } = extensionOf(headersSetter, { headers })
+  return client?.headers(context, sent)
 }
 
 test.each<[string, object, string]>([
@@ -80,7 +81,8 @@ test.each([
 })
 
 test('the headers of another extension come first; one that is not there is told by name', () => {
-  const other = { client: { headers: () => ({ authorization: 'Bearer x', a: '1' }) } }
+  const first = { headers: () => ({ authorization: 'Bearer x', a: '1' }) }
+  const other = { offers: [offered(clientAuthenticatorKey, () => first)] }
   const config = {
     additional_auth: 'other',
     headers: [
@@ -88,12 +90,14 @@ test('the headers of another extension come first; one that is not there is told
       { key: 'b', value: '3' },
     ],
   }
-  const { extension } = extensionOf(headersSetter, config, { others: { other } })
+  const { extension, client } = extensionOf(headersSetter, config, { others: { other } })
   void extension.start?.()
-  expect(extension.client?.headers(from(), {})).toEqual({ authorization: 'Bearer x', a: '1', b: '3' })
-  expect(() => extensionOf(headersSetter, config).extension.start?.()).toThrow(/headers_setter: .* names other/)
+  expect(client?.headers(from(), {})).toEqual({ authorization: 'Bearer x', a: '1', b: '3' })
+  expect(() => extensionOf(headersSetter, config).extension.start?.()).toThrow(
+    'headers_setter: the extension other is not running',
+  )
   expect(() => extensionOf(headersSetter, config, { others: { other: {} } }).extension.start?.()).toThrow(
-    'has nothing to add to requests that go out',
+    'headers_setter: the extension other is no client authenticator; it offers nothing',
   )
 })
 
@@ -103,7 +107,7 @@ test('a value is read from its file', async () => {
   const one = extensionOf(headersSetter, { headers: [{ key: 'a', value_file }] })
   open.push(one.stop)
   await one.extension.start?.()
-  expect(one.extension.client?.headers(from(), {})).toEqual({ a: 'abc' })
+  expect(one.client?.headers(from(), {})).toEqual({ a: 'abc' })
 })
 
 test('tenants: what each sender sent goes out under its own header, however it was batched', async () => {

@@ -2,7 +2,9 @@
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { components } from '../../components.ts'
+import { clientAuthenticatorKey, serverAuthenticatorKey } from '../../core/auth.ts'
 import { type Definition, defineExtension } from '../../core/component.ts'
+import { storageKey } from '../../core/storage.ts'
 import { loadPlan } from '../../plan/load.ts'
 import { planReload } from '../../plan/reload.ts'
 import { options } from '../support/options.ts'
@@ -13,13 +15,13 @@ const helper = defineExtension({
   stability: 'stable',
   summary: 'A toy.',
   signals: [],
-  offers: ['storage'],
+  offers: [storageKey, serverAuthenticatorKey, clientAuthenticatorKey],
   config: z.strictObject({ x: z.number() }),
   examples: [],
   create: () => ({}),
 })
 
-const isReference = (schema: object) => 'reference' in schema && schema.reference === 'extension'
+const isReference = (schema: object) => 'reference' in schema && schema.reference !== undefined
 const references = components.flatMap(definition =>
   options(definition.config)
     .filter(({ schema }) => [schema, ...(schema.anyOf ?? [])].some(isReference))

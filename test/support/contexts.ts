@@ -2,6 +2,7 @@
 import type { Batch } from '../../core/batch.ts'
 import { Books, Reasons } from '../../core/books.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
+import { finderFor } from '../../core/capability.ts'
 import { machineClock } from '../../core/clock.ts'
 import type { ComponentContext, ProcessorContext, ReceiverContext } from '../../core/component.ts'
 import { Entrance } from '../../core/entrance.ts'
@@ -15,7 +16,8 @@ import type { Signal } from '../../proto/signals.ts'
 
 /** What every component is given; `given` goes before. */
 export function componentContext<Given extends Partial<ComponentContext>>(given: Given) {
-  const usual = { id: 'test', log: silent, status: new Status(), extension: () => undefined, clock: machineClock }
+  const extension = finderFor({ id: given.id ?? 'test' }, () => undefined)
+  const usual = { id: 'test', log: silent, status: new Status(), extension, clock: machineClock }
   return { host: new Host(), ...usual, ...given }
 }
 

@@ -1,6 +1,7 @@
 /** What an exporter needs to run by itself in a test. */
 import { Batch } from '../../core/batch.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
+import { finderFor } from '../../core/capability.ts'
 import type { Attempt, Exporter, ExporterDefinition, Extension, Sent } from '../../core/component.ts'
 import { Delivery } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
@@ -32,7 +33,7 @@ export function exporterOf(
   status.set('Starting')
   const exporter = definition.create(definition.config.parse(config), {
     ...componentContext({ id: definition.type, status, host: new Host().provide(budgetKey, budget) }),
-    extension: id => extensions[id],
+    extension: finderFor({ id: definition.type }, id => extensions[id]),
     signals: new Set(signals),
   })
   return { exporter, budget, status }

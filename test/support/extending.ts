@@ -3,6 +3,8 @@ import type { ExtensionDefinition } from '../../core/component.ts'
 import type { Extension } from '../../core/component.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
 import type { Context } from '../../core/batch.ts'
+import { clientAuthenticatorKey, serverAuthenticatorKey } from '../../core/auth.ts'
+import { finderFor, offeredBy } from '../../core/capability.ts'
 import { type Clock, machineClock } from '../../core/clock.ts'
 import { type Health, healthKey } from '../../core/health.ts'
 import { Host } from '../../core/host.ts'
@@ -57,13 +59,23 @@ export function extensionOf(
       host,
       clock: more.clock ?? machineClock,
     }),
-    extension: id => more.others?.[id],
+    extension: finderFor({ id: definition.type }, id => more.others?.[id]),
   })
   const stop = async () => {
     await extension.stop?.()
     await listeners.close()
   }
-  return { extension, status, lines, budget, addresses: listeners.addresses, stop }
+  return {
+    extension,
+    /** What it offers to servers and clients. */
+    server: offeredBy(extension, serverAuthenticatorKey),
+    client: offeredBy(extension, clientAuthenticatorKey),
+    status,
+    lines,
+    budget,
+    addresses: listeners.addresses,
+    stop,
+  }
 }
 
 /** Every complaint about `config`, as `path: message`. */

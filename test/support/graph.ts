@@ -12,7 +12,8 @@ import {
   type ReceiverContext,
   type Sent,
 } from '../../core/component.ts'
-import type { ConfiguredComponent, Use } from '../../core/configured.ts'
+import type { Use } from '../../core/capability.ts'
+import type { ConfiguredComponent } from '../../core/configured.ts'
 import { Delivery, type Ended, type Listener, type Outcome } from '../../core/delivery.ts'
 import { Host } from '../../core/host.ts'
 import { Journal } from '../../core/journal.ts'

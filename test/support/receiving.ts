@@ -3,6 +3,7 @@ import * as grpc from '@grpc/grpc-js'
 import type { Batch } from '../../core/batch.ts'
 import { Books } from '../../core/books.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
+import { finderFor } from '../../core/capability.ts'
 import type { Extension, ReceiverDefinition } from '../../core/component.ts'
 import { Host } from '../../core/host.ts'
 import { type LogFields, type Logger, silent } from '../../core/logger.ts'
@@ -51,7 +52,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
     id: 'otlp',
     log,
     status,
-    extension: id => options.extensions?.[id],
+    extension: finderFor({ id: 'otlp' }, id => options.extensions?.[id]),
     host: new Host().provide(listenersKey, listeners).provide(budgetKey, budget),
     signals: new Set(options.signals ?? allSignals),
     books: signal => books.node({ kind: 'receiver', id: 'otlp', pipeline: '', signal }),

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { defineExtension, type ExtensionDefinition } from '../../core/component.ts'
 import type { Batch } from '../../core/batch.ts'
+import { offered } from '../../core/capability.ts'
 import {
   type Amount,
   type Backlog,
@@ -16,6 +17,7 @@ import {
   StorageError,
   type Stored,
   type StoredRecord,
+  storageKey,
 } from '../../core/storage.ts'
 import { encodeGroups } from '../../proto/group.ts'
 
@@ -273,5 +275,6 @@ export const diskOf = (storage: Storage): ExtensionDefinition =>
     signals: [],
     config: z.strictObject({}),
     examples: [],
-    create: () => ({ storage }),
+    offers: [storageKey],
+    create: () => ({ offers: [offered(storageKey, () => storage)] }),
   })

@@ -29,9 +29,9 @@ function made(config: object) {
 }
 
 const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
-const comesIn = ({ extension }: ReturnType<typeof made>, pair: string): boolean => {
+const comesIn = ({ server }: ReturnType<typeof made>, pair: string): boolean => {
   try {
-    return extension.server?.authenticate(() => basic(pair), '') !== undefined
+    return server?.authenticate(() => basic(pair), '') !== undefined
   } catch {
     return false
   }
@@ -90,7 +90,7 @@ test('a file that is not there yet lets nobody in and is no end; it counts when 
   await one.extension.start?.()
   expect(comesIn(one, 'shop:secret')).toBe(false)
   // Not an AuthError: the sender may come again.
-  expect(() => one.extension.server?.authenticate(() => basic('shop:secret'), '')).toThrow('htpasswd.file')
+  expect(() => one.server?.authenticate(() => basic('shop:secret'), '')).toThrow('htpasswd.file')
   expect([one.status.state, one.status.lastError]).toEqual(['RecoverableError', expect.stringContaining(file)])
   for (const [text, expected] of [
     ['shop:secret', true],
@@ -114,32 +114,32 @@ test('a file that is not there yet lets nobody in and is no end; it counts when 
 
 test('a client sends name and password, from the configuration or from files that change', async () => {
   const fixed = made({ client_auth: { username: 'shöp', password: 'se:cret' } })
-  expect(fixed.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shöp:se:cret') })
+  expect(fixed.client?.headers(from(), {})).toEqual({ authorization: basic('shöp:se:cret') })
 
   const password_file = path('password', 'first\n')
   const one = made({ client_auth: { username: 'shop', password: 'not used', password_file } })
   await one.extension.start?.()
-  expect(one.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shop:first') })
+  expect(one.client?.headers(from(), {})).toEqual({ authorization: basic('shop:first') })
   path('password', 'second')
   await one.look()
-  expect(one.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shop:second') })
+  expect(one.client?.headers(from(), {})).toEqual({ authorization: basic('shop:second') })
 })
 
 test('a password that is taken away is not sent any more', async () => {
   const password_file = path('taken', 'secret')
   const one = made({ client_auth: { username: 'shop', password: 'not used', password_file } })
   await one.extension.start?.()
-  expect(one.extension.client?.headers(from(), {})).toEqual({ authorization: basic('shop:secret') })
+  expect(one.client?.headers(from(), {})).toEqual({ authorization: basic('shop:secret') })
   path('taken', ' ')
   await one.look()
   expect(one.status.state).toBe('RecoverableError')
-  expect(() => one.extension.client?.headers(from(), {})).toThrow('client_auth.password_file')
+  expect(() => one.client?.headers(from(), {})).toThrow('client_auth.password_file')
 })
 
 test('a client without its file has nothing to send with, which is worth a retry', () => {
   const one = made({ client_auth: { username_file: path('nowhere'), password: 'secret' } })
   void one.extension.start?.()
-  expect(() => one.extension.client?.headers(from(), {})).toThrow('client_auth.username_file')
+  expect(() => one.client?.headers(from(), {})).toThrow('client_auth.username_file')
 })
 
 test('a service whose password file is missing starts, and its status says so', async () => {

@@ -4,7 +4,8 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import type { Storage } from '../../../core/storage.ts'
+import { offeredBy } from '../../../core/capability.ts'
+import { storageKey } from '../../../core/storage.ts'
 import { fileStorage } from '../../../extensions/file_storage/file_storage.ts'
 import { inspectStorage } from '../../../extensions/file_storage/inspect.ts'
 import { batchOf, spans } from '../../support/batches.ts'
@@ -27,9 +28,9 @@ afterEach(async () => {
 async function started(config: object) {
   const running = extensionOf(fileStorage, { segment_size: '1MiB', max_size: '32MiB', ...config })
   await running.extension.start?.()
-  const { storage } = running.extension
+  const storage = offeredBy(running.extension, storageKey)
   if (storage === undefined) throw new Error('it offers no storage')
-  return { ...running, storage: storage satisfies Storage }
+  return { ...running, storage }
 }
 
 test('what was queued on a real disk is there after a restart, payloads large and small', async () => {

@@ -3,6 +3,8 @@ import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symli
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { offeredBy } from '../../../core/capability.ts'
+import { storageKey } from '../../../core/storage.ts'
 import { fileStorage } from '../../../extensions/file_storage/file_storage.ts'
 import { realFiles } from '../../../extensions/file_storage/files.ts'
 import { lockDirectory } from '../../../extensions/file_storage/lock.ts'
@@ -24,8 +26,9 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 async function start(config: object = {}) {
   const running = extensionOf(fileStorage, { directory, segment_size: '1MiB', max_size: '32MiB', ...config })
   await running.extension.start?.()
-  await running.extension.storage?.queue('q').append(spans(['a']))
-  const checkpoints = await running.extension.storage?.checkpoints('file_log')
+  const storage = offeredBy(running.extension, storageKey)
+  await storage?.queue('q').append(spans(['a']))
+  const checkpoints = await storage?.checkpoints('file_log')
   await checkpoints?.put('/var/log/a', Buffer.from('1'))
   return running
 }

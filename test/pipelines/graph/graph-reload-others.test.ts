@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { forward } from '../../../connectors/forward.ts'
+import { Capability, offered } from '../../../core/capability.ts'
 import { defineExporter, defineExtension } from '../../../core/component.ts'
 import { sending } from '../../../core/sending.ts'
 import { batch } from '../../../processors/batch.ts'
@@ -55,6 +56,7 @@ describe('a connector', () => {
 
 test('an extension that changed stops after those that use it have changed over', async () => {
   const events: string[] = []
+  const doors = new Capability<number>('opener of doors')
   const extension = defineExtension({
     type: 'key',
     stability: 'stable',
@@ -62,7 +64,11 @@ test('an extension that changed stops after those that use it have changed over'
     signals: ['traces'],
     config: z.strictObject({ x: z.number() }),
     examples: [],
-    create: ({ x }) => ({ start: () => void events.push(`start ${x}`), stop: () => void events.push(`stop ${x}`) }),
+    create: ({ x }) => ({
+      offers: [offered(doors, () => x)],
+      start: () => void events.push(`start ${x}`),
+      stop: () => void events.push(`stop ${x}`),
+    }),
   })
   const user = defineExporter({
     type: 'user',
@@ -73,7 +79,7 @@ test('an extension that changed stops after those that use it have changed over'
     config: z.strictObject({ ...sending(), auth: z.strictObject({ authenticator: z.string() }) }),
     examples: [],
     create: (_config, { extension: found }) => ({
-      start: () => void events.push(`user ${found('key') === undefined ? 'misses' : 'has'} it`),
+      start: () => void events.push(`user has ${found('key', doors)}`),
       stop: () => void events.push('user stops'),
       send: () => Promise.resolve(undefined),
     }),
@@ -94,5 +100,5 @@ test('an extension that changed stops after those that use it have changed over'
   await (
     await toy.reload(parts(2))
   ).over
-  expect(events).toEqual(['start 1', 'user has it', 'start 2', 'user has it', 'user stops', 'stop 1'])
+  expect(events).toEqual(['start 1', 'user has 1', 'start 2', 'user has 2', 'user stops', 'stop 1'])
 })

@@ -2,7 +2,8 @@
 import { connect } from 'node:net'
 import { Metadata } from '@grpc/grpc-js'
 import { afterEach, expect, test, vi } from 'vitest'
-import { AuthError, type Identity, type ServerAuthenticator } from '../../../core/auth.ts'
+import { AuthError, type Identity, type ServerAuthenticator, serverAuthenticatorKey } from '../../../core/auth.ts'
+import { offered } from '../../../core/capability.ts'
 import { GrpcCode } from '../../../proto/status.ts'
 import { tracesRequest } from '../../support/otlp-bytes.ts'
 import { grpcSender, httpSend, receive } from '../../support/receiving.ts'
@@ -35,7 +36,11 @@ async function guarded() {
     },
   }
   const auth = { authenticator: 'slow' }
-  const running = await receive({ grpc: { auth }, http: { auth }, extensions: { slow: { server } } })
+  const running = await receive({
+    grpc: { auth },
+    http: { auth },
+    extensions: { slow: { offers: [offered(serverAuthenticatorKey, () => server)] } },
+  })
   const client = grpcSender(running.grpcPort)
   open.push(running.stop, client.close)
   const next = async (): Promise<Asked> => {

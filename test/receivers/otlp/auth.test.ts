@@ -6,7 +6,13 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { requestCost } from '../../../net/admission.ts'
 import { components } from '../../../components.ts'
 import { ConfigErrors, loadConfig } from '../../../config/load.ts'
-import { AuthError, type ServerAuthenticator } from '../../../core/auth.ts'
+import {
+  AuthError,
+  clientAuthenticatorKey,
+  type ServerAuthenticator,
+  serverAuthenticatorKey,
+} from '../../../core/auth.ts'
+import { offered } from '../../../core/capability.ts'
 import type { Extension } from '../../../core/component.ts'
 import { signals } from '../../../proto/signals.ts'
 import { decodeStatus, GrpcCode } from '../../../proto/status.ts'
@@ -38,7 +44,7 @@ async function guarded(options: ReceivingOptions = {}) {
     ...options,
     grpc: { auth, ...options.grpc },
     http: { auth, ...options.http },
-    extensions: { keys: { server } },
+    extensions: { keys: { offers: [offered(serverAuthenticatorKey, () => server)] } },
   })
   const client = grpcSender(running.grpcPort)
   open.push(running.stop, client.close)
@@ -155,11 +161,11 @@ test('browsers may ask whether they may send without a key, but not send', async
 })
 
 test.each<[string, Record<string, Extension>, string]>([
-  ['is not running', {}, 'otlp: `auth.authenticator` names keys, which is not running'],
+  ['is not running', {}, 'otlp: the extension keys is not running; configure it'],
   [
     'only sends',
-    { keys: { client: { headers: () => ({}) } } },
-    'otlp: `auth.authenticator` names keys, which cannot check',
+    { keys: { offers: [offered(clientAuthenticatorKey, () => ({ headers: () => ({}) }))] } },
+    'otlp: the extension keys is no server authenticator; it is a client authenticator',
   ],
 ])('an extension that %s is told at the start, with both ids', async (_what, extensions, message) => {
   await expect(receive({ http: { auth }, extensions })).rejects.toThrow(message)

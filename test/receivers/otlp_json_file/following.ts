@@ -7,7 +7,9 @@ import type { Batch } from '../../../core/batch.ts'
 import { Books } from '../../../core/books.ts'
 import { Budget, budgetKey } from '../../../core/budget.ts'
 import { type Clock, machineClock } from '../../../core/clock.ts'
+import { finderFor, offered } from '../../../core/capability.ts'
 import type { ReceiverDefinition } from '../../../core/component.ts'
+import { storageKey } from '../../../core/storage.ts'
 import { Host } from '../../../core/host.ts'
 import { Status } from '../../../core/status.ts'
 import { encodeGroups } from '../../../proto/group.ts'
@@ -67,7 +69,10 @@ export function following(config: object = {}, options: Options = {}) {
       log: keepingLogger(lines),
       clock: options.clock ?? machineClock,
       status,
-      extension: () => options.storage && { storage: options.storage },
+      extension: finderFor({ id: 'otlp_json_file' }, () => {
+        const { storage } = options
+        return storage && { offers: [offered(storageKey, () => storage)] }
+      }),
       host: new Host().provide(budgetKey, budget),
       signals: new Set(options.signals ?? allSignals),
       books: signal => books.node({ kind: 'receiver', id: 'otlp_json_file', pipeline: '', signal }),
