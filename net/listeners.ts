@@ -34,6 +34,8 @@ interface Tenant {
   readonly accept: Accept
   /** Whether somebody else may take the port over. */
   yields: boolean
+  /** It takes nothing yet: what runs is not what it belongs to. */
+  staged: boolean
 }
 
 interface Port {
@@ -41,8 +43,10 @@ interface Port {
   readonly text: string
   readonly number: number
   readonly address: Address
-  /** The last one takes what is accepted; when it closes, the one before does again. */
+  /** The last one that is not staged takes what is accepted; when it closes, the one before does again. */
   readonly tenants: Tenant[]
+  /** Accepted while nobody took anything here: a port that is to be used, once it is clear that it will be. */
+  readonly early: Set<Socket>
   /** Ports of the same number on other addresses, closed for this one; opened again if it closes before they do. */
   readonly inPlaceOf: readonly Port[]
   /** Closed for another one. */
@@ -64,10 +68,14 @@ export function parseEndpoint(endpoint: string, transport = 'tcp'): Address | un
   return { host: host === 'localhost' && transport !== 'tcp6' ? '127.0.0.1' : host, port }
 }
 
+/** Connections that wait for a staged port; the others hear at once that nobody is there. */
+const mostEarly = 100
+
 /** All ports of one process. */
 export class Listeners {
   readonly #ports = new Map<string, Port>()
   #connections = 0
+  #isStaging = false
 
   /** Accepted connections that are open, of all ports. */
   get connections(): number {
@@ -75,13 +83,32 @@ export class Listeners {
   }
 
   /**
-   * While a configuration is exchanged: ports of these owners may be taken over by whoever listens on them now. What has
-   * taken one over gives it back by closing, as long as the one before has not closed.
+   * A configuration is prepared: ports of these owners may be taken over by whoever listens on them now, and who listens now
+   * takes nothing before `commit`. Until then who closes leaves all as it was.
    */
-  yield(owners: ReadonlySet<string>): void {
-    for (const { tenants } of this.#ports.values()) {
+  stage(owners: ReadonlySet<string>): void {
+    this.#isStaging = true
+    for (const { tenants } of this.#ports.values())
       for (const tenant of tenants) tenant.yields = owners.has(tenant.owner)
+  }
+
+  /** Those who listened since `stage` take what is accepted from now on, what waits for them included. */
+  commit(): void {
+    this.#settle()
+    for (const port of this.#ports.values()) {
+      for (const tenant of port.tenants) tenant.staged = false
+      admitEarly(port)
     }
+  }
+
+  /** It comes to nothing. Those who listened since `stage` never take anything, and are to close. */
+  abort(): void {
+    this.#settle()
+  }
+
+  #settle(): void {
+    this.#isStaging = false
+    for (const { tenants } of this.#ports.values()) for (const tenant of tenants) tenant.yields = false
   }
 
   /**
@@ -95,7 +122,7 @@ export class Listeners {
     }
     const key = 'path' in address ? address.path : `${address.host ?? ''}:${address.port}`
     const standing = this.#ports.get(key)
-    const tenant: Tenant = { owner, accept, yields: false }
+    const tenant: Tenant = { owner, accept, yields: false, staged: this.#isStaging }
     const holder = standing?.tenants.at(-1)
     if (standing !== undefined && holder !== undefined) {
       if (!holder.yields) {
@@ -111,17 +138,16 @@ export class Listeners {
     server.on('connection', socket => {
       this.#connections++
       socket.once('close', () => this.#connections--)
-      const tenant = tenants.at(-1)
-      if (tenant === undefined) socket.destroy()
-      else tenant.accept(socket)
+      arrived(port, socket)
     })
+    let port: Port | undefined
     const inPlaceOf = await this.#open(server, address, endpoint, owner)
     const bound = server.address()
     const isPath = bound === null || typeof bound === 'string'
     const text = isPath ? (bound ?? endpoint) : `${host(bound.address)}:${bound.port}`
     const number = isPath ? 0 : bound.port
     const place = 'path' in address ? address : { ...address, port: number }
-    const port: Port = { server, text, number, address: place, tenants, inPlaceOf, gaveWay: false }
+    port = { server, text, number, address: place, tenants, early: new Set(), inPlaceOf, gaveWay: false }
     // Port 0 is a new port each time.
     const name = 'port' in address && address.port === 0 ? text : key
     this.#ports.set(name, port)
@@ -134,12 +160,13 @@ export class Listeners {
       address: port.text,
       port: port.number,
       get replaced() {
-        return port.gaveWay || (tenants.includes(tenant) && tenants.at(-1) !== tenant)
+        return port.gaveWay || (tenants.includes(tenant) && !tenant.staged && holderOf(port) !== tenant)
       },
       close: async () => {
         const at = tenants.indexOf(tenant)
         if (at < 0) return
         tenants.splice(at, 1)
+        admitEarly(port)
         if (tenants.length > 0) return
         if (this.#ports.get(key) === port) this.#ports.delete(key)
         if (!port.gaveWay) await shut(port.server)
@@ -180,15 +207,49 @@ export class Listeners {
   async close(): Promise<void> {
     const ports = [...this.#ports.values()]
     this.#ports.clear()
-    for (const { tenants, server } of ports) {
-      tenants.length = 0
-      await shut(server)
+    for (const port of ports) {
+      port.tenants.length = 0
+      admitEarly(port)
+      await shut(port.server)
     }
   }
 }
 
 /** The ports of the process, for components that listen. */
 export const listenersKey = new HostKey<Listeners>('listeners')
+
+/** Who takes what is accepted now. */
+const holderOf = ({ tenants }: Port): Tenant | undefined => tenants.findLast(({ staged }) => !staged)
+
+/** Hands a connection on to whoever is there; where that is yet to be known, it waits. */
+function arrived(port: Port | undefined, socket: Socket): void {
+  const tenant = port && (holderOf(port) ?? holderBefore(port, socket))
+  if (tenant !== undefined) return tenant.accept(socket)
+  if (port === undefined || port.tenants.length === 0 || port.early.size >= mostEarly) return void socket.destroy()
+  port.early.add(socket)
+  // Nobody else hears of it yet, and an error that nobody hears ends the process.
+  socket.on('error', ignore).once('close', () => port.early.delete(socket))
+}
+
+/** Who took what came to this address before a staged port took its place. */
+function holderBefore({ inPlaceOf }: Port, { localAddress }: Socket): Tenant | undefined {
+  const before = inPlaceOf.find(({ address }) => 'host' in address && address.host === localAddress)
+  return before && holderOf(before)
+}
+
+/** Those that wait go on, or away, once it is clear who takes them. */
+function admitEarly(port: Port): void {
+  const tenant = holderOf(port)
+  if (tenant === undefined && port.tenants.length > 0) return
+  for (const socket of port.early) {
+    port.early.delete(socket)
+    socket.off('error', ignore)
+    if (tenant === undefined) socket.destroy()
+    else tenant.accept(socket)
+  }
+}
+
+const ignore = (): void => {}
 
 function host(address: string): string {
   return address.includes(':') ? `[${address}]` : address

@@ -190,19 +190,19 @@ export class Graph {
     const next = new Assembly(plan, this.#process, this.#sources, { assembly: previous, reload: changes })
     const listeners = this.#process.host.find(listenersKey)
     const going = changes.components.filter(({ action }) => action !== 'start').map(({ id }) => id)
-    listeners?.yield(new Set(going))
+    listeners?.stage(new Set(going))
     const heirs = new Map<ExporterPart, ExporterPart>()
     try {
       next.build()
       await this.#startFresh(next, previous, heirs)
     } catch (error) {
+      listeners?.abort()
       for (const [heir, before] of heirs) handOn(heir, before, this.#process.log)
       await this.#abandon(next)
       throw error
-    } finally {
-      listeners?.yield(new Set())
     }
     const leaving = this.#exchange(previous, next)
+    listeners?.commit()
     const earlier = [...this.#leaving].map(one => one.front)
     this.#leaving.add(leaving)
     this.#retire()

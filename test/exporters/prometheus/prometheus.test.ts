@@ -156,9 +156,9 @@ test.each<[string, object, string]>([
   const endpoint = `127.0.0.1:${port}`
   const before = await exporterIn(own, { endpoint })
   await before.exporter.send(deltas(3, 1), forever)
-  own.listeners.yield(new Set(['prometheus']))
+  own.listeners.stage(new Set(['prometheus']))
   const after = await exporterIn(own, { endpoint, ...more }, 'prometheus', before.exporter)
-  own.listeners.yield(new Set())
+  own.listeners.commit()
   await before.stop()
   await after.exporter.send(deltas(7, 5), forever)
   expect((await get(port)).body.toString()).toContain(expected)
