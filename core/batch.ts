@@ -2,23 +2,13 @@ import { encodeGroups, type Group, groupCost, groupsSize } from '../proto/group.
 import { cutGroup, moveGroups } from '../proto/cut.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { SharedBody } from './body.ts'
+import type { Context } from './context.ts'
 import { type Delivery, done, type Fate } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Lease } from './lease.ts'
 import { isWatched, settle, type Share, shareOf } from './share.ts'
 
-/** Where a request came from. One value per connection, so that a request costs none, unless its metadata is kept. */
-export interface Context {
-  /** Id of the receiver. */
-  readonly receiver: string
-  readonly transport: string
-  /** Address of the sender, where there is one. */
-  readonly peer: string | undefined
-  /** Request headers by lower-case name, with `include_metadata`. */
-  readonly metadata: ReadonlyMap<string, readonly string[]> | undefined
-  /** What an authenticator said of the sender. */
-  readonly auth: ReadonlyMap<string, string> | undefined
-}
+export type { Context } from './context.ts'
 
 /**
  * Telemetry of one signal on its way. Immutable: an edit makes a new value that shares what did not change. Whoever is
@@ -52,7 +42,7 @@ export class Batch {
     lease: Lease,
   ): Batch {
     const { groups, items } = request
-    return new Batch(signal, groups, items, context, [shareOf(delivery, lease, items, groups.length)])
+    return new Batch(signal, groups, items, context, [shareOf(delivery, lease, items, groups.length, context)])
   }
 
   /** Bytes of this as an OTLP request. */

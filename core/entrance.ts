@@ -206,7 +206,7 @@ export class Entrance {
       reason = error
     }
     if (left === 0) return
-    const rest = new Batch(signal, [], left, origin, [shareOf(delivery, lease, left, 0)])
+    const rest = new Batch(signal, [], left, origin, [shareOf(delivery, lease, left, 0, origin)])
     if (reason instanceof WireError) rest.reject(reason.message)
     else rest.refuse(delivery.refusal ?? errorOf(reason))
   }

@@ -8,6 +8,7 @@ import { sampleResource } from '../proto/sample.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Batch } from './batch.ts'
 import type { NodeName } from './books.ts'
+import type { Context } from './context.ts'
 import type { Outcome } from './delivery.ts'
 
 /** What can happen to a batch, or to a part of it. */
@@ -146,7 +147,9 @@ export class Journal {
     const trace = this.tracer?.sample(name, batch)
     if (this.#healthy()) this.note(name, 'received', batch, undefined, undefined)
     if (trace === undefined) return
-    for (const { delivery } of shares) (delivery.record ??= this.#open(batch, delivery.items)).trace = trace
+    for (const { delivery, origin } of shares) {
+      ;(delivery.record ??= this.#open(batch.signal, origin, delivery.items)).trace = trace
+    }
   }
 
   #healthy(): boolean {
@@ -182,9 +185,9 @@ export class Journal {
     const ring = this.#ring(`${name.id} ${name.pipeline} ${what} ${reason ?? ''}`)
     const sample = this.#sample(name, ring, batch)
     detail = cut(detail)
-    for (const { delivery, items } of batch.shares) {
+    for (const { delivery, items, origin } of batch.shares) {
       const known = delivery.record
-      const record = known ?? (delivery.record = this.#open(batch, delivery.items))
+      const record = known ?? (delivery.record = this.#open(batch.signal, origin, delivery.items))
       const kept = this.#add(record, name, { what, items, reason, detail, sample, took })
       // Retries of one request are one record in the ring.
       if (kept && !record.events.slice(0, -1).some(event => same(event, name, what, reason))) this.#put(ring, record)
@@ -206,8 +209,7 @@ export class Journal {
     return [...found].sort((a, b) => b.id - a.id).slice(0, query.limit ?? 100)
   }
 
-  #open(batch: Batch, items: number): JournalRecord {
-    const { receiver, transport, peer } = batch.context
+  #open(signal: Signal, { receiver, transport, peer }: Context, items: number): JournalRecord {
     this.begun++
     const from = cut(peer)
     return {
@@ -216,7 +218,7 @@ export class Journal {
       receiver,
       transport,
       peer: from,
-      signal: batch.signal,
+      signal,
       items,
       events: [],
       more: 0,

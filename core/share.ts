@@ -1,4 +1,5 @@
 /** The part that one request has in a batch. */
+import type { Context } from './context.ts'
 import type { Delivery, Fate } from './delivery.ts'
 import type { Lease } from './lease.ts'
 
@@ -8,6 +9,8 @@ export interface Share {
   readonly lease: Lease
   readonly items: number
   readonly groups: number
+  /** Where it came from, whatever it was merged with. */
+  readonly origin: Context
   /** The sender was told that these were taken: what becomes of them it does not hear any more. */
   readonly answered: boolean
   /** They are on disk: a source behind them has been told. */
@@ -15,8 +18,8 @@ export interface Share {
 }
 
 /** What came whole from one sender, who waits. */
-export function shareOf(delivery: Delivery, lease: Lease, items: number, groups: number): Share {
-  return { delivery, lease, items, groups, answered: false, safe: false }
+export function shareOf(delivery: Delivery, lease: Lease, items: number, groups: number, origin: Context): Share {
+  return { delivery, lease, items, groups, origin, answered: false, safe: false }
 }
 
 /** Whether a source waits for the end of these. */

@@ -282,6 +282,6 @@ function replayed(
     shares.reduce((sum, one) => sum + one.items, 0) === items
   const parts = fits ? shares : [{ items, groups: groups.length }]
   const marked = { ...context, receiver: replayName, transport: replayName }
-  const origins = parts.map(part => shareOf(delivery, lease, part.items, part.groups))
+  const origins = parts.map(part => shareOf(delivery, lease, part.items, part.groups, marked))
   return { batch: new Batch(signal, groups, items, marked, origins), delivery }
 }

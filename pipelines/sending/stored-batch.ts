@@ -20,7 +20,7 @@ export function batchOf(record: StoredRecord, budget: Budget): Batch {
   const whole = [{ items, groups: groups.length }]
   const shares = sumOf(record.shares, 'groups') === groups.length && sumOf(record.shares, 'items') === items
   const origins: Share[] = (shares ? record.shares : whole).map(share =>
-    shareOf(new Delivery(share.items, undefined), lease, share.items, share.groups),
+    shareOf(new Delivery(share.items, undefined), lease, share.items, share.groups, context),
   )
   return new Batch(signal, groups, items, context, origins)
 }
