@@ -117,6 +117,8 @@ export class NodeBooks {
   readonly refused = new Reasons()
   /** Items that may have arrived although the attempt failed. */
   maybeTwice = 0
+  /** Items in which text was no UTF-8 and was mended. */
+  mended = 0
   /** Faults of the component that were caught: it threw where it must not, or did not answer for what it was given. */
   internalFaults = 0
   /** Attempts to send, and those that failed. */

@@ -158,6 +158,8 @@ export interface ProcessorContext extends ComponentContext {
 
 export interface ExporterContext extends ComponentContext {
   readonly signals: ReadonlySet<Signal>
+  /** There is a connection to the destination, or there may be one now: what waits because there was none is tried. */
+  reached(): void
 }
 
 /** What a destination said of a batch it has taken. */

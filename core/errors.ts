@@ -86,18 +86,21 @@ export class DeliveryError extends Error {
   readonly retryAfter: number | undefined
   /** Whether the data may have been taken although no success was heard. */
   readonly maybeTaken: boolean
+  /** The destination has too much to do: `retryAfter` is for all that is sent there. */
+  readonly isThrottled: boolean
 
   constructor(
     code: Code,
     kind: FailureKind,
     message: string,
-    more: { retryAfter?: number | undefined; maybeTaken?: boolean; cause?: unknown } = {},
+    more: { retryAfter?: number | undefined; maybeTaken?: boolean; isThrottled?: boolean; cause?: unknown } = {},
   ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause })
     this.code = code
     this.kind = kind
     this.retryAfter = more.retryAfter
     this.maybeTaken = more.maybeTaken ?? false
+    this.isThrottled = more.isThrottled ?? false
   }
 }
 

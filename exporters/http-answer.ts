@@ -56,7 +56,7 @@ export function deliveryErrorOfStatus(answer: HttpAnswer, url: string, answered:
     const retryAfter = parseRetryAfter(answerHeader(answer, 'retry-after')) ?? answered.retryAfter
     // A gateway that waited in vain does not know what became of the request.
     const maybeTaken = code === 502 || code === 504
-    return new DeliveryError('DELIVERY_BUSY', 'retry', message, { retryAfter, maybeTaken })
+    return new DeliveryError('DELIVERY_BUSY', 'retry', message, { retryAfter, maybeTaken, isThrottled: code === 429 })
   }
   if (code === 413) return new DeliveryError('DELIVERY_TOO_LARGE', 'too_large', message)
   if (denied.has(code)) return new DeliveryError('DELIVERY_DENIED', 'denied', message)

@@ -48,6 +48,8 @@ export function otlpAlone(destination: AloneDestination, id: string, log: Logger
     signals: new Set([signal]),
     extension: finderFor({ id }, () => undefined),
     clock: machineClock,
+    // Nothing waits here.
+    reached() {},
   }
   if (protocol === 'grpc') {
     return new OtlpGrpc({ ...grpcConfig.parse({ endpoint, compression, tls }), headers, timeout }, context)

@@ -59,7 +59,9 @@ export function deliveryErrorOfGrpc(error: GrpcError, endpoint: string): Deliver
     )
   }
   if (code === GrpcCode.RESOURCE_EXHAUSTED) {
-    if (retryDelay !== undefined) return new DeliveryError('DELIVERY_BUSY', 'retry', message, more)
+    if (retryDelay !== undefined) {
+      return new DeliveryError('DELIVERY_BUSY', 'retry', message, { ...more, isThrottled: true })
+    }
     return new DeliveryError('DELIVERY_TOO_LARGE', 'too_large', message, more)
   }
   if (denied.has(code) || answered === 'http') return new DeliveryError('DELIVERY_DENIED', 'denied', message, more)

@@ -71,7 +71,7 @@ export class OtlpGrpc implements Exporter {
     this.#endpoint = config.endpoint
     this.#timeout = config.timeout
     this.#format = frames[config.compression]
-    this.#client = new GrpcClient(grpcClientOptions(config, context.log))
+    this.#client = new GrpcClient({ ...grpcClientOptions(config, context.log), onReached: () => context.reached() })
     this.#budget = context.host.find(budgetKey)
   }
 

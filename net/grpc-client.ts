@@ -39,6 +39,8 @@ export interface GrpcClientOptions {
   readonly backoff?: Backoff
   /** Milliseconds for connecting and the handshakes. */
   readonly connectTimeout?: number
+  /** Called when there is a connection, also to an address that the name stands for now: what failed may be tried again. */
+  readonly onReached?: (() => void) | undefined
   /** In place of DNS. */
   readonly resolve?: (target: GrpcTarget) => Promise<Address[]>
 }
@@ -233,7 +235,11 @@ export class GrpcClient {
       const key = addressText(address)
       const kept = old.get(key)
       old.delete(key)
-      const owner = { onChange: () => this.#pump(), onLost: () => this.#resolveSoon() }
+      const owner = {
+        onChange: () => this.#pump(),
+        onConnected: () => this.#options.onReached?.(),
+        onLost: () => this.#resolveSoon(),
+      }
       return kept ?? new Subchannel(address, this.#session, this.#backoff, owner, this.#options.log)
     })
     for (const subchannel of old.values()) subchannel.close()

@@ -4,7 +4,7 @@ import { messageOf } from '../core/errors.ts'
 import { GrpcSession, type SessionOptions } from './grpc-session.ts'
 import { type Address, addressText } from './grpc-target.ts'
 
-/** Waits between attempts to connect, in milliseconds; gRPC's "Connection Backoff Protocol" without overrides. */
+/** Waits between attempts to connect, in milliseconds; gRPC's "Connection Backoff Protocol". */
 export interface Backoff {
   readonly initial: number
   readonly max: number
@@ -13,7 +13,8 @@ export interface Backoff {
   readonly jitter: number
 }
 
-export const grpcBackoff: Backoff = { initial: 1000, max: 120_000, multiplier: 1.6, jitter: 0.2 }
+/** Not gRPC's two minutes at most: a server that is back is to be found within five seconds. */
+export const grpcBackoff: Backoff = { initial: 1000, max: 4000, multiplier: 1.6, jitter: 0.2 }
 
 /** How long to wait before the attempt that follows `failures` failed ones; `random` is from 0 to 1. */
 export function backoffDelay(backoff: Backoff, failures: number, random: number): number {
@@ -25,6 +26,8 @@ export function backoffDelay(backoff: Backoff, failures: number, random: number)
 export interface SubchannelOwner {
   /** Calls may have found a place, or lost one. */
   onChange(): void
+  /** There is a connection. */
+  onConnected(): void
   /** A session ended or could not be made: the target may stand for other addresses now. */
   onLost(): void
 }
@@ -101,7 +104,9 @@ export class Subchannel {
     else this.#log.debug({ address: addressText(this.address) }, 'connected')
     this.failing = false
     this.#readyAt = performance.now()
-    if (session === this.#session) this.#owner.onChange()
+    if (session !== this.#session) return
+    this.#owner.onChange()
+    this.#owner.onConnected()
   }
 
   #onGone(session: GrpcSession): void {

@@ -236,6 +236,12 @@ const booksFamilies: readonly OwnFamily[] = [
     nodeLabels,
     perNode(node => node.maybeTwice, ['receiver', 'exporter']),
   ),
+  counter(
+    'kymo_exporter_mended_items_total',
+    'Items sent again with text mended (U+FFFD) that was no UTF-8, as the destination rejected them.',
+    nodeLabels,
+    perNode(node => node.mended, ['exporter']),
+  ),
   one(
     'kymo_books_unbalanced',
     'Equations of the books that do not hold; anything but 0 is a fault of Kymo.',

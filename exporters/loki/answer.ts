@@ -33,8 +33,8 @@ export function sentOfLoki(answer: HttpAnswer, url: string, otlp: boolean): Sent
   // Some streams may be stored although others were over a limit, or their ingester away. A line that comes again with
   // the same time is the same line to Loki, so nothing shows twice.
   if (error.kind !== 'retry') throw error
-  const { code, kind, message, retryAfter } = error
-  throw new DeliveryError(code, kind, message, { retryAfter, maybeTaken: true })
+  const { code, kind, message, retryAfter, isThrottled } = error
+  throw new DeliveryError(code, kind, message, { retryAfter, isThrottled, maybeTaken: true })
 }
 
 function statusText({ body }: HttpAnswer): string | undefined {

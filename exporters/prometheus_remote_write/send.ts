@@ -233,8 +233,8 @@ function worst(failures: readonly unknown[], some: boolean): unknown {
   const unknown = failures.find(error => !(error instanceof DeliveryError))
   const error = unknown ?? of('denied') ?? of('retry') ?? of('too_large') ?? failures[0]
   if (!some || !(error instanceof DeliveryError) || error.kind !== 'retry' || error.maybeTaken) return error
-  const { code, kind, message, retryAfter } = error
-  return new DeliveryError(code, kind, message, { retryAfter, maybeTaken: true, cause: error })
+  const { code, kind, message, retryAfter, isThrottled } = error
+  return new DeliveryError(code, kind, message, { retryAfter, isThrottled, maybeTaken: true, cause: error })
 }
 
 interface Sum {

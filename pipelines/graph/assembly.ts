@@ -205,8 +205,10 @@ export class Assembly {
     const { host, books, journal } = this.#process
     const context = this.#context('exporter', component)
     const { status, log, extension } = context
-    const exporter = named('exporter', component, () => definition.create(config as never, { ...context, signals }))
     const destinations = new Map<Signal, Destination>()
+    const reached = (): void => destinations.forEach(destination => destination.reached())
+    const whole = { ...context, signals, reached }
+    const exporter = named('exporter', component, () => definition.create(config as never, whole))
     const info = infoOf('exporter', id, definition.type, context)
     this.exporters.set(id, this.#made({ ...info, lifecycle: exporter, destinations }))
     for (const signal of signals) {

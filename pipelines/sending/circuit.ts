@@ -1,9 +1,13 @@
 import type { RetryConfig } from '../../core/sending.ts'
 import { Backoff } from './backoff.ts'
 
+/** Longest wait between two probes, in milliseconds: a destination that is back is found soon. */
+const probeCap = 5000
+
 /**
  * Whether a destination takes anything at all. Closed: attempts go out. After several failures in a row without a
- * success it opens: one probe at a time, at growing intervals, while the queue stands.
+ * success it opens: one probe at a time, at growing intervals, while the queue stands. Open or not, nothing goes out as long
+ * as the destination asked to be left alone.
  */
 export class Circuit {
   /** Failures in a row that open it. */
@@ -11,15 +15,20 @@ export class Circuit {
   readonly #backoff: Backoff
   #failures = 0
   #probeAt = 0
+  /** Until when nothing is sent, as the destination asked. */
+  #pausedUntil = 0
   open = false
+  /** Longest wait of our own choice while nothing is taken, in milliseconds. */
+  readonly longest: number
 
   constructor(retry: RetryConfig) {
+    this.longest = Math.max(probeCap, retry.initial_interval)
     this.#backoff = new Backoff(retry)
   }
 
   /** Milliseconds until the next attempt may go out; 0 for now. */
   wait(now: number): number {
-    return this.open ? Math.max(0, this.#probeAt - now) : 0
+    return Math.max(0, (this.open ? Math.max(this.#probeAt, this.#pausedUntil) : this.#pausedUntil) - now)
   }
 
   /** Says whether this closed it. */
@@ -34,13 +43,20 @@ export class Circuit {
   /** Says whether this opened it. */
   failed(now: number, retryAfter: number | undefined): boolean {
     this.#failures++
-    if (this.open) {
-      this.#probeAt = now + this.#backoff.next(retryAfter)
-      return false
-    }
-    if (this.#failures < this.#threshold) return false
-    this.open = true
-    this.#probeAt = now + this.#backoff.next(retryAfter)
-    return true
+    const isOpening = !this.open && this.#failures >= this.#threshold
+    if (isOpening) this.open = true
+    // What the destination asked for is waited out, however long.
+    if (this.open) this.#probeAt = now + Math.max(Math.min(this.#backoff.next(), this.longest), retryAfter ?? 0)
+    return isOpening
+  }
+
+  /** The destination has too much to do: it asked to be sent nothing for so many milliseconds. */
+  pause(now: number, asked: number): void {
+    this.#pausedUntil = Math.max(this.#pausedUntil, now + asked)
+  }
+
+  /** The destination may be back: the probe does not wait for our own back-off. */
+  hurry(now: number): void {
+    if (this.#probeAt > now) this.#probeAt = now
   }
 }

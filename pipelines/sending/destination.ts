@@ -1,6 +1,5 @@
 import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
-import type { Budget } from '../../core/budget.ts'
 import type { FindOffered } from '../../core/capability.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Latency } from '../../core/latency.ts'
@@ -47,8 +46,6 @@ interface Token {
 export interface DestinationParts extends Omit<SenderParts, 'consumers' | 'deadLetters'> {
   /** What its queue means. */
   readonly policy: QueuePolicy
-  /** Where what is read back from disk is charged. */
-  readonly budget: () => Budget
   /** Finds its storage, once extensions run. */
   readonly extension: FindOffered
 }
@@ -238,6 +235,11 @@ export class Destination implements Sink {
       const at = listeners.indexOf(listener)
       if (at >= 0) listeners.splice(at, 1)
     }
+  }
+
+  /** What waits because there was no connection is tried. */
+  reached(): void {
+    this.#sender.reached()
   }
 
   /** Ends what nobody waits for any more. */

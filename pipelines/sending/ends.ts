@@ -1,10 +1,12 @@
 /** What the books, the journal, the log and the senders hear when an entry ends, one way or the other. */
+import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Sent } from '../../core/component.ts'
 import { done } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
+import type { Claim } from './claim.ts'
 import type { Entry } from './entry.ts'
 
 /** What ends: an entry, or what of it was settled. */
@@ -55,6 +57,14 @@ export function endRejected({ books, journal, log }: EndParts, entry: Entry, err
   log.error({ items: batch.items, code: error.code, error: error.message }, 'destination rejected data for good')
   if (reason === 'denied') batch.deny(error)
   else batch.reject(error.message)
+}
+
+/** No decoder would read it: taken out of what `claim` stands for. */
+export function endMalformed({ books, journal }: EndParts, claim: Claim, batch: Batch, reason: string) {
+  claim.settle(batch.items, 'rejected')
+  books.rejected.of('malformed').value += batch.items
+  journal.note(books.name, 'rejected', batch, 'malformed', reason)
+  batch.reject(reason)
 }
 
 /** The destination refuses it for good, and it is kept aside. */
@@ -109,4 +119,10 @@ export function tooOld(limit: string, last: DeliveryError | undefined): Delivery
 /** There was no time left. */
 export function stopping(): DeliveryError {
   return new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped before the destination had it')
+}
+
+/** It failed so many times, and what else was sent did not. */
+export function suspected(failures: number): DeliveryError {
+  const text = `failed ${failures} times while the destination took other data`
+  return new DeliveryError('DELIVERY_SUSPECT', 'retry', text)
 }

@@ -25,6 +25,10 @@ export interface Entry {
   failures: number
   /** When it was first tried, in milliseconds since the epoch; 0 before. */
   firstTried: number
+  /** Nothing in it is malformed, as far as we can tell. */
+  examined: boolean
+  /** Not to be sent before then, as the destination asked; on the clock of `performance.now()`. */
+  notBefore: number
   /** It failed again and again while others were taken: it is tried alone. */
   suspect: boolean
   /** It is not sent any more but put aside, for this reason. */
@@ -44,27 +48,62 @@ export function makeEntry(batch: Batch, seq: number, claim: Claim, acknowledged:
     memo: undefined,
     failures: 0,
     firstTried: 0,
+    examined: false,
+    notBefore: 0,
     suspect: false,
     condemned: undefined,
   }
 }
 
-/** The halves of what an entry carries, as entries in its place; undefined when it is not to be cut: one item, or no sends left. */
-export function bisect(entry: Entry, sends: number, suspect: boolean, retry: RetryConfig): Entry[] | undefined {
-  const { claim } = entry
+/** What looking for the bad part of one batch may cost in sends, besides two per request in it. */
+const searchSends = 64
+
+/** How a batch is cut whose bad part is looked for. */
+interface Bisecting {
+  /** The pieces are tried alone. */
+  readonly isSuspect?: boolean
+  /** In as many sends as it takes. */
+  readonly isUnbound?: boolean
+}
+
+/**
+ * The halves of what an entry carries, as entries in its place. Where no sends are left for that, its requests, one by one, so
+ * that a bad sender loses only its own data; undefined when it is not to be cut.
+ */
+export function bisect(entry: Entry, retry: RetryConfig, how: Bisecting = {}): Entry[] | undefined {
+  const { claim, batch } = entry
+  const requests = batch.shares.length
   if (!claim.bisected) {
     claim.bisected = true
-    claim.sendsLeft = sends
+    // Another send for each request is kept for the end.
+    claim.sendsLeft += searchSends + requests
   }
-  if (claim.sendsLeft < 2) return undefined
+  const { isSuspect = false, isUnbound = false } = how
+  if (isUnbound || claim.sendsLeft >= 2) {
+    const halves = halve(batch)
+    if (halves === undefined) return undefined
+    claim.sendsLeft -= 2
+    return pieces(entry, halves, isSuspect, retry)
+  }
+  if (requests < 2) return undefined
+  const each = batch.shares.map((_, i) => batch.sliceShares(i, i + 1))
+  return pieces(entry, each, isSuspect, retry)
+}
+
+/** The halves of what no single send can carry. */
+export function halved(entry: Entry, retry: RetryConfig): Entry[] | undefined {
   const halves = halve(entry.batch)
-  if (halves === undefined) return undefined
-  claim.sendsLeft -= 2
-  claim.split()
-  return halves.map(batch => {
+  return halves && pieces(entry, halves, false, retry)
+}
+
+function pieces(entry: Entry, batches: readonly Batch[], isSuspect: boolean, retry: RetryConfig): Entry[] {
+  const { claim } = entry
+  return batches.map((batch, i) => {
+    if (i > 0) claim.split()
     const piece = makeEntry(batch, entry.seq, claim, entry.acknowledged, retry)
-    piece.suspect = suspect
-    piece.firstTried = suspect ? Date.now() : entry.firstTried
+    piece.suspect = isSuspect
+    piece.examined = entry.examined
+    piece.firstTried = isSuspect ? Date.now() : entry.firstTried
     return piece
   })
 }

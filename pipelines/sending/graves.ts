@@ -6,7 +6,7 @@ import type { SenderParts } from './sender-parts.ts'
 /** What becomes of an entry that is put aside. */
 export interface GravesListener {
   /** It is among the dead letters, and has ended in the books. */
-  buried(entry: Entry): void
+  buried(entry: Entry, reason: string): void
   /** It could not be written; it is `condemned` now, and to be put aside later. */
   notBuried(entry: Entry): void
 }
@@ -42,7 +42,7 @@ export class Graves {
         // A stop may have come first.
         if (!this.#burying.delete(entry)) return
         endBuried(this.#parts, entry, error, reason)
-        this.#listener.buried(entry)
+        this.#listener.buried(entry, reason)
       },
       (cause: unknown) => {
         if (!this.#burying.delete(entry)) return

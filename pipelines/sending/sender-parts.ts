@@ -1,4 +1,5 @@
 import type { NodeBooks } from '../../core/books.ts'
+import type { Budget } from '../../core/budget.ts'
 import type { Exporter } from '../../core/component.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
@@ -14,6 +15,8 @@ export interface SenderParts {
   readonly journal: Journal
   readonly log: Logger
   readonly status: Status
+  /** Where what is made of a batch is charged. */
+  readonly budget: () => Budget
   /** Attempts at the same time. */
   readonly consumers: number
   /** Batches leave one after the other, and none passes one that is tried again. */

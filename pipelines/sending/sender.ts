@@ -1,13 +1,16 @@
 /** Attempts of one destination: how many at once, what a failure means, when to try again, when to give up. */
 import type { Sent } from '../../core/component.ts'
-import { DeliveryError } from '../../core/errors.ts'
+import type { DeliveryError } from '../../core/errors.ts'
 import { Latency } from '../../core/latency.ts'
+import { Alarm } from './alarm.ts'
 import { type AttemptListener, fits, RunningAttempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
-import { endDelivered, endLeft, endLost, endRejected, endReturned, stopping, tooOld, withdrawn } from './ends.ts'
-import { bisect, type Entry } from './entry.ts'
+import * as ends from './ends.ts'
+import { bisect, type Entry, halved } from './entry.ts'
 import { Fifo } from '../flow/fifo.ts'
 import { Graves } from './graves.ts'
+import { Idleness } from './idleness.ts'
+import { Rejections } from './rejections.ts'
 import type { SenderParts } from './sender-parts.ts'
 import { Sleepers } from './sleepers.ts'
 
@@ -15,8 +18,9 @@ import { Sleepers } from './sleepers.ts'
 const suspectAfter = 10
 /** What is said of data on disk. */
 const keptTooLong = 'older than the storage keeps data (`max_age`)'
-/** What looking for the bad part of one batch may cost in sends, besides two per request in it. */
-const bisectSends = 64
+
+/** Whether it need not wait for a time that the destination asked for. */
+const isPatient = (entry: Entry): boolean => entry.notBefore <= performance.now()
 
 const bySeq = (a: Entry, b: Entry): number => a.seq - b.seq
 
@@ -28,16 +32,15 @@ export class Sender {
   readonly #listener: AttemptListener
   readonly #sleeping = new Sleepers()
   readonly #graves: Graves
-  #probe: NodeJS.Timeout | undefined
-  /** Bisections in a row that found nothing a destination would take. */
-  #futile = 0
+  readonly #rejections: Rejections
+  readonly #probe = new Alarm(() => this.#pump())
   #stopped = false
   /** What is on disk is not sent any more. */
   #leaving = false
   #successor: Sender | undefined
   /** Who sent what comes here, and may not be done with the last of it. */
   #predecessor: Sender | undefined
-  #onIdle: (() => void) | undefined
+  readonly #onIdle = new Idleness()
   /** Time of the last success, in milliseconds since the epoch. */
   lastSuccess = 0
   /** Since the last success. */
@@ -49,18 +52,26 @@ export class Sender {
     this.#circuit = new Circuit(parts.config.retry_on_failure)
     this.#listener = {
       settled: ({ claim, acknowledged }, batch, sent, took) =>
-        endDelivered(parts, { batch, claim, acknowledged }, sent, took),
+        ends.endDelivered(parts, { batch, claim, acknowledged }, sent, took),
       ended: (attempt, failure, sent, took) => this.#heard(attempt, failure, sent, took),
       maybeTwice: items => void (parts.books.maybeTwice += items),
     }
     this.#graves = new Graves(parts, {
-      buried: entry => {
-        this.#ended(entry)
+      buried: (entry, reason) => {
+        this.#ended(entry, reason !== 'suspect')
         this.#pump()
       },
       notBuried: entry => {
         if (!this.#passOn(entry)) this.#sleep(entry, entry.backoff.next())
         this.#pump()
+      },
+    })
+    this.#rejections = new Rejections(parts, this.#graves, {
+      again: entries => void (this.#putBack(entries) && this.#pumpLater()),
+      later: entry => this.#sleep(entry, entry.backoff.next()),
+      ended: (entry, isRefused) => {
+        this.#ended(entry, isRefused)
+        this.#pumpLater()
       },
     })
   }
@@ -75,25 +86,27 @@ export class Sender {
   }
 
   get idle(): boolean {
-    return this.waiting + this.#inFlight.size + this.#graves.size === 0
+    return this.waiting + this.#inFlight.size + this.#graves.size + this.#rejections.size === 0
   }
 
-  /** Items in the queue, waiting for a retry, and being sent. */
+  /** Items that are here, whatever is done with them. */
   held(): number {
     let items = 0
-    for (const entry of this.#ready) items += entry.batch.items
-    for (const entry of this.#inFlight.keys()) items += entry.batch.items
-    for (const entry of this.#sleeping) items += entry.batch.items
-    for (const entry of this.#graves) items += entry.batch.items
+    for (const entry of this.#all()) items += entry.batch.items
     return items
   }
 
   /** When the oldest entry came in, in milliseconds since the epoch. */
   oldest(): number | undefined {
-    let oldest = this.#ready.peek()?.since ?? Infinity
-    for (const entry of this.#inFlight.keys()) oldest = Math.min(oldest, entry.since)
-    for (const entry of this.#sleeping) oldest = Math.min(oldest, entry.since)
+    let oldest = Infinity
+    for (const { since } of this.#all()) oldest = Math.min(oldest, since)
     return oldest === Infinity ? undefined : oldest
+  }
+
+  *#all(): Generator<Entry> {
+    yield* this.#ready
+    yield* this.#inFlight.keys()
+    for (const entries of [this.#sleeping, this.#graves, this.#rejections]) yield* entries
   }
 
   send(entry: Entry): void {
@@ -107,7 +120,12 @@ export class Sender {
   handOver(successor: Sender): void {
     this.#successor = successor
     if (this.#parts.ordered) successor.#predecessor = this
-    successor.#takeOver([...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)])
+    successor.#takeOver(this.#takeWaiting())
+  }
+
+  /** All that waits for its turn, in no order. */
+  #takeWaiting(): Entry[] {
+    return [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true), ...this.#rejections.release()]
   }
 
   /** Sends what another one was to send: what that one's exporter has made of it is not this one's. */
@@ -115,7 +133,7 @@ export class Sender {
     if (this.#successor !== undefined) return this.#successor.#takeOver(entries)
     for (const entry of entries) {
       entry.memo = undefined
-      if (this.#stopped && !this.#passOn(entry)) this.#giveUp(entry, stopping(), 'shutdown')
+      if (this.#stopped && !this.#passOn(entry)) this.#giveUp(entry, ends.stopping(), 'shutdown')
     }
     if (this.#stopped) return
     this.#ready.merge(entries.toSorted(bySeq), bySeq)
@@ -131,11 +149,21 @@ export class Sender {
     return false
   }
 
+  /** There is a connection, or there may be one now: what waits because there was none is tried. */
+  reached(): void {
+    const code = this.#lastFailure?.code
+    if (this.#stopped || (code !== 'DELIVERY_UNREACHABLE' && code !== 'DELIVERY_TIMEOUT')) return
+    this.#circuit.hurry(performance.now())
+    this.#wake(entry => !entry.suspect && isPatient(entry))
+    this.#probe.clear()
+    this.#pumpLater()
+  }
+
   /** Ends what waits for an answer that nobody waits for any more. */
   purge(): void {
     const unwanted = (entry: Entry): boolean => !entry.acknowledged && entry.batch.withdrawn
-    for (const entry of this.#ready.remove(unwanted)) this.#giveBack(entry, withdrawn())
-    for (const entry of this.#sleeping.take(unwanted)) this.#giveBack(entry, withdrawn())
+    const gone = [...this.#ready.remove(unwanted), ...this.#sleeping.take(unwanted)]
+    for (const entry of gone) this.#giveBack(entry, ends.withdrawn())
   }
 
   /** Gives up what waits at the front and is too old by now. Not all that waits is looked at: this is asked for each that comes. */
@@ -151,8 +179,8 @@ export class Sender {
   /** Gives up what waits and is too old by now. */
   expire(): void {
     const now = performance.now()
-    const old = (entry: Entry): boolean => entry.claim.expires <= now
-    for (const entry of [...this.#ready.remove(old), ...this.#sleeping.take(old)]) this.#expire(entry, keptTooLong)
+    const isOld = (entry: Entry): boolean => entry.claim.expires <= now
+    for (const entry of [...this.#ready.remove(isOld), ...this.#sleeping.take(isOld)]) this.#expire(entry, keptTooLong)
   }
 
   /**
@@ -161,27 +189,20 @@ export class Sender {
    */
   async stop(deadline: number): Promise<number> {
     this.#leaving = true
+    this.#ready.merge(this.#rejections.release().sort(bySeq), bySeq)
     this.#leave([...this.#sleeping, ...this.#ready])
-    this.#wakeAll()
-    if (!this.idle) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, Math.max(0, deadline - Date.now()))
-        this.#onIdle = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
+    this.#wake(() => true)
+    this.#pump()
+    if (!this.idle) await this.#onIdle.wait(deadline)
     this.#stopped = true
-    clearTimeout(this.#probe)
+    this.#probe.clear()
     const before = this.#parts.books.lost.total
-    const underWay = [...this.#inFlight.keys(), ...this.#graves.giveUp()]
-    const waiting = [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true)]
-    const left = [...underWay, ...waiting].sort(bySeq)
+    const underWay = [...this.#graves.giveUp(), ...this.#rejections.giveUp(), ...this.#inFlight.keys()]
+    const left = [...underWay, ...this.#takeWaiting()].sort(bySeq)
     for (const attempt of this.#inFlight.values()) attempt.giveUp()
     this.#inFlight.clear()
     for (const entry of left) {
-      if (!this.#passOn(entry)) this.#giveUp(entry, stopping(), 'shutdown')
+      if (!this.#passOn(entry)) this.#giveUp(entry, ends.stopping(), 'shutdown')
     }
     if (this.#successor !== undefined) this.#successor.#pump()
     return this.#parts.books.lost.total - before
@@ -193,38 +214,36 @@ export class Sender {
     if (left.size === 0) return
     this.#ready.remove(entry => left.has(entry))
     this.#sleeping.take(entry => left.has(entry))
-    for (const entry of left) endLeft(this.#parts, entry)
+    for (const entry of left) ends.endLeft(this.#parts, entry)
   }
 
   /** What would have to be tried again is a successor's, or stays on disk; says whether it is dealt with. */
   #passOn(entry: Entry): boolean {
-    if (this.#successor !== undefined) this.#successor.#takeOver([entry])
+    if (this.#successor !== undefined) this.#successor.#takeOver([entry, ...this.#rejections.release()])
     else if (this.#leaving && entry.claim.durable) this.#leave([entry])
     else return false
     return true
   }
 
+  /** What calls may be in the midst of something. */
+  readonly #pumpLater = (): void => queueMicrotask(() => this.#pump())
+
   #pump(): void {
     if (this.#stopped) return
     const wait = this.#circuit.wait(performance.now())
-    if (wait > 0) {
-      this.#probe ??= setTimeout(() => {
-        this.#probe = undefined
-        this.#pump()
-      }, wait)
-      return
-    }
-    const { consumers, ordered } = this.#parts
+    if (wait > 0) return this.#probe.set(wait)
+    const { consumers, ordered, config } = this.#parts
     if (this.#isPreceded()) return
     const limit = this.#circuit.open || ordered ? 1 : consumers
     while (this.#inFlight.size < limit && !this.#awaitsRetry()) {
       const entry = this.#ready.shift()
       if (entry === undefined) break
-      if (!entry.acknowledged && entry.batch.withdrawn) this.#giveBack(entry, withdrawn())
+      if (!entry.acknowledged && entry.batch.withdrawn) this.#giveBack(entry, ends.withdrawn())
       else if (entry.condemned !== undefined) this.#graves.bury(entry, entry.condemned.error, entry.condemned.reason)
-      else if (fits(this.#parts, entry.batch) || !this.#bisect(entry, Infinity)) this.#attempt(entry)
+      else if (fits(this.#parts, entry.batch) || !this.#putBack(halved(entry, config.retry_on_failure)))
+        this.#attempt(entry)
     }
-    if (this.#onIdle !== undefined && this.idle) this.#onIdle()
+    if (this.#leaving && this.idle) this.#onIdle.reached()
   }
 
   /** Whether something waits for a retry that nothing may pass; what is suspected does not, or it would stop the rest for good. */
@@ -256,13 +275,15 @@ export class Sender {
 
   #succeeded(entry: Entry, sent: Sent | undefined, took: number): void {
     const { status, log } = this.#parts
-    endDelivered(this.#parts, entry, sent, took)
+    ends.endDelivered(this.#parts, entry, sent, took)
     this.lastSuccess = Date.now()
     this.#lastFailure = undefined
     if (this.#circuit.succeeded()) log.info({}, 'destination takes data again')
     status.set('OK')
     this.#ended(entry)
-    if (this.#sleeping.size > 0) this.#wakeUnsuspected()
+    this.#rejections.succeeded()
+    // What waits for its own retry goes out, except what is suspected to be the cause.
+    if (this.#sleeping.size > 0) this.#wake(one => one.failures < 3 && !one.suspect && isPatient(one))
   }
 
   #failed(entry: Entry, error: DeliveryError, took: number): void {
@@ -275,43 +296,48 @@ export class Sender {
         this.#retry(entry, error)
         return
       case 'too_large':
-        // Each piece is half of it: the number of sends is bounded by its items.
-        if (!this.#bisect(entry, Infinity)) this.#reject(entry, error, 'too_large')
-        return
       case 'rejected':
-        if (!this.#bisect(entry, (bisectSends + 2 * entry.batch.shares.length) >> this.#futile)) {
-          this.#reject(entry, error, 'rejected')
-        }
+        this.#rejections.refused(entry, error, error.kind)
         return
       case 'denied':
         // It is the exporter's configuration that is wrong, not the data: what is kept here waits until that is mended.
         if (entry.acknowledged) return this.#retry(entry, error)
         this.#parts.status.set('RecoverableError', error.message)
-        this.#reject(entry, error, 'denied')
+        ends.endRejected(this.#parts, entry, error, 'denied')
+        this.#ended(entry)
     }
   }
 
   #retry(entry: Entry, error: DeliveryError): void {
     const { config, status, log } = this.#parts
     const { enabled, max_elapsed_time } = config.retry_on_failure
-    const now = Date.now()
-    const opened = this.#circuit.failed(performance.now(), error.retryAfter)
+    const now = performance.now()
+    const { retryAfter } = error
+    const opened = this.#circuit.failed(now, retryAfter)
+    if (retryAfter !== undefined) {
+      entry.notBefore = now + retryAfter
+      if (error.isThrottled) this.#circuit.pause(now, retryAfter)
+    }
     status.set('RecoverableError', error.message)
-    if (!entry.acknowledged && entry.batch.withdrawn) return this.#giveBack(entry, withdrawn())
+    if (!entry.acknowledged && entry.batch.withdrawn) return this.#giveBack(entry, ends.withdrawn())
     if (this.#passOn(entry)) return
     if (!enabled) return this.#giveUp(entry, error, error.kind === 'denied' ? 'denied' : 'not_retried')
-    if (performance.now() >= entry.claim.expires) return this.#expire(entry, keptTooLong)
-    const wait = entry.backoff.next(error.retryAfter)
-    if (max_elapsed_time > 0 && now + wait - entry.firstTried > max_elapsed_time) {
+    if (now >= entry.claim.expires) return this.#expire(entry, keptTooLong)
+    // Where nothing was taken meanwhile it may be the destination: that is looked for soon.
+    const longest = this.lastSuccess > entry.firstTried ? Infinity : this.#circuit.longest
+    const wait = Math.max(Math.min(entry.backoff.next(), longest), retryAfter ?? 0)
+    if (max_elapsed_time > 0 && Date.now() + wait - entry.firstTried > max_elapsed_time) {
       return this.#expire(entry, 'no success within `max_elapsed_time`')
     }
     entry.failures++
     if (opened) {
       log.warn({ error: error.message }, 'destination takes nothing: probing, the queue stands')
-      this.#wakeAll()
+      this.#wake(isPatient)
+      this.#pump()
     }
-    if (this.#circuit.open && !this.#blocks(entry, error)) return this.#putBack([entry])
-    if (entry.failures >= suspectAfter && this.#doubt(entry)) return
+    const isProbed = this.#circuit.open && !this.#blocks(entry, error)
+    if (isProbed && retryAfter === undefined) return void this.#putBack([entry])
+    if (!isProbed && entry.failures >= suspectAfter && this.#doubt(entry)) return
     this.#sleep(entry, wait)
   }
 
@@ -330,68 +356,44 @@ export class Sender {
   /** A batch that fails while others are taken is cut down to what fails; that is then given up. Says whether it is dealt with. */
   #doubt(entry: Entry): boolean {
     if (this.lastSuccess <= entry.firstTried) return false
-    if (this.#bisect(entry, Infinity, true)) return true
-    const text = `failed ${entry.failures} times while the destination took other data`
-    const error = new DeliveryError('DELIVERY_SUSPECT', 'retry', text)
+    if (this.#putBack(bisect(entry, this.#parts.config.retry_on_failure, { isSuspect: true }))) return true
+    const error = ends.suspected(entry.failures)
     if (!this.#graves.bury(entry, error, 'suspect')) this.#giveUp(entry, error, 'suspect')
     return true
   }
 
-  /** Sends the halves of a batch instead of it, as long as that may cost more sends. */
-  #bisect(entry: Entry, sends: number, suspect = false): boolean {
-    const pieces = bisect(entry, sends, suspect, this.#parts.config.retry_on_failure)
-    if (pieces !== undefined) this.#putBack(pieces)
-    return pieces !== undefined
-  }
-
-  #reject(entry: Entry, error: DeliveryError, reason: string): void {
-    if (this.#graves.bury(entry, error, reason)) return
-    endRejected(this.#parts, entry, error, reason)
-    this.#ended(entry)
-  }
-
   /** Ends what will not be sent: lost if its senders think it is taken, else theirs again. */
   #giveUp(entry: Entry, error: DeliveryError, reason: string): void {
-    if (entry.acknowledged) endLost(this.#parts, entry, error, reason)
-    else endReturned(this.#parts, entry, error)
+    if (!entry.acknowledged) return this.#giveBack(entry, error)
+    ends.endLost(this.#parts, entry, error, reason)
     this.#ended(entry)
   }
 
   /** Gives up what waited as long as it may. Where the destination denies all, that is the reason. */
   #expire(entry: Entry, limit: string): void {
     const last = this.#lastFailure
-    this.#giveUp(entry, tooOld(limit, last), last?.kind === 'denied' ? 'denied' : 'expired')
+    this.#giveUp(entry, ends.tooOld(limit, last), last?.kind === 'denied' ? 'denied' : 'expired')
   }
 
   #giveBack(entry: Entry, error: DeliveryError): void {
-    endReturned(this.#parts, entry, error)
+    ends.endReturned(this.#parts, entry, error)
     this.#ended(entry)
   }
 
-  #ended(entry: Entry): void {
-    const { claim } = entry
-    if (!claim.end() || !claim.bisected) return
-    // Where bisecting finds nothing that is taken, the destination refuses everything: look less far the next time.
-    this.#futile = claim.delivered ? 0 : Math.min(this.#futile + 1, 6)
-  }
-
-  /** The destination takes data: what waits for its own retry goes out, except what is suspected to be the cause. */
-  #wakeUnsuspected(): void {
-    this.#wake(entry => entry.failures < 3 && !entry.suspect)
-  }
-
-  #wakeAll(): void {
-    this.#wake(() => true)
-    this.#pump()
+  /** `isRefused`: the destination has seen it and does not want it. */
+  #ended({ claim }: Entry, isRefused = false): void {
+    this.#rejections.ended(claim, claim.end(), isRefused)
   }
 
   #wake(which: (entry: Entry) => boolean): void {
     this.#ready.merge(this.#sleeping.take(which).sort(bySeq), bySeq)
   }
 
-  /** Into the queue again, at the place in the order of arrival. */
-  #putBack(entries: readonly Entry[]): void {
+  /** Into the queue again, at the place in the order of arrival, if there is anything; says whether there is. */
+  #putBack(entries: readonly Entry[] | undefined): boolean {
+    if (entries === undefined) return false
     const [{ seq }] = entries
     this.#ready.insert(entries, other => other.seq < seq)
+    return true
   }
 }

@@ -18,7 +18,8 @@ import type { Signal } from '../../proto/signals.ts'
 export function componentContext<Given extends Partial<ComponentContext>>(given: Given) {
   const extension = finderFor({ id: given.id ?? 'test' }, () => undefined)
   const usual = { id: 'test', log: silent, status: new Status(), extension, clock: machineClock }
-  return { host: new Host(), ...usual, ...given }
+  // That of an exporter, too.
+  return { host: new Host(), reached() {}, ...usual, ...given }
 }
 
 /** What a receiver is given: its batches go to `push`. Its host has a budget. */

@@ -4,7 +4,8 @@ import { sending } from '../../../core/sending.ts'
 import { Circuit } from '../../../pipelines/sending/circuit.ts'
 
 const retry = { initial_interval: '10ms', multiplier: 2, max_interval: '40ms', randomization_factor: 0 }
-const make = () => new Circuit(z.strictObject(sending()).parse({ retry_on_failure: retry }).retry_on_failure)
+const make = (given: object = retry) =>
+  new Circuit(z.strictObject(sending()).parse({ retry_on_failure: given }).retry_on_failure)
 const fail = (circuit: Circuit, times: number, now = 0) =>
   Array.from({ length: times }, () => circuit.failed(now, undefined))
 
@@ -45,4 +46,31 @@ test('one success closes it, says so, and the next outage starts with short wait
   expect([circuit.succeeded(), circuit.open, circuit.wait(0)]).toEqual([true, false, 0])
   fail(circuit, 5, 0)
   expect(circuit.wait(0)).toBe(10)
+})
+
+test.each([
+  ['with the usual waits of 5 to 30 seconds', {}, 5000],
+  ['unless a longer one is configured for the first retry', { initial_interval: '8s' }, 8000],
+])('probes are at most 5 seconds apart %s', (_, given, longest) => {
+  const circuit = make(given)
+  for (let failures = 5; failures < 30; failures++) {
+    fail(circuit, failures === 5 ? 5 : 1)
+    expect(circuit.wait(0)).toBeLessThanOrEqual(longest)
+  }
+})
+
+test('what may be back is probed at once', () => {
+  const circuit = make()
+  fail(circuit, 9, 0)
+  circuit.hurry(1)
+  expect(circuit.wait(1)).toBe(0)
+})
+
+test('nothing goes out as long as the destination asked for, whatever succeeds or is hurried meanwhile', () => {
+  const circuit = make()
+  circuit.pause(0, 4000)
+  circuit.pause(0, 1000)
+  circuit.succeeded()
+  circuit.hurry(10)
+  expect([circuit.open, circuit.wait(1000), circuit.wait(3999), circuit.wait(4000)]).toEqual([false, 3000, 1, 0])
 })

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import { Books } from '../../../core/books.ts'
+import { Budget } from '../../../core/budget.ts'
 import { DeliveryError } from '../../../core/errors.ts'
 import { Journal } from '../../../core/journal.ts'
 import { silent } from '../../../core/logger.ts'
@@ -12,6 +13,7 @@ import * as z from 'zod'
 import { batchOf } from '../../support/exporting.ts'
 import { tracesRequest } from '../../support/otlp-bytes.ts'
 
+const budget = new Budget(1 << 30)
 let sender: Sender
 afterEach(() => sender.stop(0))
 
@@ -28,6 +30,7 @@ async function away() {
     journal: new Journal(),
     log: silent,
     status: new Status(),
+    budget: () => budget,
     consumers: 10,
     ordered: false,
   })
