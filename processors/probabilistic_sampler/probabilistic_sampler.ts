@@ -49,7 +49,10 @@ const config = z.strictObject({
   sampling_priority: z
     .string()
     .default('')
-    .describe('Logs: an attribute with the percentage for its record, in place of `sampling_percentage`.'),
+    .describe(
+      'Logs: an attribute with the percentage for its record, in place of `sampling_percentage`: a number, or a text that ' +
+        'is one. 0 keeps none, 100 and more all. Spans ask with `sampling.priority`.',
+    ),
 })
 type Config = z.output<typeof config>
 

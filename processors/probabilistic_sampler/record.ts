@@ -2,10 +2,8 @@ import type { Arena } from '../../proto/actions.ts'
 import { attributeTags, AttributeWalk, usualKey, usualValue } from '../../proto/attributes.ts'
 import {
   BYTES,
-  DOUBLE,
   encodeKeyValue,
   encodeValue,
-  INT,
   Range,
   readKeyValue,
   readValue,
@@ -17,8 +15,9 @@ import {
 import { findField, fieldNamed } from '../../proto/views.ts'
 import { sameBytes } from '../../proto/wire.ts'
 import { Runs } from '../../proto/runs.ts'
+import { askedFor } from './priority.ts'
 import { type SampledItem, type Sampler, ThresholdTexts } from './sampler.ts'
-import { type Bits, hexOf, parseRandomness, parseThreshold, Randomness, thresholdOf } from './threshold.ts'
+import { type Bits, hexOf, never, parseRandomness, parseThreshold, Randomness, thresholdOf } from './threshold.ts'
 
 const traceIdField = fieldNamed('LogRecord', 'trace_id')
 const randomnessKey = Buffer.from('sampling.randomness')
@@ -135,13 +134,14 @@ export class SampledRecord implements SampledItem {
     return true
   }
 
-  /** The record's own percentage in place of the sampler's. */
+  /** The record's own percentage in place of the sampler's: 0 asks to go, 100 and more to stay. */
   priority(): Bits | undefined {
     if (this.#priority === undefined || !this.#priority.present) return undefined
     const { bytes, start, end } = this.#priority.value
-    const kind = valueKind(bytes, start, end, this.#range)
-    if (kind !== INT && kind !== DOUBLE) return undefined
-    return thresholdOf(Number(readValue(bytes, start, end)) / 100, this.#precision)
+    const percentage = askedFor(bytes, start, end, this.#range)
+    if (!(percentage >= 0)) return undefined
+    // What is too little for a threshold of its own keeps as good as nothing.
+    return thresholdOf(Math.min(1, percentage / 100), this.#precision) ?? never
   }
 
   /** Writes the record with attributes that say what `sampler` decided. */

@@ -1,8 +1,9 @@
 import type { Arena } from '../../proto/actions.ts'
 import { usualKey, usualValue } from '../../proto/attributes.ts'
-import { INT, DOUBLE, Range, readKeyValue, readValue, TEXT, text, valueKind } from '../../proto/values.ts'
+import { Range, readKeyValue, text } from '../../proto/values.ts'
 import { Cursor, putVarint, sameBytes } from '../../proto/wire.ts'
 import { Runs } from '../../proto/runs.ts'
+import { askedFor } from './priority.ts'
 import { type SampledItem, type Sampler, ThresholdTexts } from './sampler.ts'
 import { always, type Bits, hexOf, never, Randomness, thresholdText } from './threshold.ts'
 import { formatTraceState, parseTraceState, type TraceState } from './trace-state.ts'
@@ -103,10 +104,7 @@ export class SampledSpan implements SampledItem {
   priority(): Bits | undefined {
     if (!this.#hasPriority) return undefined
     const { bytes, start, end } = this.#priority
-    const kind = valueKind(bytes, start, end, new Range())
-    if (kind !== INT && kind !== DOUBLE && kind !== TEXT) return undefined
-    const value = readValue(bytes, start, end)
-    const priority = typeof value === 'string' && !isNumber.test(value) ? Number.NaN : Number(value)
+    const priority = askedFor(bytes, start, end, this.#priority.other)
     return priority === 0 ? never : priority > 0 ? always : undefined
   }
 
@@ -152,8 +150,6 @@ export class SampledSpan implements SampledItem {
     out.put(threshold)
   }
 }
-
-const isNumber = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
 function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (bytes[i] !== 0) return false
