@@ -25,7 +25,10 @@ const config = z
       .describe('Show the time of each point; without it Prometheus takes its own.'),
     metric_expiration: duration()
       .prefault('5m')
-      .describe('A series that nothing was heard of for so long leaves the page; 0 never.'),
+      .describe(
+        'A series that nothing was heard of for so long leaves the page; 0 never. What deltas added up to is kept while ' +
+          'there is memory for it, and goes on when the next one comes; else the counter begins anew.',
+      ),
     enable_open_metrics: z
       .boolean()
       .default(false)

@@ -3,6 +3,7 @@ import { type Pair } from '../../backends/prometheus/label-base.ts'
 import { isPlainLabelName, labelText } from '../../backends/prometheus/text.ts'
 import { endless, type Room, textCost } from '../../proto/room.ts'
 import type { Bounds, ExponentialHistogram, Histogram, Summary } from './states.ts'
+import { Sums } from './sums.ts'
 
 /** Types of a metric, in Prometheus' words. */
 export type FamilyType = 'counter' | 'gauge' | 'histogram' | 'summary' | 'unknown'
@@ -24,6 +25,8 @@ export class Series {
   /** The fields of exemplars, as they came. */
   exemplars: Buffer | undefined = undefined
   exemplarsTag = 0
+  /** Its value is what deltas added up to, which nobody says again. */
+  isSum = false
   /** It has left the table. */
   isGone = false
   /** Bytes that it takes itself, and those of its state and exemplars. */
@@ -118,12 +121,14 @@ export class Table {
   /** The family that writes each name. */
   readonly #owners = new Map<string, Family | undefined>()
   readonly #room: Room
+  readonly #sums: Sums
   /** Bytes of series that have left, and that are known by their keys still. */
   #leftBytes = 0
 
   /** `reserved`: names that the page itself has; `room`: where memory is taken for everything that comes with data. */
   constructor(reserved: readonly string[], room: Room = endless) {
     this.#room = room
+    this.#sums = new Sums(room)
     for (const name of [...reserved, overflowName]) this.#owners.set(name, undefined)
   }
 
@@ -143,7 +148,7 @@ export class Table {
       return { takenBy: owner === undefined ? `the page's own ${written}` : `${owner.type} ${owner.name}` }
     }
     const family = new Family(name, type, help, unit)
-    if (!this.#room.grow(family.cost)) return 'memory_limit'
+    if (!this.#grow(family.cost)) return 'memory_limit'
     this.families.set(name, family)
     for (const suffix of suffixes[type]) this.#owners.set(`${name}${suffix}`, family)
     return family
@@ -157,32 +162,43 @@ export class Table {
     if (this.limit > 0 && this.size >= this.limit) return 'cardinality_limit'
     const isPlain = labels.every(([name]) => isPlainLabelName(name))
     const cost = seriesCost + textCost(text) + (isPlain ? 0 : pairsCost(labels))
-    if (!this.#room.grow(cost)) return 'memory_limit'
+    if (!this.#grow(cost)) return 'memory_limit'
     const series = new Series(family, text, isPlain ? undefined : labels)
     series.cost = cost
     family.series.set(text, series)
     this.size++
+    this.#sums.resume(series, bytes => this.resize(series, 0, bytes))
     return series
+  }
+
+  /** Takes room, before that of sums of series that are not on the page. */
+  #grow(bytes: number): boolean {
+    while (!this.#room.grow(bytes)) if (!this.#sums.dropOldest()) return false
+    return true
   }
 
   /** Counts a point that found no room. */
   countOverflow({ name }: Family): void {
     const { overflowed } = this
     const isCounted =
-      overflowed.has(name) || (overflowed.size < mostOverflowNames && this.#room.grow(textCost(name) + pairCost))
+      overflowed.has(name) || (overflowed.size < mostOverflowNames && this.#grow(textCost(name) + pairCost))
     const counted = isCounted ? name : 'other'
     overflowed.set(counted, (overflowed.get(counted) ?? 0) + 1)
   }
 
   /** The one series for what found no room in the family. It takes none of the others' places. */
   overflow(family: Family): Series {
-    return (family.overflow ??= new Series(family, labelText(overflowLabels, 'allow-utf-8'), undefined))
+    if (family.overflow === undefined) {
+      family.overflow = new Series(family, labelText(overflowLabels, 'allow-utf-8'), undefined)
+      this.#sums.resume(family.overflow, () => false)
+    }
+    return family.overflow
   }
 
   /** Makes room for what a series holds besides its labels, which took `before` bytes and is to take `after`. */
   resize(series: Series, before: number, after: number): boolean {
     const more = after - before
-    if (more > 0 && !this.#room.grow(more)) return false
+    if (more > 0 && !this.#grow(more)) return false
     if (more < 0) this.#room.shrink(-more)
     series.extra += more
     return true
@@ -191,7 +207,7 @@ export class Table {
   /** Makes room for the bounds of a series, unless another one has the same. */
   share(series: Series, bounds: Bounds): boolean {
     if (series.bounds === bounds) return true
-    if (bounds.users === 0 && !this.#room.grow(bounds.cost)) return false
+    if (bounds.users === 0 && !this.#grow(bounds.cost)) return false
     bounds.users++
     this.#unshare(series)
     series.bounds = bounds
@@ -204,9 +220,9 @@ export class Table {
     if (bounds !== undefined && --bounds.users === 0) this.#room.shrink(bounds.cost)
   }
 
-  /** Takes a series off the page. */
+  /** Takes a series off the page. What its deltas added up to is known on, as long as there is memory for it. */
   remove(series: Series): void {
-    const { family } = series
+    const { family, state, bounds } = series
     if (series.isGone || family.series.get(series.labels) !== series) return
     family.series.delete(series.labels)
     series.isGone = true
@@ -217,6 +233,12 @@ export class Table {
     this.#room.shrink(series.extra)
     series.extra = 0
     series.state = series.exemplars = undefined
+    if (series.isSum) this.#keepSum(series, state, bounds)
+  }
+
+  #keepSum(series: Series, state: Series['state'], bounds: Bounds | undefined): void {
+    this.#sums.keep(series, state, bounds)
+    if (this.limit > 0 && this.#sums.size > this.limit) this.#sums.dropOldest()
   }
 
   /** Nothing points to series that have left any more. */
@@ -233,7 +255,7 @@ export class Table {
     else if (known === undefined || this.#isOld(known.updated, now)) {
       this.#forgetInfo(identity)
       const cost = infoCost + textCost(identity) + textCost(source) + pairsCost(pairs)
-      if (this.#room.grow(cost)) this.infos.set(identity, { pairs, source, cost, updated: now })
+      if (this.#grow(cost)) this.infos.set(identity, { pairs, source, cost, updated: now })
     }
   }
 
@@ -248,7 +270,10 @@ export class Table {
   expire(now: number): void {
     for (const family of this.families.values()) {
       for (const series of family.series.values()) if (this.#isOld(series.updated, now)) this.remove(series)
-      if (family.overflow !== undefined && this.#isOld(family.overflow.updated, now)) family.overflow = undefined
+      if (family.overflow !== undefined && this.#isOld(family.overflow.updated, now)) {
+        this.#keepSum(family.overflow, undefined, undefined)
+        family.overflow = undefined
+      }
       if (family.series.size === 0 && family.overflow === undefined) this.#forget(family)
     }
     for (const [identity, info] of this.infos) if (this.#isOld(info.updated, now)) this.#forgetInfo(identity)

@@ -113,7 +113,8 @@ export class Takers {
     const { attributes, attributesStart, attributesEnd, attributesTag } = point
     const series = this.#streams.series(stream, family, attributes, attributesStart, attributesEnd, attributesTag)
     if (typeof series === 'string') return point.ended ? undefined : this.#overflow(stream, point, series)
-    if (point.time !== 0 && (stream.isDelta ? point.time <= series.time : point.time < series.time)) {
+    // Deltas are counted apart, by several senders or in times that overlap: whatever time they are of, all of them count.
+    if (point.time !== 0 && !stream.isDelta && point.time < series.time) {
       this.#reason = 'out_of_order'
       return undefined
     }
@@ -146,7 +147,8 @@ export class Takers {
   #touch(series: Series, stream: Stream, point: DataPoint, now: number): void {
     // The total of deltas has begun where the first of them did.
     if (!stream.isDelta || series.updated < 0) series.start = point.start
-    if (point.time !== 0) series.time = point.time
+    if (point.time !== 0) series.time = stream.isDelta ? Math.max(series.time, point.time) : point.time
+    series.isSum = stream.isDelta
     series.updated = now
     if (point.exemplarsStart !== point.exemplarsEnd) this.#keepExemplars(series, point)
   }

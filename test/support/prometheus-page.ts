@@ -10,6 +10,7 @@ import type { Batch } from '../../core/batch.ts'
 import type { Sent } from '../../core/component.ts'
 import { metricName } from '../../backends/prometheus/names.ts'
 import { pageFormat } from '../../backends/prometheus/text-format.ts'
+import type { Room } from '../../proto/room.ts'
 import { batchOf } from './exporting.ts'
 import { encode } from './otlp.ts'
 
@@ -51,14 +52,15 @@ export class TestPage {
   readonly #ingest: Ingest
   readonly #config: PrometheusConfig
 
-  constructor(settings: object = {}) {
+  /** `room`: where memory is taken for what the table keeps. */
+  constructor(settings: object = {}, room?: Room) {
     this.#config = prometheus.config.parse({
       endpoint: 'localhost:0',
       without_scope_info: true,
       enable_open_metrics: true,
       ...settings,
     })
-    this.table = new Table([this.infoName])
+    this.table = new Table([this.infoName], room)
     this.table.limit = this.#config.series_limit
     this.table.expiration = this.#config.metric_expiration
     this.#ingest = new Ingest(this.table, namingOf(this.#config))

@@ -198,12 +198,6 @@ test.each<[string, object[], Record<string, number>, string]>([
     { out_of_order: 1 },
     'g 5',
   ],
-  [
-    'a delta that came before',
-    [deltas(span(0, 5, { as_int: 5 })), deltas(span(0, 5, { as_int: 5 }))],
-    { out_of_order: 1 },
-    'c_total 5',
-  ],
 ])('rejected with a reason, and nothing else with it: %s', (_row, metrics, reasons, line) => {
   const page = new TestPage()
   for (const metric of metrics.slice(0, -1)) expect(page.take([metric])).toBeUndefined()

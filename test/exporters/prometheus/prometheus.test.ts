@@ -140,10 +140,13 @@ test('many readers at once each get the whole page', async () => {
 
 test('what is not on the page is told in status and log, once', async () => {
   const { exporter, status, warnings } = await exporterIn(processOf(), { endpoint: '127.0.0.1:0' })
-  await exporter.send(deltas(3, 2), forever)
-  for (let i = 0; i < 3; i++) expect(await exporter.send(deltas(3, 1), forever)).toMatchObject({ rejected: 1 })
+  const falling = batchOf(
+    metricsRequest([{ name: 'c', sum: { data_points: [{}], aggregation_temporality: 1 } }]),
+    'metrics',
+  )
+  for (let i = 0; i < 3; i++) expect(await exporter.send(falling, forever)).toMatchObject({ rejected: 1 })
   expect(warnings).toHaveLength(1)
-  expect(status.lastError).toMatch(/`c` has points that are older/)
+  expect(status.lastError).toMatch(/`c` is a delta of a sum that also falls/)
 })
 
 test.each<[string, object, string]>([
