@@ -17,6 +17,9 @@ export interface LabelRules {
 /** A key or label name, and what belongs to it. */
 export type Pair = readonly [name: string, value: string]
 
+/** A label that only some of a metric's series have, and that tells them apart. */
+export type Besides = 'le' | 'quantile'
+
 /** The attributes that become `job` and `instance`. */
 export const identifying: ReadonlySet<string> = new Set(['service.name', 'service.namespace', 'service.instance.id'])
 
@@ -50,16 +53,20 @@ export class LabelBase {
     this.size = [...this.promoted, ...this.fixed].reduce((sum, [name, value]) => sum + name.length + value.length, 0)
   }
 
-  /** The labels of a series with these attributes, sorted by name. Empty values are left out, `__name__` is not among them. */
-  labels(attributes: readonly Pair[]): Pair[] {
+  /**
+   * The labels of a series with these attributes, sorted by name. Empty values are left out, `__name__` is not among them, nor
+   * the label that some of the metric's series have besides (`besides`).
+   */
+  labels(attributes: readonly Pair[], besides?: Besides): Pair[] {
     // An attribute of the resource stands above one of the point with the same key.
     const ofResource = new Set(this.promoted.map(([key]) => key))
     const own = attributes.filter(([key]) => !ofResource.has(key))
     const labels = joined([...own, ...this.promoted], this.#rules)
-    for (const [name, value] of this.fixed) labels.set(name, value)
+    for (const [name, value] of this.fixed) setAbove(labels, name, value)
     for (const [name, value] of Object.entries(this.#rules.constant ?? {})) {
       if (!labels.get(name)) labels.set(name, value)
     }
+    if (besides !== undefined) giveWay(labels, besides)
     return sorted(labels)
   }
 }
@@ -73,7 +80,7 @@ export function targetInfoLabels(rules: LabelRules, resource: readonly Pair[]): 
   const more = resource.filter(([key]) => !identifying.has(key))
   if (who.length === 0 || more.length === 0) return undefined
   const labels = joined(more, rules)
-  for (const [name, value] of who) labels.set(name, value)
+  for (const [name, value] of who) setAbove(labels, name, value)
   for (const [name, value] of Object.entries(rules.constant ?? {})) if (!labels.get(name)) labels.set(name, value)
   return sorted(labels)
 }
@@ -104,6 +111,22 @@ function identity(resource: readonly Pair[]): Pair[] {
   if (service !== '') pairs.push(['job', namespace === '' ? service : `${namespace}/${service}`])
   if (instance !== '') pairs.push(['instance', instance])
   return pairs
+}
+
+/** Sets a label that stands above those of attributes. */
+function setAbove(labels: Map<string, string>, name: string, value: string): void {
+  if (value === '') return
+  giveWay(labels, name)
+  labels.set(name, value)
+}
+
+/** What is called as a label that stands above it is called as where Prometheus scrapes, so that its series stay apart. */
+function giveWay(labels: Map<string, string>, name: string): void {
+  const own = labels.get(name)
+  if (own === undefined || !labels.delete(name) || own === '') return
+  let free = `exported_${name}`
+  while (labels.get(free)) free = `exported_${free}`
+  labels.set(free, own)
 }
 
 /** Attributes as labels; where several become one label their values are joined, in the order of their keys. */

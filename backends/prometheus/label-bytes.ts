@@ -1,6 +1,6 @@
 /** Single labels as bytes: the form they have in a series of remote write 1.0. */
 import { isUtf8 } from 'node:buffer'
-import type { Pair } from './label-base.ts'
+import type { Besides, Pair } from './label-base.ts'
 import { Range, readKeyValue, text } from '../../proto/values.ts'
 import { Cursor, putVarint, varintSize } from '../../proto/wire.ts'
 
@@ -43,10 +43,10 @@ export function labelPairs(bytes: Uint8Array, start: number, end: number): Pair[
 }
 
 /** Labels that depend on the kind of series; where each belongs among the others is known beforehand. */
-export type Extra = 'name' | 'le' | 'quantile'
+export type Extra = 'name' | Besides
 
 /** Their names, in order. */
 export const extras = ['__name__', 'le', 'quantile']
 
-/** Where the place of each stands in a list of places: two numbers each. */
-export const placeOf: Readonly<Record<Extra, number>> = { name: 0, le: 2, quantile: 4 }
+/** Where the place of each stands in a list of places. */
+export const placeOf: Readonly<Record<Extra, number>> = { name: 0, le: 1, quantile: 2 }

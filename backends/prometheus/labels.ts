@@ -7,6 +7,7 @@ import { ByteTable, hashBytes, larger, viewOf } from '../byte-table.ts'
 import { Growing } from '../../proto/growing.ts'
 import {
   attributePairs,
+  type Besides,
   compareNames,
   LabelBase,
   type LabelRules,
@@ -24,8 +25,8 @@ import { fieldSize, putVarint } from '../../proto/wire.ts'
 
 /** Attribute lists longer than this are sorted as texts. */
 const manyAttributes = 64
-/** What is kept of a set besides its bytes: place and own bytes of each extra, and the hash. */
-const PLACES = 7
+/** What is kept of a set besides its bytes: the place of each extra, and the hash. */
+const PLACES = 4
 /** Bytes of what is kept of a resource, a scope or a key besides texts, and of a set besides its bytes. */
 const entryCost = 1000
 const setCost = (PLACES + 1) * Int32Array.BYTES_PER_ELEMENT * 2
@@ -159,19 +160,19 @@ export class LabelSets {
 
   /**
    * The labels of a point with these attributes: the range holds a list of them under `tag` and may hold other fields, which
-   * then tell sets apart that are the same.
+   * then tell sets apart that are the same. `besides`: the extra that series of the metric have.
    */
-  point(bytes: Uint8Array, start: number, end: number, tag: number): void {
+  point(bytes: Uint8Array, start: number, end: number, tag: number, besides?: Besides): void {
     const view = this.#viewing(bytes)
     const sets = this.#sets
     // The tag is part of the key: other fields of one list may be the attributes of another.
-    const salt = (this.#baseId << 7) | tag
+    const salt = (this.#baseId << 9) | (besides === undefined ? 0 : placeOf[besides] << 7) | tag
     const known = this.#baseId >= 0
     const hash = known ? sets.hash(view, start, end, salt) : 0
     const id = known ? sets.find(hash, view, start, end, salt) : -1
     if (id >= 0) return this.#point(id)
-    if (!this.#encode(bytes, start, end, tag)) {
-      this.#writeAll(this.#base.base.labels(attributePairs(bytes, start, end, tag)))
+    if (!this.#encode(bytes, start, end, tag, besides)) {
+      this.#writeAll(this.#base.base.labels(attributePairs(bytes, start, end, tag), besides))
     }
     const isKept = known && !this.#full && this.#room.grow(setCost + 2 * (this.end - this.start))
     this.#keep(isKept ? sets.add(hash, bytes, start, end, salt) : -1)
@@ -192,7 +193,7 @@ export class LabelSets {
     this.#writeAll(labels)
     // Under a salt that no attributes have.
     const view = this.#viewing(none)
-    const salt = (this.#source << 7) | 0x7f
+    const salt = (this.#source << 9) | 0x1ff
     const keep = source !== undefined && !this.#full && this.#room.grow(setCost + 2 * (this.end - this.start))
     const hash = this.#sets.hash(view, 0, 0, salt)
     const id = keep ? this.#sets.add(hash, none, 0, 0, salt) : -1
@@ -204,11 +205,6 @@ export class LabelSets {
   /** Where a label of that name belongs in the set: the offset in `bytes`. */
   place(extra: Extra): number {
     return this.start + this.#place[placeOf[extra]]
-  }
-
-  /** Bytes of the set's own label of that name, which stands there and has to give way. */
-  displaced(extra: Extra): number {
-    return this.#place[placeOf[extra] + 1]
   }
 
   get #full(): boolean {
@@ -250,7 +246,8 @@ export class LabelSets {
   }
 
   /** Writes the labels of these attributes; false where that takes a closer look: labels that meet, or very many. */
-  #encode(bytes: Uint8Array, start: number, end: number, tag: number): boolean {
+  #encode(bytes: Uint8Array, start: number, end: number, tag: number, besides: Besides | undefined): boolean {
+    if (besides !== undefined && this.#base.names.includes(besides)) return false
     const walk = new AttributeWalk(bytes, start, end, tag)
     let count = 0
     while (walk.next()) {
@@ -258,6 +255,7 @@ export class LabelSets {
       const key = this.#readLabel(count, bytes, walk.from, walk.to)
       if (key < 0) return false
       if (this.#names[key] === '') continue
+      if (this.#names[key] === besides) return false
       if (!this.#sorted.insert(count++, key, this.#names)) return false
     }
     return this.#merge(count)
@@ -350,9 +348,7 @@ export class LabelSets {
   #notePlaces(name: string, start: number): void {
     const place = this.#place
     for (let i = 0; i < extras.length; i++) {
-      if (place[2 * i] >= 0 || name < extras[i]) continue
-      place[2 * i] = start - this.start
-      place[2 * i + 1] = name === extras[i] ? this.#out.at - start : 0
+      if (place[i] < 0 && name >= extras[i]) place[i] = start - this.start
     }
   }
 
@@ -361,9 +357,7 @@ export class LabelSets {
     this.bytes = out.bytes
     this.end = out.at
     for (let i = 0; i < extras.length; i++) {
-      if (this.#place[2 * i] >= 0) continue
-      this.#place[2 * i] = this.end - this.start
-      this.#place[2 * i + 1] = 0
+      if (this.#place[i] < 0) this.#place[i] = this.end - this.start
     }
     this.hash = this.#place[PLACES - 1] = hashBytes(out.view, this.start, this.end, 0)
   }

@@ -5,7 +5,7 @@
  */
 import type { Group } from '../../proto/group.ts'
 import { encodedLabel } from '../prometheus/label-bytes.ts'
-import type { LabelRules } from '../prometheus/label-base.ts'
+import type { Besides, LabelRules } from '../prometheus/label-base.ts'
 import { LabelSets } from '../prometheus/labels.ts'
 import { ExemplarList } from './exemplars.ts'
 import { ExtraLabels } from './extra.ts'
@@ -60,6 +60,10 @@ export interface EncodeOptions {
 
 /** Data points that were left out, by reason. */
 export type LeftOut = Readonly<Record<string, number>>
+
+/** The label that tells series of one metric apart, by its kind: of a native histogram, too, which may come as both. */
+const besidesOf = (kind: number): Besides | undefined =>
+  kind === HISTOGRAM || kind === EXPONENTIAL_HISTOGRAM ? 'le' : kind === SUMMARY ? 'quantile' : undefined
 
 /** Of how many resources is remembered when they were last described. */
 const mostInfoTimes = 50_000
@@ -175,7 +179,8 @@ export class RemoteWriteEncoder {
     const point = this.#point
     try {
       point.read(kind, bytes, pointStart, pointEnd)
-      this.#labels.point(point.attributes, point.attributesStart, point.attributesEnd, point.attributesTag)
+      const { attributes, attributesStart, attributesEnd, attributesTag } = point
+      this.#labels.point(attributes, attributesStart, attributesEnd, attributesTag, besidesOf(kind))
       return true
     } catch (error) {
       if (error instanceof TooManyNumbers) return false

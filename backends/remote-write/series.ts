@@ -99,7 +99,7 @@ export class SeriesWriter1 implements SeriesWriter {
     const { out } = lane
     const name = info.names[which]
     let size = labels.end - labels.start + name.length + rest
-    if (extra !== undefined) size += extra.field.length - labels.displaced(extra.name)
+    if (extra !== undefined) size += extra.field.length
     out.ensure(size + 6)
     const to = out.bytes
     to[out.at++] = 0x0a
@@ -112,7 +112,7 @@ export class SeriesWriter1 implements SeriesWriter {
       const place = labels.place(extra.name)
       at = copy(from, next, place, to, at)
       at = copy(extra.field, 0, extra.field.length, to, at)
-      next = place + labels.displaced(extra.name)
+      next = place
     }
     out.at = copy(from, next, labels.end, to, at)
   }

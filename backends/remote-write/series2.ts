@@ -5,7 +5,7 @@ import type { ExtraLabel, ExtraLabels } from './extra.ts'
 import type { Lane } from './lane.ts'
 import type { MetricInfo } from './metric.ts'
 import type { Series, SeriesWriter } from './series.ts'
-import { COUNT, LE_AT, NAME_AT, type Symbols } from './symbols.ts'
+import { COUNT, HEAD, LE_AT, NAME_AT, QUANTILE_AT, type Symbols } from './symbols.ts'
 import { putVarint64, varint64Size } from '../../proto/varint64.ts'
 import { Cursor, putVarint, varintSize } from '../../proto/wire.ts'
 
@@ -151,11 +151,10 @@ export class SeriesWriter2 implements SeriesWriter {
     const { sets } = symbols
     const count = sets[at + COUNT]
     const nameAt = sets[at + NAME_AT]
-    const head = extra?.name === 'quantile' ? LE_AT + 2 : LE_AT
-    const extraAt = extra === undefined ? -1 : sets[at + head]
+    const extraAt = extra === undefined ? -1 : sets[at + (extra.name === 'le' ? LE_AT : QUANTILE_AT)]
     if (this.#refs.length < (count + 4) * 5) this.#refs = Buffer.allocUnsafeSlow((count + 4) * 10)
     this.#refsEnd = 0
-    const first = at + 6
+    const first = at + HEAD
     for (let i = 0; i <= count; i += 2) {
       if (i === nameAt) {
         this.#ref(lane, this.#name)
@@ -164,7 +163,6 @@ export class SeriesWriter2 implements SeriesWriter {
       if (i === extraAt && extra !== undefined) {
         this.#ref(lane, extra.name === 'le' ? this.#le : this.#quantile)
         this.#ref(lane, value)
-        i += sets[at + head + 1]
       }
       if (i >= count) break
       this.#ref(lane, sets[first + i])

@@ -11,14 +11,12 @@ import { Cursor, putVarint, varintSize } from '../../proto/wire.ts'
 /** More bytes of texts are not kept from one batch to the next. */
 const mostBytes = 16 << 20
 
-/** What is kept of a label set before its symbols: how many of these there are, where the extras belong, which of its own give way. */
+/** What is kept of a label set before its symbols: how many of these there are, where the extras belong. */
 export const COUNT = 0
 export const NAME_AT = 1
 export const LE_AT = 2
-export const LE_OWN = 3
-export const QUANTILE_AT = 4
-export const QUANTILE_OWN = 5
-const HEAD = 6
+export const QUANTILE_AT = 3
+export const HEAD = 4
 
 /** All texts and label sets as numbers. */
 export class Symbols {
@@ -169,8 +167,6 @@ export class Symbols {
     const count = next - at - HEAD
     this.sets[at + COUNT] = count
     for (const place of [NAME_AT, LE_AT, QUANTILE_AT]) if (this.sets[at + place] < 0) this.sets[at + place] = count
-    this.sets[at + LE_OWN] = labels.displaced('le') > 0 ? 2 : 0
-    this.sets[at + QUANTILE_OWN] = labels.displaced('quantile') > 0 ? 2 : 0
     this.#setsAt = next
     return at
   }

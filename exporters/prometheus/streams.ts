@@ -339,13 +339,6 @@ export class StreamLookups {
   }
 }
 
-/** The labels of a series; one of a name that the page needs for itself is called as Prometheus calls such. */
-function labelsOf({ base, type }: Stream, attributes: readonly Pair[]): readonly Pair[] {
-  const labels = base.labels(attributes)
-  const taken = type === 'histogram' ? 'le' : type === 'summary' ? 'quantile' : undefined
-  if (taken === undefined || labels.every(([label]) => label !== taken)) return labels
-  const free = labels.some(([label]) => label === `exported_${taken}`)
-    ? `exported_exported_${taken}`
-    : `exported_${taken}`
-  return labels.map(([label, value]) => [label === taken ? free : label, value] as const)
-}
+/** The labels of a series. */
+const labelsOf = ({ base, type }: Stream, attributes: readonly Pair[]): readonly Pair[] =>
+  base.labels(attributes, type === 'histogram' ? 'le' : type === 'summary' ? 'quantile' : undefined)

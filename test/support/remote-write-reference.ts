@@ -165,6 +165,8 @@ export class Reference {
   #resource: Attributes = []
   #name = ''
   #metadata = noMetadata
+  /** The label that the metric's series may have besides: none of an attribute. */
+  #besides = ''
 
   constructor(options: RemoteWriteOptions) {
     this.#options = options
@@ -186,6 +188,7 @@ export class Reference {
     if (data === undefined) return
     const kind = kindOf(metric)
     this.#name = metricName(metric.name, metric.unit, kind, strategy, this.#options.namespace)
+    this.#besides = kind.endsWith('histogram') ? 'le' : kind === 'summary' ? 'quantile' : ''
     const temporality = (sum ?? histogram ?? exponential)?.aggregation_temporality
     const delta = temporality === 1
     const type = delta ? 0 : promTypes[kind]
@@ -222,7 +225,13 @@ export class Reference {
       labels.set(name, before === undefined ? value.string_value : `${before};${value.string_value}`)
     }
     const identity = this.#identity()
-    for (const [name, value] of identity) labels.set(name, value)
+    for (const [name, value] of [...identity, [this.#besides, ''] as const]) {
+      const own = labels.get(name) ?? ''
+      let exported = `exported_${name}`
+      while (labels.get(exported)) exported = `exported_${exported}`
+      if (own !== '') labels.set(exported, own)
+      labels.set(name, value)
+    }
     if (extra) labels.set(...extra)
     labels.set('__name__', this.#name + suffix)
     return sortedLabels(labels)
@@ -380,6 +389,7 @@ export class Reference {
     const identifying = ['service.name', 'service.namespace', 'service.instance.id']
     const more = this.#resource.filter(({ key }) => !identifying.includes(key))
     if (!this.#options.targetInfo || time === 0 || more.length === 0 || this.#identity().length === 0) return
+    this.#besides = ''
     this.#name = metricName('target_info', '', 'unknown', strategy, this.#options.namespace)
     this.#metadata = { type: 2, help: 'Target metadata', unit: '' }
     const described = point(time, {}, {})

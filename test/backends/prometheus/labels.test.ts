@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { LabelRules, Pair } from '../../../backends/prometheus/label-base.ts'
+import type { Besides, LabelRules, Pair } from '../../../backends/prometheus/label-base.ts'
 import { labelPairs } from '../../../backends/prometheus/label-bytes.ts'
 import { LabelSets } from '../../../backends/prometheus/labels.ts'
 import { labelName } from '../../../backends/prometheus/names.ts'
@@ -31,14 +31,20 @@ interface Scope {
 }
 
 /** The labels of one point. */
-function labelsOf(sets: LabelSets, resource: Attributes, point: Attributes, scope: Scope = {}): Pair[] {
+function labelsOf(
+  sets: LabelSets,
+  resource: Attributes,
+  point: Attributes,
+  scope: Scope = {},
+  besides?: Besides,
+): Pair[] {
   const bytes = resourceOf(resource)
   sets.resource(bytes, 0, bytes.length)
   const { name = '', version = '', url = '', attributes = {} } = scope
   const scopeBytes = encode('InstrumentationScope', { name, version, attributes: listOf(attributes) })
   sets.scope(scopeBytes, 0, scopeBytes.length, url)
   const own = pointOf(point)
-  sets.point(own, 0, own.length, 0x3a)
+  sets.point(own, 0, own.length, 0x3a, besides)
   return labelPairs(sets.bytes, sets.start, sets.end)
 }
 
@@ -77,6 +83,7 @@ test.each<[string, LabelRules, Attributes, Attributes, Pair[]]>([
     { 'service.name': 'shop', 'service.namespace': 'eu', 'service.instance.id': 'i1', other: 'x' },
     { job: 'mine', path: '/' },
     [
+      ['exported_job', 'mine'],
       ['instance', 'i1'],
       ['job', 'eu/shop'],
       ['path', '/'],
@@ -165,15 +172,38 @@ test.each<[string, Attributes, Pair[] | undefined]>([
 })
 
 test.each([
-  ['among others', { A: '1', k: '2', m: '3', z: '4' }, ['m', 'z'], 0],
-  ['after all', { A: '1', a: '2' }, [], 0],
-  ['in place of its own', { a: '1', le: '2', z: '3' }, ['le', 'z'], 1],
-])('the place of le is known: %s', (_, attributes, after, displaced) => {
+  ['among others', { A: '1', k: '2', m: '3', z: '4' }, ['m', 'z']],
+  ['after all', { A: '1', a: '2' }, []],
+  ['where its own was', { a: '1', le: '2', z: '3' }, ['z']],
+])('the place of le is known: %s', (_, attributes, after) => {
   const sets = new LabelSets(plain)
   for (let i = 0; i < 2; i++) {
-    labelsOf(sets, {}, attributes)
+    labelsOf(sets, {}, attributes, {}, 'le')
     expect(labelPairs(sets.bytes, sets.place('le'), sets.end).map(([name]) => name)).toEqual(after)
-    expect(labelPairs(sets.bytes, sets.place('le'), sets.place('le') + sets.displaced('le'))).toHaveLength(displaced)
+  }
+})
+
+test.each<[string, Attributes, Pair[]]>([
+  ['is called exported', { le: '1' }, [['exported_le', '1']]],
+  [
+    'beside one that is called so',
+    { le: '1', exported_le: '2' },
+    [
+      ['exported_exported_le', '1'],
+      ['exported_le', '2'],
+    ],
+  ],
+  ['that is empty is left out', { le: '' }, []],
+])('a label that series of the metric have besides %s', (_, attributes, wanted) => {
+  const sets = new LabelSets(plain)
+  for (let i = 0; i < 2; i++) {
+    expect(labelsOf(sets, {}, attributes, {}, 'le')).toEqual(wanted)
+    // Of another metric with the same attributes it is one like any other.
+    expect(labelsOf(sets, {}, attributes)).toEqual(
+      Object.entries(attributes)
+        .filter(([, value]) => value !== '')
+        .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    )
   }
 })
 
@@ -192,7 +222,12 @@ function reference(rules: LabelRules, resource: Attributes, point: Attributes): 
   }
   const service = text(resource['service.name'] ?? '')
   const namespace = text(resource['service.namespace'] ?? '')
-  if (service !== '') labels['job'] = namespace === '' ? service : `${namespace}/${service}`
+  if (service !== '') {
+    let exported = 'exported_job'
+    while (labels[exported]) exported = `exported_${exported}`
+    if (labels['job']) labels[exported] = labels['job']
+    labels['job'] = namespace === '' ? service : `${namespace}/${service}`
+  }
   for (const [name, value] of Object.entries(rules.constant ?? {})) if (!labels[name]) labels[name] = value
   return Object.entries(labels)
     .filter(([, value]) => value !== '')
@@ -209,6 +244,7 @@ const key = fc.oneof(
     '🦊',
     '\uffee',
     'job',
+    'exported_job',
     'le',
     '__x',
     '1',
