@@ -1,5 +1,6 @@
 /** `kymo diff`: what differs between two configurations, and what a reload from one to the other would do. */
 import { type Difference, differencesOf } from '../config/diff.ts'
+import { jsonOf } from '../config/json.ts'
 import { planReload, startOnly, unreloadable } from '../plan/reload.ts'
 import type { ReloadPlan } from '../core/reload.ts'
 import { load } from './load.ts'
@@ -18,7 +19,7 @@ export function diff(before: string, after: string, { json }: { readonly json?: 
   const reload = { ...changes, refused, restart_needed: startOnly(old.telemetry, now.telemetry) }
   if (json === true) {
     const same = differences.length === 0
-    process.stdout.write(`${JSON.stringify({ same, differences, reload }, null, 2)}\n`)
+    process.stdout.write(`${jsonOf({ same, differences, reload }, 2)}\n`)
   } else if (differences.length > 0) process.stdout.write(`${textOf(differences)}\n${reloadText(reload)}`)
   return differences.length === 0 ? codes.same : codes.different
 }
@@ -41,7 +42,7 @@ function textOf(differences: readonly Difference[]): string {
 function shown(value: unknown): string {
   if (value === undefined) return '(none)'
   if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`
-  return typeof value === 'string' && value !== '' ? value : JSON.stringify(value)
+  return typeof value === 'string' && value !== '' ? value : jsonOf(value)
 }
 
 interface ToldPlan extends ReloadPlan {

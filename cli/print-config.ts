@@ -3,6 +3,7 @@ import { childOf } from '../config/shape.ts'
 import { type Node, plainOf, type ScalarNode, yamlOf } from '../config/document.ts'
 import { effectiveOf } from '../config/effective.ts'
 import { escaped } from '../config/expand.ts'
+import { jsonOf } from '../config/json.ts'
 import { originOf } from '../config/place.ts'
 import { shown } from '../config/shown.ts'
 import { exitCodes } from '../service/process.ts'
@@ -31,7 +32,7 @@ export function rendered(root: Node, { format, json, mode, origin }: Omit<PrintO
   const plain = plainOf(root, mode === 'unredacted' ? ({ value }) => written(value) : asShown)
   if (json === true || format === 'json') {
     const shown = origin === true ? { config: plain, origins: Object.fromEntries(originsOf(root, [])) } : plain
-    return `${JSON.stringify(shown, null, 2)}\n`
+    return `${jsonOf(shown, 2)}\n`
   }
   if (origin !== true) return yamlOf(plain)
   return yamlOf(plain, path => {

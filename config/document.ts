@@ -51,7 +51,8 @@ interface Base {
 
 export interface ScalarNode extends Base {
   readonly kind: 'scalar'
-  readonly value: string | number | boolean | null
+  /** A whole number of 64 bits that a double does not hold exactly is a bigint. */
+  readonly value: string | number | bigint | boolean | null
 }
 
 export interface ListNode extends Base {
@@ -84,16 +85,29 @@ const integers: ScalarTag = {
     const digits = text.replaceAll('_', '').replace(/^\+/, '')
     const negative = digits.startsWith('-')
     const bare = negative ? digits.slice(1) : digits
-    const value = Number(/^0[0-7]+$/.test(bare) ? `0o${bare.slice(1)}` : bare)
+    const literal = /^0[0-7]+$/.test(bare) ? `0o${bare.slice(1)}` : bare
+    const value = Number(literal)
+    // Whole numbers of 64 bits keep every digit; what is longer is as near as a double comes, as in the Collector.
+    if (value > Number.MAX_SAFE_INTEGER && value <= 2 ** 64) return negative ? -BigInt(literal) : BigInt(literal)
     return negative ? -value : value
   },
+}
+
+/** Doubles beyond what counts one by one are written with an exponent: with all digits they would be read as whole numbers. */
+const largeDoubles: ScalarTag = {
+  tag: 'tag:yaml.org,2002:float',
+  default: true,
+  test: /^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$/,
+  identify: value => Number.isInteger(value) && !Number.isSafeInteger(value),
+  resolve: Number,
+  stringify: ({ value }) => Number(value).toExponential(),
 }
 
 /** How plain words become values; what is written must be read as the same. */
 const dialect = {
   // Also wins over a %YAML directive, which would bring back `yes` as a truth value.
   schema: 'core',
-  customTags: (tags: Yaml.Tags) => [integers, ...tags],
+  customTags: (tags: Yaml.Tags) => [integers, largeDoubles, ...tags],
 } as const
 
 function parseAll(text: string): readonly Document.Parsed[] {
@@ -307,7 +321,8 @@ function keyText(key: unknown): string {
 
 function scalarValue(node: unknown): ScalarNode['value'] {
   const value: unknown = isScalar(node) ? node.value : null
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+  const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'
+  if (isPlain || typeof value === 'boolean') return value
   return value === null || value === undefined ? null : isScalar(node) && node.source ? node.source : null
 }
 

@@ -179,8 +179,7 @@ function leaf(schema: Schema, { secret, duration }: SchemaShape, node: Extract<N
     const same = typeof input === 'string' && parseDuration(input) === data
     return { ...node, value: same ? input : durationText(data) }
   }
-  if (typeof data === 'string' || typeof data === 'number' || typeof data === 'boolean' || data === null)
-    return { ...node, value: data }
+  if (isSingle(data) || data === null) return { ...node, value: data }
   // As a list it would be several values, none of which may be shown.
   if (node.origin !== undefined) return node
   const isPlainList = Array.isArray(data) && data.every(item => typeof item === 'string')
@@ -199,6 +198,9 @@ function toNode(value: unknown): Node {
       entries: new Map(entries.map(([key, inner]) => [key, { key: place, value: toNode(inner) }])),
     }
   }
-  const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-  return { kind: 'scalar', place, value: plain ? value : null }
+  return { kind: 'scalar', place, value: isSingle(value) ? value : null }
+}
+
+function isSingle(value: unknown): value is string | number | bigint | boolean {
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value)
 }

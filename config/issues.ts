@@ -1,6 +1,6 @@
 /** From what zod found wrong to what a user reads: the place in the file, the words, the nearest right word. */
 import * as z from 'zod'
-import { everyNode, hide, type Node } from './document.ts'
+import { everyNode, hide, type Node, type ScalarNode } from './document.ts'
 import { maskUrl } from './masking.ts'
 import { withCause } from './missing.ts'
 import { nearest, quoted, suggest } from './nearest.ts'
@@ -223,8 +223,7 @@ class Teller {
     if (node.kind === 'map') return 'a section'
     if (node.kind === 'list') return 'a list'
     if (node.value === null) return 'nothing'
-    const kind =
-      typeof node.value === 'string' ? 'the text' : typeof node.value === 'number' ? 'the number' : 'the value'
+    const kind = typeof node.value === 'string' ? 'the text' : isNumber(node) ? 'the number' : 'the value'
     if (this.#isSecret(path)) return kind.replace('the', 'a')
     const text = String(node.value)
     return `${kind} \`${maskUrl(text.length > 60 ? `${text.slice(0, 60)}…` : text)}\``
@@ -268,11 +267,13 @@ const isBroken = (node: Node) =>
   node.broken === true ||
   ((node.secret === true || node.deciding === true) && node.origin !== undefined && node.origin.missing.length > 0)
 
+const isNumber = ({ value }: ScalarNode) => typeof value === 'number' || typeof value === 'bigint'
+
 /** What is given by a reference, in words. */
 function gotFrom(node: Node, written: string): string {
   if (node.kind !== 'scalar') return `\`${written}\`, which stands for a ${node.kind === 'map' ? 'section' : 'list'}`
   if (node.value !== null) {
-    const kind = typeof node.value === 'string' ? 'text' : typeof node.value === 'number' ? 'number' : 'truth value'
+    const kind = typeof node.value === 'string' ? 'text' : isNumber(node) ? 'number' : 'truth value'
     return `\`${written}\`, which stands for a ${kind}`
   }
   const [missing] = node.origin?.missing ?? []

@@ -10,6 +10,7 @@ import { type MapEntry, everyNode, hide, isNull, type MapNode, type Node, plainO
 import { expandSections } from './expand.ts'
 import { readGates } from './gates.ts'
 import { check } from './issues.ts'
+import { jsonOf } from './json.ts'
 import { readKyma } from './kyma/documents.ts'
 import { TooMuch } from './limits.ts'
 import { isBareReference } from './masking.ts'
@@ -134,7 +135,7 @@ function loaded(options: LoadOptions, trapsOf: FindTraps): Loaded {
   const secrets = [root, ...kyma.documents].flatMap(secretsOf)
   if (report.failed || telemetry === undefined) throw report.asErrors(secrets)
   const document = plainOf(root, shown)
-  const hash = createHash('sha256').update(JSON.stringify(document)).digest('hex').slice(0, 16)
+  const hash = createHash('sha256').update(jsonOf(document)).digest('hex').slice(0, 16)
   return { configured, telemetry, warnings: report.warnings(secrets), document, hash, root, notes: gates.notes }
 }
 

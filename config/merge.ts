@@ -1,6 +1,7 @@
 /** Several documents into one, as the Collector does it: sections merge, anything else is replaced by what comes later. */
 import type { MapEntry, MapNode, Node } from './document.ts'
 import { isNull, plainOf } from './document.ts'
+import { jsonOf } from './json.ts'
 import type { Report } from './report.ts'
 
 /** A tree in which every key with `::` in it is nested: `a::b: 1` is `a: {b: 1}`. */
@@ -82,9 +83,9 @@ function isJoinable([section, ...rest]: readonly string[]): boolean {
 
 function appended(earlier: Node | undefined, later: Node): Node {
   if (earlier?.kind !== 'list' || later.kind !== 'list') return later
-  const known = new Set(earlier.items.map(item => JSON.stringify(plainOf(item))))
+  const known = new Set(earlier.items.map(item => jsonOf(plainOf(item))))
   return {
     ...later,
-    items: [...earlier.items, ...later.items.filter(item => !known.has(JSON.stringify(plainOf(item))))],
+    items: [...earlier.items, ...later.items.filter(item => !known.has(jsonOf(plainOf(item))))],
   }
 }

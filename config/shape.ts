@@ -1,7 +1,7 @@
 /** What a zod schema says of a place in a configuration: which keys it has, what kind of value, whether it is secret. */
 import * as z from 'zod'
 import { Capability } from '../core/capability.ts'
-import { hide, type MapNode, type Node, plainOf } from './document.ts'
+import { hide, type MapNode, type Node, plainOf, type ScalarNode } from './document.ts'
 import { nearest } from './nearest.ts'
 
 type Schema = z.core.$ZodType
@@ -60,7 +60,18 @@ export function inputFor(node: Node, schema: Schema): unknown {
   if (node.kind === 'list' && def.type === 'array') return node.items.map(item => inputFor(item, def.element))
   if (node.kind === 'list' && def.type === 'tuple')
     return node.items.map((item, i) => inputFor(item, def.items[i] ?? def.rest ?? z.unknown()))
-  return plain(node)
+  return node.kind === 'scalar' ? scalarFor(node, [shape.schema]) : plain(node)
+}
+
+/** A value as it is; a large whole number as the nearest double where no schema takes it with all its digits. */
+function scalarFor({ value }: ScalarNode, schemas: readonly z.core.$ZodTypes[]): ScalarNode['value'] {
+  return typeof value !== 'bigint' || schemas.some(takesDigits) ? value : Number(value)
+}
+
+function takesDigits(schema: z.core.$ZodTypes): boolean {
+  const { def } = schema._zod
+  if (def.type === 'union') return def.options.some(option => takesDigits(shapeOf(option).schema))
+  return def.type === 'bigint' || def.type === 'unknown' || def.type === 'any'
 }
 
 const mapTypes: ReadonlySet<string> = new Set(['object', 'record', 'intersection', 'map'])
@@ -118,7 +129,11 @@ function unionInput(node: Node, options: readonly Schema[]): unknown {
   if (shapes.some(({ secret }) => secret)) hide(node)
   const own = shapes.some(({ schema }) => isOfKind(schema, node))
   const text = shapes.some(({ schema }) => takesText(schema))
-  return text && !(own && typeof node.value !== 'string') ? textOf(node) : node.value
+  if (text && !(own && typeof node.value !== 'string')) return textOf(node)
+  return scalarFor(
+    node,
+    shapes.map(({ schema }) => schema),
+  )
 }
 
 /** Whether a value could be one of a schema by its kind alone. */
@@ -130,6 +145,7 @@ function isOfKind(schema: z.core.$ZodTypes, node: Node): boolean {
   if (listTypes.has(def.type)) return node.kind === 'list'
   if (node.kind !== 'scalar') return false
   if (def.type === 'literal') return def.values.some(value => typeof value === typeof node.value)
+  if (typeof node.value === 'bigint' && def.type === 'number') return true
   return typeof node.value === (takesText(schema) ? 'string' : def.type)
 }
 

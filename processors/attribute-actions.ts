@@ -3,16 +3,9 @@ import * as z from 'zod'
 import type { Context } from '../core/batch.ts'
 import { pattern } from '../core/pattern-field.ts'
 import type { Depth, Touch } from '../core/touch.ts'
+import { anyValue } from '../core/value-field.ts'
 import type { Action, Lookup, Source } from '../proto/actions.ts'
 import { compilePattern } from '../proto/pattern.ts'
-import type { Writable } from '../proto/values.ts'
-
-/** What YAML can say where a value is wanted. */
-const value: z.ZodType<Writable> = z.lazy(() =>
-  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(value), z.record(z.string(), value)], {
-    error: 'expected a text, a number, a bool, a list or a map',
-  }),
-)
 
 const names = ['insert', 'update', 'upsert', 'delete', 'hash', 'extract', 'convert'] as const
 
@@ -25,7 +18,7 @@ const raw = z.strictObject({
     .describe(
       'What to do: insert, update, upsert, delete, hash, extract or convert. hash is SHA-256 without a key, as in the Collector: whoever can guess a value can find it; the processor redaction has hmac-sha256.',
     ),
-  value: value.nullish().describe('The value to set.'),
+  value: anyValue.nullish().describe('The value to set.'),
   from_attribute: z.string().default('').describe('The attribute whose value is set.'),
   from_context: z
     .string()

@@ -3,20 +3,14 @@ import * as z from 'zod'
 import type { Unfit } from '../core/component.ts'
 import { int, texts } from '../core/fields.ts'
 import { checkedPattern } from '../core/pattern-field.ts'
+import { anyValue } from '../core/value-field.ts'
 import { enums } from '../proto/schema.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Writable } from '../proto/values.ts'
 
-/** What YAML can say where a value is compared. */
-const value: z.ZodType<Writable> = z.lazy(() =>
-  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(value), z.record(z.string(), value)], {
-    error: 'expected a text, a number, a bool, a list or a map',
-  }),
-)
-
 const attribute = z.strictObject({
   key: z.string().min(1, { error: '`key` must not be empty' }).describe('The name of the attribute.'),
-  value: value
+  value: anyValue
     .nullish()
     .describe(
       'Its value, of the same type; with `match_type: regexp` a pattern for its text. Any value when left out.',

@@ -68,6 +68,7 @@ const names: Readonly<Record<string, string>> = {
   string: 'text',
   boolean: 'bool',
   number: 'number',
+  bigint: 'number',
   object: 'section',
   any: 'anything',
   unknown: 'anything',

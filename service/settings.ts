@@ -155,7 +155,7 @@ function resourceOf({ resource }: TelemetryConfig, version: string): Attributes 
 }
 
 /** Null leaves a default out. */
-function isWritable(value: unknown): value is string | number | boolean | string[] {
+function isWritable(value: unknown): value is string | number | bigint | boolean | string[] {
   if (Array.isArray(value)) return value.every(item => typeof item === 'string')
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value)
 }

@@ -90,14 +90,21 @@ export class SelfReport implements LogTap {
 /** Where components find it. */
 export const selfReportKey = new HostKey<SelfReport>('self report')
 
+type Single = string | number | bigint | boolean
+
+const isSingle = (value: unknown): value is Single => ['string', 'number', 'bigint', 'boolean'].includes(typeof value)
+
 /** Fields as attributes: what is neither text, number nor boolean as JSON. */
-function plain(fields: LogFields): Record<string, string | number | boolean> {
-  const attributes: Record<string, string | number | boolean> = {}
+function plain(fields: LogFields): Record<string, Single> {
+  const attributes: Record<string, Single> = {}
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined || value === null) continue
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') attributes[name] = value
+    if (isSingle(value)) attributes[name] = value
     else if (value instanceof Error) attributes[name] = value.stack ?? value.message
-    else attributes[name] = JSON.stringify(value) ?? ''
+    else attributes[name] = JSON.stringify(value, withoutBigints) ?? ''
   }
   return attributes
 }
+
+/** JSON has no whole numbers of 64 bits that all readers keep. */
+const withoutBigints = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)

@@ -6,6 +6,7 @@ import { budgetKey } from '../../core/budget.ts'
 import { type ConnectorContext, defineConnector, type Step } from '../../core/component.ts'
 import { messageOf } from '../../core/errors.ts'
 import { ownBatch } from '../../core/own-batch.ts'
+import { textOrNumber } from '../../core/value-field.ts'
 import { Share } from '../../proto/room.ts'
 import { allSignals } from '../../proto/signals.ts'
 import { encodeValue } from '../../proto/values.ts'
@@ -14,8 +15,7 @@ import { encodeTallies } from './write.ts'
 
 const attribute = z.strictObject({
   key: z.string().min(1, { error: '`key` must not be empty' }).describe('Name of the attribute.'),
-  default_value: z
-    .union([z.string(), z.number()], { error: 'expected a text or a number' })
+  default_value: textOrNumber()
     .nullish()
     .describe(
       'Counted under this where the attribute is missing; without it, what lacks the attribute is not counted.',
