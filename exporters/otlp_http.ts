@@ -51,6 +51,12 @@ export const otlpHttpExporter = defineExporter<Config>({
       config: { logs_endpoint: 'http://loki:3100/otlp/v1/logs', headers: { 'X-Scope-OrgID': 'shop' } },
     },
   ],
+  unfit(config, signal) {
+    if (urlOf(config, signal) !== undefined) return []
+    const key = `${signal}_endpoint`
+    const problem = `it is in a pipeline of ${signal} and has no URL for them`
+    return [{ path: [], problem, hint: `set \`endpoint\` or \`${key}\`, or take it out of the pipeline` }]
+  },
   touches({ encoding }) {
     return encoding === 'json'
       ? [{ depth: 'item', does: 'reads', key: 'encoding', what: 'everything, to write it as JSON' }]
