@@ -1,6 +1,7 @@
 /** Memory that a component keeps and that is no batch: series, caches, samples, keys it remembers. */
 import type { Budget } from './budget.ts'
 import type { Kind } from './component.ts'
+import { elementAt } from './element-at.ts'
 
 /** Whose an account is: a component, or a part of the process. */
 export interface Keeper {
@@ -74,7 +75,7 @@ export interface KeptState {
 export function keptState(accounts: Iterable<Account>): KeptState[] {
   const byKeeper = Map.groupBy(accounts, ({ keeper: { kind, id } }) => `${kind} ${id}`)
   return Array.from(byKeeper.values(), list => ({
-    keeper: list[0].keeper,
+    keeper: elementAt(list, 0).keeper,
     bytes: list.reduce((sum, { bytes }) => sum + bytes, 0),
     refused: list.reduce((sum, { refused }) => sum + refused, 0),
   }))

@@ -4,7 +4,7 @@ import type { Signal } from '../proto/signals.ts'
 import type { SharedBody } from './body.ts'
 import type { Context } from './context.ts'
 import { type Delivery, done, type Fate } from './delivery.ts'
-import type { DeliveryError } from './errors.ts'
+import { type DeliveryError, InternalError } from './errors.ts'
 import type { Lease } from './lease.ts'
 import { isWatched, settle, type Share, shareOf } from './share.ts'
 
@@ -87,7 +87,8 @@ export class Batch {
     let at = 0
     for (const share of this.shares) {
       let items = 0
-      for (const end = at + share.groups; at < end; at++) items += counts[at]
+      for (const count of counts.subarray(at, at + share.groups)) items += count
+      at += share.groups
       if (items === 0) continue
       out.items += items
       out.shares.push({ ...share, items, groups: 0 })
@@ -98,17 +99,18 @@ export class Batch {
   /** Charges `bytes` that were made for this batch to the requests they were made for, by the size of each. */
   #grow(bytes: number): void {
     if (bytes === 0) return
-    const { shares } = this
+    const first = this.shares[0]
+    if (first === undefined) throw new InternalError(`${bytes} bytes were made for a batch of no request`)
     let left = bytes
-    let at = this.groups.length
-    for (let i = shares.length - 1; i > 0; i--) {
-      const mine = this.groups.slice(at - shares[i].groups, at)
-      at -= shares[i].groups
+    let at = first.groups
+    for (const share of this.shares.slice(1)) {
+      const mine = this.groups.slice(at, at + share.groups)
+      at += share.groups
       const part = Math.min(left, Math.floor((bytes * groupsSize(mine)) / this.byteLength))
-      shares[i].lease.grow(part)
+      share.lease.grow(part)
       left -= part
     }
-    shares[0].lease.grow(left)
+    first.lease.grow(left)
   }
 
   /**
@@ -117,9 +119,8 @@ export class Batch {
    */
   partition(passes: (group: Group) => boolean): [kept: Batch | undefined, rest: Batch | undefined] {
     const { groups } = this
-    let firstOut = 0
-    while (firstOut < groups.length && passes(groups[firstOut])) firstOut++
-    if (firstOut === groups.length) return [this, undefined]
+    const firstOut = groups.findIndex(group => !passes(group))
+    if (firstOut < 0) return [this, undefined]
     const verdicts = groups.map((group, i) => i < firstOut || (i > firstOut && passes(group)))
     return [this.#select(verdicts, true), this.#select(verdicts, false)]
   }
@@ -133,9 +134,10 @@ export class Batch {
       const before = groups.length
       let shareItems = 0
       for (const end = at + share.groups; at < end; at++) {
-        if (verdicts[at] !== wanted) continue
-        groups.push(this.groups[at])
-        shareItems += this.groups[at].items
+        const group = verdicts[at] === wanted ? this.groups[at] : undefined
+        if (group === undefined) continue
+        groups.push(group)
+        shareItems += group.items
       }
       items += shareItems
       if (shareItems > 0) shares.push({ ...share, items: shareItems, groups: groups.length - before })
@@ -167,34 +169,34 @@ export class Batch {
   /** Only the requests from `from` to before `to`: bisecting starts along these boundaries. */
   sliceShares(from: number, to: number): Batch {
     let at = 0
-    for (let i = 0; i < from; i++) at += this.shares[i].groups
+    for (const { groups } of this.shares.slice(0, from)) at += groups
+    const mine = this.shares.slice(from, to)
     let end = at
     let items = 0
-    for (let i = from; i < to; i++) {
-      end += this.shares[i].groups
-      items += this.shares[i].items
+    for (const share of mine) {
+      end += share.groups
+      items += share.items
     }
-    return new Batch(this.signal, this.groups.slice(at, end), items, this.context, this.shares.slice(from, to))
+    return new Batch(this.signal, this.groups.slice(at, end), items, this.context, mine)
   }
 
   /** This batch holding no more memory than about twice its bytes: shares that pin larger buffers are copied out. */
   compacted(): Batch {
     const { shares } = this
+    const first = shares[0]
     // The usual case: one request, most of it kept.
     const whole = this.byteLength + this.groups.length * groupCost
-    if (shares.length === 1 && whole >= shares[0].lease.bytes / 2) return this
+    if (first !== undefined && shares.length === 1 && whole >= first.lease.bytes / 2) return this
     let groups: Group[] | undefined
     let kept: Share[] | undefined
     let at = 0
-    for (let i = 0; i < shares.length; i++) {
-      const share = shares[i]
+    for (const [i, share] of shares.entries()) {
       const mine = this.groups.slice(at, at + share.groups)
       const size = groupsSize(mine) + mine.length * groupCost
       if (size < share.lease.bytes / 2) {
         groups ??= [...this.groups]
         kept ??= [...shares]
-        const moved = moveGroups(mine, encodeGroups(mine))
-        for (let j = 0; j < moved.length; j++) groups[at + j] = moved[j]
+        for (const [j, group] of moveGroups(mine, encodeGroups(mine)).entries()) groups[at + j] = group
         kept[i] = { ...share, lease: share.lease.copy(size, share.items) }
       }
       at += share.groups
@@ -289,7 +291,7 @@ export class Batch {
    */
   acceptInPart(rejected: number, message: string): void {
     const [share] = this.shares
-    if (rejected === 0 || this.shares.length > 1) return this.accept(message || undefined)
+    if (rejected === 0 || share === undefined || this.shares.length > 1) return this.accept(message || undefined)
     const { answered, delivery, lease, items } = share
     const reason = message || 'rejected by the destination'
     if (!answered) {

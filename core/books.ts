@@ -159,7 +159,7 @@ export class NodeBooks {
   /** Counts answers to those who send over `transport`. */
   answersTo(transport: string): AnswerTally {
     const { answers } = this
-    for (let i = 0; i < answers.length; i++) if (answers[i].transport === transport) return answers[i]
+    for (const one of answers) if (one.transport === transport) return one
     const made = new AnswerTally(transport, this)
     answers.push(made)
     return made

@@ -11,8 +11,8 @@ export function parseDuration(text: string | number): number | undefined {
   if (trimmed === '0') return 0
   if (!durationText.test(trimmed)) return undefined
   let total = 0
-  for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
-    total += Number(amount) * units[unit]
+  for (const [, amount, unit = ''] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
+    total += Number(amount) * (units[unit] ?? NaN)
   return trimmed.startsWith('-') ? -total : total
 }
 

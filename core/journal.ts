@@ -166,9 +166,7 @@ export class Journal {
 
   /** Something went well: kept only for requests that are recorded already. */
   follow(name: NodeName, what: 'passed' | 'consumed' | 'delivered', batch: Batch, took?: number): void {
-    const { shares } = batch
-    for (let i = 0; i < shares.length; i++) {
-      const { delivery, items } = shares[i]
+    for (const { delivery, items } of batch.shares) {
       if (delivery.record !== undefined) this.#add(delivery.record, name, { what, items, took })
     }
   }
@@ -283,13 +281,14 @@ export class Journal {
   }
 
   #sample(name: NodeName, ring: Ring, batch: Batch): Record<string, string> | undefined {
-    if (batch.groups.length === 0) return undefined
+    const [group] = batch.groups
+    if (group === undefined) return undefined
     const second = Math.floor(Date.now() / 1000)
     if (second !== ring.second) {
       ring.second = second
       ring.samples = 0
     }
-    return ++ring.samples > samplesPerSecond ? undefined : sampleResource(batch.groups[0], this.shows(name))
+    return ++ring.samples > samplesPerSecond ? undefined : sampleResource(group, this.shows(name))
   }
 }
 
@@ -310,7 +309,7 @@ function cut<T extends string | undefined>(text: T): T | string {
 /** Bytes of an event. */
 function costOf(detail: string | undefined, sample: JournalEvent['sample']): number {
   let cost = eventCost + (detail === undefined ? 0 : textCost(detail))
-  if (sample !== undefined) for (const key in sample) cost += textCost(key) + textCost(sample[key])
+  if (sample !== undefined) for (const [key, value] of Object.entries(sample)) cost += textCost(key) + textCost(value)
   return cost
 }
 

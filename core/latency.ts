@@ -14,18 +14,19 @@ export class Latency {
   record(milliseconds: number, now = Date.now()): void {
     this.#turn(now)
     const index = Math.ceil(Math.log(Math.max(milliseconds, first) / first) / Math.log(growth))
-    this.#current[Math.min(index, size - 1)]++
+    const at = Math.min(index, size - 1)
+    this.#current[at] = (this.#current[at] ?? 0) + 1
   }
 
   /** The duration in milliseconds that `q` (0 to 1) of the recent ones did not exceed; undefined without any. */
   quantile(q: number, now = Date.now()): number | undefined {
     this.#turn(now)
-    let total = 0
-    for (let i = 0; i < size; i++) total += this.#current[i] + this.#previous[i]
+    const counts = this.#current.map((count, i) => count + (this.#previous[i] ?? 0))
+    const total = counts.reduce((sum, count) => sum + count, 0)
     if (total === 0) return undefined
     let left = Math.ceil(total * q)
-    for (let i = 0; i < size; i++) {
-      left -= this.#current[i] + this.#previous[i]
+    for (const [i, count] of counts.entries()) {
+      left -= count
       if (left <= 0) return first * growth ** i
     }
     return first * growth ** size

@@ -1,11 +1,16 @@
 /** Several batches as one. */
 import type { Group } from '../proto/group.ts'
 import { Batch, type Context } from './batch.ts'
+import { InternalError } from './errors.ts'
 import type { Share } from './share.ts'
 
-/** One batch of several, in order. All must be of one signal; the context is kept where they agree. */
+/**
+ * One batch of several, in order. All must be of one signal; the context is kept where they agree.
+ * @throws InternalError without any
+ */
 export function mergeBatches(batches: readonly Batch[]): Batch {
   const [first] = batches
+  if (first === undefined) throw new InternalError('there are no batches to make one of')
   if (batches.length === 1) return first
   const groups: Group[] = []
   const shares: Share[] = []

@@ -4,12 +4,16 @@ import { Batch } from './batch.ts'
 import { InternalError } from './errors.ts'
 import type { Share } from './share.ts'
 
-/** A part while it is gathered; `of` is the request that the last of its shares is of. */
+/** A share that grows. */
+type Growing = { -readonly [Key in keyof Share]: Share[Key] }
+
+/** A part while it is gathered. `last` is the last of its shares, and `of` the request that it is of. */
 interface Gathering {
   readonly groups: Group[]
-  readonly shares: { -readonly [Key in keyof Share]: Share[Key] }[]
+  readonly shares: Growing[]
   items: number
   of: Share | undefined
+  last: Growing | undefined
 }
 
 /**
@@ -20,10 +24,10 @@ export function partsOf<Key>(batch: Batch, keyOf: (group: Group) => Key): Map<Ke
   const gathered = new Map<Key, Gathering>()
   let at = 0
   for (const share of batch.shares) {
-    for (const end = at + share.groups; at < end; at++) {
-      const group = batch.groups[at]
+    for (const group of batch.groups.slice(at, at + share.groups)) {
       if (group.items > 0) add(gatheringOf(gathered, keyOf(group)), group, share)
     }
+    at += share.groups
   }
   const parts = new Map<Key, Batch>()
   for (const [key, part] of gathered) {
@@ -37,18 +41,21 @@ export function partsOf<Key>(batch: Batch, keyOf: (group: Group) => Key): Map<Ke
 
 function gatheringOf<Key>(gathered: Map<Key, Gathering>, key: Key): Gathering {
   let part = gathered.get(key)
-  if (part === undefined) gathered.set(key, (part = { groups: [], shares: [], items: 0, of: undefined }))
+  if (part === undefined)
+    gathered.set(key, (part = { groups: [], shares: [], items: 0, of: undefined, last: undefined }))
   return part
 }
 
 function add(part: Gathering, group: Group, share: Share): void {
-  if (part.of !== share) {
+  let { last } = part
+  if (last === undefined || part.of !== share) {
+    last = { ...share, items: 0, groups: 0 }
+    part.shares.push(last)
+    part.last = last
     part.of = share
-    part.shares.push({ ...share, items: 0, groups: 0 })
   }
-  const mine = part.shares[part.shares.length - 1]
-  mine.items += group.items
-  mine.groups++
+  last.items += group.items
+  last.groups++
   part.items += group.items
   part.groups.push(group)
 }

@@ -32,8 +32,8 @@ export function splitBatch(batch: Batch, keyOf: KeyOf, budget: Budget): SplitBat
     return { share, split: new Split(batch.signal, groups, keyOf) }
   })
   const keys = new Set(splits.flatMap(({ split }) => [...split.keys]))
-  if (keys.size === 1 && splits.every(({ split }) => split.malformed.length === 0)) {
-    const [key] = keys
+  const [key] = keys
+  if (key !== undefined && keys.size === 1 && splits.every(({ split }) => split.malformed.length === 0)) {
     return { parts: new Map([[key, batch]]), malformed: undefined }
   }
   const size = splits.reduce((sum, { split }) => sum + split.size, 0)
