@@ -71,12 +71,12 @@ export function listText({ batches: list, more, hint }: Listed, options: Partial
     batch.signal,
     String(batch.items),
     batch.answer ?? 'waiting',
-    eventsText(told[i]),
+    eventsText(told[i] ?? []),
   ])
   const aligned = alignRight(headings, rows, new Set([0, 4]))
   const [head, ...lines] = table(aligned.headings, aligned.rows).trimEnd().split('\n')
   const all = lines.flatMap((line, i) => {
-    const sample = told[i].find(event => event.sample !== undefined)?.sample
+    const sample = told[i]?.find(event => event.sample !== undefined)?.sample
     return sample === undefined ? [line] : [line, cut(`    ${sampleText(sample)}`, width)]
   })
   const rest = more === true ? ['there are more; narrow it down, or raise --limit'] : []
@@ -124,7 +124,7 @@ export function batchText(batch: BatchDocument): string {
   const from = peer === undefined ? '' : ` from ${peer}`
   const nouns: Readonly<Record<string, { noun: string }>> = signals
   const head = [
-    `batch ${id}: ${items} ${nouns[signal].noun}${from}, taken in by receiver ${receiver} over ${transport}`,
+    `batch ${id}: ${items} ${nouns[signal]?.noun ?? 'items'}${from}, taken in by receiver ${receiver} over ${transport}`,
     `first noted ${clock(at)}; the sender ${answer === null ? 'waits for its answer' : `was answered: ${answer}`}`,
     ...passed_before.map(({ pipeline, processors }) => `passed before, in ${pipeline}: ${processors.join(', ')}`),
     '',
@@ -140,7 +140,10 @@ export function batchText(batch: BatchDocument): string {
   const headings = ['AT', 'COMPONENT', 'PIPELINE', 'WHAT', 'ITEMS', 'REASON']
   const aligned = alignRight(headings, rows, new Set([4]))
   const [first, ...lines] = table(aligned.headings, aligned.rows).trimEnd().split('\n')
-  const told = lines.flatMap((line, i) => [line, ...below(events[i])])
+  const told = lines.flatMap((line, i) => {
+    const event = events[i]
+    return event === undefined ? [line] : [line, ...below(event)]
+  })
   const rest = more_events === undefined ? [] : [`and ${more_events} more events, which were only counted`]
   return `${[...head, first, ...told, ...rest].join('\n')}\n`
 }

@@ -76,7 +76,7 @@ export function alignRight(
   rows: readonly (readonly string[])[],
   right: ReadonlySet<number>,
 ): { headings: string[]; rows: string[][] } {
-  const widths = headings.map((heading, i) => Math.max(heading.length, ...rows.map(row => row[i].length)))
-  const align = (row: readonly string[]) => row.map((cell, i) => (right.has(i) ? cell.padStart(widths[i]) : cell))
+  const widths = headings.map((heading, i) => Math.max(heading.length, ...rows.map(row => row[i]?.length ?? 0)))
+  const align = (row: readonly string[]) => row.map((cell, i) => (right.has(i) ? cell.padStart(widths[i] ?? 0) : cell))
   return { headings: align(headings), rows: rows.map(align) }
 }

@@ -108,7 +108,7 @@ export function deadLettersText(answer: { dead_letters: readonly DeadLetterDocum
   const aligned = alignRight(headings, rows, new Set([0, 4, 5]))
   const [head, ...lines] = table(aligned.headings, aligned.rows).trimEnd().split('\n')
   const all = lines.flatMap((line, i) => {
-    const sample = Object.entries(list[i].sample).map(([key, value]) => printable(`${key}=${value}`))
+    const sample = Object.entries(list[i]?.sample ?? {}).map(([key, value]) => printable(`${key}=${value}`))
     return [cut(line, 2 * width), ...(sample.length === 0 ? [] : [cut(`    ${sample.join('  ')}`, width)])]
   })
   const rest = more === true ? ['there are more; narrow it down, or raise --limit'] : []

@@ -21,7 +21,7 @@ function print(made: object): number {
 
 /** The component of a name such as `batch` or `exporter/otlp_grpc`; a text when there is none, or more than one. */
 export function findComponent(name: string, definitions: readonly Definition[]): Definition | string {
-  const [, kind, type] = /^(?:(receiver|processor|exporter|connector|extension)s?\/)?(.*)$/s.exec(name) ?? []
+  const [, kind, type = name] = /^(?:(receiver|processor|exporter|connector|extension)s?\/)?(.*)$/s.exec(name) ?? []
   const ofKind = definitions.filter(one => kind === undefined || one.kind === kind)
   const exact = ofKind.filter(one => one.type === type)
   // An older name only where it is not the name of something else: `otlp` is the receiver.

@@ -146,14 +146,15 @@ function tellUnknown(
 
 /** One error for all components that are the Collector's and not ours yet: what a user who brings a file has to know. */
 function tellMissing(missing: readonly Missing[], report: Report): void {
-  if (missing.length === 0) return
+  const [first] = missing
+  if (first === undefined) return
   const list = missing.map(({ kind, type, key }) => {
     const { file, line, column } = positionOf(key)
     return `${kind} \`${type}\` (${file}:${line}:${column})`
   })
   const [one, are] = missing.length === 1 ? ['component', 'is'] : ['components', 'are']
   const message = `${missing.length} ${one} of the OpenTelemetry Collector ${are} not in this build: ${list.join(', ')}`
-  report.error('CONFIG_UNKNOWN_COMPONENT', missing[0].key, message, 'remove them, or use components this build has')
+  report.error('CONFIG_UNKNOWN_COMPONENT', first.key, message, 'remove them, or use components this build has')
 }
 
 function tellAmbiguous(components: Components, report: Report): void {

@@ -1,4 +1,5 @@
 /** Connectors join pipelines: each must be used on both sides, and no way may lead back to where it started. */
+import { elementAt } from '../core/element-at.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Components } from './components.ts'
 import type { PipelineSection, Reference } from './pipelines.ts'
@@ -41,11 +42,12 @@ function tellSide({ id, side, here, there, pairs }: Side, report: Report): void 
       report.error('CONFIG_PIPELINE', placeIn(pipeline), message, `as ${side} it supports ${able}`)
     } else if (!there.some(({ signal }) => beyond.includes(signal))) stranded.push(pipeline)
   }
-  if (stranded.length === 0) return
+  const [first] = stranded
+  if (first === undefined) return
   const other = side === 'exporter' ? 'receiver' : 'exporter'
   const used = `used as ${side} in ${names(stranded)} pipeline`
   const message = `connector \`${id}\` ${used} but not used in any supported ${other} pipeline`
-  report.error('CONFIG_PIPELINE', placeIn(stranded[0]), message, `name it among the ${other}s of another pipeline`)
+  report.error('CONFIG_PIPELINE', placeIn(first), message, `name it among the ${other}s of another pipeline`)
 }
 
 /** One connection of two pipelines by a connector. */
@@ -88,17 +90,13 @@ export function tellCycles(pipelines: readonly PipelineSection[], components: Co
 }
 
 function tellCycle(cycle: readonly Joint[], report: Report): void {
+  const first = elementAt(cycle, 0)
   const nodeOf = ({ connector, from, to }: Joint) => `connector \`${connector.id}\` (${from.signal} to ${to.signal})`
   const steps = cycle.flatMap((joint, i) => [
     nodeOf(joint),
     ...joint.to.processors.map(({ id }) => `processor \`${id}\` in pipeline \`${joint.to.id}\``),
-    ...(i === cycle.length - 1 ? [nodeOf(cycle[0])] : []),
+    ...(i === cycle.length - 1 ? [nodeOf(first)] : []),
   ])
   const message = `cycle detected: ${steps.join(' -> ')}`
-  report.error(
-    'CONFIG_PIPELINE',
-    cycle[0].connector.place,
-    message,
-    'data would go round for ever: cut it at one place',
-  )
+  report.error('CONFIG_PIPELINE', first.connector.place, message, 'data would go round for ever: cut it at one place')
 }

@@ -51,7 +51,7 @@ export function differencesOf(before: DiffSide, after: DiffSide): Difference[] {
 }
 
 const sections = [...kinds.map(kind => `${kind}s`), 'service']
-const rankOf = (path: string) => sections.indexOf(path.split('::', 1)[0])
+const rankOf = (path: string) => sections.findIndex(section => path === section || path.startsWith(`${section}::`))
 
 /** The parts that are compared, in the order of the file. */
 function unitsOf(root: MapNode): Map<string, Node> {

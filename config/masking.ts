@@ -29,11 +29,11 @@ export function maskUrl(text: string): string {
 /** Where in a line users, passwords and query values of URLs stand. */
 export function* hiddenInUrls(line: string): Generator<[start: number, end: number]> {
   for (const match of line.matchAll(url)) {
-    const [, scheme, user = '', rest, query = ''] = match
+    const [, scheme = '', user = '', rest = '', query = ''] = match
     const from = match.index + scheme.length
     if (user !== '' && maskUser(user.slice(0, -1)) !== user.slice(0, -1)) yield [from, from + user.length - 1]
     const at = from + user.length + rest.length
-    for (const { index, 0: pair, 1: value } of query.matchAll(/[?&](?:[^=&]*=)?([^&]*)/g))
+    for (const { index, 0: pair, 1: value = '' } of query.matchAll(/[?&](?:[^=&]*=)?([^&]*)/g))
       if (mask(value) !== value) yield [at + index + pair.length - value.length, at + index + pair.length]
   }
 }

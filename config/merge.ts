@@ -10,11 +10,11 @@ export function splitKeys(node: Node, report: Report): Node {
   if (node.kind === 'scalar') return node
   const entries = new Map<string, MapEntry>()
   for (const [key, { key: place, value }] of node.entries) {
-    const words = key.split('::')
+    const [first = key, ...words] = key.split('::')
     let entry: MapEntry = { key: place, value: splitKeys(value, report) }
-    for (const word of words.slice(1).toReversed())
+    for (const word of words.toReversed())
       entry = { key: place, value: { kind: 'map', place: entry.value.place, entries: new Map([[word, entry]]) } }
-    join(entries, words[0], entry, [], report)
+    join(entries, first, entry, [], report)
   }
   return { ...node, entries }
 }

@@ -1,5 +1,8 @@
 /** The word a user probably meant. */
 
+/** No way leads over what is outside of the table. */
+const stepsAt = (row: readonly number[], j: number): number => row[j] ?? Infinity
+
 /** Steps (insert, delete, replace, swap neighbours) from one word to the other, counted up to `limit` + 1. */
 function distance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1
@@ -9,14 +12,14 @@ function distance(a: string, b: string, limit: number): number {
     const row = [i]
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1]
-      row[j] = Math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0 : 1))
+      row[j] = Math.min(stepsAt(last, j) + 1, stepsAt(row, j - 1) + 1, stepsAt(last, j - 1) + (same ? 0 : 1))
       const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-      if (swapped) row[j] = Math.min(row[j], beforeLast[j - 2] + 1)
+      if (swapped) row[j] = Math.min(stepsAt(row, j), stepsAt(beforeLast, j - 2) + 1)
     }
     beforeLast = last
     last = row
   }
-  return last[b.length]
+  return stepsAt(last, b.length)
 }
 
 /** How a word looks when case and separators do not count. */

@@ -1,4 +1,5 @@
 /** Where things stand in the sources of a configuration. */
+import { elementAt } from '../core/element-at.ts'
 import type { Position } from '../core/errors.ts'
 
 /** One text a configuration is read from. */
@@ -25,7 +26,7 @@ export function positionOf(place: Place): Position {
   const start = Math.min(place.start, source.text.length)
   source.lines ??= linesOf(source.text)
   const line = lastUpTo(source.lines, start)
-  return { file: source.name, line: line + 1, column: start - source.lines[line] + 1 }
+  return { file: source.name, line: line + 1, column: start - elementAt(source.lines, line) + 1 }
 }
 
 function linesOf(text: string): number[] {
@@ -40,7 +41,7 @@ function lastUpTo(numbers: readonly number[], most: number): number {
   let high = numbers.length - 1
   while (low < high) {
     const middle = (low + high + 1) >>> 1
-    if (numbers[middle] <= most) low = middle
+    if (elementAt(numbers, middle) <= most) low = middle
     else high = middle - 1
   }
   return low
@@ -68,7 +69,7 @@ export function originOf(place: Place, env?: NodeJS.ProcessEnv): string {
   if (source.name.startsWith('--set ')) return source.name
   const { file, line, column } = positionOf(place)
   const at = `${file}:${line}:${column}`
-  const named = [...source.text.slice(start, end).matchAll(reference)].map(([, scheme = 'env', name]) => {
+  const named = [...source.text.slice(start, end).matchAll(reference)].map(([, scheme = 'env', name = '']) => {
     const unset = scheme === 'env' && env !== undefined && env[name] === undefined
     return `${scheme} ${name}${unset ? ', not set' : ''}`
   })

@@ -49,16 +49,21 @@ export function snippetOf(place: Place, secrets: readonly Place[]): string {
 
 type Range = readonly [start: number, end: number]
 
+/** What of a match is behind its first group, with which it begins. */
+const behindFirst = ({ index, 0: whole, 1: first = '' }: RegExpExecArray): Range => [
+  index + first.length,
+  index + whole.length,
+]
+
 /** What of a line is not to be shown, as ranges in order that do not overlap. */
 function hiddenIn(line: string, from: number, { source }: Place, secrets: readonly Place[]): Range[] {
   const to = from + line.length
   const found: Range[] = secrets
     .filter(secret => secret.source === source && secret.start < to && secret.end > from)
     .map(secret => [Math.max(secret.start, from) - from, Math.min(secret.end, to) - from])
-  for (const match of line.matchAll(afterSecretKey))
-    found.push([match.index + match[1].length, match.index + match[0].length])
+  for (const match of line.matchAll(afterSecretKey)) found.push(behindFirst(match))
   found.push(...hiddenInUrls(line))
-  for (const match of line.matchAll(scheme)) found.push([match.index + match[1].length, match.index + match[0].length])
+  for (const match of line.matchAll(scheme)) found.push(behindFirst(match))
   const merged: Range[] = []
   for (const [start, end] of found.toSorted((a, b) => a[0] - b[0])) {
     const last = merged.at(-1)

@@ -87,7 +87,8 @@ function inOrder(faults: ReadonlyMap<string, ConfigFault>, secrets: readonly Pla
       hint,
     })
   })
-  const rest = all.length - told.length
-  if (rest > 0) told.push(new ConfigError(all[limits.told].code, `and ${rest} more ${what}, which are not told`))
+  const [next, ...rest] = all.slice(limits.told)
+  if (next !== undefined)
+    told.push(new ConfigError(next.code, `and ${rest.length + 1} more ${what}, which are not told`))
   return told
 }

@@ -187,14 +187,14 @@ export function schemaOfKey(schema: z.core.$ZodTypes, key: string): Schema | und
 
 /** The schema at a path of zod's, given what stands there: of a union on the way, the option that is nearest. */
 export function schemaAt(schema: Schema, node: Node | undefined, path: readonly PropertyKey[]): Schema | undefined {
-  if (path.length === 0) return schema
+  const [key, ...rest] = path
+  if (key === undefined) return schema
   const { schema: bare } = shapeOf(schema)
   const { def } = bare._zod
   if (def.type === 'union') {
     const option = node === undefined ? undefined : nearestOption(def.options, node)
     return option === undefined ? undefined : schemaAt(option, node, path)
   }
-  const [key, ...rest] = path
   let inner: Schema | undefined
   if (def.type === 'array') inner = def.element
   else if (def.type === 'tuple') inner = def.items[Number(key)] ?? def.rest ?? undefined

@@ -11,8 +11,8 @@ export const schemes = ['env', 'file', 'yaml'] as const
 
 /** Splits `scheme:rest`. A scheme has at least two characters, so that `C:\kymo.yaml` is a path. */
 export function splitUri(uri: string): { scheme: string | undefined; rest: string } {
-  const match = /^([A-Za-z][A-Za-z0-9+.-]+):(.*)$/s.exec(uri)
-  return match === null ? { scheme: undefined, rest: uri } : { scheme: match[1], rest: match[2] }
+  const [, scheme, rest = uri] = /^([A-Za-z][A-Za-z0-9+.-]+):(.*)$/s.exec(uri) ?? []
+  return { scheme, rest }
 }
 
 /** What to say of a scheme that is none of ours. */

@@ -1,5 +1,6 @@
 /** From Kyma's pipelines to components and pipelines, with the figures of Kyma's gateway. */
 import type { Definition } from '../../core/component.ts'
+import { elementAt } from '../../core/element-at.ts'
 import type { Signal } from '../../proto/signals.ts'
 import type { MapNode, Node } from '../document.ts'
 import type { Place } from '../place.ts'
@@ -34,7 +35,7 @@ export function assemble(
   report: Report,
 ): MapNode {
   const made = new Sections()
-  const place = placeOf(pipelines[0])
+  const place = placeOf(elementAt(pipelines, 0))
   const limiter = { check_interval: '1s', limit_percentage: 75, spike_limit_percentage: 15 }
   made.processors.set('memory_limiter', section(place, limiter))
   for (const pipeline of pipelines) {

@@ -96,7 +96,8 @@ function httpTarget(values: Values, signal: Signal): Target {
 
 function headersOf(values: Values): MapNode | undefined {
   const headers = itemsAt(values.otlp, 'headers')
-  if (headers.length === 0) return undefined
+  const [first] = headers
+  if (first === undefined) return undefined
   const made: Record<string, Node | undefined> = {}
   for (const [i, header] of headers.entries()) {
     const value = values.valueOf(header, `headers[${i}]`)
@@ -105,5 +106,5 @@ function headersOf(values: Values): MapNode | undefined {
     made[name] =
       prefix === undefined || value?.kind !== 'scalar' ? value : { ...value, value: `${prefix} ${String(value.value)}` }
   }
-  return section(headers[0].place, made)
+  return section(first.place, made)
 }
