@@ -41,7 +41,8 @@ export function unreloadable({ components }: ReloadPlan, after: Plan): { message
 /** Keys of `service.telemetry` that differ and are only looked at when the process starts. */
 export function startOnly(before: TelemetryConfig, after: TelemetryConfig): string[] {
   const levels = { level: undefined, levels: undefined }
-  const [old, now] = [before, after].map(one => ({ ...one, logs: { ...one.logs, ...levels } }))
+  const fixed = (one: TelemetryConfig) => ({ ...one, logs: { ...one.logs, ...levels } })
+  const [old, now] = [fixed(before), fixed(after)]
   const sections = ['logs', 'metrics', 'traces', 'resource'] as const
   return sections.filter(name => !sameValue(old[name], now[name])).map(name => `service::telemetry::${name}`)
 }

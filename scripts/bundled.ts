@@ -60,8 +60,8 @@ export function bundledPackages(root: string, paths: Iterable<string>): Bundled[
   const places = new Set<string>()
   for (const path of paths) {
     // What a plugin made has a zero in front.
-    const found = inPackage.exec(path.replace(/^\0/, ''))
-    if (found !== null) places.add(`${found[1].slice(root.length + 1)}${found[2]}`)
+    const [, before = '', folder] = inPackage.exec(path.replace(/^\0/, '')) ?? []
+    if (folder !== undefined) places.add(`${before.slice(root.length + 1)}${folder}`)
   }
   return Array.from(places, at => bundledAt(root, at)).toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
@@ -155,6 +155,6 @@ export function billOfMaterials(root: string, packages: readonly Bundled[]): obj
 
 /** A UUID of the version that is made of whatever one likes. */
 function uuidOf(hex: string): string {
-  const variant = ((Number.parseInt(hex[16], 16) & 3) | 8).toString(16)
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }

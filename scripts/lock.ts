@@ -42,10 +42,11 @@ export function missingOf(packages: Packages): Packages {
   for (const [at, { optionalDependencies = {} }] of Object.entries(packages)) {
     for (const [name, version] of Object.entries(optionalDependencies)) {
       const places = placesOf(at, name)
+      const [nearest = `node_modules/${name}`] = places
       const found = places.map(place => packages[place] ?? missing[place]).find(one => one !== undefined)
       const entry = entryFor(name, version)
       if (found?.version === version || entry === undefined) continue
-      missing[found === undefined ? `node_modules/${name}` : places[0]] = entry
+      missing[found === undefined ? `node_modules/${name}` : nearest] = entry
     }
   }
   return missing

@@ -34,8 +34,8 @@ function check(what: string, right: boolean): void {
 /** Resident memory in MiB, as the system counts it: now, and the most there was. */
 function residentOf(pid: number): { now: number; most: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const [now, most] = [/VmRSS:\s+(\d+)/, /VmHWM:\s+(\d+)/].map(line => Number(line.exec(status)?.[1]) / 1024)
-  return { now, most }
+  const mebibytes = (line: RegExp) => Number(line.exec(status)?.[1]) / 1024
+  return { now: mebibytes(/VmRSS:\s+(\d+)/), most: mebibytes(/VmHWM:\s+(\d+)/) }
 }
 
 /** Licences and bill of materials: both name the same packages, and all that the manifest depends on. */

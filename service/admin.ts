@@ -76,7 +76,7 @@ export async function startAdmin(
     // The port is one of the process's listeners; this server is only handed connections.
     serverFactory: handler => {
       server.node.on('request', (request, response) => {
-        for (const name in pageHeaders) response.setHeader(name, pageHeaders[name])
+        for (const [name, value] of Object.entries(pageHeaders)) response.setHeader(name, value)
         handler(request, response)
       })
       return server.node
@@ -170,7 +170,8 @@ function addPages(app: FastifyInstance, pages: AdminPages, reach: Reach): void {
   const elsewhere =
     status === undefined ? { hint: 'this address only has these; ask where `--admin` of this Kymo says' } : {}
   app.setNotFoundHandler((request, reply) => {
-    const allowed = actions.has(request.url.split('?')[0]) ? 'POST' : 'GET'
+    const [path = ''] = request.url.split('?')
+    const allowed = actions.has(path) ? 'POST' : 'GET'
     if (request.method !== allowed) {
       return reply
         .code(405)

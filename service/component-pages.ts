@@ -1,5 +1,6 @@
 /** The status document of each component: how it is, how fast items move through it, what waits, what was dropped. */
 import type { Books, NodeBooks } from '../core/books.ts'
+import { elementAt } from '../core/element-at.ts'
 import type { RunningComponent } from '../core/health.ts'
 import type { State, Status } from '../core/status.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
@@ -45,10 +46,11 @@ export type ComponentDocument = ReturnType<typeof componentDocument>
 
 /** The document of one component, of which `views` are the instances: a processor has one in each pipeline. */
 export function componentDocument(views: readonly RunningComponent[], sources: ComponentSources) {
-  const [{ kind, id, type }] = views
+  const { kind, id, type } = elementAt(views, 0)
   const { books, rates } = sources
   const nodes = books.nodes.filter(({ name, retired }) => name.kind === kind && name.id === id && !retired)
-  const worst = views.toSorted((a, b) => severity.indexOf(a.status.state) - severity.indexOf(b.status.state))[0]
+  const bySeverity = views.toSorted((a, b) => severity.indexOf(a.status.state) - severity.indexOf(b.status.state))
+  const worst = elementAt(bySeverity, 0)
   const doors = kind === 'receiver' ? books.doors.filter(({ receiver }) => receiver === id) : []
   return {
     kind,

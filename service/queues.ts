@@ -110,7 +110,7 @@ export class Queues {
     const readers = this.#graves(query.text('storage'))
     const { journal } = this.#parts
     return deadLetterDocuments(readers, range, limit, owner => {
-      const [id, signal] = owner.split(' ')
+      const [id = owner, signal] = owner.split(' ')
       return allSignals.some(
         one => one === signal && journal.shows({ kind: 'exporter', id, pipeline: '', signal: one }),
       )
@@ -279,8 +279,9 @@ export class Queues {
   /** The dead letters of one storage. */
   #grave(id: string | undefined): { id: string; reader: RecordReader } {
     const graves = this.#graves(id)
-    if (graves.length === 1) return graves[0]
-    if (graves.length === 0) throw new QueryError(404, 'no storage here keeps dead letters')
+    const [first] = graves
+    if (first !== undefined && graves.length === 1) return first
+    if (first === undefined) throw new QueryError(404, 'no storage here keeps dead letters')
     const hint = `storages: ${quoted(graves.map(one => one.id))}`
     throw new QueryError(400, 'there is more than one storage; say which with `storage`', hint)
   }

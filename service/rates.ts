@@ -1,5 +1,6 @@
 /** How fast items move: the books are looked at every few seconds, and five minutes of that are kept. */
 import type { Books, NodeBooks } from '../core/books.ts'
+import { elementAt } from '../core/element-at.ts'
 
 /** Milliseconds between two looks. */
 const interval = 5000
@@ -62,8 +63,8 @@ export class Rates {
     const look = this.#lookBefore(now - window)
     const counts = this.#counts.get(node)
     // Less than a second says nothing.
-    const seconds = Math.max(1, (now - this.#times[look]) / 1000)
-    const before = (part: number) => (counts === undefined ? 0 : counts[look * 3 + part])
+    const seconds = Math.max(1, (now - elementAt(this.#times, look)) / 1000)
+    const before = (part: number) => counts?.[look * 3 + part] ?? 0
     return {
       in: (node.in - before(0)) / seconds,
       out: (node.out - before(1)) / seconds,
@@ -76,7 +77,7 @@ export class Rates {
     const { length } = this.#times
     for (let back = 0; back < length - 1; back++) {
       const look = (this.#last - back + length) % length
-      if (this.#times[look] <= time) return look
+      if (elementAt(this.#times, look) <= time) return look
     }
     return (this.#last + 1) % length
   }

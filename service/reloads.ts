@@ -129,7 +129,7 @@ export class Reloads implements ConfigFigures {
     if (this.#parts.running() === undefined) return Promise.resolve(unready)
     return new Promise(answer => {
       if (this.#waiting !== undefined) {
-        this.reloads['superseded']++
+        this.#count('superseded')
         this.#waiting.answer({ result: 'superseded' })
       }
       this.#waiting = { request, answer }
@@ -156,6 +156,10 @@ export class Reloads implements ConfigFigures {
     this.#busy = undefined
   }
 
+  #count(result: ReloadOutcome['result']): void {
+    this.reloads[result] = (this.reloads[result] ?? 0) + 1
+  }
+
   #next(): Waiting | undefined {
     const next = this.#waiting
     this.#waiting = undefined
@@ -166,7 +170,7 @@ export class Reloads implements ConfigFigures {
     const outcome = await this.#take(request)
     const { result } = outcome
     if (result === 'refused') return outcome
-    this.reloads[result] = (this.reloads[result] ?? 0) + 1
+    this.#count(result)
     this.#last = { at: Date.now(), trigger: request.trigger, ...outcome }
     this.lastWorked = result !== 'failed'
     if (this.lastWorked) this.lastSuccess = Date.now()

@@ -107,7 +107,7 @@ export const ownExporter = z
   .transform((given, context): OwnDestination => {
     const found = [given.otlp, given.otlp_grpc, given.otlp_http].filter(one => one !== undefined)
     const [only] = found
-    if (found.length !== 1) {
+    if (only === undefined || found.length !== 1) {
       context.addIssue({ code: 'custom', message: 'name one exporter: `otlp`, `otlp_grpc` or `otlp_http`' })
       return z.NEVER
     }

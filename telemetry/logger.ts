@@ -212,8 +212,10 @@ class ModuleLogger implements Logger {
 /** A component's logger is found by its place, its id, or its type; a part has the level of what it is part of. */
 function levelOf(chain: readonly ModuleName[], { level, modules }: Shared['levels']): LogLevel {
   for (const { path, name } of chain.toReversed()) {
-    const found = [path, name, name.split('/')[0]].find(one => Object.hasOwn(modules, one))
-    if (found !== undefined) return modules[found]
+    const [type = name] = name.split('/')
+    const found = [path, name, type].find(one => Object.hasOwn(modules, one))
+    const own = found === undefined ? undefined : modules[found]
+    if (own !== undefined) return own
   }
   return level
 }

@@ -159,7 +159,8 @@ interface Parent {
 /** What W3C's `traceparent` says, where the receiver keeps headers. */
 function parentOf(metadata: ReadonlyMap<string, readonly string[]> | undefined): Parent | undefined {
   const [header = ''] = metadata?.get('traceparent') ?? []
-  const parts = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-|$)/.exec(header)
-  if (parts === null || /^0+$/.test(parts[1]) || /^0+$/.test(parts[2])) return undefined
-  return { traceId: Buffer.from(parts[1], 'hex'), spanId: Buffer.from(parts[2], 'hex') }
+  const [, traceId = '', spanId = ''] =
+    /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-|$)/.exec(header) ?? []
+  if (/^0*$/.test(traceId) || /^0*$/.test(spanId)) return undefined
+  return { traceId: Buffer.from(traceId, 'hex'), spanId: Buffer.from(spanId, 'hex') }
 }

@@ -1,10 +1,11 @@
 /** Counting on the bytes: no object per item. */
+import { elementAt } from '../../core/element-at.ts'
 import { attributeTags, findAttribute } from '../../proto/attributes.ts'
 import type { Group } from '../../proto/group.ts'
 import type { Message } from '../../proto/schema.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { type Room, textCost } from '../../proto/room.ts'
-import { encodeKeyValue, Range } from '../../proto/values.ts'
+import { asBuffer, encodeKeyValue, Range } from '../../proto/values.ts'
 import { eachPoint, fieldNamed, ItemCursor } from '../../proto/views.ts'
 import { Cursor, WireError } from '../../proto/wire.ts'
 
@@ -39,9 +40,8 @@ export interface Series {
 
 /** The counts of one level. */
 export class LevelTally {
-  readonly counted: readonly CountedMetric[]
-  /** For each metric, by the bytes of the attributes' values. */
-  readonly series: readonly Map<string, Series>[]
+  /** Each metric with its series by the bytes of the attributes' values. */
+  readonly counted: readonly { readonly metric: CountedMetric; readonly series: Map<string, Series> }[]
   /** Time of the first and of the last item, in two halves; earliest is above latest while none had a time. */
   earliestHigh = 0xffff_ffff
   earliestLow = 0xffff_ffff
@@ -49,14 +49,14 @@ export class LevelTally {
   latestLow = 0
 
   constructor(counted: readonly CountedMetric[]) {
-    this.counted = counted
-    this.series = counted.map(() => new Map())
+    this.counted = counted.map(metric => ({ metric, series: new Map() }))
   }
 
   /** Notes the time that stands at `at`; 0 is none. */
   time(bytes: Uint8Array, at: number): void {
-    const low = word(bytes, at)
-    const high = word(bytes, at + 4)
+    const buffer = asBuffer(bytes)
+    const low = buffer.readUInt32LE(at)
+    const high = buffer.readUInt32LE(at + 4)
     if (low === 0 && high === 0) return
     if (high < this.earliestHigh || (high === this.earliestHigh && low < this.earliestLow)) {
       this.earliestHigh = high
@@ -68,9 +68,6 @@ export class LevelTally {
     }
   }
 }
-
-const word = (bytes: Uint8Array, at: number): number =>
-  (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
 
 /** The counts of one resource. */
 export interface Tally {
@@ -249,9 +246,8 @@ class Walk {
 
   #add(bytes: Uint8Array, start: number, end: number, shape: Shape | undefined, level: LevelTally | undefined): void {
     if (level === undefined) return
-    const { counted, series } = level
-    for (let i = 0; i < counted.length; i++) {
-      const { attributes } = counted[i]
+    for (const { metric, series } of level.counted) {
+      const { attributes } = metric
       let key = ''
       this.#found.length = 0
       for (const { key: name, missing } of attributes) {
@@ -262,9 +258,9 @@ class Walk {
         key += found?.text ?? this.#text(value)
       }
       if (this.#found.length < attributes.length) continue
-      const known = series[i].get(key)
+      const known = series.get(key)
       if (known !== undefined) known.count++
-      else this.#begin(series[i], key, counted[i])
+      else this.#begin(series, key, metric)
     }
   }
 
@@ -326,7 +322,9 @@ class Walk {
 
   /** What was found of the attributes, as fields of a data point. */
   #attributes({ attributes }: CountedMetric): Buffer {
-    return Buffer.concat(attributes.map(({ key }, i) => encodeKeyValue(attributeTags.numberPoint, key, this.#found[i])))
+    return Buffer.concat(
+      attributes.map(({ key }, i) => encodeKeyValue(attributeTags.numberPoint, key, elementAt(this.#found, i))),
+    )
   }
 }
 

@@ -33,10 +33,9 @@ function groupOf(group: Group, metrics: readonly Buffer[]): Buffer {
 
 function metricsOf(level: LevelTally, now: number): Buffer[] {
   const time = timeOf(level, now)
-  return level.counted.flatMap((counted, i) => {
-    const series = [...level.series[i].values()]
-    return series.length === 0 ? [] : [metricOf(counted, series, time)]
-  })
+  return level.counted.flatMap(({ metric, series }) =>
+    series.size === 0 ? [] : [metricOf(metric, [...series.values()], time)],
+  )
 }
 
 function metricOf({ name, description }: CountedMetric, series: readonly Series[], time: Buffer): Buffer {

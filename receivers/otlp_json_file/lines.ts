@@ -32,7 +32,7 @@ export class Lines {
 
   /** As what a line is to be handed in: what its first key says, or else each signal that some pipeline takes. */
   signalsOf(text: Buffer): readonly Signal[] {
-    const key = firstKey.exec(text.toString('latin1', 0, 256))?.[1].toLowerCase()
+    const key = firstKey.exec(text.toString('latin1', 0, 256))?.[1]?.toLowerCase()
     const said = key === undefined ? undefined : signalOfKey[key]
     const { signals } = this.#context
     return said === undefined ? [...signals] : signals.has(said) ? [said] : []

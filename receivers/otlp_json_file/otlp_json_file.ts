@@ -25,7 +25,7 @@ const units: Readonly<Record<string, number>> = {
 const size = (least: number) =>
   z.union([z.number(), z.string()], { error: 'expected a size such as `1MiB`' }).transform((given, context) => {
     const found = /^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?$/i.exec(String(given).trim())
-    const bytes = found === null ? NaN : Math.trunc(Number(found[1]) * (units[found[2]?.toLowerCase()] ?? 1))
+    const bytes = found === null ? NaN : Math.trunc(Number(found[1]) * (units[found[2]?.toLowerCase() ?? ''] ?? 1))
     if (bytes >= least) return bytes
     const message = found === null ? `\`${given}\` is no size; write one such as \`1MiB\`` : `must be at least ${least}`
     context.addIssue({ code: 'custom', message })
@@ -279,7 +279,7 @@ class OtlpJsonFile implements Lifecycle {
     this.#gone.delete(key)
     this.#gone.set(key, place)
     const [oldest] = this.#gone.keys()
-    if (this.#gone.size <= goneMost) return
+    if (oldest === undefined || this.#gone.size <= goneMost) return
     this.#gone.delete(oldest)
     this.#store?.delete(oldest)
   }
