@@ -73,12 +73,12 @@ function toAction(written: Raw, problem: Problem): Action {
 }
 
 function toSet(action: 'insert' | 'update' | 'upsert', written: Raw, problem: Problem): Action {
-  const sources = sourcesOf(written)
+  const [source, ...others] = sourcesOf(written)
   if (written.pattern !== '') return problem(`\`${action}\` does not use \`pattern\``, 'pattern')
-  if (sources.length !== 1) {
+  if (source === undefined || others.length > 0) {
     return problem(`\`${action}\` needs one of \`value\`, \`from_attribute\` and \`from_context\``, 'value')
   }
-  return { action, key: written.key, source: sources[0] }
+  return { action, key: written.key, source }
 }
 
 function toNamed(action: 'delete' | 'hash', written: Raw, problem: Problem): Action {
@@ -171,8 +171,8 @@ export function contextLookup(context: Context): Lookup {
 
 /** The address without its port. */
 function hostOf(peer: string): string {
-  const bracketed = /^\[(.*)\]/.exec(peer)
-  if (bracketed !== null) return bracketed[1]
+  const [, bracketed] = /^\[(.*)\]/.exec(peer) ?? []
+  if (bracketed !== undefined) return bracketed
   const colon = peer.lastIndexOf(':')
   return colon >= 0 && peer.indexOf(':') === colon ? peer.slice(0, colon) : peer
 }

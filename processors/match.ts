@@ -82,7 +82,7 @@ class Matcher {
 }
 
 function all(tests: readonly Test[], bytes: Uint8Array, start: number, end: number): boolean {
-  for (let i = 0; i < tests.length; i++) if (!tests[i](bytes, start, end)) return false
+  for (const test of tests) if (!test(bytes, start, end)) return false
   return true
 }
 
@@ -149,8 +149,7 @@ function fieldTests(properties: MatchProperties, signal: Signal): Test[] {
   return [
     (bytes, start, end) => {
       item.load(asBuffer(bytes), start, end)
-      let matches = true
-      for (let i = 0; i < tests.length && matches; i++) matches = tests[i](item, i)
+      const matches = tests.every((test, place) => test(item, place))
       // The bytes of an item are not kept from one batch to the next.
       item.clear()
       return matches

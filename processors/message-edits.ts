@@ -67,25 +67,22 @@ export class NestedEdit implements MessageEdit {
 
 /** One edit after the other, each on what the one before made. */
 export class EditsInOrder implements MessageEdit {
-  readonly #edits: readonly MessageEdit[]
-  readonly #arenas: readonly Arena[]
+  readonly #edits: readonly { readonly edit: MessageEdit; readonly arena: Arena }[]
 
   constructor(edits: readonly MessageEdit[]) {
-    this.#edits = edits
-    this.#arenas = edits.map(() => new Arena(1024))
+    this.#edits = edits.map(edit => ({ edit, arena: new Arena(1024) }))
   }
 
   apply(bytes: Buffer, start: number, end: number, out: Arena, lookup?: Lookup): boolean {
     let changed = false
-    this.#edits.forEach((edit, i) => {
-      const arena = this.#arenas[i]
+    for (const { edit, arena } of this.#edits) {
       arena.at = 0
-      if (!edit.apply(bytes, start, end, arena, lookup)) return
+      if (!edit.apply(bytes, start, end, arena, lookup)) continue
       changed = true
       bytes = arena.bytes
       start = arena.from
       end = arena.at
-    })
+    }
     if (!changed) return false
     out.begin(end - start)
     out.copy(bytes, start, end)

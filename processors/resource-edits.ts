@@ -8,8 +8,7 @@ export function editResources(batch: Batch, edits: Edits): Batch {
   const lookup = edits.usesContext ? contextLookup(batch.context) : undefined
   let groups: Group[] | undefined
   let arena: Arena | undefined
-  for (let i = 0; i < batch.groups.length; i++) {
-    const group = batch.groups[i]
+  for (const [i, group] of batch.groups.entries()) {
     arena ??= new Arena(edits.growth === undefined ? 0 : sizeOf(batch.groups, edits.growth))
     if (!edits.apply(group.resource, group.resourceStart, group.resourceEnd, arena, lookup)) continue
     groups ??= [...batch.groups]

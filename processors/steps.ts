@@ -2,6 +2,7 @@
 import { Observable } from 'rxjs'
 import { Batch } from '../core/batch.ts'
 import type { ProcessorContext, Step } from '../core/component.ts'
+import { elementAt } from '../core/element-at.ts'
 import type { Holder } from '../core/holding.ts'
 import type { Reason, Verdict } from '../core/verdict.ts'
 import type { ItemIndex } from '../proto/item-index.ts'
@@ -68,7 +69,7 @@ export function itemJudge(context: ProcessorContext, visitor: Visitor, reasons: 
     if (gone.length === 0) return made === 0 ? batch : batch.withGroups(groups as typeof batch.groups, made)
     const ends = gone.map(({ reason: number, counts, items }) => {
       if (number === FAILED && items === batch.items) throw error
-      const reason = number === MALFORMED ? malformed : number === FAILED ? failed : reasons[number]
+      const reason = number === MALFORMED ? malformed : number === FAILED ? failed : elementAt(reasons, number)
       return { batch: batch.takenOut(counts), reason }
     })
     if (error !== undefined) context.fault(error)

@@ -38,7 +38,7 @@ export function parseTraceState(text: string): TraceState | undefined {
   if (section === undefined) return { threshold, randomness, more, others }
   if (section.length > maxSectionLength) return undefined
   for (const part of section.split(';')) {
-    const [, key, value] = entry.exec(part) ?? []
+    const [, key, value = ''] = entry.exec(part) ?? []
     if (key === undefined) return undefined
     if (key === 'th') {
       threshold = parseThreshold(value)

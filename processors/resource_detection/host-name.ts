@@ -46,7 +46,8 @@ const from: Readonly<Record<HostNameSource, (abort: AbortSignal) => Promise<stri
 export function fullNameIn(hosts: string, short: string): string | undefined {
   for (const line of hosts.split('\n')) {
     const [, ...names] = line.replace(/#.*/, '').trim().split(/\s+/)
-    if (names.includes(short) && names[0].includes('.')) return named(names[0])
+    const [full] = names
+    if (full !== undefined && full.includes('.') && names.includes(short)) return named(full)
   }
   return undefined
 }

@@ -36,15 +36,15 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm: 'ar
 
 /** What this machine says of itself. */
 export function systemDetector(switches: Switches, sources: readonly HostNameSource[]): Detector {
-  const names = Object.keys(readers).filter(name => isOn(switches, name, onByDefault))
+  const wanted = Object.entries(readers).filter(([name]) => isOn(switches, name, onByDefault))
   return {
     name: 'system',
     detect(abort) {
       const attributes = new Map<string, Writable>()
       const problems: string[] = []
-      for (const name of names) {
+      for (const [name, read] of wanted) {
         try {
-          attributes.set(name, readers[name]())
+          attributes.set(name, read())
         } catch (error) {
           problems.push(`${name}: ${messageOf(error)}`)
         }
@@ -89,13 +89,13 @@ function machineId(): string {
 }
 
 function osRelease(key: string): string {
-  const found = new RegExp(`^${key}="?([^"\n]*)"?$`, 'm').exec(readFileSync('/etc/os-release', 'utf8'))
-  if (found === null) throw new Error(`\`/etc/os-release\` has no \`${key}\``)
-  return found[1]
+  const [, value] = new RegExp(`^${key}="?([^"\n]*)"?$`, 'm').exec(readFileSync('/etc/os-release', 'utf8')) ?? []
+  if (value === undefined) throw new Error(`\`/etc/os-release\` has no \`${key}\``)
+  return value
 }
 
 function cpu(key: string): string {
-  const found = new RegExp(`^${key}\\s*:\\s*(.*)$`, 'm').exec(readFileSync('/proc/cpuinfo', 'utf8'))
-  if (found === null) throw new Error(`\`/proc/cpuinfo\` has no \`${key}\``)
-  return found[1]
+  const [, value] = new RegExp(`^${key}\\s*:\\s*(.*)$`, 'm').exec(readFileSync('/proc/cpuinfo', 'utf8')) ?? []
+  if (value === undefined) throw new Error(`\`/proc/cpuinfo\` has no \`${key}\``)
+  return value
 }
