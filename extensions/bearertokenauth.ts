@@ -10,6 +10,7 @@ import {
 } from '../core/auth.ts'
 import { offered } from '../core/capability.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../core/component.ts'
+import { elementAt } from '../core/element-at.ts'
 import { credential } from '../core/fields.ts'
 import { isHeaderName, isHeaderValue } from '../net/client-keys.ts'
 import { faultOfFile, WatchedFile } from './watched-file.ts'
@@ -86,17 +87,16 @@ function extensionOf({ scheme, header, token, tokens, filename }: Config, contex
   const digestOf = (text: string): string => createHmac('sha256', key).update(text).digest('base64')
   const valuesOf = (given: readonly string[]): Values => {
     const values = given.map(one => (scheme === '' ? one : `${scheme} ${one}`))
-    return { sent: values[0], digests: new Set(values.map(digestOf)) }
+    return { sent: elementAt(values, 0), digests: new Set(values.map(digestOf)) }
   }
   const written = [...(token === undefined ? [] : [token]), ...tokens]
-  const fixed = valuesOf(written.map(one => one.reveal()))
   const file =
     filename === '' ? undefined : new WatchedFile('filename', filename, text => valuesOf(linesOf(text)), context)
-  const values = () => file?.value ?? fixed
-  const client: ClientAuthenticator = { headers: () => ({ [name]: values().sent }) }
+  const known = file ?? { value: valuesOf(written.map(one => one.reveal())) }
+  const client: ClientAuthenticator = { headers: () => ({ [name]: known.value.sent }) }
   const server: ServerAuthenticator = {
     authenticate: given => {
-      const { digests } = values()
+      const { digests } = known.value
       // What is missing is told, and takes its time, as what is wrong; what is empty is equal to nothing.
       const value = given(name) ?? ''
       if (!digests.has(digestOf(value)) || value.trim() === '')

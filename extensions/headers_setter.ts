@@ -61,7 +61,8 @@ const header = z
   .superRefine((header, context) => {
     const given = sources.filter(source => header[source] !== undefined)
     const wrong = (message: string, key: string) => context.addIssue({ code: 'custom', message, path: [key] })
-    if (given.length > 1) wrong(`set one of ${quoted(given)}`, given[1])
+    const [, second] = given
+    if (second !== undefined) wrong(`set one of ${quoted(given)}`, second)
     else if (given.length === 0 && header.action !== 'delete') wrong(`set one of ${quoted(sources)}`, 'value')
     if (header.default_value !== undefined && !header.from_context && !header.from_attribute)
       wrong('has a meaning only beside `from_context` or `from_attribute`', 'default_value')

@@ -37,7 +37,8 @@ export const zpages = defineExtension<Config>({
 function pageAt(path: string, config: Config, context: ComponentContext): Page | undefined {
   const health = context.host.get(healthKey)
   if (path === '/debug/expvarz' && config.expvar.enabled) return jsonPage(200, figures(health))
-  return Object.hasOwn(pages, path) ? htmlPage(pages[path](health, context.clock.wall())) : undefined
+  const page = Object.hasOwn(pages, path) ? pages[path] : undefined
+  return page && htmlPage(page(health, context.clock.wall()))
 }
 
 interface Shown {

@@ -8,6 +8,7 @@ import {
   type ServerAuthenticator,
 } from '../../core/auth.ts'
 import type { Clock } from '../../core/clock.ts'
+import { elementAt } from '../../core/element-at.ts'
 import { peerName } from '../../net/occupancy.ts'
 import { Checks, type SlowProof } from './checks.ts'
 import type { Htpasswd, User } from './htpasswd.ts'
@@ -108,5 +109,5 @@ interface Question {
  * neither being fast nor being slow tells a name.
  */
 function standIn({ list }: Htpasswd, hashedName: Buffer): User {
-  return list[hashedName.readUInt32BE(0) % list.length]
+  return elementAt(list, hashedName.readUInt32BE(0) % list.length)
 }

@@ -73,8 +73,9 @@ function proofOf(hashed: string): Proof | string {
   if (hashed.trim() === '') return 'it has no password: whoever knows the name would come in'
   const [, magic = '', salt = '', digest = ''] = /^(\$apr1\$|\$1\$)([^$]{0,8})\$(.{22})$/.exec(hashed) ?? []
   if (magic !== '') return { speed: 'slow', recipe: { scheme: 'md5', magic, salt }, hash: digest }
-  const blowfish = /^\$2[abxy]\$(\d\d)\$([./A-Za-z0-9]{22})([./A-Za-z0-9]{31})$/.exec(hashed)
-  if (blowfish !== null) return bcryptProof(Number(blowfish[1]), blowfish[2], blowfish[3])
+  const [, cost = '', seasoning = '', hash = ''] =
+    /^\$2[abxy]\$(\d\d)\$([./A-Za-z0-9]{22})([./A-Za-z0-9]{31})$/.exec(hashed) ?? []
+  if (cost !== '') return bcryptProof(Number(cost), seasoning, hash)
   if (/^\$(?:apr1|1|2[abxy])\$/.test(hashed)) return 'its hash is cut off, or longer than it should be'
   if (hashed.startsWith('{SHA}')) return shaProof(hashed.slice(5), false)
   if (hashed.startsWith('{SSHA}')) return shaProof(hashed.slice(6), true)

@@ -3,7 +3,13 @@ import { hash } from 'node:crypto'
 
 const letters = './0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 /** The order in which bytes of the digest are written, three at a time. */
-const order = [0, 6, 12, 1, 7, 13, 2, 8, 14, 3, 9, 15, 4, 10, 5]
+const order = [
+  [0, 6, 12],
+  [1, 7, 13],
+  [2, 8, 14],
+  [3, 9, 15],
+  [4, 10, 5],
+] as const
 const rounds = 1000
 
 const md5 = (parts: readonly Uint8Array[]): Buffer => hash('md5', Buffer.concat(parts), 'buffer')
@@ -27,11 +33,10 @@ export function md5Crypt(password: Buffer, salt: string, magic: string): string 
     digest = md5(parts)
   }
   let text = ''
-  for (let i = 0; i < order.length; i += 3) {
-    const [a, b, c] = order.slice(i, i + 3)
-    text += encode((digest[a] << 16) | (digest[b] << 8) | digest[c], 4)
+  for (const [a, b, c] of order) {
+    text += encode((digest.readUInt8(a) << 16) | (digest.readUInt8(b) << 8) | digest.readUInt8(c), 4)
   }
-  return text + encode(digest[11], 2)
+  return text + encode(digest.readUInt8(11), 2)
 }
 
 function encode(value: number, count: number): string {

@@ -1,4 +1,5 @@
 /** Whose password is checked next, and who has to come again: no sender takes the turn of another. */
+import { InternalError } from '../../core/errors.ts'
 
 /** How many checks wait: in all, of one peer, and of one peer for one name. */
 const most = { all: 32, peer: 8, name: 4 }
@@ -61,7 +62,9 @@ export class HashTurns<T extends Turn> {
     for (;;) {
       const [[peer, names] = []] = this.#peers
       if (peer === undefined || names === undefined) return undefined
-      const [[name, [turn]]] = names
+      const [[name, [turn] = []] = []] = names
+      if (name === undefined || turn === undefined)
+        throw new InternalError(`${peer} is among those who wait, for nothing`)
       this.remove(turn)
       // Behind the others.
       requeue(names, name)
@@ -106,7 +109,7 @@ export class HashTurns<T extends Turn> {
     this.#used.delete(key)
     this.#used.set(key, { left, at: now })
     const [oldest] = this.#used.keys()
-    if (this.#used.size > accounts) this.#used.delete(oldest)
+    if (oldest !== undefined && this.#used.size > accounts) this.#used.delete(oldest)
   }
 
   /** Where there is no room, whoever has the most of it makes some for whoever would have less. */
@@ -116,7 +119,8 @@ export class HashTurns<T extends Turn> {
       if (largest === undefined || countOf(names) > countOf(largest)) largest = names
     if (largest === undefined || countOf(largest) <= own) return false
     const queues = [...largest.values()].toSorted((a, b) => b.length - a.length)
-    const last = queues[0][queues[0].length - 1]
+    const last = queues[0]?.at(-1)
+    if (last === undefined) return false
     this.remove(last)
     last.givenUp()
     return true

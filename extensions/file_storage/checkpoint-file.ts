@@ -174,6 +174,7 @@ export const damagedName = (stem: string): string => `${stem}.damaged`
 /** The generation in the name of an owner's file; undefined when it is none. */
 export function generationOf(name: string, stem: string): { generation: number; isFinished: boolean } | undefined {
   if (!name.startsWith(`${stem}.`)) return undefined
-  const found = /^([\da-f]{12})(\.new)?$/.exec(name.slice(stem.length + 1))
-  return found === null ? undefined : { generation: Number.parseInt(found[1], 16), isFinished: found[2] === undefined }
+  const [, digits, unfinished] = /^([\da-f]{12})(\.new)?$/.exec(name.slice(stem.length + 1)) ?? []
+  if (digits === undefined) return undefined
+  return { generation: Number.parseInt(digits, 16), isFinished: unfinished === undefined }
 }

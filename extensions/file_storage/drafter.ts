@@ -34,7 +34,7 @@ export class Drafter {
       payloadLength: payload.length,
       payloadCrc: payload.crc,
     }
-    return { draft, payload, owners: [], waiters: [] }
+    return { draft, payload, waiters: [] }
   }
 
   /** What is known of all owners. */

@@ -111,11 +111,12 @@ async function writeAll({ fd }: FileHandle, buffers: readonly Buffer[], at: numb
 
 /** What is left of `buffers` after their first `bytes`. */
 function without(buffers: readonly Buffer[], bytes: number): readonly Buffer[] {
-  let i = 0
   let left = bytes
-  while (i < buffers.length && left >= buffers[i].length) left -= buffers[i++].length
-  if (i === buffers.length) return []
-  return left === 0 ? buffers.slice(i) : [buffers[i].subarray(left), ...buffers.slice(i + 1)]
+  for (const [i, buffer] of buffers.entries()) {
+    if (left < buffer.length) return left === 0 ? buffers.slice(i) : [buffer.subarray(left), ...buffers.slice(i + 1)]
+    left -= buffer.length
+  }
+  return []
 }
 
 async function syncDirectory(path: string): Promise<void> {

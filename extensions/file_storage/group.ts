@@ -10,8 +10,9 @@ import { encodeHeader, type HeaderFacts, type Segment } from './segment.ts'
 const mostBytes = 8 * 1024 * 1024
 const mostSlices = 1000
 
-/** Who waits for a record. */
+/** Who waits for a record, for one of its owners. */
 export interface Waiter {
+  readonly owner: Owner
   readonly resolve: (place: Place) => void
   readonly reject: (error: StorageError) => void
 }
@@ -20,7 +21,6 @@ export interface Waiter {
 export interface Pending {
   readonly draft: Draft
   readonly payload: Payload
-  readonly owners: Owner[]
   readonly waiters: Waiter[]
 }
 
@@ -28,8 +28,8 @@ export interface Pending {
 export interface Group {
   readonly buffers: readonly Buffer[]
   readonly records: readonly Pending[]
-  /** Of each record, for each of its owners. */
-  readonly places: readonly (readonly Place[])[]
+  /** Where each record will stand, for each of those who wait for it. */
+  readonly places: readonly { readonly waiter: Waiter; readonly place: Place }[]
   /** Where the group ends in its segment. */
   readonly end: number
   /** The seq after its last. */
@@ -68,32 +68,31 @@ export function assemble({ segment, header, seq: firstSeq, snapshot, waiting, li
     at += size + padding
   }
   if (snapshot !== undefined) put(snapshot.draft, [], [], waiting.length === 0)
-  const count = fitting(waiting, at, limit)
+  const records = waiting.slice(0, fitting(waiting, at, limit))
   const ordinals = new Map<Owner, number>()
-  const places: Place[][] = []
-  for (let i = 0; i < count; i++) {
-    const { draft, payload, owners } = waiting[i]
-    const ownerships = owners.map(owner => {
-      const ordinal = (ordinals.get(owner) ?? owner.last) + 1
-      ordinals.set(owner, ordinal)
-      return { owner: owner.number, ordinal }
+  const places: { waiter: Waiter; place: Place }[] = []
+  for (const [i, { draft, payload, waiters }] of records.entries()) {
+    const numbered = waiters.map(waiter => {
+      const ordinal = (ordinals.get(waiter.owner) ?? waiter.owner.last) + 1
+      ordinals.set(waiter.owner, ordinal)
+      return { waiter, ordinal }
     })
-    put(draft, ownerships, payload.slices, i === count - 1)
+    const ownerships = numbered.map(({ waiter, ordinal }) => ({ owner: waiter.owner.number, ordinal }))
+    put(draft, ownerships, payload.slices, i === records.length - 1)
     const { items, payloadLength: bytes } = draft
     const place = { seq, items, bytes, at: draft.at, segment: mark.segment, next: at }
-    places.push(ownerships.map(({ ordinal }) => ({ ...place, ordinal })))
+    for (const { waiter, ordinal } of numbered) places.push({ waiter, place: { ...place, ordinal } })
     seq++
   }
-  return { buffers, records: waiting.slice(0, count), places, end: at, seq, version: snapshot?.version }
+  return { buffers, records, places, end: at, seq, version: snapshot?.version }
 }
 
 /** How many of what waits go into one group that starts at `from`. */
 function fitting(waiting: readonly Pending[], from: number, limit: number): number {
   let at = from
   let slices = 0
-  for (let i = 0; i < waiting.length; i++) {
-    const { draft, payload, owners } = waiting[i]
-    at += recordSize(draft, owners.length)
+  for (const [i, { draft, payload, waiters }] of waiting.entries()) {
+    at += recordSize(draft, waiters.length)
     slices += payload.slices.length + 1
     if (blockEnd(at) > limit) return i
     if (i > 0 && (at - from > mostBytes || slices > mostSlices)) return i

@@ -17,7 +17,7 @@ const units: Readonly<Record<string, number>> = {
 const size = (least: number) =>
   z.union([z.number(), z.string()], { error: 'expected a size such as `10GiB`' }).transform((given, context) => {
     const found = /^(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?$/i.exec(String(given).trim())
-    const bytes = found === null ? NaN : Math.trunc(Number(found[1]) * (units[found[2]?.toLowerCase()] ?? 1))
+    const bytes = found === null ? NaN : Math.trunc(Number(found[1]) * (units[found[2]?.toLowerCase() ?? ''] ?? 1))
     if (bytes >= least) return bytes
     const message =
       found === null ? `\`${given}\` is no size; write one such as \`10GiB\`` : `must be at least ${least}`

@@ -3,6 +3,7 @@
  * keep their places in the order; the new segment says whose place it takes, so that a crash at any moment leaves either.
  */
 import { crc32 } from 'node:zlib'
+import { elementAt } from '../../core/element-at.ts'
 import type { FileHandle } from './files.ts'
 import type { Owner, Owners } from './owners.ts'
 import {
@@ -70,6 +71,7 @@ export async function merge(
   const { files, fsync } = shelf.terms
   const { number, path } = shelf.freshFile()
   const mark = freshMark(number)
+  const { firstSeq } = elementAt(run, 0)
   const file = await files.open(path, 'create')
   let end = firstRecord
   const copied: Copied[] = []
@@ -79,7 +81,6 @@ export async function merge(
     if (fsync) await files.sync(file)
     await settle()
     // The header makes the file count, so it comes when everything else is there.
-    const { firstSeq } = run[0]
     const replaces = run.map(one => one.number)
     await files.write(file, [encodeHeader(mark, { firstSeq, ends: [], replaces })], 0)
     if (fsync) await files.sync(file)
@@ -89,7 +90,7 @@ export async function merge(
     throw error
   }
   await files.close(file)
-  const merged = new Segment(files, { mark, path, firstSeq: run[0].firstSeq, size: blockEnd(end), end })
+  const merged = new Segment(files, { mark, path, firstSeq, size: blockEnd(end), end })
   merged.sealed = true
   // What ended meanwhile was counted where it stood before.
   for (const one of copied) if (!one.owner.hasEnded(one.ordinal)) merged.count(one.owner.number, one)

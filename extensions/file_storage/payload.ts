@@ -19,21 +19,18 @@ const joined = 2048
 /** The payload of these groups. Neighbours that stand untouched side by side are one slice. */
 export function payloadOf(groups: readonly Group[]): Payload {
   const out = new Slices()
-  for (let i = 0; i < groups.length; i++) {
-    const group = groups[i]
-    if (!group.untouched) {
-      addEdited(out, group)
+  let run: { readonly bytes: Buffer; readonly from: number; end: number } | undefined
+  for (const group of groups) {
+    const { bytes, field, end, untouched } = group
+    if (run !== undefined && untouched && bytes === run.bytes && field === run.end) {
+      run.end = end
       continue
     }
-    let end = group.end
-    while (i + 1 < groups.length) {
-      const next = groups[i + 1]
-      if (next.bytes !== group.bytes || next.field !== end || !next.untouched) break
-      end = next.end
-      i++
-    }
-    out.add(group.bytes, group.field, end)
+    if (run !== undefined) out.add(run.bytes, run.from, run.end)
+    run = untouched ? { bytes, from: field, end } : undefined
+    if (!untouched) addEdited(out, group)
   }
+  if (run !== undefined) out.add(run.bytes, run.from, run.end)
   return out.end()
 }
 

@@ -165,8 +165,8 @@ export function decodeFront(bytes: Buffer, at: number, mark: SegmentMark): Recor
   const frontLength = frontLengthAt(bytes, at, mark)
   if (frontLength === undefined || at + frontLength > bytes.length) return undefined
   if (crc32(bytes.subarray(at + CHECKED, at + frontLength)) !== bytes.readUInt32LE(at + CRC)) return undefined
-  const kind = kinds[(bytes[at + 16] & ~FIRST) - 1]
-  const signal = allSignals[bytes[at + 17]]
+  const kind = kinds[(bytes.readUInt8(at + 16) & ~FIRST) - 1]
+  const signal = allSignals[bytes.readUInt8(at + 17)]
   if (kind === undefined || signal === undefined) return undefined
   const payloadLength = bytes.readUInt32LE(at + 24)
   const span = bytes.readUInt32LE(at + 32)
@@ -178,7 +178,7 @@ export function decodeFront(bytes: Buffer, at: number, mark: SegmentMark): Recor
   }
   return {
     kind,
-    isFirst: (bytes[at + 16] & FIRST) !== 0,
+    isFirst: (bytes.readUInt8(at + 16) & FIRST) !== 0,
     signal,
     seq: bytes.readDoubleLE(at + 40),
     at: bytes.readDoubleLE(at + 48),
@@ -224,7 +224,10 @@ export function encodeMeta(meta: Meta): string {
 export function decodeMeta(text: string): Meta {
   const [flat, note] = JSON.parse(text) as [number[], Note | undefined]
   const shares: { items: number; groups: number }[] = []
-  for (let i = 0; i + 1 < flat.length; i += 2) shares.push({ items: flat[i], groups: flat[i + 1] })
+  for (let i = 0; i < flat.length; i += 2) {
+    const [items, groups] = flat.slice(i, i + 2)
+    if (items !== undefined && groups !== undefined) shares.push({ items, groups })
+  }
   return { shares, note }
 }
 

@@ -181,8 +181,7 @@ async function sortOut(
 
 /** The last snapshot of the directory: the first one looked for is in the last segment. */
 async function lastSnapshot({ files }: RecoveryTerms, found: readonly Found[]): Promise<Snapshot | undefined> {
-  for (let index = found.length - 1; index >= 0; index--) {
-    const { segment } = found[index]
+  for (const [index, { segment }] of [...found.entries()].toReversed()) {
     const file = await segment.use()
     try {
       let last: Snapshot | undefined

@@ -1,5 +1,6 @@
 /** The segments of one directory: which are there, which is next, what is given back. */
 import { join } from 'node:path'
+import { elementAt } from '../../core/element-at.ts'
 import { codeOf, type FileHandle, type FileOperations } from './files.ts'
 import type { Recovered } from './recovery.ts'
 import { firstRecord, freshMark, type HeaderFacts, Segment, segmentName } from './segment.ts'
@@ -90,7 +91,7 @@ export class Shelf {
     let [from, to] = [0, segments.length]
     while (from < to) {
       const middle = (from + to) >> 1
-      if (segments[middle].firstSeq <= seq) from = middle + 1
+      if (elementAt(segments, middle).firstSeq <= seq) from = middle + 1
       else to = middle
     }
     return segments[from - 1]
@@ -104,7 +105,7 @@ export class Shelf {
 
   /** Puts one segment in the place of several neighbours. */
   replace(run: readonly Segment[], merged: Segment): void {
-    this.segments.splice(this.segments.indexOf(run[0]), run.length, merged)
+    this.segments.splice(this.segments.indexOf(elementAt(run, 0)), run.length, merged)
     for (const segment of run) {
       segment.moved = true
       segment.live.clear()

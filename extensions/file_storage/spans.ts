@@ -1,4 +1,6 @@
 /** A growing set of whole numbers from 1 on, of which most are in: the lowest that is not, and runs above it. */
+import { elementAt } from '../../core/element-at.ts'
+
 export class Spans {
   /** All up to here are in. */
   low: number
@@ -16,8 +18,8 @@ export class Spans {
 
   has(n: number): boolean {
     if (n <= this.low) return true
-    const i = this.#after(n)
-    return i < this.#runs.length && this.#runs[i] <= n
+    const first = this.#runs[this.#after(n)]
+    return first !== undefined && first <= n
   }
 
   /** Adds all from `from` to `to`. */
@@ -33,9 +35,9 @@ export class Spans {
     const first = this.#after(from - 1)
     let behind = first
     let [start, end] = [from, to]
-    while (behind < runs.length && runs[behind] <= to + 1) {
-      start = Math.min(start, runs[behind])
-      end = Math.max(end, runs[behind + 1])
+    for (let run = this.#run(behind); run !== undefined && run.first <= to + 1; run = this.#run(behind)) {
+      start = Math.min(start, run.first)
+      end = Math.max(end, run.last)
       behind += 2
     }
     runs.splice(first, behind - first, start, end)
@@ -45,11 +47,17 @@ export class Spans {
   #swallow(): void {
     const runs = this.#runs
     let i = 0
-    while (i < runs.length && runs[i] <= this.low + 1) {
-      this.low = Math.max(this.low, runs[i + 1])
+    for (let run = this.#run(i); run !== undefined && run.first <= this.low + 1; run = this.#run(i)) {
+      this.low = Math.max(this.low, run.last)
       i += 2
     }
     if (i > 0) runs.splice(0, i)
+  }
+
+  /** The run at an index; undefined behind the last. */
+  #run(index: number): { readonly first: number; readonly last: number } | undefined {
+    const [first, last] = [this.#runs[index], this.#runs[index + 1]]
+    return first === undefined || last === undefined ? undefined : { first, last }
   }
 
   /** Index of the first run that ends at `n` or behind it. */
@@ -58,7 +66,7 @@ export class Spans {
     let [from, to] = [0, runs.length / 2]
     while (from < to) {
       const middle = (from + to) >> 1
-      if (runs[2 * middle + 1] < n) from = middle + 1
+      if (elementAt(runs, 2 * middle + 1) < n) from = middle + 1
       else to = middle
     }
     return 2 * from

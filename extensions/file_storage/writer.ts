@@ -100,8 +100,7 @@ export class Writer {
       return Promise.reject(new StorageError('full', message))
     }
     return new Promise((resolve, reject) => {
-      pending.owners.push(owner)
-      pending.waiters.push({ resolve, reject })
+      pending.waiters.push({ owner, resolve, reject })
       if (shared !== undefined) return
       this.#waiting.push(pending)
       if (note === undefined) this.#shared.set(batch, pending)
@@ -182,14 +181,12 @@ export class Writer {
     else for (const [batch, pending] of this.#shared) if (group.records.includes(pending)) this.#shared.delete(batch)
     const segment = await this.#write(group)
     this.#flying = []
-    for (const [i, { owners, waiters }] of group.records.entries()) {
-      for (const [k, place] of group.places[i].entries()) {
-        const owner = owners[k]
-        owner.appended(place.items)
-        owner.count(place)
-        segment.count(owner.number, place)
-        waiters[k].resolve(place)
-      }
+    for (const { waiter, place } of group.places) {
+      const { owner, resolve } = waiter
+      owner.appended(place.items)
+      owner.count(place)
+      segment.count(owner.number, place)
+      resolve(place)
     }
   }
 
@@ -206,7 +203,8 @@ export class Writer {
       if (!isSnapshot && waiting.length === 0) return undefined
       const segment = this.#active
       const snapshot = this.#snapshotFor(isSnapshot || segment === undefined)
-      const first = waiting.length === 0 ? 0 : recordSize(waiting[0].draft, waiting[0].owners.length)
+      const [next] = waiting
+      const first = next === undefined ? 0 : recordSize(next.draft, next.waiters.length)
       const least = first + (snapshot === undefined ? 0 : recordSize(snapshot.draft, 0))
       if (segment !== undefined) {
         const limit = segment.size - (isSnapshot ? 0 : this.#reserve)
