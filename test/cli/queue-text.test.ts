@@ -81,6 +81,26 @@ test('dead letters with what was said and what they are; a terminal obeys none o
   expect(text).not.toContain('\u001b')
 })
 
+test('a line break in the id of an exporter makes no second row: what a dead letter was like stands below its own', () => {
+  const where = { storage: 's', signal: 'traces', at: '2026-11-28T10:00:00.000Z' } as const
+  const what = { reason: 'rejected', items: 3, bytes: 100, message: 'no' }
+  const one = (seq: number, owner: string, name: string) => ({
+    ...where,
+    ...what,
+    seq,
+    owner,
+    sample: { 'service.name': name },
+  })
+  const letters = [one(17, 'otlp/a\nb traces', 'shop'), one(18, 'otlp/c traces', 'bank')]
+  const [, first, shop, second, bank, ...more] = lines(deadLettersText({ dead_letters: letters }))
+  expect(first).toContain('17')
+  expect(first).toContain('otlp/a b traces  rejected')
+  expect(shop).toContain('service.name=shop')
+  expect(second).toContain('18')
+  expect(bank).toContain('service.name=bank')
+  expect(more).toEqual(['`kymo replay --seq SEQ` sends one again', ''])
+})
+
 test.each([
   [{ state: 'none' }, 'nothing has been replayed since this Kymo started'],
   [{ state: 'done', records: 0 }, 'nothing to replay: no record matches'],
