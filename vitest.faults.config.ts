@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/faults/**/*.test.ts'],
-    globalSetup: ['test/faults/bundle.ts'],
+    globalSetup: ['test/support/bundle.ts'],
     env: { KYMO_FAULTS: 'long' },
     fileParallelism: false,
     // What is told is of one run, in order.

@@ -3,22 +3,18 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { smallestDearest } from '../attacks/rows-dearest.ts'
 import { shortAttacks } from '../attacks/rows-short.ts'
 import { quick, Scene, type Sink, startSink } from '../attacks/scene.ts'
-import { setup } from '../faults/bundle.ts'
+import { bundle } from '../support/bundle.ts'
 
-let clean: (() => void) | undefined
 let sink: Sink
 let scene: Scene
-const bundle = () => process.env['KYMO_FAULTS_BUNDLE'] ?? ''
 
 beforeAll(async () => {
-  clean = setup()
   sink = await startSink()
   scene = await Scene.set('gateway', bundle(), sink.port, quick)
 }, 60_000)
 afterAll(async () => {
   await scene.close()
   await sink.close()
-  clean?.()
 })
 
 /** How often an attack is tried where only time was at fault: a busy machine makes blocks of what is none. */

@@ -1,19 +1,10 @@
 /** A user who lost data asks a Kymo that runs: from the command line and over HTTP. */
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { encodeField, encodeKeyValue, encodeValue } from '../../proto/values.ts'
+import { kymo as command } from '../support/command.ts'
 import { freePort, type KymoProcess, spawnKymo } from '../support/kymo.ts'
 
-const main = join(import.meta.dirname, '../../cli/main.ts')
-
-function kymo(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  return new Promise(resolve => {
-    execFile(process.execPath, [main, ...args], (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
-    })
-  })
-}
+const kymo = (...args: string[]) => command(args)
 
 /** A request of `records` log records of one resource. */
 function logs(attributes: Record<string, string>, records: number): Buffer {

@@ -1,23 +1,6 @@
 /** The commands about configurations as a user meets them: a process, its output, its exit code. */
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
-
-const root = join(import.meta.dirname, '../..')
-
-function kymo(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  const main = join(root, 'cli/main.ts')
-  return new Promise(resolve => {
-    execFile(
-      process.execPath,
-      [main, ...args],
-      { cwd: root, env: { ...process.env, TOKEN: 'hunter2' } },
-      (error, out, err) => {
-        resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
-      },
-    )
-  })
-}
+import { kymo } from '../support/command.ts'
 
 const gateway = 'examples/gateway.yaml'
 const config = (exporter: string) =>
@@ -71,7 +54,7 @@ test.concurrent.each<[string, string[], number, string | RegExp]>([
   ['no feature gate of that name', ['featuregate', 'service.profilesSuport'], 1, /^$/],
   ['a script for completion', ['completion', 'bash'], 0, /complete .*-F _kymo kymo/],
 ])('%s', async (_, args, code, output) => {
-  const result = await kymo(args)
+  const result = await kymo(args, { TOKEN: 'hunter2' })
   expect(result.out).toMatch(output)
   expect(result.code).toBe(code)
   if (code !== 0 && output.toString() === '/^$/') expect(result.err).not.toBe('')

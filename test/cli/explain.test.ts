@@ -1,13 +1,10 @@
 /** `kymo explain` as people and scripts read it. */
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { explanationText } from '../../cli/explanation-text.ts'
 import { components } from '../../components.ts'
 import { loadPlan } from '../../plan/load.ts'
 import { explain, type Explanation } from '../../plan/explain.ts'
-
-const root = join(import.meta.dirname, '../..')
+import { kymo as command } from '../support/command.ts'
 
 const gateway = `
 receivers: {otlp: {protocols: {grpc: {}}}}
@@ -82,12 +79,7 @@ test('no line of the text is wider than a terminal that is not small', () => {
   for (const line of textOf(gateway).split('\n')) expect(line.length).toBeLessThan(130)
 })
 
-const kymo = (...args: string[]) =>
-  new Promise<{ code: number; out: string; err: string }>(resolve => {
-    execFile(process.execPath, [join(root, 'cli/main.ts'), 'explain', ...args], (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
-    })
-  })
+const kymo = (...args: string[]) => command(['explain', ...args])
 
 test.concurrent('as JSON it has the same, for scripts', async () => {
   const { code, out } = await kymo('--json', '--config', `yaml:${gateway}`, '--set', 'processors.resource=null')

@@ -1,5 +1,5 @@
 /** The command line as a user meets it: a process, its output, its exit code. */
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -7,17 +7,11 @@ import { expect, test } from 'vitest'
 import { builtIn } from '../../cli/built-in.ts'
 import { components } from '../../components.ts'
 import { loadPlan } from '../../plan/load.ts'
+import { program } from '../support/bundle.ts'
+import { kymo } from '../support/command.ts'
 
 const root = join(import.meta.dirname, '../..')
 const main = join(root, 'cli/main.ts')
-
-function kymo(args: string[], env: Record<string, string> = {}): Promise<{ code: number; out: string; err: string }> {
-  return new Promise(resolve => {
-    execFile(process.execPath, [main, ...args], { cwd: root, env: { ...process.env, ...env } }, (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
-    })
-  })
-}
 
 /** Sets that move everything the built-in configuration listens on to ports of the system's choice. */
 const anyPorts = [
@@ -95,7 +89,7 @@ test.concurrent('a port in use is told with address and component, and ends it w
 })
 
 test.concurrent('the built-in configuration runs, answers, and stops without loss; a level by module holds', async () => {
-  const args = [main, ...sets(...anyPorts, adminOn(0), 'service.telemetry.logs.encoding=json')]
+  const args = [...program(), ...sets(...anyPorts, adminOn(0), 'service.telemetry.logs.encoding=json')]
   const child = spawn(process.execPath, args, { env: { ...process.env, KYMO_LOG: 'error,service=info,process=info' } })
   let log = ''
   const admin = await new Promise<string>(resolve => {
@@ -121,7 +115,7 @@ test.concurrent('the built-in configuration runs, answers, and stops without los
 test.concurrent('an exporter whose backend is down does not stop it', async () => {
   const exporter = 'exporters.otlp_grpc={endpoint: localhost:1, tls: {insecure: true}}'
   const pipeline = 'service.pipelines.traces.exporters=[otlp_grpc]'
-  const child = spawn(process.execPath, [main, ...sets(...anyPorts, adminOn(0), exporter, pipeline)])
+  const child = spawn(process.execPath, [...program(), ...sets(...anyPorts, adminOn(0), exporter, pipeline)])
   let log = ''
   const ready = new Promise<boolean>(resolve => {
     child.stderr.on('data', chunk => {

@@ -1,14 +1,12 @@
 /** An outage and its end as an operator has it: a service with its queues on disk, a backend that refuses, the commands. */
-import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { kymo as command, type Ran } from '../support/command.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
 import { otlpSink, type OtlpSink } from '../support/otlp-sink.ts'
 import { runService, type RunningService } from '../support/service.ts'
-
-const main = join(import.meta.dirname, '../../cli/main.ts')
 
 let directory: string
 let sink: OtlpSink
@@ -59,20 +57,10 @@ async function send(...spans: string[]): Promise<number> {
   return status
 }
 
-interface Ran {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
 function kymo(...args: string[]): Promise<Ran> {
   const asking =
     service === undefined || args.includes('--directory') ? [] : ['--admin', `${service.service.adminAddress}`]
-  return new Promise(resolve => {
-    execFile(process.execPath, [main, ...args, ...asking], (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
-    })
-  })
+  return command([...args, ...asking])
 }
 
 const delivered = () => sink.items('traces').map(({ item }) => String(item['name']))

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { buildTo } from '../faults/kymo.ts'
+import { buildTo } from '../support/bundle.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
 import { type OtlpSink, otlpSink } from '../support/otlp-sink.ts'
 

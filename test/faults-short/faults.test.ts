@@ -1,17 +1,10 @@
 /** The short form of `npm run test:faults`: a real process and a bit of each kind of fault. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { setup } from '../faults/bundle.ts'
+import { describe, expect, test } from 'vitest'
 import { crash } from '../faults/crash.ts'
 import { suffer } from '../faults/hostile.ts'
 import { faults } from '../faults/hostile-table.ts'
 import { pressure } from '../faults/pressure.ts'
 import { stops } from '../faults/stopping.ts'
-
-let clean: (() => void) | undefined
-beforeAll(() => {
-  clean = setup()
-})
-afterAll(() => clean?.())
 
 const tried = [
   'takes the data, then resets',

@@ -1,30 +1,12 @@
 /** Kymo as a process of its own, with a configuration of the test, that can be killed and started again on its ports. */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { nodeOptions } from '../../bench/bundle.ts'
 import { answers, type Child, cpuOf, freePorts, memoryOf, start } from '../../bench/processes.ts'
-
-const root = join(import.meta.dirname, '../..')
+import { program } from '../support/bundle.ts'
 
 /** A folder of its own. */
 export const scratch = (name: string): string => mkdtempSync(join(tmpdir(), `kymo-faults-${name}-`))
-
-/** Builds the bundle to `path`. */
-export function buildTo(path: string): void {
-  const rolldown = join(root, 'node_modules/rolldown/bin/cli.mjs')
-  const args = [rolldown, '-c', 'rolldown.config.ts', '--log-level', 'warn', '--file', path]
-  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 2, 2] })
-  if (status !== 0) throw new Error('the bundle could not be built; `npm run build` shows why')
-}
-
-/** Arguments of Node that run Kymo: the bundle that `KYMO_FAULTS_BUNDLE` names, else the sources. */
-function program(): string[] {
-  const bundle = process.env['KYMO_FAULTS_BUNDLE']
-  if (bundle === undefined) return ['--max-semi-space-size=4', join(root, 'cli/main.ts')]
-  return [...nodeOptions(bundle), bundle]
-}
 
 /** Where a Kymo listens; the same over its restarts. */
 export interface Ports {

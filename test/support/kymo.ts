@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { components } from '../../components.ts'
 import { loadPlan } from '../../plan/load.ts'
 import { Books } from '../../core/books.ts'
@@ -14,6 +13,7 @@ import { MemoryPlan, memoryPlanKey } from '../../core/memory.ts'
 import { type Accept, type Binding, Listeners, listenersKey } from '../../net/listeners.ts'
 import { Graph } from '../../pipelines/graph/graph.ts'
 import { SelfReport, selfReportKey } from '../../telemetry/self-report.ts'
+import { program } from './bundle.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -113,8 +113,7 @@ export interface KymoProcess {
 
 /** Starts `kymo` with these arguments. */
 export function spawnKymo(args: readonly string[], env: NodeJS.ProcessEnv = {}): KymoProcess {
-  const main = join(import.meta.dirname, '../../cli/main.ts')
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [...program(), ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
