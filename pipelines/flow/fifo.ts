@@ -28,8 +28,12 @@ export class Fifo<T> {
   /** Puts `items`, in their order, before the first that does not come before them. Found from the front. */
   insert(items: readonly T[], comesBefore: (item: T) => boolean): void {
     let at = this.#head
-    while (at < this.#items.length && comesBefore(this.#items[at])) at++
-    if (at === this.#head && items.length === 1 && at > 0) this.#items[--this.#head] = items[0]
+    for (const item of this) {
+      if (!comesBefore(item)) break
+      at++
+    }
+    const [first] = items
+    if (first !== undefined && at === this.#head && items.length === 1 && at > 0) this.#items[--this.#head] = first
     else this.#items.splice(at, 0, ...items)
   }
 
@@ -39,10 +43,10 @@ export class Fifo<T> {
     const merged: T[] = []
     let next = 0
     for (const item of this) {
-      while (next < items.length && compare(items[next], item) <= 0) merged.push(items[next++])
+      for (let one = items[next]; one !== undefined && compare(one, item) <= 0; one = items[++next]) merged.push(one)
       merged.push(item)
     }
-    while (next < items.length) merged.push(items[next++])
+    for (const one of items.slice(next)) merged.push(one)
     this.#set(merged)
   }
 
@@ -56,7 +60,10 @@ export class Fifo<T> {
   }
 
   *[Symbol.iterator](): Generator<T> {
-    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i]
+    for (let i = this.#head; i < this.#items.length; i++) {
+      const item = this.#items[i]
+      if (item !== undefined) yield item
+    }
   }
 
   #set(items: T[]): void {

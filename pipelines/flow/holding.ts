@@ -329,12 +329,13 @@ export class Holding implements HeldOwner, Pressed {
 
   #handOut(): void {
     const [first] = this.#out
-    let count = 1
-    let items = first.batch.items
-    for (; count < this.#out.length; count++) {
-      const next = this.#out[count]
-      items += next.batch.items
-      if (items > joinedMost || !goTogether(first, next)) break
+    if (first === undefined) return
+    let count = 0
+    let items = 0
+    for (const one of this.#out) {
+      items += one.batch.items
+      if (count > 0 && (items > joinedMost || !goTogether(first, one))) break
+      count++
     }
     const batches = this.#out.splice(0, count).map(({ batch }) => batch)
     const next = this.#emit

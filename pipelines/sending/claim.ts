@@ -1,3 +1,4 @@
+import { elementAt } from '../../core/element-at.ts'
 import type { Ending, Stored } from '../../core/storage.ts'
 
 /** How many items ended in which way. */
@@ -40,7 +41,7 @@ export class Claim {
 
   /** One claim for several batches that are sent as one, each of so many items. */
   static merged(parts: readonly { readonly claim: Claim; readonly items: number }[]): Claim {
-    const first = parts[0].claim
+    const first = elementAt(parts, 0).claim
     const end = (endings: Endings | undefined): void => {
       for (const { claim, items } of parts) {
         if (endings !== undefined) claim.#take(endings, items)

@@ -309,11 +309,13 @@ export class Destination implements Sink {
   }
 
   #sendGathered(gathered: { batch: Batch; token: Token }[]): void {
-    if (gathered.length === 1) return this.#send(gathered[0].batch, gathered[0].token)
+    const [first] = gathered
+    if (first === undefined) return
+    if (gathered.length === 1) return this.#send(first.batch, first.token)
     const claim = Claim.merged(gathered.map(({ batch, token }) => ({ claim: token.claim, items: batch.items })))
     this.#send(mergeBatches(gathered.map(({ batch }) => batch)), {
       claim,
-      acknowledged: gathered[0].token.acknowledged,
+      acknowledged: first.token.acknowledged,
     })
   }
 
