@@ -95,16 +95,17 @@ function regrouped(signal: Signal, groups: readonly Group[], keys: GroupedKeys, 
 function regroupRequests(batch: Batch, keys: GroupedKeys, room: Share): Batch {
   const groups: Group[] = []
   const shares: BatchShare[] = []
+  const grown: { readonly lease: BatchShare['lease']; readonly bytes: number }[] = []
   let at = 0
-  const made = batch.shares.map(share => {
+  for (const share of batch.shares) {
     const mine = batch.groups.slice(at, at + share.groups)
     at += share.groups
     const result = regrouped(batch.signal, mine, keys, room)
     for (const group of result.groups) groups.push(group)
     shares.push(result.made === 0 ? share : { ...share, groups: result.groups.length })
-    return result.made
-  })
+    if (result.made > 0) grown.push({ lease: share.lease, bytes: result.made })
+  }
   // Only now: one that cannot be read ends all of it before.
-  batch.shares.forEach(({ lease }, i) => made[i] > 0 && lease.grow(made[i]))
-  return made.some(bytes => bytes > 0) ? new Batch(batch.signal, groups, batch.items, batch.context, shares) : batch
+  for (const { lease, bytes } of grown) lease.grow(bytes)
+  return grown.length > 0 ? new Batch(batch.signal, groups, batch.items, batch.context, shares) : batch
 }

@@ -3,19 +3,22 @@ import { asBuffer, encodeKeyValue, Range, readKeyValue, withValue } from '../../
 import { sameBytes } from '../../proto/wire.ts'
 import type { Runs } from '../../proto/runs.ts'
 
+/** A key to group by; `value` is the first it has in the message, without bytes where it has none. */
+interface Grouped {
+  readonly key: Buffer
+  readonly value: Range
+}
+
 /** Finds the attributes to group by in one message after the other. */
 export class GroupedKeys {
-  readonly #keys: readonly Buffer[]
+  readonly #grouped: readonly Grouped[]
   readonly #range = new Range()
-  /** By key: its first value in the message; no bytes where it has none. */
-  readonly #values: readonly Range[]
-  /** Pairs of offsets: the fields of those attributes. */
+  /** Pairs of offsets: where the field of each of those attributes starts and ends. */
   readonly #fields: number[] = []
   #bytes: Buffer = Buffer.alloc(0)
 
   constructor(keys: readonly string[]) {
-    this.#keys = keys.map(key => Buffer.from(key))
-    this.#values = keys.map(() => new Range())
+    this.#grouped = keys.map(key => ({ key: Buffer.from(key), value: new Range() }))
   }
 
   /** Looks at the message between `start` and `end` and says whether it has any of them. @throws WireError */
@@ -29,10 +32,10 @@ export class GroupedKeys {
       const key = this.#range
       if (length >= 0) key.set(bytes, from + 2, from + 2 + length)
       else readKeyValue(bytes, from, to, key, key.other)
-      const i = this.#indexOf(key)
-      if (i < 0) continue
-      if (this.#fields.length === 0) for (const value of this.#values) value.set(nothing, 0, 0)
-      const value = this.#values[i]
+      const found = this.#find(key)
+      if (found === undefined) continue
+      if (this.#fields.length === 0) for (const { value } of this.#grouped) value.set(nothing, 0, 0)
+      const { value } = found
       if (value.bytes === nothing) {
         if (length >= 0) value.set(bytes, usualValue(bytes, from, length), to)
         else value.set(key.other.bytes, key.other.start, key.other.end)
@@ -42,15 +45,16 @@ export class GroupedKeys {
     return this.#fields.length > 0
   }
 
-  #indexOf({ bytes, start, end }: Range): number {
-    for (let i = 0; i < this.#keys.length; i++) if (sameBytes(bytes, start, end - start, this.#keys[i])) return i
-    return -1
+  #find({ bytes, start, end }: Range): Grouped | undefined {
+    for (const one of this.#grouped) if (sameBytes(bytes, start, end - start, one.key)) return one
+    return undefined
   }
 
   /** What was found as one text: the same for the same values of the same keys. */
   get identity(): string {
     let identity = ''
-    for (const { bytes, start, end } of this.#values) {
+    for (const { value } of this.#grouped) {
+      const { bytes, start, end } = value
       identity += bytes === nothing ? '-' : `${end - start}:${asBuffer(bytes).toString('latin1', start, end)}`
     }
     return identity
@@ -59,9 +63,11 @@ export class GroupedKeys {
   /** Adds the message from `start` to `end` without what was found in it. */
   addRest(start: number, end: number, runs: Runs): void {
     let copied = start
-    for (let i = 0; i < this.#fields.length; i += 2) {
-      runs.add(this.#bytes, copied, this.#fields[i])
-      copied = this.#fields[i + 1]
+    let isEnd = false
+    for (const at of this.#fields) {
+      if (isEnd) copied = at
+      else runs.add(this.#bytes, copied, at)
+      isEnd = !isEnd
     }
     runs.add(this.#bytes, copied, end)
   }
@@ -69,31 +75,35 @@ export class GroupedKeys {
   /** Bytes of what was found, as it stands in the message. */
   get size(): number {
     let size = 0
-    for (let i = 0; i < this.#fields.length; i += 2) size += this.#fields[i + 1] - this.#fields[i]
+    let isEnd = false
+    for (const at of this.#fields) {
+      size += isEnd ? at : -at
+      isEnd = !isEnd
+    }
     return size
   }
 
   /** The resource between `start` and `end` with what was found set in it. */
   addedTo(resource: Buffer, start: number, end: number, tag: number): Buffer {
     const parts: Buffer[] = []
-    const missing = new Set(this.#keys.keys())
+    const missing = new Set(this.#grouped)
     const key = new Range()
     const walk = new AttributeWalk(resource, start, end, tag)
     let copied = start
     while (walk.next()) {
       const { field, from, to } = walk
       readKeyValue(resource, from, to, key, key.other)
-      const i = this.#indexOf(key)
-      if (i < 0 || this.#values[i].bytes === nothing || !missing.delete(i)) continue
-      const { bytes, start: valueStart, end: valueEnd } = this.#values[i]
+      const found = this.#find(key)
+      if (found === undefined || found.value.bytes === nothing || !missing.delete(found)) continue
+      const { bytes, start: valueStart, end: valueEnd } = found.value
       parts.push(resource.subarray(copied, field))
       parts.push(withValue(resource, from, to, tag, bytes.subarray(valueStart, valueEnd)))
       copied = to
     }
     parts.push(resource.subarray(copied, end))
-    for (const i of missing) {
-      const { bytes, start: valueStart, end: valueEnd } = this.#values[i]
-      if (bytes !== nothing) parts.push(encodeKeyValue(tag, this.#keys[i], bytes.subarray(valueStart, valueEnd)))
+    for (const { key: name, value } of missing) {
+      const { bytes, start: valueStart, end: valueEnd } = value
+      if (bytes !== nothing) parts.push(encodeKeyValue(tag, name, bytes.subarray(valueStart, valueEnd)))
     }
     return Buffer.concat(parts)
   }

@@ -80,10 +80,11 @@ export class Rules {
     const length = end - start
     if (length > longestKey) return this.ofName(text(bytes, start, end))
     let hash = length
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193)
+    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193)
     const place = (hash ^ (hash >>> 15)) & (keptKeys - 1)
     const kept = this.#keys[place]
-    if (kept !== undefined && sameBytes(bytes, start, length, kept)) return asVerdict(this.#verdicts[place])
+    const before = this.#verdicts[place]
+    if (kept !== undefined && before !== undefined && sameBytes(bytes, start, length, kept)) return asVerdict(before)
     const verdict = this.ofName(text(bytes, start, end))
     // A verdict for want of time is one for this item alone.
     if (kept === undefined && this.#allowance.left >= 0) {
