@@ -14,7 +14,7 @@ export class GroupedPath {
   readonly #suffix: string
 
   constructor(path: string) {
-    const [before, after = ''] = path.split('*')
+    const [before = '', after = ''] = path.split('*')
     const cleaned = clean(before)
     this.#prefix = before.endsWith('/') && !cleaned.endsWith('/') ? `${cleaned}/` : cleaned
     this.#suffix = after

@@ -94,8 +94,9 @@ export class FileWriter {
     const taken: Waiting[] = []
     const parts: Uint8Array[] = []
     let size = 0
-    while (this.#waiting.length > 0 && size < largestWrite) {
+    while (size < largestWrite) {
       const [next] = this.#waiting
+      if (next === undefined) break
       if (next.record instanceof Promise && taken.length > 0) break
       this.#waiting.shift()
       try {

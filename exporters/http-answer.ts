@@ -15,7 +15,8 @@ export function answerHeader(answer: HttpAnswer, name: string): string | undefin
 
 /** Media type of an answer without its parameters. */
 export function mediaType(answer: HttpAnswer): string {
-  return (answerHeader(answer, 'content-type') ?? '').split(';', 1)[0].trim().toLowerCase()
+  const [type = ''] = (answerHeader(answer, 'content-type') ?? '').split(';', 1)
+  return type.trim().toLowerCase()
 }
 
 /** What the server says, in short: the message of a JSON object, or the beginning of a text. */

@@ -33,6 +33,11 @@ export class Numbers {
     return this.values.slice(0, this.length)
   }
 
+  /** Two and two of them, as quantiles and their values come. */
+  *pairs(): Generator<readonly [number, number]> {
+    for (let i = 0; i + 1 < this.length; i += 2) yield [this.values[i], this.values[i + 1]]
+  }
+
   /** All of them added up. */
   sum(): number {
     let sum = 0

@@ -23,7 +23,7 @@ export interface HistogramState {
   readonly zeros: number
   readonly scale: number
   readonly offsets: readonly [positive: number, negative: number]
-  readonly buckets: readonly Float64Array[]
+  readonly buckets: readonly [all: Float64Array, positive: Float64Array, negative: Float64Array]
   readonly bounds: Float64Array
 }
 

@@ -77,13 +77,15 @@ export class MetricMapping {
 
   /** What is known of cumulative series changes only by `commit`. @throws WireError */
   map(groups: readonly Group[], size: number, memory?: Memory): MappedMetrics {
-    const states = this.#known.all
-    const begun = states.map(state => state.begin())
+    const commits = this.#known.all.map(state => {
+      const begun = state.begin()
+      return (): void => state.commit(begun)
+    })
     const output = new MetricOutput(size, this.#tags, memory)
     const stats: Uint8Array[] = []
     try {
       for (const group of groups) this.#group(group, output, stats)
-      const commit = (): void => states.forEach((state, i) => state.commit(begun[i]))
+      const commit = (): void => commits.forEach(each => each())
       const bodies = output.done()
       return { bodies, stats, rejected: output.rejected, reasons: output.reasons, commit }
     } catch (error) {
@@ -197,9 +199,8 @@ export class MetricMapping {
       const grown = next ? sum - sumBefore : sum
       if (Number.isFinite(grown)) output.series(COUNT, grown, time, suffixes.sum)
     }
-    for (let i = 0; this.#settings.quantiles && i < quantiles.length; i += 2) {
-      const value = quantiles.values[i + 1]
-      const tag = Buffer.from(`quantile:${boundText(quantiles.values[i])}`)
+    for (const [quantile, value] of this.#settings.quantiles ? quantiles.pairs() : []) {
+      const tag = Buffer.from(`quantile:${boundText(quantile)}`)
       if (Number.isFinite(value)) output.series(GAUGE, value, time, suffixes.quantile, [tag])
     }
     output.point()

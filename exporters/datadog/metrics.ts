@@ -85,32 +85,29 @@ export class DatadogMetrics {
 
   async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     const plan = attempt.memo instanceof Plan ? attempt.memo : this.#plan(batch)
-    for (; plan.next < plan.requests.length; plan.next++) {
+    for (const request of plan.requests.slice(plan.next)) {
       try {
-        await this.#request(batch, plan, attempt.signal)
+        // A body that may be needed again is not given away.
+        const body = plan.requests.length === 1 ? request.body : Buffer.from(request.body)
+        await request.intake.send(request.target, batch, body, attempt.signal)
       } catch (error) {
         // Before anything was taken the batch can be cut and sent again; after that only the rest of it can.
         if (plan.next === 0) throw error
         if (!(error instanceof DeliveryError) || (error.kind !== 'rejected' && error.kind !== 'too_large')) throw error
-        const { points } = plan.requests[plan.next]
-        plan.reasons['rejected'] = (plan.reasons['rejected'] ?? 0) + points
-        plan.rejected += points
+        plan.reasons['rejected'] = (plan.reasons['rejected'] ?? 0) + request.points
+        plan.rejected += request.points
         plan.message = error.message
       }
-      if (plan.next > 0) continue
       // What is known changes with the first that is taken: from there on the batch counts, and stays what it was made.
-      plan.commit()
-      attempt.memo = plan
+      if (plan.next === 0) {
+        plan.commit()
+        attempt.memo = plan
+      }
+      plan.next++
     }
     if (plan.requests.length === 0) plan.commit()
     const { rejected, message, reasons } = plan
     return rejected === 0 ? undefined : { rejected, message, reasons }
-  }
-
-  async #request(batch: Batch, plan: Plan, abort: AbortSignal): Promise<void> {
-    const { intake, target, body } = plan.requests[plan.next]
-    // A body that may be needed again is not given away.
-    await intake.send(target, batch, plan.requests.length === 1 ? body : Buffer.from(body), abort)
   }
 
   /** Maps a batch. Until something of it is taken that gives the same every time. */

@@ -3,6 +3,7 @@ import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { BodyFormat } from '../../core/body.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
+import { elementAt } from '../../core/element-at.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { Kept } from '../../core/kept.ts'
 import { toJson } from '../../backends/loki/json.ts'
@@ -105,8 +106,9 @@ export class Loki implements Exporter {
       message: `\`${example}\` is no tenant that Loki can have`,
       reasons: { invalid_tenant: invalid.items },
     }
-    if (parts.length === 1) return merged([refused, await this.#part(parts[0], attempt.signal)])
-    if (parts.length === 0) return refused
+    const [first] = parts
+    if (first === undefined) return refused
+    if (parts.length === 1) return merged([refused, await this.#part(first, attempt.signal)])
     if (invalid !== undefined) attempt.settle(invalid, refused)
     const failed = await this.#all(parts, attempt)
     if (failed.length > 0) throw failureOf(failed)
@@ -260,7 +262,7 @@ const ranks = ['retry', 'denied', 'too_large', 'rejected'] as const
 function failureOf(failed: readonly DeliveryError[]): DeliveryError {
   const kind = ranks.find(rank => failed.some(error => error.kind === rank)) ?? 'retry'
   const same = failed.filter(error => error.kind === kind)
-  const [first] = same
+  const first = elementAt(same, 0)
   const delays = same.map(({ retryAfter }) => retryAfter).filter(delay => delay !== undefined)
   const more = failed.length > 1 ? ` (and ${failed.length - 1} tenants more)` : ''
   return new DeliveryError(first.code, kind, first.message + more, {

@@ -54,9 +54,10 @@ function sideOf({ offset, counts }: Buckets): NativeSide {
   // Where the last span ends.
   let end = 0
   // Buckets of Prometheus are numbered by their upper bounds, those of OTLP by their lower ones.
-  let next = offset + 1
-  for (let i = 0; i < counts.length; i++, next++) {
-    if (counts[i] === 0) continue
+  let next = offset
+  for (const count of counts) {
+    next++
+    if (count === 0) continue
     const empty = next - end
     if (span !== undefined && empty <= shortGap) {
       for (let j = 0; j < empty; j++) {
@@ -65,8 +66,8 @@ function sideOf({ offset, counts }: Buckets): NativeSide {
       }
       span.length += empty + 1
     } else spans.push((span = { offset: empty, length: 1 }))
-    deltas.push(counts[i] - before)
-    before = counts[i]
+    deltas.push(count - before)
+    before = count
     end = next + 1
   }
   return { spans, deltas }
@@ -74,6 +75,6 @@ function sideOf({ offset, counts }: Buckets): NativeSide {
 
 function sumOf({ counts }: Buckets): number {
   let sum = 0
-  for (let i = 0; i < counts.length; i++) sum += counts[i]
+  for (const count of counts) sum += count
   return sum
 }

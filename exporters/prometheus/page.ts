@@ -134,11 +134,12 @@ export class TextPage {
     const exemplars = new Exemplars(this.#openMetrics ? exemplarsOf(series, this.#settings.strategy) : [])
     const texts = bounds.texts(this.#openMetrics)
     let below = 0
-    for (let i = 0; i < counts.length - 1; i++) {
-      below += counts[i]
+    for (const [i, inBucket] of counts.subarray(0, -1).entries()) {
+      below += inBucket
+      const bound = bounds.values[i]
       // The last bucket of all has its line below.
-      if (bounds.values[i] === Infinity) continue
-      this.#line('_bucket', labels, `le="${texts[i]}"`, below, time, exemplars.upTo(bounds.values[i]))
+      if (bound === undefined || bound === Infinity) continue
+      this.#line('_bucket', labels, `le="${texts[i]}"`, below, time, exemplars.upTo(bound))
     }
     this.#ends(state, labels, time, count, exemplars)
   }
@@ -165,13 +166,9 @@ export class TextPage {
     this.#ends(state, labels, time, state.count, exemplars)
   }
 
-  #summary({ quantiles, sum, count }: Summary, labels: string, time: string): void {
-    const seen = new Set<number>()
-    for (let i = 0; i < quantiles.length; i += 2) {
-      if (seen.has(quantiles[i])) continue
-      seen.add(quantiles[i])
-      const quantile = `quantile="${boundText(quantiles[i], this.#openMetrics)}"`
-      this.#line('', labels, quantile, quantiles[i + 1], time)
+  #summary({ values, sum, count }: Summary, labels: string, time: string): void {
+    for (const [quantile, value] of values) {
+      this.#line('', labels, `quantile="${boundText(quantile, this.#openMetrics)}"`, value, time)
     }
     this.#line('_sum', labels, '', sum, time)
     this.#line('_count', labels, '', count, time)

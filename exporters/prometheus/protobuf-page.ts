@@ -123,7 +123,7 @@ export class ProtobufPage {
   #histogram(state: Histogram, series: Series): void {
     const { bounds, counts } = state
     let below = 0
-    const buckets = [...bounds.values].map((bound, i): [number, number] => [bound, (below += counts[i])])
+    const buckets = [...bounds.values].map((bound, i): [number, number] => [bound, (below += counts[i] ?? 0)])
     this.#classic(counts.length === 0 ? [] : buckets, state, series)
   }
 
@@ -180,18 +180,15 @@ export class ProtobufPage {
     out.signedList(deltaTag, deltas)
   }
 
-  #summary({ count, sum, quantiles }: Summary, series: Series): void {
+  #summary({ count, sum, values }: Summary, series: Series): void {
     const out = this.#out
     out.integer(0x08, count)
     out.double(0x11, sum)
-    const seen = new Set<number>()
-    for (let i = 0; i < quantiles.length; i += 2) {
-      if (seen.has(quantiles[i])) continue
-      seen.add(quantiles[i])
-      const quantile = out.open(0x1a)
-      out.double(0x09, quantiles[i])
-      out.double(0x11, quantiles[i + 1])
-      out.close(quantile)
+    for (const [quantile, value] of values) {
+      const field = out.open(0x1a)
+      out.double(0x09, quantile)
+      out.double(0x11, value)
+      out.close(field)
     }
     this.#created(0x22, series)
   }
@@ -258,7 +255,10 @@ function hasUnit(name: string, { type, unit }: Family): boolean {
 
 /** The labels of a series whose names are plain, from the text between braces. */
 function labelPairs(text: string): Pair[] {
-  return [...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/gs)].map(([, name, value]): Pair => [name, unquoted(value)])
+  return [...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/gs)].map(([, name = '', value = '']): Pair => [
+    name,
+    unquoted(value),
+  ])
 }
 
 const unquoted = (text: string): string =>

@@ -246,4 +246,14 @@ export class Summary {
   get cost(): number {
     return stateCost(this.quantiles.length)
   }
+
+  /** Values by their quantiles; of a quantile that came twice the first one. */
+  get values(): ReadonlyMap<number, number> {
+    const values = new Map<number, number>()
+    const { quantiles } = this
+    for (let i = 0; i + 1 < quantiles.length; i += 2) {
+      if (!values.has(quantiles[i])) values.set(quantiles[i], quantiles[i + 1])
+    }
+    return values
+  }
 }

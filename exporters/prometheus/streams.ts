@@ -200,8 +200,8 @@ export class StreamLookups {
     const view = this.#viewing(bytes)
     const hash = this.#resources.hash(view, start, end, 0)
     let id = this.#resources.find(hash, view, start, end, 0)
-    let entry = this.#resourceEntries[id]
-    if (id < 0) {
+    let entry = id < 0 ? undefined : this.#resourceEntries[id]
+    if (entry === undefined) {
       entry = this.#resourceEntry(attributePairs(bytes, start, end, resourceTag))
       // The texts of its target_info repeat all of it.
       const isKept = this.#room.grow(entryCost + pairsCost(entry.pairs) * 3)
@@ -260,8 +260,8 @@ export class StreamLookups {
     const view = this.#viewing(bytes)
     const hash = this.#metrics.hash(view, start, end, salt)
     let id = this.#scopeId < 0 ? -1 : this.#metrics.find(hash, view, start, end, salt)
-    if (id >= 0) {
-      const found = this.#streams[id]
+    const found = id < 0 ? undefined : this.#streams[id]
+    if (found !== undefined) {
       if (found.epoch !== this.#table.epoch) this.#settle(found)
       return found
     }
@@ -318,10 +318,8 @@ export class StreamLookups {
     const view = this.#viewing(bytes)
     const hash = points.hash(view, start, end, stream.id)
     let key = stream.id < 0 ? -1 : points.find(hash, view, start, end, stream.id)
-    if (key >= 0) {
-      const found = this.#seriesOf[key]
-      if (!found.isGone) return found
-    }
+    const found = key < 0 ? undefined : this.#seriesOf[key]
+    if (found !== undefined && !found.isGone) return found
     if (stream.base.size + end - start > longestLabels) return 'labels_too_long'
     const series = this.#table.series(family, labelsOf(stream, attributePairs(bytes, start, end, tag)))
     if (typeof series === 'string') return series

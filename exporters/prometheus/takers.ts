@@ -100,7 +100,7 @@ export class Takers {
     state.sum = point.sum
     const { values, length } = point.quantiles
     if (state.quantiles.length !== length) state.quantiles = new Float64Array(length)
-    for (let i = 0; i < length; i++) state.quantiles[i] = values[i]
+    state.quantiles.set(values.subarray(0, length))
     this.#touch(series, stream, point, now)
     return undefined
   }
