@@ -103,7 +103,8 @@ export class Batch {
     if (first === undefined) throw new InternalError(`${bytes} bytes were made for a batch of no request`)
     let left = bytes
     let at = first.groups
-    for (const share of this.shares.slice(1)) {
+    for (const share of this.shares) {
+      if (share === first) continue
       const mine = this.groups.slice(at, at + share.groups)
       at += share.groups
       const part = Math.min(left, Math.floor((bytes * groupsSize(mine)) / this.byteLength))

@@ -8,11 +8,13 @@ export function editResources(batch: Batch, edits: Edits): Batch {
   const lookup = edits.usesContext ? contextLookup(batch.context) : undefined
   let groups: Group[] | undefined
   let arena: Arena | undefined
-  for (const [i, group] of batch.groups.entries()) {
+  let next = 0
+  for (const group of batch.groups) {
+    const at = next++
     arena ??= new Arena(edits.growth === undefined ? 0 : sizeOf(batch.groups, edits.growth))
     if (!edits.apply(group.resource, group.resourceStart, group.resourceEnd, arena, lookup)) continue
     groups ??= [...batch.groups]
-    groups[i] = group.withResource(arena.bytes, arena.from, arena.at)
+    groups[at] = group.withResource(arena.bytes, arena.from, arena.at)
   }
   return groups === undefined || arena === undefined ? batch : batch.withGroups(groups, arena.made)
 }

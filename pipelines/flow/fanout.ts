@@ -1,6 +1,7 @@
 import type { Batch } from '../../core/batch.ts'
 import type { Books, NodeBooks } from '../../core/books.ts'
 import type { Downstream } from '../../core/component.ts'
+import { elementAt } from '../../core/element-at.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Sink } from '../sending/destination.ts'
@@ -115,7 +116,7 @@ export class FanOut implements Downstream, Inside {
 
   /** What is waited for while something waits. */
   #awaited(): Full {
-    const sink = this.#sinks.find(one => one.blocks) ?? this.#sinks[0]
+    const sink = this.#sinks.find(one => one.blocks) ?? elementAt(this.#sinks, 0)
     const text = `the queue of exporter ${sink.id} is full, and others wait for room in it`
     return { sink, error: new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', text) }
   }
@@ -123,11 +124,13 @@ export class FanOut implements Downstream, Inside {
   /** Reserves room everywhere; undefined when that worked. */
   #reserve(batch: Batch): Full | undefined {
     const sinks = this.#sinks
-    for (let i = 0; i < sinks.length; i++) {
-      const sink = sinks[i]
+    for (const sink of sinks) {
       const error = sink.required ? sink.reserve(batch) : undefined
       if (error === undefined) continue
-      for (const other of sinks.slice(0, i)) if (other.required) other.cancel(batch)
+      for (const other of sinks) {
+        if (other === sink) break
+        if (other.required) other.cancel(batch)
+      }
       return { sink, error }
     }
     return undefined

@@ -67,6 +67,6 @@ export class Ways implements Target {
     if (ways.length === 0) throw new InternalError('there is no pipeline to hand data on to')
     this.#from.doubled += batch.items * (ways.length - 1)
     for (let i = 1; i < ways.length; i++) batch.fork()
-    for (let i = 0; i < ways.length; i++) ways[i].push(batch, this.#from)
+    for (const way of ways) way.push(batch, this.#from)
   }
 }

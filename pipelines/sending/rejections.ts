@@ -146,10 +146,10 @@ export class Rejections {
       endMalformed(this.#parts, entry.claim, batch, reason)
       for (const { origin } of batch.shares) origin.standing?.sentMalformed(origin.metadata)
     }
-    if (malformed.length > 0) {
+    const [first] = malformed
+    if (first !== undefined) {
       const items = malformed.reduce((sum, { batch }) => sum + batch.items, 0)
-      const [{ batch, reason }] = malformed
-      const fields = { items, requests: malformed.length, peer: batch.context.peer, error: reason }
+      const fields = { items, requests: malformed.length, peer: first.batch.context.peer, error: first.reason }
       log.warn(fields, 'a sender sent malformed data, which the destination rejected: taken out')
     }
     if (mended > 0) {
@@ -175,9 +175,8 @@ export class Rejections {
     const pieces = bisect(entry, this.#parts.config.retry_on_failure, { isUnbound })
     if (pieces === undefined) return this.#reject({ entry, error, reason })
     if (this.#search !== claim) return this.#listener.again(pieces)
-    const [first, ...others] = pieces
-    this.#held.push(...others.toReversed())
-    this.#listener.again([first])
+    this.#held.push(...pieces.slice(1).toReversed())
+    this.#listener.again(pieces.slice(0, 1))
   }
 
   #reject({ entry, error, reason }: Refused): void {

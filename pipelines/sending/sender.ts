@@ -391,9 +391,9 @@ export class Sender {
 
   /** Into the queue again, at the place in the order of arrival, if there is anything; says whether there is. */
   #putBack(entries: readonly Entry[] | undefined): boolean {
-    if (entries === undefined) return false
-    const [{ seq }] = entries
-    this.#ready.insert(entries, other => other.seq < seq)
+    const first = entries?.[0]
+    if (entries === undefined || first === undefined) return false
+    this.#ready.insert(entries, other => other.seq < first.seq)
     return true
   }
 }
