@@ -75,9 +75,18 @@ export interface ComponentContext {
   readonly clock: Clock
 }
 
-/** A part that runs. Both are called once; `stop` also after a failed or unfinished `start`. */
+/** A part that runs. Each is called once; `stop` also after a failed or unfinished `start`, and without `run`. */
 export interface Lifecycle {
+  /**
+   * Opens what it needs, and throws when it cannot: then the configuration does not come to run. Another one may run beside it
+   * and go on afterwards, so nothing begins here that takes data, or that touches what an instance before this one may use.
+   */
   start?(): Promise<void> | void
+  /**
+   * From now on it runs: all of a configuration in one turn. What takes data by itself, or what only one instance may have,
+   * begins here; it is too late to fail.
+   */
+  run?(): void
   stop?(): Promise<void> | void
 }
 
@@ -203,11 +212,10 @@ export interface Exporter extends Lifecycle {
   send(batch: Batch, attempt: Attempt): Promise<Sent | undefined>
   /**
    * What it knows besides its data (series, what counters said last), for the instance of the same id and type that takes
-   * its place on a reload. The two share it: this one goes on sending until that one has started, and has it given back by
-   * `adopt` where the reload fails.
+   * its place on a reload, when that is sure to run. The two share it: this one still has attempts under way.
    */
   leave?(): unknown
-  /** Before `start`: takes over what `leave` of another instance gave. After false, or a throw, it begins with nothing. */
+  /** Between `start` and `run`: takes over what `leave` of another instance gave. After false, or a throw, it begins with nothing. */
   adopt?(state: unknown): boolean
 }
 

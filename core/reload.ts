@@ -41,6 +41,18 @@ export interface PipelineReload {
   readonly after: ConfiguredPipeline | undefined
 }
 
+/** A configuration that is ready to run beside the one that does. One of the two is called, once. */
+export interface Prepared {
+  /**
+   * Runs it from now on, in this turn; gives when all that has no place in it has ended, which takes `deadline` milliseconds
+   * at most. What can be known before was looked at before.
+   * @throws Error when it was committed or given up already, as a stop does
+   */
+  commit(deadline: number): { readonly over: Promise<void> }
+  /** Gives it up: what runs goes on as if it had never been. */
+  abort(): Promise<void>
+}
+
 /** All that a reload does. Nothing in it: nothing changes. */
 export interface ReloadPlan {
   readonly components: readonly ComponentReload[]

@@ -215,10 +215,11 @@ class FileExporter implements Exporter {
     return JSON.stringify([path, format, compression === 'zstd', group.enabled])
   }
 
-  async start(): Promise<void> {
+  /** Not before: a new file is emptied, and an instance before this one may write to it until now. */
+  run(): void {
     if (this.#grouped !== undefined) return
     const { path } = this.#config
-    await this.#writer(path)
+    void this.#writer(path)
       .prepare()
       .catch((error: unknown) => {
         // It may be mended while we run; until then whatever comes is tried again.

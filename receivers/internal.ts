@@ -59,7 +59,7 @@ class Internal implements Lifecycle {
     }
   }
 
-  start(): void {
+  run(): void {
     const own = this.#context.host.get(selfReportKey)
     const { signals } = this.#context
     const { metrics_interval, flush_interval } = this.#config

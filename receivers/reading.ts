@@ -36,7 +36,7 @@ export function reading(
   }
   let running: Promise<void> | undefined
   return {
-    start() {
+    run() {
       running = again()
     },
     async stop() {

@@ -2,7 +2,7 @@
 import { ConfigErrors } from '../config/report.ts'
 import { type ConfigError, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { ReloadPlan } from '../core/reload.ts'
+import type { Prepared, ReloadPlan } from '../core/reload.ts'
 import type { Plan } from '../plan/plan.ts'
 import { planReload, startOnly, unreloadable } from '../plan/reload.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
@@ -57,7 +57,8 @@ export interface LastReload extends ReloadOutcome {
 /** What runs. */
 export interface Reloadable {
   readonly plan: Plan
-  reload(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
+  /** Makes another one ready to run beside it. @throws Error when that cannot run */
+  prepare(plan: Plan, changes: ReloadPlan): Promise<Prepared>
 }
 
 /** What reloading needs. */
@@ -183,21 +184,25 @@ export class Reloads implements ConfigFigures {
     if (!('graph' in planned)) return planned
     const { candidate, graph, changes, outcome } = planned
     const isSame = changes.components.length === 0 && changes.pipelines.length === 0
+    let prepared: Prepared | undefined
     try {
-      if (!isSame) {
-        const { over } = await graph.reload(candidate.plan, changes, this.#parts.deadline)
-        over.then(
-          () => this.#parts.ended?.(),
-          (error: unknown) => this.#log.error({ error: messageOf(error) }, 'what left did not end well'),
-        )
-      }
+      prepared = isSame ? undefined : await graph.prepare(candidate.plan, changes)
       this.#parts.applyTelemetry(candidate.telemetry)
+      if (prepared !== undefined) this.#commit(prepared)
     } catch (error) {
+      await prepared?.abort()
       return { ...outcome, result: 'failed', errors: [{ message: messageOf(error) }] }
     }
     this.hash = candidate.hash
     if (!isSame) this.#parts.applied()
     return { ...outcome, result: isSame ? 'unchanged' : 'applied' }
+  }
+
+  #commit(prepared: Prepared): void {
+    prepared.commit(this.#parts.deadline).over.then(
+      () => this.#parts.ended?.(),
+      (error: unknown) => this.#log.error({ error: messageOf(error) }, 'what left did not end well'),
+    )
   }
 
   /** One after the other: reading is work, and whoever asks can ask often. */

@@ -9,7 +9,7 @@ import { Host } from '../core/host.ts'
 import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
-import type { ReloadPlan } from '../core/reload.ts'
+import type { Prepared, ReloadPlan } from '../core/reload.ts'
 import type { State, Status } from '../core/status.ts'
 import { readAhead } from '../net/admission.ts'
 import { Listeners, listenersKey } from '../net/listeners.ts'
@@ -56,12 +56,12 @@ export interface RunningGraph extends Partial<Entrances> {
   storages?(): readonly NamedStorage[]
   /** What it runs, and how to make it run something else; without these it cannot. */
   readonly plan?: Plan
-  reload?(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }>
+  prepare?(plan: Plan, changes: ReloadPlan): Promise<Prepared>
 }
 
 /** Whether it says what it runs, and can run something else. */
 const canReload = (graph: RunningGraph): graph is RunningGraph & Reloadable =>
-  graph.plan !== undefined && graph.reload !== undefined
+  graph.plan !== undefined && graph.prepare !== undefined
 
 /** What one service is made of. */
 export interface ServicePlan {

@@ -122,6 +122,7 @@ describe.each(living)('%s, started and stopped', (_, definition) => {
     for (let i = 0; i < 2; i++) {
       const instance = make(definition, host)
       await instance.start?.()
+      instance.run?.()
       await instance.stop?.()
     }
     expect(await surplus(before)).toEqual([])
@@ -153,6 +154,7 @@ describe.each(ofKind('exporter'))('exporter %s', (_, definition) => {
     const before = await quiet()
     const exporter = make(definition, host) as ReturnType<typeof definition.create>
     await exporter.start?.()
+    exporter.run?.()
     const abort = new AbortController()
     const sent = definition.signals.map(signal =>
       exporter.send(batchOf(fiveItems(signal), { signal }), onlyUntil(abort.signal)).then(
@@ -174,6 +176,7 @@ describe.each(ofKind('exporter'))('exporter %s', (_, definition) => {
     await new Promise(resolve => hole.close(resolve))
     const exporter = make(definition, host) as ReturnType<typeof definition.create>
     await exporter.start?.()
+    exporter.run?.()
     const outcome = await exporter.send(batchOf(body), onlyUntil(AbortSignal.timeout(5000))).then(
       () => 'taken',
       (error: unknown) => (error instanceof DeliveryError ? error.kind : error),

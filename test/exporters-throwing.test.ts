@@ -13,7 +13,7 @@ import { tracesRequest } from './support/otlp-bytes.ts'
 import { metricsRequest } from './support/prometheus-page.ts'
 
 type ExporterDefinition = Extract<Definition, { kind: 'exporter' }>
-type Callback = 'fits' | 'send' | 'start' | 'stop' | 'leave' | 'adopt'
+type Callback = 'fits' | 'send' | 'start' | 'run' | 'stop' | 'leave' | 'adopt'
 
 const two = {
   traces: tracesRequest([{ spans: ['a', 'b'] }]),
@@ -45,6 +45,7 @@ function throwing(definition: ExporterDefinition, callback: Callback, number: nu
         fits: batch => spoiled('fits', () => inner.fits?.(batch) ?? true) as boolean,
         send: () => spoiled('send', () => Promise.resolve(undefined)),
         start: () => spoiled('start', () => inner.start?.()),
+        run: () => void spoiled('run', () => inner.run?.()),
         async stop() {
           // So that a stop that throws leaves nothing open.
           await inner.stop?.()
@@ -67,6 +68,8 @@ const callbacks: readonly (readonly [Callback, instance: number, late: boolean])
   ['send', 0, true],
   ['start', 1, false],
   ['start', 1, true],
+  ['run', 0, false],
+  ['run', 1, false],
   ['stop', 0, false],
   ['leave', 0, false],
   ['leave', 0, true],

@@ -75,6 +75,9 @@ class Datadog implements Exporter {
     this.#metricsIntake.push.start()
     this.#logs.start()
     await this.#key.start()
+  }
+
+  run(): void {
     this.#metadata?.start()
   }
 

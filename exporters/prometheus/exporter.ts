@@ -99,9 +99,8 @@ export class PrometheusPage implements Exporter {
   async start(): Promise<void> {
     const { id, log, status, host, clock } = this.#context
     const { auth, endpoint, transport, metric_expiration: expiration } = this.#config
-    const { ingest } = this.#kept.known
     const between = Math.min(expiration || mostBetweenSweeps, mostBetweenSweeps)
-    this.#sweeps = clock.every(between, () => ingest.expire(clock.now()))
+    this.#sweeps = clock.every(between, () => this.#kept.known.ingest.expire(clock.now()))
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),

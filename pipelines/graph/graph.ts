@@ -1,29 +1,26 @@
 /** From a checked configuration to a running graph: how its parts are joined, started, exchanged and stopped. */
 import { config as rxjs } from 'rxjs'
 import type { Batch } from '../../core/batch.ts'
-import type { NodeBooks } from '../../core/books.ts'
+import type { NodeBooks, NodeName } from '../../core/books.ts'
 import { offeredBy } from '../../core/capability.ts'
 import type { ConfiguredPipeline } from '../../core/configured.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { RunningComponent } from '../../core/health.ts'
-import type { ReloadPlan } from '../../core/reload.ts'
+import type { Prepared, ReloadPlan } from '../../core/reload.ts'
 import { type Storage, storageKey } from '../../core/storage.ts'
 import { listenersKey } from '../../net/listeners.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { Assembly, type GraphProcess } from './assembly.ts'
-import { handOn } from './hand-on.ts'
 import type { Destination } from '../sending/destination.ts'
 import { reasonOf } from '../flow/fanout.ts'
 import { join, successorOf } from './join.ts'
 import { Leaving, roomFor, until } from './leaving.ts'
 import { redacts, shownBy } from './shown.ts'
-import { type ExporterPart, type Part, type ReceiverPart, startPart, stopPart } from './part.ts'
+import { type Part, type ReceiverPart, runPart, startPart, stopPart } from './part.ts'
+import { Preparation } from './preparation.ts'
 import type { Pipeline } from '../flow/pipeline.ts'
 import type { Source } from '../flow/source.ts'
-
-/** How long what was started for nothing has to stop, in milliseconds. */
-const retreat = 5000
 
 /** The graph of one process. Its configuration can be exchanged while it runs. */
 export class Graph {
@@ -36,7 +33,7 @@ export class Graph {
   /** Accounts of those that come in besides. */
   readonly #guests = new Set<NodeBooks>()
   #assembly: Assembly
-  #reloading: Promise<unknown> | undefined
+  #preparation: Preparation | undefined
   #isStopping = false
 
   constructor(plan: Plan, process: GraphProcess) {
@@ -133,11 +130,17 @@ export class Graph {
   /** Starts from the back to the front, so that nothing is taken before it can be passed on. */
   async start(): Promise<void> {
     const { extensions, exporters, connectors, pipelines, receivers, destinations } = this.#assembly
-    for (const part of [...extensions.values(), ...exporters.values()]) await startPart(part)
+    const { log } = this.#process
+    const start = async (part: Part): Promise<void> => {
+      await startPart(part)
+      runPart(part, log)
+    }
+    for (const part of [...extensions.values(), ...exporters.values()]) await start(part)
     for (const destination of destinations) destination.open()
+    for (const destination of destinations) destination.begin()
     for (const { sink } of connectors.values()) sink.start()
     for (const { pipeline } of pipelines.values()) pipeline.start()
-    for (const part of receivers.values()) await startPart(part)
+    for (const part of receivers.values()) await start(part)
   }
 
   /**
@@ -148,7 +151,7 @@ export class Graph {
     const end = Date.now() + deadline
     const before = this.#lost()
     this.#isStopping = true
-    await until(this.#reloading, end)
+    if (this.#preparation !== undefined) await until(this.#giveUp(this.#preparation), end)
     const { receivers, pipelines, connectors, exporters, extensions, destinations } = this.#assembly
     const leaving = [...this.#leaving].map(one => one.over)
     // Receivers wait for answers that only come while the rest still runs.
@@ -173,63 +176,58 @@ export class Graph {
   }
 
   /**
-   * Runs `plan` from now on; `changes` says what that changes. Resolves when it does, to when all that has no place in
-   * it has ended, which takes `deadline` milliseconds at most.
+   * Makes `plan` ready to run; `changes` says what that changes. One at a time; what runs goes on as it is.
    * @throws Error of what cannot be made or started: then nothing has changed
    */
-  reload(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
-    const reload = this.#reload(plan, changes, deadline)
-    this.#reloading = reload.catch(() => {})
-    return reload
-  }
-
-  async #reload(plan: Plan, changes: ReloadPlan, deadline: number): Promise<{ readonly over: Promise<void> }> {
-    await this.#reloading
+  async prepare(plan: Plan, changes: ReloadPlan): Promise<Prepared> {
     if (this.#isStopping) throw new Error('the process is stopping')
+    if (this.#preparation !== undefined)
+      throw new Error('another configuration is being prepared: that is to be committed or given up first')
     const previous = this.#assembly
     const next = new Assembly(plan, this.#process, this.#sources, { assembly: previous, reload: changes })
-    const listeners = this.#process.host.find(listenersKey)
-    const going = changes.components.filter(({ action }) => action !== 'start').map(({ id }) => id)
-    listeners?.stage(new Set(going))
-    const heirs = new Map<ExporterPart, ExporterPart>()
+    const preparation = new Preparation(next, {
+      log: this.#process.log,
+      listeners: this.#process.host.find(listenersKey),
+      going: new Set(changes.components.filter(({ action }) => action !== 'start').map(({ id }) => id)),
+      isStopping: () => this.#isStopping,
+      predecessor: (id, signal) => this.#predecessor(previous, id, signal),
+      stopped: receiver => this.#stopped(receiver),
+    })
+    this.#preparation = preparation
     try {
-      next.build()
-      await this.#startFresh(next, previous, heirs)
+      await preparation.open()
     } catch (error) {
-      listeners?.abort()
-      for (const [heir, before] of heirs) handOn(heir, before, this.#process.log)
-      await this.#abandon(next)
+      this.#forget()
       throw error
     }
-    const leaving = this.#exchange(previous, next)
-    listeners?.commit()
+    return {
+      commit: deadline => this.#commit(preparation, deadline),
+      abort: () => this.#giveUp(preparation),
+    }
+  }
+
+  #commit(preparation: Preparation, deadline: number): { readonly over: Promise<void> } {
+    const previous = this.#assembly
+    preparation.handOver(previous)
+    const leaving = this.#exchange(previous, preparation.next)
+    preparation.run()
+    this.#preparation = undefined
     const earlier = [...this.#leaving].map(one => one.front)
     this.#leaving.add(leaving)
     this.#retire()
     return { over: leaving.run(Date.now() + deadline, earlier).finally(() => this.#settle(leaving)) }
   }
 
-  /**
-   * Starts what is new, from the back to the front. Receivers may take data at once; it waits until all is joined. `heirs`
-   * become the exporters that have what the ones before knew.
-   */
-  async #startFresh(next: Assembly, previous: Assembly, heirs: Map<ExporterPart, ExporterPart>): Promise<void> {
-    const fresh = <T extends RunningComponent>(parts: ReadonlyMap<string, T>) =>
-      of(parts).filter(one => next.fresh.has(one))
-    for (const part of fresh(next.extensions)) await startPart(part)
-    for (const part of fresh(next.exporters)) {
-      const before = previous.exporters.get(part.id)
-      if (before !== undefined && handOn(before, part, this.#process.log)) heirs.set(part, before)
-      await startPart(part)
-    }
-    for (const part of fresh(next.exporters)) {
-      for (const [signal, destination] of part.destinations) {
-        const old = this.#predecessor(previous, part.id, signal)
-        if (old === undefined || !destination.inherits(old)) destination.open()
-      }
-    }
-    for (const part of fresh(next.receivers)) await startPart(part)
-    if (this.#isStopping) throw new Error('the process is stopping')
+  async #giveUp(preparation: Preparation): Promise<void> {
+    await preparation.abandon()
+    if (this.#preparation === preparation) this.#forget()
+  }
+
+  /** What was prepared is given up: nothing of it is left. */
+  #forget(): void {
+    this.#preparation = undefined
+    for (const { books } of this.#sources.values()) this.#closeSource(books.name)
+    this.#retire()
   }
 
   /** Who has what `next` is to send. */
@@ -298,13 +296,16 @@ export class Graph {
   /** A receiver has stopped: nothing comes from it any more, unless another instance has taken its place. */
   #stopped({ id, signals, doors }: ReceiverPart): void {
     for (const end of doors) end()
+    for (const signal of signals) this.#closeSource({ id, signal })
+  }
+
+  /** Closes a way in, unless some instance of its receiver runs, still stops, or is about to run. */
+  #closeSource({ id, signal }: Pick<NodeName, 'id' | 'signal'>): void {
+    const key = `${id} ${signal}`
     if ([...this.#leaving].some(one => one.receives(id))) return
-    for (const signal of signals) {
-      const key = `${id} ${signal}`
-      if (this.#assembly.sources.has(key)) continue
-      this.#sources.get(key)?.close()
-      this.#sources.delete(key)
-    }
+    if (this.#assembly.sources.has(key) || this.#preparation?.next.sources.has(key) === true) return
+    this.#sources.get(key)?.close()
+    this.#sources.delete(key)
   }
 
   /** All that left has ended. */
@@ -326,24 +327,6 @@ export class Graph {
     const standing = new Set([...this.#assembly.nodes, ...this.#guests])
     for (const one of this.#leaving) for (const node of one.nodes) standing.add(node)
     for (const node of this.#process.books.nodes) node.retired = !standing.has(node)
-  }
-
-  /** Stops what was started for a configuration that does not come to run. */
-  async #abandon(next: Assembly): Promise<void> {
-    const end = Date.now() + retreat
-    const fresh = <T extends RunningComponent>(parts: ReadonlyMap<string, T>) =>
-      of(parts).filter(one => next.fresh.has(one))
-    await Promise.all(
-      fresh(next.receivers).map(async part => {
-        await this.#stopPart(part, end)
-        this.#stopped(part)
-      }),
-    )
-    const exporters = fresh(next.exporters)
-    for (const { destinations } of exporters) await Promise.all(of(destinations).map(one => one.stop(end)))
-    await Promise.all(exporters.map(part => this.#stopPart(part, end)))
-    await Promise.all(fresh(next.extensions).map(part => this.#stopPart(part, end)))
-    this.#retire()
   }
 
   #stopPart(part: Part, end: number): Promise<void> {

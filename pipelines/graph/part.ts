@@ -63,6 +63,16 @@ export async function startPart({ kind, id, status, lifecycle }: Part): Promise<
   if (status.state === 'Starting') status.set('OK')
 }
 
+/** What has started runs from now on. A fault there is its own: whatever else runs does. */
+export function runPart({ kind, id, status, lifecycle }: Part, log: Logger): void {
+  try {
+    lifecycle.run?.()
+  } catch (error) {
+    status.set('PermanentError', messageOf(error))
+    log.error({ kind, id, error: status.tell(messageOf(error)) }, 'failed to run, though it had started')
+  }
+}
+
 /** A part that does not stop in time, or fails to, keeps nobody else from stopping. */
 export async function stopPart({ kind, id, status, lifecycle, clock }: Part, end: number, log: Logger): Promise<void> {
   status.set('Stopping')

@@ -1,11 +1,11 @@
 import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { FindOffered } from '../../core/capability.ts'
-import { DeliveryError } from '../../core/errors.ts'
+import { DeliveryError, messageOf } from '../../core/errors.ts'
 import type { Latency } from '../../core/latency.ts'
 import { mergeBatches } from '../../core/merge.ts'
 import type { QueueConfig } from '../../core/sending.ts'
-import { type Storage, storageKey } from '../../core/storage.ts'
+import { type DurableQueue, type Storage, storageKey } from '../../core/storage.ts'
 import type { QueuePolicy } from '../../plan/queue-policy.ts'
 import { Backlog, type BacklogParts } from './backlog.ts'
 import { Claim } from './claim.ts'
@@ -73,6 +73,10 @@ export class Destination implements Sink {
   #room: Room
   #backlog: Backlog | undefined
   #storage: Storage | undefined
+  /** Its queue on disk, from which nothing is read yet. */
+  #found: DurableQueue | undefined
+  /** Why it has no queue on disk although it is to have one. */
+  #without: DeliveryError | undefined
   #seq = 0
   #stopping = false
   #sweep: NodeJS.Timeout | undefined
@@ -133,14 +137,23 @@ export class Destination implements Sink {
   }
 
   /**
-   * Finds its storage, which is to run, and goes on with what is there.
+   * Finds its queue on disk, in a storage that has started. Nothing is read from it before `begin`.
    * @throws StorageError when its queue cannot be had
    */
   open(): void {
     const id = this.#parts.policy.storage
     if (id === undefined || this.#queue === undefined) return
     this.#storage = this.#parts.extension(id, storageKey)
-    const queue = this.#storage.queue(`${this.id} ${this.books.name.signal}`)
+    this.#found = this.#storage.queue(`${this.id} ${this.books.name.signal}`)
+  }
+
+  /** Goes on with what was found on disk. Where that cannot be had after all, it takes nothing. */
+  begin(): void {
+    // Whoever was to hand its queue on may have ended meanwhile.
+    if (this.#backlog === undefined && this.#found === undefined) this.#openLate()
+    const queue = this.#found
+    if (queue === undefined || this.#storage === undefined || this.#queue === undefined) return
+    this.#found = undefined
     const { records, items, oldest } = queue.backlog
     this.books.recovered += items
     if (records > 0) {
@@ -150,6 +163,17 @@ export class Destination implements Sink {
     this.#backlog = new Backlog(queue, this.#storage, this.#backlogParts(this.#queue))
     this.#backlog.read()
     this.#sweep = setInterval(() => this.#sender.expire(), sweepEvery).unref()
+  }
+
+  #openLate(): void {
+    try {
+      this.open()
+    } catch (error) {
+      const { log, status } = this.#parts
+      this.#without = new DeliveryError('DELIVERY_STORAGE', 'retry', `exporter ${this.id}: ${messageOf(error)}`)
+      status.set('PermanentError', messageOf(error))
+      log.error({ error: status.tell(messageOf(error)) }, 'its queue on disk cannot be had; it takes no data')
+    }
   }
 
   /** Whether the queue of `previous`, in memory or on disk, is to be this one's: then this one is not to `open` its own. */
@@ -185,6 +209,7 @@ export class Destination implements Sink {
 
   reserve(batch: Batch): DeliveryError | undefined {
     if (this.#stopping) return new DeliveryError('DELIVERY_STOPPING', 'retry', `exporter ${this.id} is stopping`)
+    if (this.#without !== undefined) return this.#without
     if (this.#queue === undefined) return undefined
     const weight = this.#weigh(batch)
     if (this.#backlog !== undefined) {
@@ -274,6 +299,8 @@ export class Destination implements Sink {
     await this.#sender.stop(deadline)
     this.#backlog?.close()
     this.#backlog = undefined
+    this.#found?.close()
+    this.#found = undefined
     this.#unheld()
     return this.books.lost.total - lost
   }

@@ -114,7 +114,7 @@ class OtlpJsonFile implements Lifecycle {
     this.#lines = new Lines(context)
   }
 
-  start(): void {
+  run(): void {
     this.#context.door('file', this.#lines.refusals)
     this.#polling = this.#pollAgainAndAgain()
   }

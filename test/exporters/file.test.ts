@@ -29,6 +29,7 @@ async function started(config: object = {}) {
   const stop = async () => made.exporter.stop?.()
   stops.push(stop)
   await made.exporter.start?.()
+  made.exporter.run?.()
   return { ...made, stop, send: (body: Buffer, signal?: Signal) => made.exporter.send(batchOf(body, signal), forever) }
 }
 
@@ -126,7 +127,7 @@ test('a full file is set aside under its time, old ones go, and a request is nev
 test('a folder that is missing is a status and a retry, until it is there', async () => {
   const path = join(folder, 'later', 'data.json')
   const { send, status } = await started({ path })
-  expect(status.state).toBe('RecoverableError')
+  await expect.poll(() => status.state).toBe('RecoverableError')
   expect(status.lastError).toMatch(/cannot write to .*data\.json: ENOENT/)
   const error = await refusal(send(request('a')))
   expect(error).toMatchObject({ code: 'DELIVERY_UNREACHABLE', kind: 'retry', maybeTaken: false })
@@ -301,9 +302,9 @@ describe.skipIf(process.platform === 'win32')('what somebody has put there', () 
   test('as a link is not followed', async () => {
     await symlink(victim(), join(folder, 'data.json'))
     const { send, status } = await started()
-    expect(status.lastError).toMatch(
-      /data\.json: ELOOP: a symbolic link stands there, and nothing is written through one/,
-    )
+    await expect
+      .poll(() => status.lastError)
+      .toMatch(/data\.json: ELOOP: a symbolic link stands there, and nothing is written through one/)
     expect(await refusal(send(request('a')))).toMatchObject({ kind: 'retry' })
     await isDear()
     await rm(join(folder, 'data.json'))

@@ -37,26 +37,41 @@ service:
 `
 
 /** Reloads of a graph that does what the test says. */
-function setUp(start: (to: Plan) => Promise<void> = () => Promise.resolve(), applied = () => {}) {
+function setUp(
+  start: (to: Plan) => Promise<void> = () => Promise.resolve(),
+  applied = () => {},
+  levels: (level: string) => void = () => {},
+) {
   const read = (text: string, name: string) =>
     loadPlan({ sources: [], text: { name, text }, components: definitions, env: {} })
   const first = read(yaml(), 'kymo.yaml')
   const lines: Line[] = []
-  const state = { source: yaml(), levels: [] as string[], isRunning: true, applied: 0, reloads: 0 }
+  const state = { source: yaml(), levels: [] as string[], isRunning: true, applied: 0, reloads: 0, aborted: 0 }
   const graph = {
     plan: first.plan,
-    async reload(to: Plan) {
+    async prepare(to: Plan) {
       state.reloads++
       await start(to)
-      graph.plan = to
-      return { over: Promise.resolve() }
+      return {
+        commit() {
+          graph.plan = to
+          return { over: Promise.resolve() }
+        },
+        async abort() {
+          state.aborted++
+          await Promise.resolve()
+        },
+      }
     },
   }
   const reloads = new Reloads({
     load: text => (text === undefined ? read(state.source, 'kymo.yaml') : read(text, 'request body')),
     first,
     deadline: 1000,
-    applyTelemetry: ({ logs }) => void state.levels.push(logs.level),
+    applyTelemetry({ logs }) {
+      levels(logs.level)
+      state.levels.push(logs.level)
+    },
     running: () => (state.isRunning ? graph : undefined),
     applied() {
       state.applied++
@@ -115,6 +130,23 @@ test('what cannot start is told, and what runs is as it was', async () => {
   })
   expect(graph.plan).toBe(before)
   expect(state.levels).toEqual([])
+})
+
+test('what is ready is given up when the settings of own telemetry cannot be taken over, and the next may come', async () => {
+  let fails = true
+  const { reloads, state, graph } = setUp(undefined, undefined, () => {
+    if (fails) throw new Error('no such level')
+  })
+  const before = graph.plan
+  state.source = yaml({ timeout: '2s' })
+  expect(await reloads.request({ trigger: 'request' })).toMatchObject({
+    result: 'failed',
+    errors: [{ message: 'no such level' }],
+  })
+  expect([graph.plan === before, state.aborted, state.applied]).toEqual([true, 1, 0])
+  fails = false
+  expect(await reloads.request({ trigger: 'request' })).toMatchObject({ result: 'applied' })
+  expect([graph.plan === before, state.aborted, state.applied]).toEqual([false, 1, 1])
 })
 
 test('log levels change at once; other settings of own telemetry need a restart, and that is said', async () => {

@@ -19,6 +19,7 @@ import { Host } from '../../core/host.ts'
 import { Journal } from '../../core/journal.ts'
 import { Lease } from '../../core/lease.ts'
 import { silent } from '../../core/logger.ts'
+import type { Prepared } from '../../core/reload.ts'
 import { sending, type SendingConfig } from '../../core/sending.ts'
 import { Graph } from '../../pipelines/graph/graph.ts'
 import { type Plan, planOf } from '../../plan/plan.ts'
@@ -87,6 +88,8 @@ export interface ToyGraph {
   pushTo(receiver: { push(batch: Batch): void }, body: Buffer): Pushed
   /** Pushes data nobody waits for. */
   pushUnattended(body: Buffer): void
+  /** Makes other parts ready to run; `sinks` has the new instances from then on. */
+  prepare(parts: ToyParts): Promise<Prepared>
   /** Runs other parts from now on; `sinks` has the new instances. Resolves as that of the graph. */
   reload(parts: ToyParts, deadline?: number): Promise<{ readonly over: Promise<void> }>
 }
@@ -178,13 +181,17 @@ export async function toyGraph(
     to?.push(batch)
     return { outcome, ended: ended.promise, delivery }
   }
+  const prepare = (after: ToyParts): Promise<Prepared> => {
+    const to = configure(after)
+    return graph.prepare(to, planReload(graph.plan, to))
+  }
   return {
     plan,
     graph,
-    reload(after, deadline = 1000) {
-      const to = configure(after)
-      return graph.reload(to, planReload(graph.plan, to), deadline)
+    async reload(after, deadline = 1000) {
+      return (await prepare(after)).commit(deadline)
     },
+    prepare,
     books,
     journal,
     budget,

@@ -71,6 +71,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
   })
   const receiver = definition.create(config, context)
   await receiver.start?.()
+  receiver.run?.()
   return {
     budget,
     batches,

@@ -126,9 +126,11 @@ test.each([
   else await starting
 })
 
-test('the host is told of at the start, with its tags', async () => {
+test('the host is told of once it runs, with its tags', async () => {
   const one = await started({ host_metadata: { tags: ['team:a'] } })
   await one.exporter.start?.()
+  expect(one.intake.to('/intake/')).toEqual([])
+  one.exporter.run?.()
   await vi.waitFor(() => expect(one.intake.to('/intake/')).toHaveLength(1))
   const told = JSON.parse(one.intake.to('/intake/')[0].body.toString()) as Record<string, unknown>
   expect(told).toMatchObject({

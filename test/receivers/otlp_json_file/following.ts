@@ -88,6 +88,7 @@ export function following(config: object = {}, options: Options = {}) {
   const stop = async () => receiver.stop?.()
   stops.push(stop)
   void receiver.start?.()
+  receiver.run?.()
   const spans = (): readonly string[] => seen
   const until = (...expected: string[]) =>
     vi.waitFor(() => expect(spans()).toEqual(expected), { interval: 5, timeout: 60_000 })

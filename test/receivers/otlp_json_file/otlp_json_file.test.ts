@@ -35,6 +35,7 @@ test.each(allSignals)('a line of %s becomes one batch that says the same, field 
 test('what the `file` exporter writes is read as it comes', async () => {
   const { exporter } = exporterOf(file, { path: at('a.json') })
   await exporter.start?.()
+  exporter.run?.()
   const { until } = following()
   await exporter.send(batchOf(tracesRequest([{ spans: ['a', 'b'] }])), forever)
   await until('a', 'b')
