@@ -4,6 +4,7 @@ import { kinds } from '../config/components.ts'
 import { yamlOf } from '../config/document.ts'
 import { schemes } from '../config/sources.ts'
 import type { Definition, Stability } from '../core/component.ts'
+import { runsText } from '../core/worker.ts'
 import { allSignals } from '../proto/signals.ts'
 import { table } from './table.ts'
 
@@ -29,8 +30,8 @@ export function componentsText(
   )
   if (format === 'json') return `${JSON.stringify(sorted.map(facts), null, 2)}\n`
   if (format === 'yaml') return yamlOf(collectorList(sorted, version))
-  const rows = sorted.map(one => [one.kind, namesOf(one), signalsOf(one), one.stability, one.summary])
-  return table(['KIND', 'TYPE', 'SIGNALS', 'STABILITY', 'SUMMARY'], rows)
+  const rows = sorted.map(one => [one.kind, namesOf(one), signalsOf(one), one.stability, runsText(one), one.summary])
+  return table(['KIND', 'TYPE', 'SIGNALS', 'STABILITY', 'RUNS', 'SUMMARY'], rows)
 }
 
 const namesOf = ({ type, aliases = [] }: Definition) =>
@@ -42,9 +43,9 @@ function signalsOf(definition: Definition): string {
 }
 
 function facts(definition: Definition): object {
-  const { kind, type, aliases = [], signals, stability, summary } = definition
+  const { kind, type, aliases = [], signals, stability, runs = 'one', summary } = definition
   const joins = definition.kind === 'connector' ? { joins: definition.joins } : {}
-  return { kind, type, aliases, signals, ...joins, stability, summary }
+  return { kind, type, aliases, signals, ...joins, stability, runs, summary }
 }
 
 /** What the Collector's own `components` prints. */

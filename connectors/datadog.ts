@@ -72,6 +72,7 @@ type Config = z.output<typeof config>
 export const datadogConnector = defineConnector<Config>({
   type: 'datadog',
   stability: 'alpha',
+  runs: 'each',
   summary: "Counts spans for Datadog's service pages, which stay empty without it, and hands traces on.",
   signals: ['traces'],
   joins: [

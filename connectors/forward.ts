@@ -6,6 +6,7 @@ import { allSignals } from '../proto/signals.ts'
 export const forward = defineConnector({
   type: 'forward',
   stability: 'beta',
+  runs: 'each',
   summary: 'Hands data from pipelines to other pipelines of the same signal, as it is.',
   signals: allSignals,
   joins: allSignals.map(signal => [signal, signal] as const),

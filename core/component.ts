@@ -19,6 +19,7 @@ import type { SendingConfig } from './sending.ts'
 import type { Status } from './status.ts'
 import type { Keeping, Touch } from './touch.ts'
 import type { Reason, ReasonKind } from './verdict.ts'
+import type { PlacementBySignal, WorkerPlace } from './worker.ts'
 
 /** The kinds, named as the sections of the configuration. */
 export type Kind = 'receiver' | 'processor' | 'exporter' | 'connector' | 'extension'
@@ -42,6 +43,8 @@ export interface Declared<Config> {
   /** Older names that mean the same. */
   readonly aliases?: readonly string[]
   readonly stability: Stability
+  /** Where it runs when there are several processes side by side; in one of them unless it says so. */
+  readonly runs?: PlacementBySignal
   /** One sentence. */
   readonly summary: string
   readonly signals: readonly Signal[]
@@ -71,6 +74,8 @@ export interface ComponentContext {
   readonly log: Logger
   readonly status: Status
   readonly host: Host
+  /** Which of several processes this one is: what it has outside of them carries the number. */
+  readonly worker: WorkerPlace
   /** Time, and timers that end with the component. */
   readonly clock: Clock
 }

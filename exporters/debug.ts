@@ -35,6 +35,7 @@ type Config = z.output<typeof config>
 export const debug = defineExporter<Config>({
   type: 'debug',
   stability: 'beta',
+  runs: 'each',
   summary: 'Shows what arrives, for people who look for a fault.',
   signals: allSignals,
   ordering: 'none',

@@ -115,6 +115,7 @@ type Config = z.output<typeof config>
 export const file = defineExporter<Config>({
   type: 'file',
   stability: 'beta',
+  runs: 'one',
   summary: 'Writes requests to files, as JSON or protobuf, in the form of the Collector.',
   signals: allSignals,
   ordering: 'none',

@@ -123,6 +123,7 @@ export function addressOf({ endpoint, protocol, tls }: Pick<Config, 'endpoint' |
 export const jaeger = defineExporter<Config>({
   type: 'jaeger',
   stability: 'beta',
+  runs: 'each',
   summary: 'Sends traces to Jaeger, as OTLP with the ports and the limits that Jaeger has by default.',
   signals: ['traces'],
   ordering: 'none',

@@ -7,6 +7,7 @@ import { allSignals } from '../proto/signals.ts'
 export const nopExporter = defineExporter({
   type: 'nop',
   stability: 'beta',
+  runs: 'each',
   summary: 'Takes everything and forgets it; for tests, and for measuring what is in front of it.',
   signals: allSignals,
   ordering: 'none',

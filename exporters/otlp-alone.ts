@@ -7,6 +7,7 @@ import type { Secret } from '../core/fields.ts'
 import { Host } from '../core/host.ts'
 import type { Logger } from '../core/logger.ts'
 import { Status } from '../core/status.ts'
+import { soleWorker } from '../core/worker.ts'
 import { grpcClient } from '../net/grpc-client-keys.ts'
 import { httpClient } from '../net/http-client-keys.ts'
 import { type Signal, signals } from '../proto/signals.ts'
@@ -45,6 +46,7 @@ export function otlpAlone(destination: AloneDestination, id: string, log: Logger
     log,
     status: new Status(),
     host: new Host(),
+    worker: soleWorker,
     signals: new Set([signal]),
     extension: finderFor({ id }, () => undefined),
     clock: machineClock,

@@ -14,6 +14,7 @@ export const otlpGrpcExporter = defineExporter<Config>({
   type: 'otlp_grpc',
   aliases: ['otlp'],
   stability: 'beta',
+  runs: 'each',
   summary: 'Sends to any OTLP backend or collector over gRPC.',
   signals: allSignals,
   ordering: 'none',

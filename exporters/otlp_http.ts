@@ -40,6 +40,7 @@ export const otlpHttpExporter = defineExporter<Config>({
   type: 'otlp_http',
   aliases: ['otlphttp'],
   stability: 'beta',
+  runs: 'each',
   summary: 'Sends to any OTLP backend or collector over HTTP.',
   signals: allSignals,
   ordering: 'none',

@@ -53,6 +53,7 @@ type Config = z.output<typeof config>
 export const bearertokenauth = defineExtension<Config>({
   type: 'bearertokenauth',
   stability: 'beta',
+  runs: 'each',
   summary: 'Sends a token, or lets in who has it.',
   signals: [],
   offers: [serverAuthenticatorKey, clientAuthenticatorKey],

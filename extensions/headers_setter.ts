@@ -88,6 +88,7 @@ type Header = Config['headers'][number]
 export const headersSetter = defineExtension<Config>({
   type: 'headers_setter',
   stability: 'beta',
+  runs: 'each',
   summary: 'Sets headers of requests that exporters send, from values or from the request the data came with.',
   signals: [],
   offers: [clientAuthenticatorKey],

@@ -26,6 +26,7 @@ type Config = z.output<typeof config>
 export const zpages = defineExtension<Config>({
   type: 'zpages',
   stability: 'beta',
+  runs: 'one',
   summary: 'Shows what runs in this process as small pages for a browser.',
   signals: [],
   config,

@@ -27,6 +27,7 @@ type Config = z.output<typeof config>
 export const attributes = defineProcessor<Config>({
   type: 'attributes',
   stability: 'beta',
+  runs: 'each',
   summary: 'Sets, removes and converts attributes of spans, log records and data points.',
   signals: allSignals,
   hold: 'none',

@@ -34,6 +34,7 @@ type Config = z.output<typeof config>
 export const batch = defineProcessor({
   type: 'batch',
   stability: 'beta',
+  runs: 'each',
   summary: 'Gathers items into larger batches; at once when nothing is being sent, otherwise until size or timeout.',
   signals: ['traces', 'metrics', 'logs'],
   hold: 'flush',

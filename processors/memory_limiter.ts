@@ -37,6 +37,7 @@ const config = z
 export const memoryLimiter = defineProcessor({
   type: 'memory_limiter',
   stability: 'beta',
+  runs: 'each',
   summary: 'Sets the memory budget of the process, which is enforced where data comes in.',
   signals: ['traces', 'metrics', 'logs'],
   hold: 'none',

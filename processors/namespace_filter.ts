@@ -39,6 +39,7 @@ const namespaceKey = Buffer.from('k8s.namespace.name')
 export const namespaceFilter = defineProcessor<Config>({
   type: 'namespace_filter',
   stability: 'beta',
+  runs: 'each',
   summary: 'Keeps or drops telemetry by the Kubernetes namespace it comes from.',
   signals: allSignals,
   hold: 'none',

@@ -16,6 +16,7 @@ const config = z.strictObject({
 export const resource = defineProcessor<z.output<typeof config>>({
   type: 'resource',
   stability: 'beta',
+  runs: 'each',
   summary: 'Sets, removes and converts attributes of the resource.',
   signals: allSignals,
   hold: 'none',

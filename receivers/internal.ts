@@ -23,6 +23,7 @@ const room = 2048
 export const internal = defineReceiver<Config>({
   type: 'internal',
   stability: 'alpha',
+  runs: 'each',
   summary: 'Takes in what Kymo tells about itself: its log, its metrics, and spans of some batches.',
   signals: allSignals,
   origin: 'itself',

@@ -5,6 +5,7 @@ import { plainOf, yamlOf } from '../config/document.ts'
 import { filled } from '../config/effective.ts'
 import { keysOf, shapeOf } from '../config/shape.ts'
 import type { Definition } from '../core/component.ts'
+import { runsText } from '../core/worker.ts'
 
 type Schema = z.core.$ZodType
 
@@ -123,6 +124,7 @@ export function componentPage(definition: Definition): string {
         ? [['Signals', definition.signals.join(', ')]]
         : []),
     ...(aliases.length > 0 ? [['Also called', aliases.map(name => `\`${name}\``).join(', ')]] : []),
+    ['In several processes it runs', placeOf(definition)],
     ...('hold' in definition ? [['Holds data', holds[definition.hold]]] : []),
   ]
   const rows = optionsOf(config).map(one => {
@@ -153,6 +155,14 @@ ${examples.map(one => exampleText(definition, one)).join('')}`
 function tableText({ title, text, head, rows }: NonNullable<Definition['table']>): string {
   const lines = [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.map(cell).join(' | ')} |`)
   return `## ${title}\n\n${text}\n\n${lines.join('\n')}\n\n`
+}
+
+const places: Readonly<Record<string, string>> = { each: 'in each', one: 'in one' }
+
+/** Where it runs, as a sentence goes on. */
+function placeOf(definition: Definition): string {
+  const text = runsText(definition)
+  return places[text] ?? (text.startsWith('by ') ? `in each, ${text}` : text)
 }
 
 const lists = /\| list of texts or text \|/

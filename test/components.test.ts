@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { components } from '../components.ts'
-import type { Definition } from '../core/component.ts'
+import { type Definition, orderingOf } from '../core/component.ts'
+import { runsOf } from '../core/worker.ts'
 import { allSignals } from '../proto/signals.ts'
 import { jsonSchema, objectsOf, options } from './support/options.ts'
 
@@ -42,6 +43,16 @@ describe.each(each)('%s, as declared', (_, definition) => {
   test('takes at least one signal, each once; an extension none', () => {
     expect(signals.length > 0).toBe(kind !== 'extension')
     expect([...new Set(signals)].filter(signal => allSignals.includes(signal))).toEqual([...signals])
+  })
+
+  test('says where it runs when there are several processes', () => {
+    expect(definition.runs).toBeDefined()
+    // What must leave in order of a key cannot leave from two processes.
+    if (definition.kind !== 'exporter') return
+    for (const signal of signals) {
+      const ordering = orderingOf(definition, signal)
+      if (ordering !== 'none') expect(['one', { by: ordering }]).toContainEqual(runsOf(definition, signal))
+    }
   })
 
   test('describes every option in a sentence, however deep', () => {

@@ -75,6 +75,7 @@ type Config = z.output<typeof config>
 export const count = defineConnector<Config>({
   type: 'count',
   stability: 'beta',
+  runs: 'each',
   summary: 'Counts spans, span events, metrics, data points and log records, as metrics of each resource.',
   signals: allSignals,
   joins: allSignals.map(signal => [signal, 'metrics'] as const),

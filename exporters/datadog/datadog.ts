@@ -17,6 +17,7 @@ import { DatadogTraces } from './traces.ts'
 export const datadogExporter = defineExporter<DatadogConfig>({
   type: 'datadog',
   stability: 'alpha',
+  runs: { logs: 'each', metrics: { by: 'series' }, traces: 'each' },
   summary: "Sends logs, metrics, traces and APM stats to Datadog's intakes.",
   signals: allSignals,
   // Differences of counters need their points in order.

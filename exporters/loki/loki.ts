@@ -213,6 +213,7 @@ function protocolOf(endpoint: string): 'push' | 'otlp' | undefined {
 export const loki = defineExporter<Config>({
   type: 'loki',
   stability: 'beta',
+  runs: { by: 'stream' },
   summary: 'Sends logs to Grafana Loki, over its push API or as OTLP.',
   signals: ['logs'],
   ordering: 'stream',

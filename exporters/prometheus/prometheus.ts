@@ -54,6 +54,7 @@ export type PrometheusConfig = z.output<typeof config>
 export const prometheus = defineExporter<PrometheusConfig>({
   type: 'prometheus',
   stability: 'beta',
+  runs: 'one',
   summary: 'Serves metrics on a page that Prometheus scrapes.',
   signals: ['metrics'],
   ordering: 'series',

@@ -137,6 +137,7 @@ export const prometheusRemoteWrite = defineExporter<RemoteWriteConfig>({
   type: 'prometheus_remote_write',
   aliases: ['prometheusremotewrite'],
   stability: 'beta',
+  runs: { by: 'series' },
   summary: 'Pushes metrics to Prometheus, Mimir, Thanos or whatever else takes remote write.',
   signals: ['metrics'],
   ordering: 'series',

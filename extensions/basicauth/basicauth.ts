@@ -75,6 +75,7 @@ type Config = z.output<typeof config>
 export const basicauth = defineExtension<Config>({
   type: 'basicauth',
   stability: 'beta',
+  runs: 'each',
   summary: 'Sends a name and a password, or lets in who has them.',
   signals: [],
   offers: [serverAuthenticatorKey, clientAuthenticatorKey],

@@ -12,6 +12,7 @@ import { FileStorage } from './storage.ts'
 export const fileStorage = defineExtension<FileStorageConfig>({
   type: 'file_storage',
   stability: 'beta',
+  runs: 'each',
   summary:
     'Keeps queues of exporters and how far receivers have read on disk, over crashes, power loss and long outages.',
   signals: [],
@@ -51,7 +52,7 @@ class FileStorageExtension implements Extension {
   ]
 
   async start(): Promise<void> {
-    const { log, status, host } = this.#context
+    const { log, status, host, worker } = this.#context
     const config = this.#config
     const budget = host.get(budgetKey)
     const { pool } = budget
@@ -63,7 +64,7 @@ class FileStorageExtension implements Extension {
     const { dead_letters: dead } = config
     this.#storage = await FileStorage.open({
       directory: config.directory,
-      worker: 0,
+      worker: worker.index,
       createDirectory: config.create_directory,
       mode: Number.parseInt(config.directory_permissions, 8),
       lockTimeout: config.timeout,

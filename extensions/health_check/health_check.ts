@@ -87,6 +87,7 @@ type Config = z.output<typeof config>
 export const healthCheck = defineExtension<Config>({
   type: 'health_check',
   stability: 'beta',
+  runs: 'one',
   summary: 'Answers probes over HTTP and gRPC: whether data is taken, and how the components are.',
   signals: [],
   config,

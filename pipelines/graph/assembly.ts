@@ -17,6 +17,7 @@ import { Rooms } from '../../core/room.ts'
 import type { SendingConfig } from '../../core/sending.ts'
 import type { RunningComponent } from '../../core/health.ts'
 import { type State, Status } from '../../core/status.ts'
+import { soleWorker, workerKey } from '../../core/worker.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { ConnectorSink } from '../flow/connector-sink.ts'
@@ -178,7 +179,8 @@ export class Assembly {
       const stack = error instanceof Error ? error.stack : undefined
       log.error({ error: messageOf(error), stack }, 'a timer of the component failed')
     })
-    return { id, log, status, host, extension, clock }
+    const worker = host.find(workerKey) ?? soleWorker
+    return { id, log, status, host, worker, extension, clock }
   }
 
   get #clock(): Clock {

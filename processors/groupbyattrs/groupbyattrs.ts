@@ -29,6 +29,7 @@ const config = z.strictObject({
 export const groupByAttrs = defineProcessor<z.output<typeof config>>({
   type: 'groupbyattrs',
   stability: 'beta',
+  runs: 'each',
   summary: 'Groups the items of each request by attributes, which move to the resource.',
   signals: allSignals,
   hold: 'none',

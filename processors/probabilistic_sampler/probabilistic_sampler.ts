@@ -63,6 +63,7 @@ const failedToSample = 'sampling_error'
 export const probabilisticSampler = defineProcessor<Config>({
   type: 'probabilistic_sampler',
   stability: 'beta',
+  runs: 'each',
   summary: 'Keeps a percentage of the traces or log records, the same ones as every other sampler with these settings.',
   signals: ['traces', 'logs'],
   hold: 'none',

@@ -84,6 +84,7 @@ const tooLong = 'too_long'
 export const redaction = defineProcessor<Config>({
   type: 'redaction',
   stability: 'beta',
+  runs: 'each',
   summary: 'Removes attributes that are not allowed, and masks what must not be seen in values and bodies.',
   signals: allSignals,
   hold: 'none',

@@ -96,6 +96,7 @@ export const resourceDetection = defineProcessor<Config>({
   type: 'resource_detection',
   aliases: ['resourcedetection'],
   stability: 'beta',
+  runs: 'each',
   summary: 'Adds to every resource what is known of the place this process runs in.',
   signals: allSignals,
   hold: 'flush',

@@ -57,6 +57,7 @@ const stopDeadline = 5000
 export const otlp = defineReceiver({
   type: 'otlp',
   stability: 'beta',
+  runs: 'each',
   summary: 'Takes in OTLP over gRPC and HTTP.',
   signals: allSignals,
   config,

@@ -71,6 +71,7 @@ export const otlpJsonFile = defineReceiver<Config>({
   type: 'otlp_json_file',
   aliases: ['otlpjsonfile'],
   stability: 'beta',
+  runs: 'one',
   summary: 'Reads OTLP/JSON from files, one request a line, as the `file` exporter writes it.',
   signals: allSignals,
   origin: 'source',

@@ -6,7 +6,7 @@ import { toys } from '../config/toys.ts'
 
 test('the table has a line for each component, by kind and name', () => {
   const [head, ...lines] = componentsText(toys, 'text', '1.2.3').trimEnd().split('\n')
-  expect(head).toMatch(/^KIND +TYPE +SIGNALS +STABILITY +SUMMARY$/)
+  expect(head).toMatch(/^KIND +TYPE +SIGNALS +STABILITY +RUNS +SUMMARY$/)
   expect(lines).toHaveLength(toys.length)
   expect(lines.map(line => line.split(/ {2,}/).slice(0, 3))).toEqual(
     expect.arrayContaining([
@@ -30,6 +30,7 @@ test('JSON has what a script wants to know', () => {
     signals: ['traces'],
     joins: [['traces', 'metrics']],
     stability: 'alpha',
+    runs: 'one',
     summary: 'A toy.',
   })
 })

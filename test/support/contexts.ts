@@ -10,6 +10,7 @@ import { Host } from '../../core/host.ts'
 import { silent } from '../../core/logger.ts'
 import { Rooms } from '../../core/room.ts'
 import { Status } from '../../core/status.ts'
+import { soleWorker } from '../../core/worker.ts'
 import type { Reason } from '../../core/verdict.ts'
 import { Holding } from '../../pipelines/flow/holding.ts'
 import type { Signal } from '../../proto/signals.ts'
@@ -17,7 +18,7 @@ import type { Signal } from '../../proto/signals.ts'
 /** What every component is given; `given` goes before. */
 export function componentContext<Given extends Partial<ComponentContext>>(given: Given) {
   const extension = finderFor({ id: given.id ?? 'test' }, () => undefined)
-  const usual = { id: 'test', log: silent, status: new Status(), extension, clock: machineClock }
+  const usual = { id: 'test', log: silent, status: new Status(), extension, worker: soleWorker, clock: machineClock }
   // That of an exporter, too.
   return { host: new Host(), reached() {}, ...usual, ...given }
 }

@@ -9,6 +9,7 @@ import { type Clock, machineClock } from '../../core/clock.ts'
 import { type Health, healthKey } from '../../core/health.ts'
 import { Host } from '../../core/host.ts'
 import { Status } from '../../core/status.ts'
+import { soleWorker, type WorkerPlace } from '../../core/worker.ts'
 import { type Accept, type Binding, Listeners, listenersKey } from '../../net/listeners.ts'
 import { keepingLogger, type Line } from './kymo.ts'
 import { componentContext } from './contexts.ts'
@@ -42,7 +43,7 @@ class NotedListeners extends Listeners {
 export function extensionOf(
   definition: ExtensionDefinition,
   config: object,
-  more: { health?: Health; others?: Record<string, Extension>; clock?: Clock } = {},
+  more: { health?: Health; others?: Record<string, Extension>; clock?: Clock; worker?: WorkerPlace } = {},
 ) {
   const lines: Line[] = []
   const status = new Status()
@@ -58,6 +59,7 @@ export function extensionOf(
       status,
       host,
       clock: more.clock ?? machineClock,
+      worker: more.worker ?? soleWorker,
     }),
     extension: finderFor({ id: definition.type }, id => more.others?.[id]),
   })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { offeredBy } from '../../../core/capability.ts'
 import { storageKey } from '../../../core/storage.ts'
+import type { WorkerPlace } from '../../../core/worker.ts'
 import { fileStorage } from '../../../extensions/file_storage/file_storage.ts'
 import { inspectStorage } from '../../../extensions/file_storage/inspect.ts'
 import { batchOf, spans } from '../../support/batches.ts'
@@ -25,13 +26,26 @@ afterEach(async () => {
   for (const directory of directories.splice(0)) await rm(directory, { recursive: true, force: true })
 })
 
-async function started(config: object) {
-  const running = extensionOf(fileStorage, { segment_size: '1MiB', max_size: '32MiB', ...config })
+async function started(config: object, worker?: WorkerPlace) {
+  const keys = { segment_size: '1MiB', max_size: '32MiB', ...config }
+  const running = extensionOf(fileStorage, keys, worker && { worker })
   await running.extension.start?.()
   const storage = offeredBy(running.extension, storageKey)
   if (storage === undefined) throw new Error('it offers no storage')
   return { ...running, storage }
 }
+
+test('of several processes each has a part of the directory, and a lock, of its own', async () => {
+  const directory = await freshDirectory()
+  const all = [0, 1].map(index => started({ directory }, { index, count: 2 }))
+  for (const [index, one] of (await Promise.all(all)).entries()) {
+    await one.storage.queue(`otlp/${index} traces`).append(spans(['a']))
+    expect(await readdir(join(directory, `worker-${index}`))).toContain('lock')
+    expect(one.storage.list().map(({ owner }) => owner)).toEqual([`otlp/${index} traces`])
+    await one.stop()
+  }
+  expect(await readdir(directory)).toEqual(['worker-0', 'worker-1'])
+})
 
 test('what was queued on a real disk is there after a restart, payloads large and small', async () => {
   const directory = await freshDirectory()

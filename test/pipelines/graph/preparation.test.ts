@@ -11,7 +11,7 @@ import { defineExporter, defineExtension, defineReceiver, type ReceiverContext }
 import { Host } from '../../../core/host.ts'
 import { sending } from '../../../core/sending.ts'
 import { file } from '../../../exporters/file.ts'
-import { budgetKey } from '../../../net/admission.ts'
+import { budgetKey } from '../../../core/budget.ts'
 import { Listeners, listenersKey } from '../../../net/listeners.ts'
 import { toyGraph, type ToyGraph, type ToyParts } from '../../support/graph.ts'
 import { tracesRequest } from '../../support/otlp-bytes.ts'
