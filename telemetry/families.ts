@@ -15,9 +15,9 @@ import {
   type OwnFamily,
   type QueueFigures,
   seconds,
-  total,
 } from './family.ts'
 import type { Row } from './metrics.ts'
+import { processFamilies } from './process-families.ts'
 import { queueFamilies } from './queue-families.ts'
 import { stateFamilies } from './state-families.ts'
 
@@ -313,71 +313,6 @@ const componentFamilies: readonly OwnFamily[] = [
           states.map(state => ({ labels: { kind, component: id, state }, value: status.state === state ? 1 : 0 })),
         ),
   ),
-]
-
-const processFamilies: readonly OwnFamily[] = [
-  one('kymo_connections', 'Connections that are open to the ports of this process.', s => s.connections()),
-  total('kymo_journal_batches_total', 'Requests that the journal began to write about.', s => s.journal.begun),
-  one('kymo_journal_batches_kept', 'Requests that can be found in the journal now.', s => s.journal.kept),
-  counter(
-    'kymo_own_telemetry_dropped_total',
-    'Spans and log records about Kymo itself that nobody took in time.',
-    ['signal'],
-    s => Object.entries(s.untold).map(([signal, value]) => ({ labels: { signal }, value })),
-  ),
-  one('kymo_memory_pool_idle_bytes', 'Memory for request bodies that waits to be used again.', s => s.budget.pool.idle),
-  one('kymo_memory_budget_limit_bytes', 'Memory that data in flight may take.', s => s.budget.limit),
-  one('kymo_memory_budget_used_bytes', 'Memory that data in flight takes.', s => s.budget.used),
-  one('kymo_memory_budget_peak_bytes', 'The most that data in flight ever took.', s => s.budget.peak),
-  total('kymo_memory_refusals_total', 'Requests turned away for want of memory.', s => s.budget.refusals),
-  one('kymo_memory_pressed', '1 while resident memory is over the limit and nothing new is taken.', s =>
-    s.budget.pressed ? 1 : 0,
-  ),
-  one(
-    'kymo_memory_limit_bytes',
-    'Limit of resident memory; nothing new is taken a little below it.',
-    s => s.memory.hard,
-  ),
-  one('kymo_memory_soft_limit_bytes', 'Resident memory below which taking goes on.', s => s.memory.soft),
-  fractional(
-    'kymo_event_loop_utilization',
-    'Share of the time in which the event loop was busy since the last scrape, 0 to 1.',
-    [],
-    s => [{ labels: {}, value: s.process().eventLoopUtilization }],
-  ),
-  fractional(
-    'kymo_event_loop_longest_block_ms',
-    'Longest time in which the event loop came to nothing else since the last scrape, in milliseconds, of which up to 50 are not seen: what is told, senders waited at least.',
-    [],
-    s => [{ labels: {}, value: s.process().eventLoopBlockMilliseconds }],
-  ),
-  total('kymo_internal_faults_total', 'Faults of Kymo itself that were caught and logged.', s => s.faults()),
-  counter(
-    'kymo_config_reloads_total',
-    'Attempts to take over another configuration: applied, unchanged, failed (what ran goes on), superseded (by a later one before it began).',
-    ['result'],
-    ({ config }) => Object.entries(config?.reloads ?? {}).map(([result, value]) => ({ labels: { result }, value })),
-  ),
-  one(
-    'kymo_config_last_reload_success',
-    '1 unless the last attempt to take over a configuration failed.',
-    ({ config }) => (config?.lastWorked === false ? 0 : 1),
-  ),
-  gauge(
-    'kymo_config_last_reload_success_seconds',
-    'When the configuration was last taken over, in seconds since the epoch; at first, when the process started.',
-    [],
-    ({ config }) => (config === undefined ? [] : [{ labels: {}, value: Math.floor(config.lastSuccess / 1000) }]),
-  ),
-  gauge(
-    'kymo_config_info',
-    'Always 1; the hash is of the configuration that runs, without its secrets.',
-    ['hash'],
-    ({ config }) => (config === undefined ? [] : [{ labels: { hash: config.hash }, value: 1 }]),
-  ),
-  gauge('kymo_build_info', 'Always 1; the labels say what runs.', ['version', 'node'], s => [
-    { labels: { version: s.version, node: process.versions.node }, value: 1 },
-  ]),
 ]
 
 /** All of them, in the order of the page. */
