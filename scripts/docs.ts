@@ -26,9 +26,9 @@ function errorsPage(): string {
 }
 
 function metricsPage(): string {
-  const rows = ownFamilies.map(({ name, type, labels, help }) => {
+  const rows = ownFamilies.map(({ name, type, labels, adds, help }) => {
     const names = labels.map(label => `\`${label}\``).join(', ')
-    return `| \`${name}\` | ${type} | ${names} | ${help.replaceAll('|', '\\|')} |`
+    return `| \`${name}\` | ${type} | ${names} | ${adds} | ${help.replaceAll('|', '\\|')} |`
   })
   return `# Metrics of Kymo itself
 
@@ -41,14 +41,17 @@ dashboards go on working. The \`kymo_*\` names are the books: at every component
 consumed + delivered + dropped + rejected + dead_lettered + lost + returned + held. \`kymo_books_unbalanced\` says how
 many of these equations do not hold.
 
+Over several processes side by side the values of rows with equal labels are added up (\`sum\`), the largest stands for all (\`max\`),
+or each keeps a row of its own, with the label \`worker\` (\`each\`).
+
 Where an item went, and why:
 
 \`\`\`
 sum by (component, direction, reason) (kymo_component_items_total{direction=~"dropped|rejected|lost"})
 \`\`\`
 
-| Metric | Type | Labels | What it says |
-|---|---|---|---|
+| Metric | Type | Labels | Over processes | What it says |
+|---|---|---|---|---|
 ${rows.join('\n')}
 `
 }

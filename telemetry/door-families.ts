@@ -27,10 +27,11 @@ export const doorFamilies: readonly OwnFamily[] = [
   gauge(
     'kymo_receiver_usage',
     'What senders take up at a receiver, of all and of the one peer that has most.',
+    'each',
     doorLabels,
     s => usages(s.books, ({ used }) => used),
   ),
-  gauge('kymo_receiver_usage_limit', 'What they may take up, where that is limited.', doorLabels, s =>
+  gauge('kymo_receiver_usage_limit', 'What they may take up, where that is limited.', 'each', doorLabels, s =>
     usages(s.books, ({ limit }) => limit),
   ),
 ]

@@ -16,7 +16,7 @@ import {
   type QueueFigures,
   seconds,
 } from './family.ts'
-import type { Row } from './metrics.ts'
+import type { AddsUp, Row } from './metrics.ts'
 import { processFamilies } from './process-families.ts'
 import { queueFamilies } from './queue-families.ts'
 import { stateFamilies } from './state-families.ts'
@@ -72,10 +72,11 @@ function perProcessor(name: string, help: string, value: (node: NodeBooks) => nu
 function perQueue(
   name: string,
   help: string,
+  adds: AddsUp,
   value: (queue: QueueFigures) => number,
   having: (queue: QueueFigures) => boolean = () => true,
 ): OwnFamily {
-  return gauge(name, help, ['exporter', 'data_type'], sources =>
+  return gauge(name, help, adds, ['exporter', 'data_type'], sources =>
     sources
       .exporters()
       .filter(having)
@@ -127,21 +128,26 @@ const collectorFamilies: readonly OwnFamily[] = [
   perQueue(
     'otelcol_exporter_queue_size',
     'Room taken in the queue, in the unit of its `sizer`.',
+    'sum',
     q => q.queueSize,
     hasQueue,
   ),
   perQueue(
     'otelcol_exporter_queue_capacity',
     'Room of the queue, in the unit of its `sizer`.',
+    'sum',
     q => q.queueCapacity,
     hasQueue,
   ),
-  perQueue('otelcol_exporter_in_flight_requests', 'Batches that are being sent.', q => q.inFlight),
-  seconds('otelcol_process_uptime', 'Seconds since the process started.', s => s.process().uptimeSeconds),
+  perQueue('otelcol_exporter_in_flight_requests', 'Batches that are being sent.', 'sum', q => q.inFlight),
+  {
+    ...seconds('otelcol_process_uptime', 'Seconds since the process started.', s => s.process().uptimeSeconds),
+    adds: 'max',
+  },
   seconds('otelcol_process_cpu_seconds', 'CPU time used, user and system.', s => s.process().cpuSeconds),
-  one('otelcol_process_memory_rss', 'Resident memory in bytes.', s => s.process().rssBytes),
-  one('otelcol_process_runtime_heap_alloc_bytes', 'JavaScript heap in use.', s => s.process().heapUsedBytes),
-  one('otelcol_process_runtime_total_sys_memory_bytes', 'JavaScript heap and the buffers outside of it.', s => {
+  one('otelcol_process_memory_rss', 'Resident memory in bytes.', 'sum', s => s.process().rssBytes),
+  one('otelcol_process_runtime_heap_alloc_bytes', 'JavaScript heap in use.', 'sum', s => s.process().heapUsedBytes),
+  one('otelcol_process_runtime_total_sys_memory_bytes', 'JavaScript heap and the buffers outside of it.', 'sum', s => {
     const { heapTotalBytes, externalBytes } = s.process()
     return heapTotalBytes + externalBytes
   }),
@@ -198,6 +204,7 @@ const booksFamilies: readonly OwnFamily[] = [
   gauge(
     'kymo_component_items_held',
     'Items inside a component now.',
+    'sum',
     nodeLabels,
     perNode(node => node.held()),
   ),
@@ -245,6 +252,7 @@ const booksFamilies: readonly OwnFamily[] = [
   one(
     'kymo_books_unbalanced',
     'Equations of the books that do not hold; anything but 0 is a fault of Kymo.',
+    'sum',
     sources => sources.books.faults().length,
   ),
 ]
@@ -255,6 +263,7 @@ const exporterFamilies: readonly OwnFamily[] = [
   fractional(
     'kymo_exporter_latency_ms',
     'How long attempts that succeeded took, over the last one to two minutes, in milliseconds.',
+    'each',
     ['exporter', 'data_type', 'quantile'],
     function* (sources) {
       for (const { id, signal, latency } of sources.exporters()) {
@@ -269,6 +278,7 @@ const exporterFamilies: readonly OwnFamily[] = [
   fractional(
     'kymo_exporter_queue_oldest_seconds',
     'Age of the oldest batch that waits or is being sent; 0 without any.',
+    'max',
     ['exporter', 'data_type'],
     sources => {
       const now = Date.now()
@@ -281,6 +291,7 @@ const exporterFamilies: readonly OwnFamily[] = [
   gauge(
     'kymo_exporter_last_success_seconds',
     'When the destination last took something, in seconds since the epoch.',
+    'max',
     ['exporter', 'data_type'],
     function* (sources) {
       for (const { id, signal, lastSuccess = 0 } of sources.exporters()) {
@@ -305,6 +316,7 @@ const componentFamilies: readonly OwnFamily[] = [
   gauge(
     'kymo_component_state',
     'Components in a state; a component in several pipelines counts once for each.',
+    'sum',
     ['kind', 'component', 'state'],
     sources =>
       sources

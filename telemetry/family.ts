@@ -5,7 +5,7 @@ import type { Kind } from '../core/component.ts'
 import type { State } from '../core/status.ts'
 import type { DurableQueue, Storage } from '../core/storage.ts'
 import type { Signal } from '../proto/signals.ts'
-import type { MetricFamily } from './metrics.ts'
+import type { AddsUp, MetricFamily } from './metrics.ts'
 
 /** What the process says of itself. */
 export interface ProcessFigures {
@@ -77,25 +77,26 @@ export interface MetricSources {
 /** A metric of Kymo itself. */
 export type OwnFamily = MetricFamily<MetricSources>
 
-/** A count that only grows. */
+/** A count that only grows; several processes count more than one. */
 export const counter = (name: string, help: string, labels: readonly string[], read: OwnFamily['read']): OwnFamily => ({
   name,
   type: 'counter',
   help,
+  adds: 'sum',
   labels,
   read,
 })
 /** A value that goes up and down. */
-export const gauge = (name: string, help: string, labels: readonly string[], read: OwnFamily['read']): OwnFamily => ({
-  name,
-  type: 'gauge',
-  help,
-  labels,
-  read,
-})
+export const gauge = (
+  name: string,
+  help: string,
+  adds: AddsUp,
+  labels: readonly string[],
+  read: OwnFamily['read'],
+): OwnFamily => ({ name, type: 'gauge', help, adds, labels, read })
 /** A gauge without labels. */
-export const one = (name: string, help: string, value: (sources: MetricSources) => number): OwnFamily =>
-  gauge(name, help, [], sources => [{ labels: {}, value: value(sources) }])
+export const one = (name: string, help: string, adds: AddsUp, value: (sources: MetricSources) => number): OwnFamily =>
+  gauge(name, help, adds, [], sources => [{ labels: {}, value: value(sources) }])
 /** A counter without labels. */
 export const total = (name: string, help: string, value: (sources: MetricSources) => number): OwnFamily =>
   counter(name, help, [], sources => [{ labels: {}, value: value(sources) }])
@@ -104,10 +105,11 @@ export const total = (name: string, help: string, value: (sources: MetricSources
 export const fractional = (
   name: string,
   help: string,
+  adds: AddsUp,
   labels: readonly string[],
   read: OwnFamily['read'],
 ): OwnFamily => ({
-  ...gauge(name, help, labels, read),
+  ...gauge(name, help, adds, labels, read),
   fractional: true,
 })
 /** A counter of seconds, without labels. */

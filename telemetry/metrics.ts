@@ -9,12 +9,23 @@ export interface Row {
   readonly value: number
 }
 
+/** What one value is made of those of several processes, for rows with equal labels. */
+export type AddsUp =
+  /** Together they have so much. */
+  | 'sum'
+  /** The largest says it for all. */
+  | 'max'
+  /** Neither means anything: each has a row of its own, with the label `worker`. */
+  | 'each'
+
 /** One metric: its name, what it says, and how it is read from `Sources`. */
 export interface MetricFamily<Sources> {
   readonly name: string
   readonly type: 'counter' | 'gauge'
   readonly help: string
   readonly labels: readonly string[]
+  /** How it adds up over several processes. */
+  readonly adds: AddsUp
   /** Not only whole numbers. */
   readonly fractional?: boolean
   /** Rows with equal labels are added up. */

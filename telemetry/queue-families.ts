@@ -1,7 +1,7 @@
 /** Metrics of queues on disk and of dead letters. */
 import { type Backlog, endings, type QueueTotals, type QueueView } from '../core/storage.ts'
 import { counter, gauge, type MetricSources, type OwnFamily } from './family.ts'
-import type { Row } from './metrics.ts'
+import type { AddsUp, Row } from './metrics.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -30,14 +30,14 @@ const ageOf = ({ oldest = Date.now() }: Backlog) => Math.max(0, Math.round((Date
 
 const queueLabels = ['storage', 'exporter', 'data_type']
 
-function perQueue(name: string, help: string, value: (view: QueueView) => number): OwnFamily {
-  return gauge(name, help, queueLabels, function* (sources) {
+function perQueue(name: string, help: string, adds: AddsUp, value: (view: QueueView) => number): OwnFamily {
+  return gauge(name, help, adds, queueLabels, function* (sources) {
     for (const { labels, ...view } of queues(sources)) yield { labels, value: value(view) }
   })
 }
 
-function perGrave(name: string, help: string, value: (backlog: Backlog) => number): OwnFamily {
-  return gauge(name, help, ['storage'], function* (sources) {
+function perGrave(name: string, help: string, adds: AddsUp, value: (backlog: Backlog) => number): OwnFamily {
+  return gauge(name, help, adds, ['storage'], function* (sources) {
     for (const { labels, backlog } of graves(sources)) yield { labels, value: value(backlog) }
   })
 }
@@ -53,16 +53,21 @@ const diskFamilies: readonly OwnFamily[] = [
   perQueue(
     'kymo_queue_disk_records',
     'Batches in a queue on disk, those of queues that no exporter sends included.',
+    'sum',
     ({ backlog }) => backlog.records,
   ),
-  perQueue('kymo_queue_disk_items', 'Items in a queue on disk.', ({ backlog }) => backlog.items),
-  perQueue('kymo_queue_disk_bytes', 'Bytes of payload in a queue on disk.', ({ backlog }) => backlog.bytes),
-  perQueue('kymo_queue_disk_oldest_age_seconds', 'Age of the oldest batch of a queue on disk; 0 without any.', view =>
-    ageOf(view.backlog),
+  perQueue('kymo_queue_disk_items', 'Items in a queue on disk.', 'sum', ({ backlog }) => backlog.items),
+  perQueue('kymo_queue_disk_bytes', 'Bytes of payload in a queue on disk.', 'sum', ({ backlog }) => backlog.bytes),
+  perQueue(
+    'kymo_queue_disk_oldest_age_seconds',
+    'Age of the oldest batch of a queue on disk; 0 without any.',
+    'max',
+    view => ageOf(view.backlog),
   ),
   perQueue(
     'kymo_queue_disk_orphan',
     '1 where a queue on disk has data that no exporter of the configuration sends.',
+    'max',
     ({ backlog, taken }) => (backlog.records > 0 && !taken ? 1 : 0),
   ),
   counter(
@@ -81,12 +86,18 @@ const diskFamilies: readonly OwnFamily[] = [
       for (const { labels, totals } of queues(sources)) yield* ends(labels, totals)
     },
   ),
-  gauge('kymo_storage_room_bytes', 'Bytes that a storage takes until it refuses as full.', ['storage'], sources =>
-    (sources.storages?.() ?? []).map(({ id, storage }) => ({ labels: { storage: id }, value: storage.room })),
+  gauge(
+    'kymo_storage_room_bytes',
+    'Bytes that a storage takes until it refuses as full.',
+    'each',
+    ['storage'],
+    sources =>
+      (sources.storages?.() ?? []).map(({ id, storage }) => ({ labels: { storage: id }, value: storage.room })),
   ),
   gauge(
     'kymo_storage_state',
     '1 for the state a storage is in: ok, or why it takes nothing.',
+    'each',
     ['storage', 'state'],
     sources =>
       (sources.storages?.() ?? []).flatMap(({ id, storage: { trouble } }) =>
@@ -96,10 +107,15 @@ const diskFamilies: readonly OwnFamily[] = [
 ]
 
 const deadLetterFamilies: readonly OwnFamily[] = [
-  perGrave('kymo_dead_letters_records', 'Batches put aside: no destination takes them.', backlog => backlog.records),
-  perGrave('kymo_dead_letters_items', 'Items put aside.', backlog => backlog.items),
-  perGrave('kymo_dead_letters_bytes', 'Bytes of payload put aside.', backlog => backlog.bytes),
-  perGrave('kymo_dead_letters_oldest_age_seconds', 'Age of the oldest dead letter; 0 without any.', ageOf),
+  perGrave(
+    'kymo_dead_letters_records',
+    'Batches put aside: no destination takes them.',
+    'sum',
+    backlog => backlog.records,
+  ),
+  perGrave('kymo_dead_letters_items', 'Items put aside.', 'sum', backlog => backlog.items),
+  perGrave('kymo_dead_letters_bytes', 'Bytes of payload put aside.', 'sum', backlog => backlog.bytes),
+  perGrave('kymo_dead_letters_oldest_age_seconds', 'Age of the oldest dead letter; 0 without any.', 'max', ageOf),
   counter(
     'kymo_dead_letters_appended_items_total',
     'Items that were ever put aside, over all restarts.',

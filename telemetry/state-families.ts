@@ -15,6 +15,7 @@ export const stateFamilies: readonly OwnFamily[] = [
   gauge(
     'kymo_component_state_bytes',
     'Memory that a component keeps beside the data: series, caches, keys it remembers.',
+    'sum',
     labels,
     sources => kept(sources).map(one => ({ labels: one.labels, value: one.bytes })),
   ),

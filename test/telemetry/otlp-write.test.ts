@@ -11,6 +11,7 @@ const family = (more: Partial<MetricFamily<number>>): MetricFamily<number> => ({
   name: 'kymo_things_total',
   type: 'counter',
   help: 'Things.',
+  adds: 'sum',
   labels: ['kind'],
   read: n => [
     { labels: { kind: 'a' }, value: n },
