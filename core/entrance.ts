@@ -14,7 +14,7 @@ import { DeliveryError } from './errors.ts'
 import { Lease } from './lease.ts'
 import { PaidMemory } from './paid-memory.ts'
 import { BufferPool } from './pool.ts'
-import { shareOf } from './share.ts'
+import { type StoredShare, sharesIn, shareOf } from './share.ts'
 
 /** Bytes that are framed between two pauses. */
 const slice = 128 * 1024
@@ -109,6 +109,16 @@ export class Entrance {
     return this.#start(arrival, this.#frame(arrival, body, cost, true))
   }
 
+  /**
+   * Lets in once more what was let in before and stored: whole, as the requests it was made of then. Its charge is that of
+   * `body`, which stays as it is.
+   */
+  enterAgain(signal: Signal, body: Buffer, stored: readonly StoredShare[], origin: Context, by: Listener): Ticket {
+    const arrival = new Arrival(signal, origin, by)
+    this.#budget.charge(body.length)
+    return this.#start(arrival, this.#whole(arrival, body, stored))
+  }
+
   #enterSmall(signal: Signal, body: Buffer, charge: number, origin: Context, by: Listener, isPooled: boolean): Ticket {
     let request: Request
     try {
@@ -170,6 +180,29 @@ export class Entrance {
   }
 
   *#frame(arrival: Arrival, body: Buffer, charge: number, isPooled: boolean): Steps {
+    const framer = yield* this.#framed(arrival, body, charge, isPooled)
+    if (framer !== undefined) yield* this.#pieces(arrival, framer, body, charge + framer.charged, isPooled)
+  }
+
+  *#whole(arrival: Arrival, body: Buffer, stored: readonly StoredShare[]): Steps {
+    const framer = yield* this.#framed(arrival, body, body.length, false)
+    if (framer === undefined) return
+    const { groups, items } = framer
+    const delivery = arrival.begin(items)
+    const lease = new Lease(this.#budget, body.length + framer.charged, items)
+    const shares = sharesIn(stored, items, groups.length).map(one =>
+      shareOf(delivery, lease, one.items, one.groups, arrival.origin),
+    )
+    this.#push(new Batch(arrival.signal, groups, items, arrival.origin, shares))
+  }
+
+  /** Where everything stands in `body`; undefined where there is nothing in it, which is answered. */
+  *#framed(
+    arrival: Arrival,
+    body: Buffer,
+    charge: number,
+    isPooled: boolean,
+  ): Generator<undefined, Framer | undefined> {
     const framer = new Framer(arrival.signal, body, this.#budget)
     let isFramed = false
     try {
@@ -181,8 +214,9 @@ export class Entrance {
         this.#letGo(body, charge, isPooled)
       }
     }
-    if (isFramed) yield* this.#pieces(arrival, framer, body, charge + framer.charged, isPooled)
-    else answerLater(arrival.by, success)
+    if (isFramed) return framer
+    answerLater(arrival.by, success)
+    return undefined
   }
 
   /** Pushes a piece at a time: one delivery waits for all of them. */

@@ -22,6 +22,18 @@ export function shareOf(delivery: Delivery, lease: Lease, items: number, groups:
   return { delivery, lease, items, groups, origin, answered: false, safe: false }
 }
 
+/** What one of several requests has of a batch that was stored. */
+export interface StoredShare {
+  readonly items: number
+  readonly groups: number
+}
+
+/** Those of a batch of so many items and groups, if they add up to it; else all of it as one. */
+export function sharesIn(stored: readonly StoredShare[], items: number, groups: number): readonly StoredShare[] {
+  const sumOf = (key: keyof StoredShare): number => stored.reduce((sum, one) => sum + one[key], 0)
+  return sumOf('items') === items && sumOf('groups') === groups ? stored : [{ items, groups }]
+}
+
 /** Whether a source waits for the end of these. */
 export const isWatched = ({ delivery, safe }: Share): boolean => delivery.watched && !safe
 

@@ -6,6 +6,7 @@
 import type { Signal } from '../proto/signals.ts'
 import type { Batch, Context } from './batch.ts'
 import { Capability } from './capability.ts'
+import type { StoredShare } from './share.ts'
 
 /** Why a storage cannot take or give what it should. */
 export type StorageTrouble =
@@ -57,7 +58,7 @@ export interface StoredRecord extends Stored {
   readonly signal: Signal
   readonly context: Context
   /** Items and groups of each request the batch was made of, in order: bisecting starts along these boundaries. */
-  readonly shares: readonly { readonly items: number; readonly groups: number }[]
+  readonly shares: readonly StoredShare[]
   readonly note: Note | undefined
   /** An OTLP request, in a buffer of its own. */
   readonly payload: Buffer

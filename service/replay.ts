@@ -1,16 +1,14 @@
 /** Sends records of a queue on disk into pipelines, or to one exporter, again: dead letters, or what an exporter left behind. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Batch } from '../core/batch.ts'
+import type { Batch } from '../core/batch.ts'
 import type { Books, NodeBooks } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
-import { type Answer, Delivery, type Ended, type Listener } from '../core/delivery.ts'
+import type { Answer, Ended, Listener, Ticket } from '../core/delivery.ts'
+import { Entrance } from '../core/entrance.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
-import { Lease } from '../core/lease.ts'
 import type { Logger } from '../core/logger.ts'
-import { shareOf } from '../core/share.ts'
 import type { StoredRecord } from '../core/storage.ts'
-import { readRequest } from '../proto/request.ts'
 import type { RecordRange, RecordReader } from './records.ts'
 import { time } from './status.ts'
 
@@ -80,7 +78,7 @@ export class Replay {
   readonly #terms: ReplayTerms
   readonly #log: Logger
   readonly #stopping = new AbortController()
-  readonly #open = new Set<Delivery>()
+  readonly #open = new Set<Ticket>()
   /** When something was taken last, by the clock of the process. */
   #lastTaken = performance.now()
   #toldAt = performance.now()
@@ -133,7 +131,7 @@ export class Replay {
     if (this.state === 'running') this.state = 'stopped'
     this.#stopping.abort()
     const error = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the replay was stopped')
-    for (const delivery of this.#open) delivery.withdraw(error)
+    for (const ticket of this.#open) ticket.withdraw(error)
   }
 
   get #over(): boolean {
@@ -173,33 +171,41 @@ export class Replay {
    * there is nowhere to, or the replay was stopped meanwhile: then the record stays.
    */
   async #attempt(record: StoredRecord): Promise<Ended | undefined> {
-    const { books: allBooks, journal } = this.#parts
+    const { books: allBooks, budget } = this.#parts
+    const { signal, context, payload, shares, items } = record
     const target = this.#terms.targetOf(record)
-    const books = allBooks.node({ kind: 'receiver', id: replayName, pipeline: '', signal: record.signal })
+    const books = allBooks.node({ kind: 'receiver', id: replayName, pipeline: '', signal })
     const push = target && this.#wayTo(target, books)
     if (push === undefined) {
       this.error =
         target === undefined ? 'no pipeline has its exporter' : `${target.kind} \`${target.id}\` is not there any more`
       return undefined
     }
-    const { promise, resolve } = Promise.withResolvers<Ended | undefined>()
+    const { promise, resolve, reject } = Promise.withResolvers<Ended | undefined>()
     const stopped = (): void => resolve(undefined)
     const listener = new Both((answer, end) => {
+      if (answer.kind === 'malformed') return reject(new Error(answer.message))
       if (answer.kind !== 'refused') this.#lastTaken = performance.now()
-      resolve(worse(answer, end, record.items))
+      resolve(worse(answer, end, items))
     })
-    const { batch, delivery } = replayed(record, listener, this.#parts.budget)
-    this.#open.add(delivery)
+    const marked = { ...context, receiver: replayName, transport: replayName }
+    const entrance = new Entrance(budget, batch => this.#push(batch, books, push))
+    const ticket = entrance.enterAgain(signal, payload, shares, marked, listener)
+    this.#open.add(ticket)
     this.#stopping.signal.addEventListener('abort', stopped)
-    delivery.reportTo(books.answersTo(replayName))
-    journal.received(books.name, batch)
+    return promise.finally(() => {
+      this.#open.delete(ticket)
+      this.#stopping.signal.removeEventListener('abort', stopped)
+    })
+  }
+
+  #push(batch: Batch, books: NodeBooks, push: (batch: Batch) => void): void {
+    const answers = books.answersTo(replayName)
+    for (const { delivery } of batch.shares) delivery.reportTo(answers)
+    this.#parts.journal.received(books.name, batch)
     books.in += batch.items
     books.out += batch.items
     push(batch)
-    return promise.finally(() => {
-      this.#open.delete(delivery)
-      this.#stopping.signal.removeEventListener('abort', stopped)
-    })
   }
 
   #wayTo({ kind, id }: ReplayTarget, from: NodeBooks): ((batch: Batch) => void) | undefined {
@@ -264,24 +270,4 @@ function worse(answer: Answer, end: Ended, items: number): Ended {
   if (answer.kind === 'rejected') return { ...end, rejected: items, reason: answer.reason }
   if (answer.kind === 'partial') return { ...end, rejected: answer.rejected, reason: answer.reason }
   return end
-}
-
-/** The batch of a record, marked as replayed. Its bytes are not used again after it: it may have to be made anew. */
-function replayed(
-  { signal, context, payload, shares }: StoredRecord,
-  listener: Listener,
-  budget: Budget,
-): { batch: Batch; delivery: Delivery } {
-  const { groups, items, charged } = readRequest(signal, payload)
-  const delivery = new Delivery(items, listener)
-  const bytes = payload.length + charged
-  budget.charge(bytes)
-  const lease = new Lease(budget, bytes, items)
-  const fits =
-    shares.reduce((sum, one) => sum + one.groups, 0) === groups.length &&
-    shares.reduce((sum, one) => sum + one.items, 0) === items
-  const parts = fits ? shares : [{ items, groups: groups.length }]
-  const marked = { ...context, receiver: replayName, transport: replayName }
-  const origins = parts.map(part => shareOf(delivery, lease, part.items, part.groups, marked))
-  return { batch: new Batch(signal, groups, items, marked, origins), delivery }
 }

@@ -3,7 +3,7 @@ import type { Budget } from '../../core/budget.ts'
 import { Delivery } from '../../core/delivery.ts'
 import { Lease } from '../../core/lease.ts'
 import { BufferPool } from '../../core/pool.ts'
-import { type Share, shareOf } from '../../core/share.ts'
+import { sharesIn, shareOf } from '../../core/share.ts'
 import type { StoredRecord } from '../../core/storage.ts'
 import { readRequest } from '../../proto/request.ts'
 
@@ -17,14 +17,8 @@ export function batchOf(record: StoredRecord, budget: Budget): Batch {
   const bytes = BufferPool.cost(payload.length) + charged
   budget.charge(bytes)
   const lease = new Lease(budget, bytes, items, payload)
-  const whole = [{ items, groups: groups.length }]
-  const shares = sumOf(record.shares, 'groups') === groups.length && sumOf(record.shares, 'items') === items
-  const origins: Share[] = (shares ? record.shares : whole).map(share =>
-    shareOf(new Delivery(share.items, undefined), lease, share.items, share.groups, context),
+  const shares = sharesIn(record.shares, items, groups.length).map(one =>
+    shareOf(new Delivery(one.items, undefined), lease, one.items, one.groups, context),
   )
-  return new Batch(signal, groups, items, context, origins)
-}
-
-function sumOf<K extends string>(shares: readonly Readonly<Record<K, number>>[], key: K): number {
-  return shares.reduce((sum, share) => sum + share[key], 0)
+  return new Batch(signal, groups, items, context, shares)
 }

@@ -189,3 +189,55 @@ test.each<[what: string, body: Buffer, limit: number]>([
   expect(heard.outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_MEMORY' } })
   expect(heard).toMatchObject({ batches: 0, left: 0 })
 })
+
+/** Lets in once more what was stored. */
+async function again(body: Buffer, stored: readonly { items: number; groups: number }[]) {
+  const budget = new Budget(1e9)
+  const pushed: { items: number; shares: { items: number; groups: number }[] }[] = []
+  const entrance = new Entrance(budget, batch => {
+    const shares = batch.shares.map(({ items, groups }) => ({ items, groups }))
+    pushed.push({ items: batch.items, shares })
+    batch.accept()
+  })
+  let turns = 0
+  const probe = (): void => {
+    turns++
+    timer = setImmediate(probe)
+  }
+  let timer = setImmediate(probe)
+  const answer = await new Promise<Answer>(resolve =>
+    entrance.enterAgain('logs', body, stored, context, { answered: resolve }),
+  )
+  clearImmediate(timer)
+  return { answer, pushed, turns, left: budget.used }
+}
+
+const two = Buffer.concat([scope(repeated(hex('1200'), 2)), scope(hex('1200'))])
+const asStored = [
+  { items: 2, groups: 1 },
+  { items: 1, groups: 1 },
+]
+
+test.each([
+  ['as the requests that it was made of', two, asStored, asStored],
+  ['as one where those do not add up', two, [{ items: 9, groups: 2 }], [{ items: 3, groups: 2 }]],
+])('what was stored enters again %s', async (_, body, stored, shares) => {
+  const { answer, pushed, left } = await again(body, stored)
+  expect({ answer, pushed, left }).toMatchObject({
+    answer: { kind: 'success' },
+    pushed: [{ items: 3, shares }],
+    left: 0,
+  })
+})
+
+test('what was stored and is large enters whole, and others have their turns while it is read', async () => {
+  const { pushed, turns, left } = await again(large, [])
+  expect(pushed).toEqual([{ items: size / 4, shares: [{ items: size / 4, groups: 1 }] }])
+  expect(turns).toBeGreaterThan(2)
+  expect(left).toBe(0)
+})
+
+test('what was stored and is no request any more is told as malformed, and its memory comes back', async () => {
+  const { answer, pushed, left } = await again(hex('0aff'), [])
+  expect({ answer, pushed, left }).toMatchObject({ answer: { kind: 'malformed' }, pushed: [], left: 0 })
+})

@@ -99,3 +99,12 @@ test('after a reload a replay goes the way that there is now', async () => {
   expect(toy.sinks['sink/b'].all).toEqual(['2'])
   expect(node()?.retired).toBe(false)
 })
+
+test('a record that is no request any more stays where it is, and the others go', async () => {
+  await bury('sink/a traces', 'shop', '1')
+  await bury('sink/a traces', 'shop', '2')
+  storage.records[0].payload.fill(0xff)
+  expect(await queues.replay({})).toMatchObject({ records: 2, replayed: 1, left: 1, error: expect.any(String) })
+  await expect.poll(() => toy.sinks['sink/a'].all).toEqual(['2'])
+  expect(storage.deadLetters.backlog.records).toBe(1)
+})
