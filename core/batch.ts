@@ -189,21 +189,28 @@ export class Batch {
     const whole = this.byteLength + this.groups.length * groupCost
     if (first !== undefined && shares.length === 1 && whole >= first.lease.bytes / 2) return this
     let groups: Group[] | undefined
-    let kept: Share[] | undefined
+    const kept: Share[] = []
     let at = 0
-    for (const [i, share] of shares.entries()) {
-      const mine = this.groups.slice(at, at + share.groups)
-      const size = groupsSize(mine) + mine.length * groupCost
-      if (size < share.lease.bytes / 2) {
-        groups ??= [...this.groups]
-        kept ??= [...shares]
-        for (const [j, group] of moveGroups(mine, encodeGroups(mine)).entries()) groups[at + j] = group
-        kept[i] = { ...share, lease: share.lease.copy(size, share.items) }
+    for (const run of runsByLease(shares)) {
+      const from = at
+      let items = 0
+      for (const share of run) {
+        at += share.groups
+        items += share.items
       }
-      at += share.groups
+      const [{ lease }] = run
+      const mine = this.groups.slice(from, at)
+      const size = groupsSize(mine) + mine.length * groupCost
+      if (size >= lease.bytes / 2) {
+        kept.push(...run)
+        continue
+      }
+      groups ??= [...this.groups]
+      for (const [j, group] of moveGroups(mine, encodeGroups(mine)).entries()) groups[from + j] = group
+      const copy = lease.copy(size, items)
+      for (const share of run) kept.push({ ...share, lease: copy })
     }
-    if (groups === undefined || kept === undefined) return this
-    return new Batch(this.signal, groups, this.items, this.context, kept)
+    return groups ? new Batch(this.signal, groups, this.items, this.context, kept) : this
   }
 
   /** Another holder of the same data (fan-out): deliveries and leases wait for both. */
@@ -386,4 +393,15 @@ function cutShare(signal: Signal, groups: readonly Group[], items: number): [Gro
     left -= group.items
   }
   return [front, back]
+}
+
+/** Requests that came in one buffer, which stand side by side: it is kept for all of them or for none. */
+function runsByLease(shares: readonly Share[]): (readonly [Share, ...Share[]])[] {
+  const runs: [Share, ...Share[]][] = []
+  for (const share of shares) {
+    const last = runs.at(-1)
+    if (last?.[0].lease === share.lease) last.push(share)
+    else runs.push([share])
+  }
+  return runs
 }

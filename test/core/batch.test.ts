@@ -6,6 +6,7 @@ import { Budget } from '../../core/budget.ts'
 import { type Answer, Delivery, done } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { Lease } from '../../core/lease.ts'
+import { shareOf } from '../../core/share.ts'
 import { groupCost } from '../../proto/group.ts'
 import { readRequest } from '../../proto/request.ts'
 import { inContext, namesOf, retained } from '../support/batches.ts'
@@ -75,6 +76,35 @@ test('one item kept of 4 MiB holds 4 MiB until it is compacted, then its own byt
   expect(budget.used).toBe(retained(compact))
   expect(compact && namesOf(compact)).toEqual(['kept'])
   expect(compact?.groups[0].bytes.buffer.byteLength).toBeLessThan(1000)
+})
+
+/** The same items as three requests that came in one buffer. */
+function inThree({ signal, groups, items, context: from, shares: [{ delivery, lease }] }: Batch): Batch {
+  const shares = groups.map(group => shareOf(delivery, lease, group.items, 1))
+  return new Batch(signal, groups, items, from, shares)
+}
+
+test('requests that share a buffer, most of which is kept, are not copied out of it', () => {
+  const budget = new Budget(1 << 20)
+  const groups = ['a', 'b', 'c'].map(name => ({ spans: [name.repeat(2000)] }))
+  const whole = inThree(made(budget, tracesRequest(groups)).batch)
+  expect(whole.compacted()).toBe(whole)
+  whole.accept()
+  expect(budget.used).toBe(0)
+})
+
+test('requests that share a buffer, little of which is kept, are copied out into one', () => {
+  const budget = new Budget(1 << 30)
+  const little = ['a', 'b', 'c'].map(name => ({ namespace: 'shop', spans: [name] }))
+  const { batch } = made(budget, tracesRequest([{ spans: ['x'.repeat(1 << 20)] }, ...little]))
+  const [kept, rest] = batch.partition(group => group.size < 1000)
+  rest?.drop()
+  const compact = kept && inThree(kept).compacted()
+  expect(compact && namesOf(compact)).toEqual(['a', 'b', 'c'])
+  expect(budget.used).toBe(Number(compact?.byteLength) + 3 * groupCost)
+  expect(new Set(compact?.shares.map(({ lease }) => lease)).size).toBe(1)
+  compact?.accept()
+  expect(budget.used).toBe(0)
 })
 
 test('requests that share a buffer are charged for it once', () => {
