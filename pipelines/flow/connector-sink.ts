@@ -8,7 +8,8 @@ import type { Journal } from '../../core/journal.ts'
 import type { Signal } from '../../proto/signals.ts'
 import type { Sink } from '../sending/destination.ts'
 import { type Way, Ways } from './outlet.ts'
-import { processorContext, StepNode } from './step-node.ts'
+import { processorContext } from './processor-context.ts'
+import { StepNode } from './step-node.ts'
 
 /**
  * A connector for one pair of signals: the end of some pipelines and the beginning of others. It has no queue: what it

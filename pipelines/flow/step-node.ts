@@ -3,7 +3,7 @@ import { Batch, type Context } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
 import { type Clock, GuardedClock } from '../../core/clock.ts'
-import type { ComponentContext, Downstream, Hold, ProcessorContext, Step } from '../../core/component.ts'
+import type { Downstream, Hold, Step } from '../../core/component.ts'
 import { DeliveryError, InternalError, messageOf } from '../../core/errors.ts'
 import type { HoldingPort } from '../../core/holding.ts'
 import type { Journal } from '../../core/journal.ts'
@@ -11,7 +11,6 @@ import type { Logger } from '../../core/logger.ts'
 import type { Share } from '../../core/share.ts'
 import type { Status } from '../../core/status.ts'
 import type { Reason } from '../../core/verdict.ts'
-import type { Signal } from '../../proto/signals.ts'
 import { Holding, type HoldingTerms } from './holding.ts'
 import type { Target } from './outlet.ts'
 
@@ -366,22 +365,3 @@ export class StepNode implements Target {
 }
 
 const partsOf = ({ shares, context }: Batch): Inside[] => shares.map(share => ({ share, context, items: share.items }))
-
-/** What a step is given of the node it runs in. */
-export function processorContext(
-  node: StepNode,
-  place: { readonly id: string; readonly signal: Signal; readonly downstream: Downstream },
-): Omit<ProcessorContext, Exclude<keyof ComponentContext, 'clock'>> {
-  return {
-    pipeline: place.id,
-    signal: place.signal,
-    clock: node.clock,
-    downstream: place.downstream,
-    reason: (name, kind) => node.books.reason(name, kind),
-    end: (batch, reason) => node.end(batch, reason),
-    fail: (batch, error) => node.fail(batch, error),
-    fault: error => node.fault(error),
-    refuse: (batch, error) => node.refuse(batch, error),
-    holding: node.holding,
-  }
-}

@@ -25,7 +25,8 @@ import { Destination, type Sink } from '../sending/destination.ts'
 import type { ConnectorPart, ExporterPart, ExtensionPart, PipelinePart, ReceiverPart, StepPart } from './part.ts'
 import { Pipeline } from '../flow/pipeline.ts'
 import { Source } from '../flow/source.ts'
-import { processorContext, StepNode } from '../flow/step-node.ts'
+import { processorContext } from '../flow/processor-context.ts'
+import { StepNode } from '../flow/step-node.ts'
 
 /** What the graph needs of the process it runs in. */
 export interface GraphProcess {
