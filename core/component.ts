@@ -247,6 +247,11 @@ export interface ProcessorDefinition<Config = never> extends Declared<Config>, T
    */
   readonly reload?: 'again' | 'flush'
   /**
+   * Milliseconds after which it has let go of whatever it keeps, as configured. A handle that it keeps for twice as long is
+   * ended in its place, and counted as a fault. Without it, it may keep for ever.
+   */
+  longest?(config: Config): number
+  /**
    * It removes what must not be seen: of data that has not passed it nobody who operates is shown values, in the journal or
    * elsewhere.
    */
@@ -293,6 +298,8 @@ export interface ConnectorDefinition<Config = never> extends Declared<Config>, T
   /** What it turns into what; `signals` are those it takes. */
   readonly joins: readonly (readonly [from: Signal, to: Signal])[]
   readonly hold: Hold
+  /** As that of a processor. */
+  longest?(config: Config): number
   create(config: Config, context: ConnectorContext): Step
 }
 /** What an extension does with data, it does for the components that name it. */

@@ -43,6 +43,7 @@ export class ConnectorSink implements Sink {
     this.#step = new StepNode({
       books: this.books,
       hold: definition.hold,
+      longest: definition.longest?.(config as never),
       journal: process.journal,
       make: () =>
         definition.create(config as never, {

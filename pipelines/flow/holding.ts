@@ -34,6 +34,8 @@ export interface HoldingTerms {
   /** Gives back what the step threw on, or did not end in time. */
   giveBack(batch: Batch, error: unknown): void
   fault(error: unknown): void
+  /** The step has forgotten `batch`. */
+  stale(batch: Batch): void
   /** The instance fails again and again. */
   failing(error: unknown): void
 }
@@ -191,6 +193,17 @@ export class Holding implements HeldOwner, Pressed {
     const batch = ownBatch(this.#terms.budget(), signal, body, origin, listener)
     if (batch === undefined) return settle(well)
     this.#leave({ batch: batch.taken(), isAlone: false, isMade: true })
+  }
+
+  /** Ends what the step has kept for longer than `age` milliseconds. */
+  endStale(age: number): void {
+    const end = this.#terms.now() - age
+    for (const held of this.#live) {
+      // The rest is younger, or will be looked at when this one is old.
+      if (held.since > end) return
+      this.end(held)
+      this.#terms.stale(held.batch)
+    }
   }
 
   split(held: HeldBatch, keyOf: KeyOf): ReadonlyMap<string, Held> {

@@ -2,7 +2,7 @@ import { Subject, type Subscription } from 'rxjs'
 import { Batch, type Context } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
-import { type Clock, GuardedClock } from '../../core/clock.ts'
+import { type Clock, GuardedClock, type Timer } from '../../core/clock.ts'
 import type { Downstream, Hold, Step } from '../../core/component.ts'
 import { DeliveryError, InternalError, messageOf } from '../../core/errors.ts'
 import type { HoldingPort } from '../../core/holding.ts'
@@ -34,6 +34,8 @@ interface Inside {
 export class StepNode implements Target {
   readonly books: NodeBooks
   readonly #hold: Hold
+  readonly #longest: number | undefined
+  #stale: Timer | undefined
   readonly #make: () => Step
   readonly #time: Clock
   /** Time as the instance that runs has it. */
@@ -69,6 +71,8 @@ export class StepNode implements Target {
   constructor(parts: {
     books: NodeBooks
     hold: Hold
+    /** After so many milliseconds it keeps nothing that it has been given, if it says so. */
+    longest: number | undefined
     make: () => Step
     clock: Clock
     journal: Journal
@@ -80,6 +84,7 @@ export class StepNode implements Target {
   }) {
     this.books = parts.books
     this.#hold = parts.hold
+    this.#longest = parts.longest
     this.#make = parts.make
     this.#time = parts.clock
     this.#journal = parts.journal
@@ -105,6 +110,11 @@ export class StepNode implements Target {
       consumed: (batch, isSettled) => this.#consumed(batch, isSettled),
       giveBack: (batch, error) => this.#giveBack(partsOf(batch), this.#asFailed(error)),
       fault: error => this.fault(error),
+      stale: batch => {
+        const error = new InternalError('it was kept for more than twice as long as the step declares')
+        this.fault(error)
+        this.#giveBack(partsOf(batch), this.#asFailed(error), 'stale')
+      },
       failing: error => this.#subject.error(error),
     }
   }
@@ -180,6 +190,9 @@ export class StepNode implements Target {
     this.#status.set('Starting')
     this.#status.set('OK')
     this.#holding.resume()
+    const longest = this.#longest
+    if (longest === undefined) return
+    this.#stale ??= this.#time.every(longest, () => this.#holding.endStale(2 * longest))
   }
 
   push(batch: Batch): void {
@@ -297,6 +310,7 @@ export class StepNode implements Target {
     this.#stopClock()
     this.#subscription?.unsubscribe()
     this.#holding.giveBack(new DeliveryError('DELIVERY_STOPPING', 'retry', `${this.books.name.id} was stopped`))
+    this.#stale?.cancel()
     this.#unidle?.()
     this.#unheld?.()
     this.#unidle = this.#unheld = undefined
@@ -351,17 +365,19 @@ export class StepNode implements Target {
   }
 
   /** Back to the senders; lost where they were answered already. */
-  #giveBack(parts: readonly Inside[], error: DeliveryError): void {
+  #giveBack(parts: readonly Inside[], error: DeliveryError, lost = lossOf(error)): void {
     const { name } = this.books
     for (const { share, items, context } of parts) {
       const batch = new Batch(name.signal, [], items, context, [{ ...share, items, groups: 0 }])
       const { refusable } = batch
       this.#journal.note(name, refusable ? 'returned' : 'lost', batch, error.code, error.message)
       if (refusable) this.books.returned.of(error.code).value += items
-      else this.books.lost.of(error.code === 'DELIVERY_STOPPING' ? 'shutdown' : 'step_failed').value += items
+      else this.books.lost.of(lost).value += items
       batch.endRest(error)
     }
   }
 }
+
+const lossOf = ({ code }: DeliveryError): string => (code === 'DELIVERY_STOPPING' ? 'shutdown' : 'step_failed')
 
 const partsOf = ({ shares, context }: Batch): Inside[] => shares.map(share => ({ share, context, items: share.items }))

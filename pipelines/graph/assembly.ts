@@ -260,6 +260,7 @@ export class Assembly {
     const node: StepNode = new StepNode({
       books: books.node({ kind: 'processor', id: processor, pipeline: id, signal }),
       hold: definition.hold,
+      longest: definition.longest?.(config as never),
       journal,
       make: () =>
         named('processor', component, () =>

@@ -69,6 +69,7 @@ export function processorContext(given: Partial<ProcessorContext> = {}): {
     consumed: (batch, isSettled) => (isSettled ? batch.accept() : batch.replace()),
     giveBack: fail,
     fault() {},
+    stale() {},
     failing() {},
   })
   const context: ProcessorContext = {

@@ -23,6 +23,7 @@ export const tailSampler = defineProcessor<z.output<typeof config>>({
   signals: ['traces'],
   hold: 'state',
   reload: 'again',
+  longest: ({ wait }) => wait,
   config,
   examples: [],
   touches: () => [
