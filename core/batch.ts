@@ -6,7 +6,7 @@ import type { Context } from './context.ts'
 import { type Delivery, done, type Fate } from './delivery.ts'
 import { type DeliveryError, InternalError } from './errors.ts'
 import type { Lease } from './lease.ts'
-import { isWatched, settle, type Share, shareOf } from './share.ts'
+import { isWatched, settle, type Share, runsByLease, shareOf } from './share.ts'
 
 export type { Context } from './context.ts'
 
@@ -393,15 +393,4 @@ function cutShare(signal: Signal, groups: readonly Group[], items: number): [Gro
     left -= group.items
   }
   return [front, back]
-}
-
-/** Requests that came in one buffer, which stand side by side: it is kept for all of them or for none. */
-function runsByLease(shares: readonly Share[]): (readonly [Share, ...Share[]])[] {
-  const runs: [Share, ...Share[]][] = []
-  for (const share of shares) {
-    const last = runs.at(-1)
-    if (last?.[0].lease === share.lease) last.push(share)
-    else runs.push([share])
-  }
-  return runs
 }

@@ -41,3 +41,14 @@ export const isWatched = ({ delivery, safe }: Share): boolean => delivery.watche
 export function settle(share: Share, items: number, fate: Fate): void {
   if (isWatched(share)) share.delivery.settle(items, fate)
 }
+
+/** Requests that came in one buffer, which stand side by side: it is kept for all of them or for none. */
+export function runsByLease(shares: readonly Share[]): (readonly [Share, ...Share[]])[] {
+  const runs: [Share, ...Share[]][] = []
+  for (const share of shares) {
+    const last = runs.at(-1)
+    if (last?.[0].lease === share.lease) last.push(share)
+    else runs.push([share])
+  }
+  return runs
+}

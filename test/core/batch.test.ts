@@ -80,7 +80,7 @@ test('one item kept of 4 MiB holds 4 MiB until it is compacted, then its own byt
 
 /** The same items as three requests that came in one buffer. */
 function inThree({ signal, groups, items, context: from, shares: [{ delivery, lease }] }: Batch): Batch {
-  const shares = groups.map(group => shareOf(delivery, lease, group.items, 1))
+  const shares = groups.map(group => shareOf(delivery, lease, group.items, 1, from))
   return new Batch(signal, groups, items, from, shares)
 }
 
