@@ -16,7 +16,7 @@ const raw = z.strictObject({
     .transform(name => name.toLowerCase())
     .pipe(z.enum(names))
     .describe(
-      'What to do: insert, update, upsert, delete, hash, extract or convert. hash is SHA-256 without a key, as in the Collector: whoever can guess a value can find it; the processor redaction has hmac-sha256.',
+      'What to do: insert, update, upsert, delete, hash, extract or convert. hash is SHA-256 without a key, as in the Collector: whoever can guess a value can find it; the processor redaction has hmac-sha256. Of a value over 8 MiB the first 8 MiB and the length are hashed.',
     ),
   value: anyValue.nullish().describe('The value to set.'),
   from_attribute: z.string().default('').describe('The attribute whose value is set.'),

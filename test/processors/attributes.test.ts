@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { attributes } from '../../processors/attributes.ts'
@@ -54,6 +55,19 @@ test.each<[string, object[], object, object]>([
   const body = spans({ name: 'a', attributes: withAttributes(before as Record<string, unknown>) })
   const { items } = await processOne(attributes, { actions }, 'traces', body, { 'x-tenant': 'acme' })
   expect(attributesOf(items[0].item)).toEqual(after)
+})
+
+test('of a value over 8 MiB the first 8 MiB and the length are hashed', async () => {
+  const most = 'x'.repeat(8 << 20)
+  const sum = (text: string) => createHash('sha256').update(text).digest('hex')
+  for (const [value, hashed] of [
+    [most, most],
+    [`${most}abc`, `${most}${most.length + 3}`],
+  ]) {
+    const body = spans({ name: 'a', attributes: withAttributes({ a: value }) })
+    const { items } = await processOne(attributes, { actions: [{ key: 'a', action: 'hash' }] }, 'traces', body)
+    expect(attributesOf(items[0].item)).toEqual({ a: sum(hashed) })
+  }
 })
 
 test.each(metricKinds)('actions are for every data point of a metric that is a %s', async kind => {
