@@ -48,6 +48,13 @@ export class Table {
     return longest === undefined ? undefined : new Table(undefined, single, longest, undefined)
   }
 
+  /** Makes what finding places would have to wait for. */
+  prepare(): void {
+    if (this.#makeSingle === undefined) return
+    this.#single = this.#makeSingle()
+    this.#makeSingle = undefined
+  }
+
   /** Whether a part of the text matches. */
   matches(text: string): boolean {
     const automaton = this.#whole ?? this.#single
@@ -69,10 +76,7 @@ export class Table {
    * so where more than `limit` characters had to be looked up, as `out.steps` tells.
    */
   find(text: string, from: number, out: Place, limit: number): boolean {
-    if (this.#makeSingle !== undefined) {
-      this.#single = this.#makeSingle()
-      this.#makeSingle = undefined
-    }
+    this.prepare()
     const whole = this.#whole
     if (whole === undefined) return this.#findFromEach(text, from, out, limit)
     if (!passes(whole, text, from, out, this.#single === undefined)) return false

@@ -51,6 +51,11 @@ export class Pattern {
     )
   }
 
+  /** Makes what the first text would have to wait for: it takes some milliseconds. */
+  prepare(): void {
+    this.#tableOf()?.prepare()
+  }
+
   /** The longest text it is held against, in UTF-16 units: longer ones do not match. */
   get longest(): number {
     const table = this.#tableOf()

@@ -4,6 +4,7 @@ import { secret, texts } from '../../core/fields.ts'
 import { patterns } from '../../core/pattern-field.ts'
 import type { Touch } from '../../core/touch.ts'
 import type { Arena, Edits } from '../../proto/actions.ts'
+import { budgetKey } from '../../net/admission.ts'
 import { DROP, KEEP, REPLACE, type Visitor } from '../../proto/rewrite.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import type { MessageEdit } from '../message-edits.ts'
@@ -66,7 +67,9 @@ const config = z
     summary: z
       .enum(summaries)
       .default('silent')
-      .describe('What is told in attributes `redaction.*`: nothing, counts (`info`), or keys as well (`debug`).'),
+      .describe(
+        'What is told in attributes `redaction.*`: nothing, counts (`info`), or keys as well (`debug`), up to 64 KiB of them.',
+      ),
     url_sanitizer: unsupported('url_sanitizer').optional().describe('Not supported: only `enabled: false` is taken.'),
     db_sanitizer: unsupported('db_sanitizer').optional().describe('Not supported: only `enabled: false` is taken.'),
   })
@@ -135,6 +138,7 @@ export const redaction = defineProcessor<Config>({
 
   create(settings, context) {
     const rules = new Rules(settings, ownKeys)
+    context.host.find(budgetKey)?.turns.start(rules.prepare())
     const edit = (message: string): MessageEdit => redactMessage(message, rules, settings) ?? nothing
     const items = visitorOf(rules, edit('InstrumentationScope'), edit(itemMessages[context.signal]), settings.strict)
     const resources = resourceEdits(rules, edit('Resource'))

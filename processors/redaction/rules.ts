@@ -75,6 +75,15 @@ export class Rules {
     this.looksAtValues = this.#blockedValues.length + this.#allowedValues.length > 0
   }
 
+  /** Makes ready, a pattern at a step, what the first items would have to wait for. */
+  *prepare(): Generator<undefined, void> {
+    const all = [this.#ignoredPatterns, this.#blockedKeys, this.#blockedValues, this.#allowedValues].flat()
+    for (const pattern of all) {
+      pattern.prepare()
+      yield
+    }
+  }
+
   /** What is done with an attribute whose key stands between `start` and `end`. */
   ofKey(bytes: Uint8Array, start: number, end: number): KeyVerdict {
     const length = end - start

@@ -29,12 +29,16 @@ export const ownKeys: readonly string[] = [attributeNames, bodyNames].flatMap(th
 const kinds = ['redacted', 'masked', 'allowed', 'ignored'] as const
 type Kind = (typeof kinds)[number]
 
+/** Characters of keys that are told of one list: of more only the number is. */
+const mostTold = 65_536
+
 /** Counts what was done to one list of attributes, or to one body. */
 export class RedactionSummary {
   readonly #level: SummaryLevel
   readonly #names: SummaryNames
   readonly #counts = { redacted: 0, masked: 0, allowed: 0, ignored: 0 }
   readonly #keys: Record<Kind, string[]> = { redacted: [], masked: [], allowed: [], ignored: [] }
+  #told = 0
 
   constructor(level: SummaryLevel, those: SummaryNames) {
     this.#level = level
@@ -54,6 +58,7 @@ export class RedactionSummary {
   }
 
   clear(): void {
+    this.#told = 0
     for (const kind of kinds) {
       this.#counts[kind] = 0
       if (this.#keys[kind].length > 0) this.#keys[kind] = []
@@ -62,19 +67,20 @@ export class RedactionSummary {
 
   add(kind: Kind, key: string): void {
     this.#counts[kind]++
-    if (this.#level === 'debug') this.#keys[kind].push(key)
+    if (this.#level !== 'debug' || (this.#told += key.length) > mostTold) return
+    this.#keys[kind].push(key)
   }
 
   /** Its attributes, as fields with `tag`, where nothing was summed up before. */
   fields(tag: number): Buffer[] {
-    return this.#told().map(([key, value]) => encodeKeyValue(tag, Buffer.from(key), encodeValue(value)))
+    return this.#figures().map(([key, value]) => encodeKeyValue(tag, Buffer.from(key), encodeValue(value)))
   }
 
   /** Adds it to what the message between `start` and `end` says already. Its new content stands in `out`. */
   addTo(bytes: Buffer, start: number, end: number, tag: number, out: Arena): void {
     const range = new Range()
     let summed = false
-    const told = this.#told(key => {
+    const told = this.#figures(key => {
       if (!findAttribute(bytes, start, end, tag, Buffer.from(key), range)) return undefined
       summed = true
       return readValue(range.bytes, range.start, range.end)
@@ -89,7 +95,7 @@ export class RedactionSummary {
     for (const field of fields) out.put(field)
   }
 
-  #told(
+  #figures(
     before: (key: string) => Value | undefined = () => undefined,
   ): [key: string, value: string | number | bigint][] {
     const told: [string, string | number | bigint][] = []

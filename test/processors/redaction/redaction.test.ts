@@ -154,6 +154,16 @@ test.each<[string, object, unknown, unknown, Values]>([
 /** The oracle has integers as texts. */
 const asInt = (key: string, value: unknown): unknown => (key === 'int_value' ? String(value) : value)
 
+test('a summary names 64 KiB of keys, and counts all of them', async () => {
+  const keys = Array.from({ length: 2000 }, (_, i) => `${i}`.padStart(100, 'k'))
+  const body = record('x', Object.fromEntries(keys.map(key => [key, 'secret'])))
+  const config = { allow_all_keys: true, blocked_values: ['secret'], summary: 'debug' }
+  const { items } = await processOne(redaction, config, 'logs', body)
+  const attributes = attributesOf(items[0].item)
+  expect(attributes['redaction.masked.count']).toBe('2000')
+  expect(String(attributes['redaction.masked.keys']).split(',')).toEqual(keys.slice(0, 655).toSorted())
+})
+
 test('resources, scopes, spans, their events and links are redacted', async () => {
   const attributes = withAttributes({ keep: 'x', drop: 'y' })
   const body = encode('ExportTraceServiceRequest', {

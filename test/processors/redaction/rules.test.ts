@@ -29,6 +29,15 @@ test.each([
   for (let i = 0; i < 2; i++) expect(rules.ofKey(bytes, 2, bytes.length - 2)).toBe(expected)
 })
 
+test('patterns are made ready one at a step, and mean the same before and after', () => {
+  const rules = new Rules({ ...settings, allow_all_keys: true, blocked_values: ['4[0-9]{12}', 'x+y'] }, [])
+  const verdicts = () => [rules.ofName('ignored.x'), rules.ofName('token2'), rules.masked('a 4111111111111 xxy')]
+  const before = verdicts()
+  expect([...rules.prepare()]).toHaveLength(4)
+  expect(before).toEqual([IGNORE, MASK, 'a **** ****'])
+  expect(verdicts()).toEqual(before)
+})
+
 test('more keys than are remembered have the same verdicts', () => {
   const rules = new Rules({ ...settings, blocked_key_patterns: ['7$'], allow_all_keys: true }, [])
   for (let round = 0; round < 2; round++) {
