@@ -36,6 +36,27 @@ export function* piecesOf(
   }
 }
 
+/** Fields of a group and its scopes that are looked at, to say whether there is one item and hardly anything else. */
+const fewFields = 16
+
+/** Whether a group is one item, which is not cut: a copy of it would be all that cutting makes. */
+function isOneItem({ bytes, start, end, items }: Group): boolean {
+  if (items !== 1) return false
+  let left = fewFields
+  const cursor = new Cursor(bytes, start, end)
+  const isShort = (to: number, enters: boolean): boolean => {
+    while (cursor.at < to) {
+      if (left-- === 0) return false
+      cursor.end = to
+      const tag = cursor.tag()
+      if (tag !== 0x12 || !enters) cursor.skip(tag)
+      else if (!isShort(cursor.length() + cursor.at, false)) return false
+    }
+    return true
+  }
+  return isShort(end, true)
+}
+
 /** Walks over groups that are too large and cuts them. */
 class Cutter {
   readonly #metrics: boolean
@@ -53,7 +74,7 @@ class Cutter {
     let bytes = 0
     for (const group of groups) {
       const size = group.end - group.field
-      const fits = isOnePiece(1, group.items, size)
+      const fits = isOnePiece(1, group.items, size) || (!this.#metrics && isOneItem(group))
       if (whole.length > 0 && !(fits && isOnePiece(whole.length + 1, items + group.items, bytes + size))) {
         if (items > 0) yield { groups: whole, items, body: undefined }
         whole = []

@@ -52,6 +52,19 @@ function pointsOf(one: FlatItem): unknown[] {
   return all.map(point => ({ ...one, item: { ...metric, sum: { ...data, point } } }))
 }
 
+test('a group of one large item is a piece as it stands; one with much beside it is cut', () => {
+  const budget = new Budget(1 << 30)
+  const large = records(1, 3_000_000)
+  const alone = group(scopes('a', large))
+  const small = group(scopes('b', records(3)))
+  const { groups } = readRequest('logs', Buffer.concat([small, alone, small]), budget)
+  const pieces = [...piecesOf('logs', groups, new PaidMemory(budget))].filter(piece => piece !== undefined)
+  expect(pieces.map(piece => piece.groups)).toEqual([[groups[0]], [groups[1]], [groups[2]]])
+  expect(pieces.every(({ body }) => body === undefined)).toBe(true)
+  const [beside] = cut('logs', group(scopes('a', large), repeated(field('1200'), 100)), budget)
+  expect(beside.body).toBeDefined()
+})
+
 test.each<[what: string, signal: Signal, body: Buffer, pieces: number]>([
   ['a small request is one piece', 'logs', group(scopes('a', records(9))), 1],
   ['a group of many items', 'logs', group(scopes('a', records(40_000))), 20],
