@@ -42,6 +42,11 @@ export class RequestHead {
       }
       isPseudoOver = true
       if (!isField(name, value)) return undefined
+      if (name === 'content-type') {
+        // Two servers could read it differently.
+        if (seen.has(name)) return undefined
+        seen.add(name)
+      }
       if (name !== 'content-length') continue
       if (!/^\d{1,15}$/.test(value) || (length >= 0 && Number(value) !== length)) return undefined
       length = Number(value)

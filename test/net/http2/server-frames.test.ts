@@ -63,6 +63,7 @@ const rows: Record<string, [string, Buffer[], string[]][]> = {
       [head(1), data(1, 'hello', 0), frame(HEADERS, END_HEADERS | END_STREAM, 1, literal('a', 'b'))],
       answered(1, 5),
     ],
+    ['a type', [get(1, literal('content-type', 'a/b'))], answered(1)],
     ['a length that is right', [head(1, literal('content-length', '5')), data(1, 'hello')], answered(1, 5)],
     ['a type of frame that nobody knows', [frame(0x77, 0xff, 5, Buffer.alloc(100)), get(1)], answered(1)],
     ['a setting that nobody knows', [settings({ 99: 5 }), get(1)], answered(1)],
@@ -137,6 +138,11 @@ const rows: Record<string, [string, Buffer[], string[]][]> = {
     [
       'less than the length',
       [head(1, literal('content-length', '4')), data(1, 'abc'), get(3)],
+      ['RST_STREAM 1 PROTOCOL_ERROR', ...answered(3)],
+    ],
+    [
+      'two types',
+      [get(1, Buffer.concat([literal('content-type', 'a/b'), literal('content-type', 'a/c')])), get(3)],
       ['RST_STREAM 1 PROTOCOL_ERROR', ...answered(3)],
     ],
     [
