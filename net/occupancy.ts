@@ -74,6 +74,8 @@ export class ConnectionShare {
   unread = 0
   /** Requests that are not over. */
   readonly open = new Set<Watched>()
+  /** Whether it came when little was left: those who were there before have more of it. */
+  isLate = false
   /** Looks at the connection as such. */
   probe: ((now: number) => void) | undefined
 
@@ -122,6 +124,8 @@ export class Occupancy {
       return undefined
     }
     const share = new ConnectionShare(peer)
+    const { requests, requestsPerPeer } = this.limits
+    share.isLate = this.requests >= requests * most || peer.requests >= requestsPerPeer * most
     this.shares.add(share)
     peer.connections++
     this.#peers.set(name, peer)
@@ -152,11 +156,11 @@ export class Occupancy {
 
   /** Counts a request of the connection, unless there are too many: says which limit that is. */
   begin(share: ConnectionShare): 'requests' | 'peer' | undefined {
-    const { peer, requests } = share
+    const { peer, requests, isLate } = share
     const { limits } = this
-    if (!isLetIn(this.requests, limits.requests, requests, this.shares.size)) return 'requests'
-    if (peer.address !== '' && !isLetIn(peer.requests, limits.requestsPerPeer, requests, peer.connections))
-      return 'peer'
+    if (!isLetIn(this.requests, limits.requests, requests, this.shares.size, isLate)) return 'requests'
+    const isPeerFull = !isLetIn(peer.requests, limits.requestsPerPeer, requests, peer.connections, isLate)
+    if (isPeerFull && peer.address !== '') return 'peer'
     this.requests++
     peer.requests++
     share.requests++
@@ -228,18 +232,18 @@ function fits(used: number, limit: number, own: number, sharing: number): boolea
   return used < limit * most || (used < limit && own < (limit * (1 - most)) / sharing)
 }
 
-/** With how many requests a connection has little, where all is free, one of some or of many: as much less as less is. */
+/** With how many requests a late connection has little, where all is free, one of some or of many: as much less as less is. */
 const fewOfMany = 10
 const fewOfSome = 250
 
 /**
- * Likewise for requests. The less is left the fewer a connection may have, so that those who came first to the last quarter do
- * not take it all, and who asks one thing after the other still comes in.
+ * Likewise for requests. Of those who come when little is left each may have the fewer the less it is, so that they do not take
+ * the part of those who were there, one after the other.
  */
-function isLetIn(used: number, limit: number, own: number, sharing: number): boolean {
+function isLetIn(used: number, limit: number, own: number, sharing: number, isLate: boolean): boolean {
   if (used < limit * most) return true
-  const few = Math.max(fewOfMany, fewOfSome / sharing)
-  return fits(used, limit, own, sharing) && own < few * (1 - used / limit)
+  if (!fits(used, limit, own, sharing)) return false
+  return !isLate || own < Math.max(fewOfMany, fewOfSome / sharing) * (1 - used / limit)
 }
 
 /**
