@@ -1,5 +1,6 @@
 /** From the bytes of a request to batches in the pipelines: small ones at once, large ones in turns and in pieces. */
 import { jsonInSlices, jsonToProtobuf, largeText } from '../proto/json-read.ts'
+import { verify } from '../proto/examine.ts'
 import { Framer } from '../proto/framer.ts'
 import type { Piece } from '../proto/gathering.ts'
 import { isOnePiece, piecesOf } from '../proto/pieces.ts'
@@ -99,7 +100,7 @@ export class Entrance {
     try {
       body = jsonToProtobuf(signals[signal].request, text, this.#memory)
     } catch (error) {
-      return answerLater(by, answerOf(error))
+      return answerLater(by, answerOf(error, origin))
     } finally {
       this.#letGo(text, charge, this.#isPooled)
     }
@@ -125,13 +126,17 @@ export class Entrance {
       request = readRequest(signal, body, this.#budget)
     } catch (error) {
       this.#letGo(body, charge, isPooled)
-      return answerLater(by, answerOf(error))
+      return answerLater(by, answerOf(error, origin))
     }
     const { groups, items } = request
     const whole = charge + request.charged
     if (items === 0) {
       this.#letGo(body, whole, isPooled)
       return answerLater(by, success)
+    }
+    if (isSuspected(origin)) {
+      const arrival = new Arrival(signal, origin, by)
+      return this.#start(arrival, this.#verified(arrival, request, body, whole, isPooled))
     }
     if (!isOnePiece(groups.length, items, body.length)) {
       const arrival = new Arrival(signal, origin, by)
@@ -160,7 +165,7 @@ export class Entrance {
       }
       if (arrival.isVain && arrival.withdrawn !== undefined) answerLater(arrival.by, refusalOf(arrival.withdrawn))
     } catch (error) {
-      answerLater(arrival.by, answerOf(error))
+      answerLater(arrival.by, answerOf(error, arrival.origin))
     }
   }
 
@@ -207,6 +212,7 @@ export class Entrance {
     let isFramed = false
     try {
       while (!framer.run(framer.at + slice)) yield
+      if (isSuspected(arrival.origin)) yield* verify(arrival.signal, framer.groups)
       isFramed = framer.items > 0
     } finally {
       if (!isFramed) {
@@ -217,6 +223,18 @@ export class Entrance {
     if (isFramed) return framer
     answerLater(arrival.by, success)
     return undefined
+  }
+
+  /** Lets in what was framed and is as it should be, down to the last field. */
+  *#verified(arrival: Arrival, request: Request, body: Buffer, charge: number, isPooled: boolean): Steps {
+    let isVerified = false
+    try {
+      yield* verify(arrival.signal, request.groups)
+      isVerified = true
+    } finally {
+      if (!isVerified) this.#letGo(body, charge, isPooled)
+    }
+    yield* this.#pieces(arrival, request, body, charge, isPooled)
   }
 
   /** Pushes a piece at a time: one delivery waits for all of them. */
@@ -268,9 +286,14 @@ function answerLater(by: Listener, answer: Answer): Ticket {
   return over
 }
 
-/** What is heard of a request that `error` kept from being read. */
-function answerOf(error: unknown): Answer {
-  return error instanceof WireError ? { kind: 'malformed', message: error.message } : refusalOf(errorOf(error))
+/** Whether what comes from there is checked in full. */
+const isSuspected = ({ standing }: Context): boolean => standing?.isSuspected === true
+
+/** What is heard of a request that `error` kept from being read. What is malformed is remembered of its sender. */
+function answerOf(error: unknown, { standing, metadata }: Context): Answer {
+  if (!(error instanceof WireError)) return refusalOf(errorOf(error))
+  standing?.sentMalformed(metadata)
+  return { kind: 'malformed', message: error.message }
 }
 
 /** What stopped a request other than its bytes. */

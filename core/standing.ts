@@ -1,6 +1,6 @@
 /** Senders of malformed data: what they send is checked in full at the door for a while. */
 import type { Account } from './account.ts'
-import { type Clock } from './clock.ts'
+import type { Clock } from './clock.ts'
 import { HostKey } from './host.ts'
 
 /** Milliseconds for which whoever sent malformed data is suspected. */
@@ -53,6 +53,12 @@ export class Suspects {
     if (!this.#account.grow(costOf(address))) return
     this.#until.set(address, now + suspectedFor)
     this.version++
+  }
+
+  /** Nothing is remembered any more. */
+  close(): void {
+    this.#until.clear()
+    this.#account.close()
   }
 
   #forget(address: string): void {

@@ -2,6 +2,7 @@
 import { Account } from '../core/account.ts'
 import { Books } from '../core/books.ts'
 import { Budget, budgetKey } from '../core/budget.ts'
+import { machineClock } from '../core/clock.ts'
 import type { Kind } from '../core/component.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import { type Health, healthKey, type RunningComponent } from '../core/health.ts'
@@ -10,6 +11,7 @@ import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
 import type { Prepared, ReloadPlan } from '../core/reload.ts'
+import { Suspects, suspectsKey } from '../core/standing.ts'
 import type { State, Status } from '../core/status.ts'
 import { readAhead } from '../net/admission.ts'
 import { Listeners, listenersKey } from '../net/listeners.ts'
@@ -99,6 +101,7 @@ export class Service {
   readonly books = new Books()
   readonly budget = new Budget(0)
   readonly #journalAccount = new Account(this.budget, 'service', 'journal')
+  readonly #suspects = new Suspects(machineClock, new Account(this.budget, 'service', 'suspects'))
   readonly journal = new Journal(this.#journalAccount)
   readonly memory: MemoryPlan
   readonly #plan: ServicePlan
@@ -184,6 +187,7 @@ export class Service {
         .provide(listenersKey, this.#listeners)
         .provide(healthKey, this.#health())
         .provide(selfReportKey, this.#report)
+        .provide(suspectsKey, this.#suspects)
       const { log } = this.#plan
       this.#exports.start()
       this.#graph = this.#plan.graph({
@@ -244,6 +248,7 @@ export class Service {
     await this.#metricsServer?.close()
     await this.#listeners.close()
     this.#journalAccount.close()
+    this.#suspects.close()
     this.#phase = 'stopped'
     return { lost }
   }

@@ -8,7 +8,9 @@ import { jsonFormat, protobufFormat } from '../../net/http-exchange.ts'
 import { HttpServer } from '../../net/http-server.ts'
 import { httpServer } from '../../net/http-server-keys.ts'
 import { type Accept, type Binding, listenersKey } from '../../net/listeners.ts'
+import { peerName } from '../../net/occupancy.ts'
 import type { Context } from '../../core/batch.ts'
+import { Standing, suspectsKey } from '../../core/standing.ts'
 import type { Keeping } from '../../core/touch.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { grpcHandler, httpHandler } from './answers.ts'
@@ -139,6 +141,7 @@ class OtlpReceiver {
 
   #options(transport: 'grpc' | 'http', auth: { readonly authenticator: string } | undefined) {
     const { id, host, log, status } = this.#context
+    const suspects = host.find(suspectsKey)
     return {
       budget: host.get(budgetKey),
       log,
@@ -149,6 +152,7 @@ class OtlpReceiver {
         peer: peer || undefined,
         metadata: undefined,
         auth: undefined,
+        standing: suspects && new Standing(suspects, addressOf(peer)),
       }),
       onTls: (error: string | undefined) => {
         if (error === undefined) {
@@ -179,4 +183,9 @@ class OtlpReceiver {
     await Promise.all(bindings.map(binding => binding.close()))
     await Promise.all(this.#servers.splice(0).map(server => server.stop(stopDeadline, replaced)))
   }
+}
+
+/** The machine behind a peer, of which each connection has another port; undefined on unix sockets. */
+function addressOf(peer: string): string | undefined {
+  return peer === '' ? undefined : peerName(peer.slice(0, peer.lastIndexOf(':')))
 }

@@ -1,12 +1,16 @@
 import { expect, test } from 'vitest'
 import type { Batch } from '../../core/batch.ts'
+import { Account } from '../../core/account.ts'
 import { Budget } from '../../core/budget.ts'
+import { machineClock } from '../../core/clock.ts'
 import type { Answer, Ticket } from '../../core/delivery.ts'
 import { Entrance } from '../../core/entrance.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { BufferPool } from '../../core/pool.ts'
+import { Standing, Suspects } from '../../core/standing.ts'
 import { pieceLimits } from '../../proto/gathering.ts'
 import type { Signal } from '../../proto/signals.ts'
+import { brokenItems, healthyItem, requestOfItems } from '../support/broken.ts'
 import { lengthField, repeated } from '../support/hostile.ts'
 
 const context = { receiver: 'r', transport: 't', peer: undefined, metadata: undefined, auth: undefined }
@@ -240,4 +244,38 @@ test('what was stored and is large enters whole, and others have their turns whi
 test('what was stored and is no request any more is told as malformed, and its memory comes back', async () => {
   const { answer, pushed, left } = await again(hex('0aff'), [])
   expect({ answer, pushed, left }).toMatchObject({ answer: { kind: 'malformed' }, pushed: [], left: 0 })
+})
+
+const [{ bytes: broken }] = brokenItems('traces')
+const healthy = healthyItem('traces', 'x'.repeat(100))
+
+test.each<[string, Buffer, object]>([
+  ['a small request', requestOfItems('s', [healthy]), { kind: 'success' }],
+  ['a small request with an item that no decoder reads', requestOfItems('s', [healthy, broken]), { kind: 'malformed' }],
+  ['a large request', requestOfItems('s', Array(9000).fill(healthy)), { kind: 'success' }],
+  [
+    'a large request with one such item at its end',
+    requestOfItems('s', [...Array<Buffer>(9000).fill(healthy), broken]),
+    { kind: 'malformed' },
+  ],
+])('of a suspected sender %s is checked in full before any of it is let in', async (_, body, expected) => {
+  const budget = new Budget(1e9)
+  const batches: Batch[] = []
+  const standing = new Standing(new Suspects(machineClock, new Account(undefined, 'service', 's')), undefined)
+  const entrance = new Entrance(budget, batch => {
+    batches.push(batch)
+    batch.accept()
+  })
+  const answer = () =>
+    new Promise<Answer>(answered => {
+      budget.charge(body.length)
+      entrance.enter('traces', Buffer.from(body), body.length, { ...context, standing }, { answered })
+    })
+  // Until something is known nobody looks so far.
+  expect(await answer()).toMatchObject({ kind: 'success' })
+  standing.sentMalformed(undefined)
+  batches.length = 0
+  expect(await answer()).toMatchObject(expected)
+  expect(batches.length > 0).toBe(!body.includes(broken))
+  expect(budget.used).toBe(0)
 })

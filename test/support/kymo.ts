@@ -4,12 +4,15 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { components } from '../../components.ts'
 import { loadPlan } from '../../plan/load.ts'
+import { Account } from '../../core/account.ts'
 import { Books } from '../../core/books.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
+import { machineClock } from '../../core/clock.ts'
 import { Host } from '../../core/host.ts'
 import { Journal } from '../../core/journal.ts'
 import type { LogFields, Logger } from '../../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../../core/memory.ts'
+import { Suspects, suspectsKey } from '../../core/standing.ts'
 import { type Accept, type Binding, Listeners, listenersKey } from '../../net/listeners.ts'
 import { Graph } from '../../pipelines/graph/graph.ts'
 import { SelfReport, selfReportKey } from '../../telemetry/self-report.ts'
@@ -28,6 +31,7 @@ export interface Line {
 export interface RunningKymo {
   readonly graph: Graph
   readonly books: Books
+  readonly journal: Journal
   readonly budget: Budget
   readonly lines: Line[]
   /** `127.0.0.1:port` of the listeners, in the order they were opened. */
@@ -67,22 +71,27 @@ export async function runKymo(yaml: string, memory = 1024 * mebibyte): Promise<R
   const listeners = new NotedListeners()
   const lines: Line[] = []
   const facts = { physical: 4 * memory, container: undefined, baseline: 0, young: 0, windows: 0 }
+  const suspects = new Suspects(machineClock, new Account(budget, 'service', 'suspects'))
   const host = new Host()
     .provide(budgetKey, budget)
+    .provide(suspectsKey, suspects)
     .provide(listenersKey, listeners)
     .provide(memoryPlanKey, new MemoryPlan(budget, facts))
     .provide(selfReportKey, new SelfReport({}, 'test'))
-  const graph = new Graph(plan, { host, log: keepingLogger(lines), books, journal: new Journal() })
+  const journal = new Journal()
+  const graph = new Graph(plan, { host, log: keepingLogger(lines), books, journal })
   await graph.start()
   return {
     graph,
     books,
+    journal,
     budget,
     lines,
     addresses: listeners.addresses,
     stop: async (deadline = 2000) => {
       const stopped = await graph.stop(deadline)
       await listeners.close()
+      suspects.close()
       return stopped
     },
   }
