@@ -27,10 +27,24 @@ export interface Section {
 export function check<T>(section: Section, schema: z.ZodType<T>, report: Report): T | undefined {
   const input = inputFor(section.node, schema)
   const isWhole = tellMissing(section.path, section.node, report)
-  const parsed = schema.safeParse(input)
+  const parsed = parse(input, section, schema, report)
+  if (parsed === undefined) return undefined
   if (parsed.success) return isWhole ? parsed.data : undefined
   new Teller(section, schema, report).tell(parsed.error.issues, [])
   return undefined
+}
+
+/** What a schema makes of it; undefined where the schema itself failed, which is told at the section it is of. */
+function parse<T>(input: unknown, { path, node }: Section, schema: z.ZodType<T>, report: Report) {
+  try {
+    return schema.safeParse(input)
+  } catch (error) {
+    // Without the message, which may quote anything.
+    const what = error instanceof Error ? error.name : 'an unknown error'
+    const message = `${path}: its check failed with ${what}, which is a fault of Kymo's own`
+    report.error('CONFIG_INVALID_VALUE', node.place, message, 'please report it, with this section but its secrets')
+    return undefined
+  }
 }
 
 /**

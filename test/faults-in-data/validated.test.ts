@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { components } from '../../components.ts'
 import { describedAs, shapeOf } from '../../config/shape.ts'
+import { defineExporter } from '../../core/component.ts'
+import { sending } from '../../core/sending.ts'
 import { telemetryConfig } from '../../telemetry/config.ts'
 import { errorsOf } from '../config/toys.ts'
 
@@ -78,6 +80,26 @@ test.each(Object.keys(patterns))(
     }
   },
 )
+
+test('A6: a check that throws is told at the section of its component, and quotes nothing of it', () => {
+  const broken = defineExporter({
+    type: 'broken',
+    stability: 'alpha',
+    summary: 'Its check throws.',
+    signals: all,
+    ordering: 'none',
+    config: z.strictObject({ ...sending(), a: z.string() }).refine(({ a }) => {
+      throw new TypeError(`cannot do with ${a}`)
+    }),
+    examples: [],
+    create: () => ({ send: () => Promise.resolve(undefined) }),
+  })
+  const text = around('exporters: {broken: {a: hidden}}', 'logs: {receivers: [otlp], exporters: [broken]}')
+  expect(errorsOf(text, { components: [...components, broken] })).toEqual([
+    "2:21 exporters::broken: its check failed with TypeError, which is a fault of Kymo's own " +
+      '(please report it, with this section but its secrets)',
+  ])
+})
 
 /** Every schema inside of another, with the keys that lead there. */
 function* schemasIn(
