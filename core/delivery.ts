@@ -156,6 +156,11 @@ export class Delivery implements Ticket {
     this.#settle(items)
   }
 
+  /** Something of the request was passed over: its sender hears so beside success. */
+  warn(warning: string): void {
+    this.#warning ??= warning
+  }
+
   /** A rule of the configuration dropped `items`: no error, the sender hears success. */
   drop(items: number): void {
     this.#settle(items)

@@ -24,6 +24,19 @@ const largeBody = 512 * 1024
 
 const success: Answer = { kind: 'success', warning: undefined }
 
+/** What is heard of a request without items. */
+const nothingIn = (note: string | undefined): Answer =>
+  note === undefined ? success : { kind: 'success', warning: note }
+
+/** Takes a remark on what was passed over of a request. */
+export type Remark = (signal: Signal, origin: Context, note: string) => void
+
+function deliveryOf(items: number, by: Listener, note: string | undefined): Delivery {
+  const delivery = new Delivery(items, by)
+  if (note !== undefined) delivery.warn(note)
+  return delivery
+}
+
 /** Of what was answered already. */
 const over: Ticket = { withdraw() {} }
 
@@ -37,6 +50,8 @@ class Arrival implements Ticket {
   readonly by: Listener
   /** Why its sender does not wait any more. */
   withdrawn: DeliveryError | undefined
+  /** What was passed over of it. */
+  note: string | undefined
   #delivery: Delivery | undefined
 
   constructor(signal: Signal, origin: Context, by: Listener) {
@@ -52,7 +67,7 @@ class Arrival implements Ticket {
 
   /** The delivery that waits for all of it from now on. */
   begin(items: number): Delivery {
-    const delivery = (this.#delivery = new Delivery(items, this.by))
+    const delivery = (this.#delivery = deliveryOf(items, this.by, this.note))
     if (this.withdrawn !== undefined) delivery.withdraw(this.withdrawn)
     return delivery
   }
@@ -69,13 +84,18 @@ export class Entrance {
   readonly #memory: PaidMemory
   readonly #push: (batch: Batch) => void
   readonly #isPooled: boolean
+  readonly #told: Remark
 
-  /** `isPooled`: bodies may be used again for others once nobody reads them, as those of the budget's pool are. */
-  constructor(budget: Budget, push: (batch: Batch) => void, isPooled = true) {
+  /**
+   * `isPooled`: bodies may be used again for others once nobody reads them, as those of the budget's pool are. `told` hears
+   * what was passed over of a request.
+   */
+  constructor(budget: Budget, push: (batch: Batch) => void, isPooled = true, told: Remark = () => {}) {
     this.#budget = budget
     this.#memory = new PaidMemory(budget)
     this.#push = push
     this.#isPooled = isPooled
+    this.#told = told
   }
 
   /**
@@ -97,16 +117,19 @@ export class Entrance {
       return this.#start(arrival, this.#readJson(arrival, text, charge))
     }
     let body: Buffer
+    let note: string | undefined
     try {
-      body = jsonToProtobuf(signals[signal].request, text, this.#memory)
+      body = jsonToProtobuf(signals[signal].request, text, this.#memory, told => (note = told))
     } catch (error) {
       return answerLater(by, answerOf(error, origin))
     } finally {
       this.#letGo(text, charge, this.#isPooled)
     }
     const cost = BufferPool.cost(body.length)
-    if (body.length <= largeBody) return this.#enterSmall(signal, body, cost, origin, by, true)
+    if (note !== undefined) this.#told(signal, origin, note)
+    if (body.length <= largeBody) return this.#enterSmall(signal, body, cost, origin, by, true, note)
     const arrival = new Arrival(signal, origin, by)
+    arrival.note = note
     return this.#start(arrival, this.#frame(arrival, body, cost, true))
   }
 
@@ -120,7 +143,15 @@ export class Entrance {
     return this.#start(arrival, this.#whole(arrival, body, stored))
   }
 
-  #enterSmall(signal: Signal, body: Buffer, charge: number, origin: Context, by: Listener, isPooled: boolean): Ticket {
+  #enterSmall(
+    signal: Signal,
+    body: Buffer,
+    charge: number,
+    origin: Context,
+    by: Listener,
+    isPooled: boolean,
+    note?: string,
+  ): Ticket {
     let request: Request
     try {
       request = readRequest(signal, body, this.#budget)
@@ -132,17 +163,19 @@ export class Entrance {
     const whole = charge + request.charged
     if (items === 0) {
       this.#letGo(body, whole, isPooled)
-      return answerLater(by, success)
+      return answerLater(by, nothingIn(note))
     }
     if (isSuspected(origin)) {
       const arrival = new Arrival(signal, origin, by)
+      arrival.note = note
       return this.#start(arrival, this.#verified(arrival, request, body, whole, isPooled))
     }
     if (!isOnePiece(groups.length, items, body.length)) {
       const arrival = new Arrival(signal, origin, by)
+      arrival.note = note
       return this.#start(arrival, this.#pieces(arrival, request, body, whole, isPooled))
     }
-    const delivery = new Delivery(items, by)
+    const delivery = deliveryOf(items, by, note)
     const lease = new Lease(this.#budget, whole, items, isPooled ? body : undefined)
     this.#push(Batch.of(signal, request, origin, delivery, lease))
     return delivery
@@ -177,10 +210,11 @@ export class Entrance {
       isRead = true
     }
     try {
-      body = yield* jsonInSlices(arrival.signal, text, this.#memory, read)
+      body = yield* jsonInSlices(arrival.signal, text, this.#memory, read, note => (arrival.note = note))
     } finally {
       read()
     }
+    if (arrival.note !== undefined) this.#told(arrival.signal, arrival.origin, arrival.note)
     yield* this.#frame(arrival, body, BufferPool.cost(body.length), true)
   }
 
@@ -221,7 +255,7 @@ export class Entrance {
       }
     }
     if (isFramed) return framer
-    answerLater(arrival.by, success)
+    answerLater(arrival.by, nothingIn(arrival.note))
     return undefined
   }
 

@@ -192,6 +192,15 @@ export class Journal {
     }
   }
 
+  /** Something of a request was passed over; whatever else came of it is told apart. */
+  remark(name: NodeName, signal: Signal, context: Context, reason: string, detail: string): void {
+    if (context.transport === ownTransport) return
+    const record = this.#open(signal, context, 0)
+    record.outcome = 'success'
+    this.#add(record, name, { what: 'received', items: 0, reason, detail: cut(detail) })
+    this.#put(this.#ring(`${name.id} ${name.pipeline} received ${reason}`), record)
+  }
+
   /** The record with this id, if it is still kept. */
   get(id: number): JournalRecord | undefined {
     for (const { records } of this.#rings.values()) for (const record of records) if (record.id === id) return record

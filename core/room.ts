@@ -7,7 +7,7 @@ import type { Batch, Context } from './batch.ts'
 import type { Budget } from './budget.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Listener, Ticket } from './delivery.ts'
-import { Entrance } from './entrance.ts'
+import { Entrance, type Remark } from './entrance.ts'
 import type { DeliveryError } from './errors.ts'
 import { Offer } from './offer.ts'
 
@@ -58,10 +58,10 @@ export class Rooms {
   #look: Timer | undefined
   #isStopped = false
 
-  constructor(budget: Budget, clock: Clock, push: (batch: Batch) => void) {
+  constructor(budget: Budget, clock: Clock, push: (batch: Batch) => void, told?: Remark) {
     this.#budget = budget
     this.#clock = clock
-    this.#entrance = new Entrance(budget, push, false)
+    this.#entrance = new Entrance(budget, push, false, told)
   }
 
   /** Bytes that have not ended for good. */

@@ -24,20 +24,21 @@ import {
   QUOTE,
 } from './json-scan.ts'
 import { ProtoSink, slack } from './json-sink.ts'
+import { isTold, unknownKey } from './json-unknown.ts'
 import { isData } from './points.ts'
 import { type Signal, signals } from './signals.ts'
 import { maxDepth, WireError } from './wire.ts'
 
 /**
  * The protobuf bytes of a message, such as `ExportTraceServiceRequest`, that is written as OTLP/JSON. They are in a
- * buffer of their own, from `memory` where that is given.
+ * buffer of their own, from `memory` where that is given. `told` hears of the first key that is passed over above the items.
  * @throws WireError where the text is no such message; says where and what
  */
-export function jsonToProtobuf(message: string, text: Buffer, memory?: Memory): Buffer {
+export function jsonToProtobuf(message: string, text: Buffer, memory?: Memory, told?: (note: string) => void): Buffer {
   if (!isUtf8(text)) throw new WireError(`the text is not valid UTF-8 (byte ${firstBadByte(text)})`)
   const sink = new ProtoSink(text.length + slack, planCount + 1, memory)
   try {
-    new JsonReader(text, sink).read(planOf(message))
+    new JsonReader(text, sink, told).read(planOf(message))
     return sink.done()
   } catch (error) {
     sink.abandon()
@@ -58,12 +59,13 @@ export function* jsonInSlices(
   text: Buffer,
   memory: Memory,
   onRead: () => void,
+  told?: (note: string) => void,
 ): Generator<undefined, Buffer> {
   if (!isUtf8(text)) throw new WireError(`the text is not valid UTF-8 (byte ${firstBadByte(text)})`)
   const sink = new ProtoSink(text.length + slack, planCount + 1, memory, 2 * (text.length + slack))
   let isDone = false
   try {
-    yield* new JsonReader(text, sink).slices(planOf(signals[signal].request), spineOf(signal))
+    yield* new JsonReader(text, sink, told).slices(planOf(signals[signal].request), spineOf(signal))
     onRead()
     yield
     const body = sink.done()
@@ -110,6 +112,8 @@ const [keyField, valueField] = keyValue.fields
 class JsonReader {
   readonly #scan: JsonScanner
   readonly #sink: ProtoSink
+  /** Hears of the first key that is passed over above the items. */
+  #told: ((note: string) => void) | undefined
   #pauseAt = slice
   #unknown = 0
   /** Resource groups, and how many there were. */
@@ -117,9 +121,10 @@ class JsonReader {
   #groups = 0
 
   /** `sink` has room for the length of the text: but for a few numbers, which make room themselves, what is written is shorter. */
-  constructor(text: Buffer, sink: ProtoSink) {
+  constructor(text: Buffer, sink: ProtoSink, told?: (note: string) => void) {
     this.#scan = new JsonScanner(text)
     this.#sink = sink
+    this.#told = told
   }
 
   read(plan: Plan): void {
@@ -192,7 +197,12 @@ class JsonReader {
     const name = scan.string()
     if (scan.next() !== COLON) throw scan.unexpected('`:`')
     scan.at++
-    return plan.named(name)
+    const field = plan.named(name)
+    if (field === undefined && this.#told !== undefined && isTold(plan)) {
+      this.#told(unknownKey(name))
+      this.#told = undefined
+    }
+    return field
   }
 
   #list(field: FieldPlan, byte: number, depth: number): void {

@@ -1,4 +1,4 @@
-import type { Batch } from '../../core/batch.ts'
+import type { Batch, Context } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
@@ -43,6 +43,12 @@ export class Source {
     this.books.out += batch.items
     this.#begin(batch)
     this.#ways.push(batch)
+  }
+
+  /** Something of a request from there was passed over. */
+  remark(from: Context, note: string): void {
+    const { name } = this.books
+    this.#journal.remark(name, name.signal, from, 'unknown_keys', note)
   }
 
   #begin(batch: Batch): void {

@@ -7,7 +7,7 @@ import { finderFor } from '../../core/capability.ts'
 import { type Clock, clockKey, GuardedClock, machineClock } from '../../core/clock.ts'
 import { concealing } from '../../core/concealed.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../../core/configured.ts'
-import { Entrance } from '../../core/entrance.ts'
+import { Entrance, type Remark } from '../../core/entrance.ts'
 import { InternalError, messageOf } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Journal } from '../../core/journal.ts'
@@ -315,7 +315,8 @@ export class Assembly {
     const budget = (): Budget => this.#process.host.get(budgetKey)
     // One that is handed nothing in this way needs no budget.
     let way: Entrance | undefined
-    const entrance = (): Entrance => (way ??= new Entrance(budget(), push))
+    const told: Remark = (signal, from, note) => source(signal).remark(from, note)
+    const entrance = (): Entrance => (way ??= new Entrance(budget(), push, true, told))
     let rooms: Rooms | undefined
     const whole: ReceiverContext = {
       ...context,
@@ -324,7 +325,7 @@ export class Assembly {
       enter: (signal, body, charge, origin, by) => entrance().enter(signal, body, charge, origin, by),
       enterJson: (signal, text, charge, origin, by) => entrance().enterJson(signal, text, charge, origin, by),
       get rooms() {
-        return (rooms ??= new Rooms(budget(), context.clock, push))
+        return (rooms ??= new Rooms(budget(), context.clock, push, told))
       },
       push,
       books: signal => source(signal).books,
