@@ -156,6 +156,8 @@ export interface ProcessorContext extends ComponentContext {
   readonly pipeline: string
   readonly signal: Signal
   readonly downstream: Downstream
+  /** What components behind need of each request: `metadata.x`, `auth.x`. A step that puts requests together keeps them apart by it. */
+  apart(): readonly string[]
   /** A reason for which items may end here; ask for it in `create`. */
   reason(name: string, kind: ReasonKind): Reason
   /** Ends a batch, or a part of it. */

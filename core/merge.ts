@@ -39,6 +39,14 @@ function sameTexts(a: readonly string[], b: readonly string[] | undefined): bool
   return b !== undefined && a.length === b.length && a.every((text, i) => text === b[i])
 }
 
+/** What is known alike of who sent two requests: each may have been let in anew. */
+function commonAuth(a: Context['auth'], b: Context['auth']): Context['auth'] {
+  if (a === b || a === undefined || b === undefined) return a === b ? a : undefined
+  const same = [...a].filter(([name, value]) => b.get(name) === value)
+  if (same.length === a.size) return a
+  return same.length === 0 ? undefined : new Map(same)
+}
+
 /** What two contexts have in common. */
 function commonContext(a: Context, b: Context): Context {
   return {
@@ -46,6 +54,6 @@ function commonContext(a: Context, b: Context): Context {
     transport: a.transport === b.transport ? a.transport : '',
     peer: a.peer === b.peer ? a.peer : undefined,
     metadata: commonMetadata(a.metadata, b.metadata),
-    auth: a.auth === b.auth ? a.auth : undefined,
+    auth: commonAuth(a.auth, b.auth),
   }
 }

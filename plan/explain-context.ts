@@ -1,6 +1,7 @@
 /** What of a request's context (headers, identity, address) later components need, and where it is lost on the way. */
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { Touch } from '../core/touch.ts'
+import { namesOf, neededBehind, neededOf } from './apart.ts'
 import type { Plan } from './plan.ts'
 import { pipelinesBehind } from './ways.ts'
 
@@ -43,7 +44,7 @@ export function explainContext(
     for (const { id, touches } of line) {
       for (const { depth, does, key, what, apart } of touches) {
         if (depth !== 'request') continue
-        if (does === 'moves') before.push({ by: id, key, apart: apart ?? [] })
+        if (does === 'moves') before.push({ by: id, key, apart: allApart(apart, id, pipeline, plan) })
         else if (!needs.some(need => need.by === id && need.what === what)) {
           const lost = [...upstream(pipeline, what, plan, stagesOf, []), ...losses(before, what)]
           needs.push({ by: id, key, what, lost })
@@ -54,6 +55,14 @@ export function explainContext(
       if (!merges.some(({ by, key }) => by === merge.by && key === merge.key)) merges.push(merge)
   }
   return { merges, needs }
+}
+
+/** What the configuration names, and what components behind need. */
+function allApart(named: readonly string[] = [], id: string, pipeline: ConfiguredPipeline, plan: Plan): string[] {
+  const needed = pipeline.processors.includes(id)
+    ? neededBehind(id, pipeline, plan)
+    : neededOf(id, plan.stepOf('exporters', id), plan)
+  return [...new Set([...named, ...namesOf(needed)])]
 }
 
 const losses = (merges: readonly Merge[], what: string) =>
@@ -79,7 +88,7 @@ function upstream(
         const merges = steps.flatMap(stage =>
           stage.touches
             .filter(({ depth, does }) => depth === 'request' && does === 'moves')
-            .map(({ key, apart = [] }): Merge => ({ by: stage.id, key, apart })),
+            .map(({ key, apart }): Merge => ({ by: stage.id, key, apart: allApart(apart, stage.id, before, plan) })),
         )
         return [...upstream(before, what, plan, stagesOf, [...seen, pipeline.id]), ...losses(merges, what)]
       })

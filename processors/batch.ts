@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { Account } from '../core/account.ts'
 import { budgetKey } from '../core/budget.ts'
+import { apartKey, headersApart } from '../core/apart.ts'
 import type { Timer } from '../core/clock.ts'
 import { defineProcessor, type ProcessorContext } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
@@ -177,8 +178,7 @@ class Shards implements Holder {
   }
 
   #keyOf({ origin }: Held): string {
-    const keys = this.#config.metadata_keys
-    if (keys.length === 0) return ''
-    return JSON.stringify(keys.map(name => origin.metadata?.get(name.toLowerCase()) ?? null))
+    const keys = headersApart(this.#config.metadata_keys)
+    return apartKey([...new Set([...keys, ...this.#context.apart()])], origin)
   }
 }

@@ -39,7 +39,12 @@ export class ConnectorSink implements Sink {
     this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
     this.#ways = new Ways(this.books)
     // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
-    const place = { id, signal: from, downstream: { inFlight: 0, closed: false, onIdle: () => () => {} } }
+    const place = {
+      id,
+      signal: from,
+      downstream: { inFlight: 0, closed: false, onIdle: () => () => {} },
+      apart: () => [],
+    }
     this.#step = new StepNode({
       books: this.books,
       hold: definition.hold,

@@ -1,17 +1,15 @@
-import type { ComponentContext, Downstream, ProcessorContext } from '../../core/component.ts'
-import type { Signal } from '../../proto/signals.ts'
+import type { ComponentContext, ProcessorContext } from '../../core/component.ts'
 import type { StepNode } from './step-node.ts'
 
 /** What a step is given of the node it runs in. */
 export function processorContext(
   node: StepNode,
-  place: { readonly id: string; readonly signal: Signal; readonly downstream: Downstream },
+  { id: pipeline, ...place }: Pick<ProcessorContext, 'signal' | 'downstream' | 'apart'> & { readonly id: string },
 ): Omit<ProcessorContext, Exclude<keyof ComponentContext, 'clock'>> {
   return {
-    pipeline: place.id,
-    signal: place.signal,
+    pipeline,
+    ...place,
     clock: node.clock,
-    downstream: place.downstream,
     reason: (name, kind) => node.books.reason(name, kind),
     end: (batch, reason) => node.end(batch, reason),
     fail: (batch, error) => node.fail(batch, error),

@@ -18,11 +18,20 @@ import type { SendingConfig } from '../../core/sending.ts'
 import type { RunningComponent } from '../../core/health.ts'
 import { type State, Status } from '../../core/status.ts'
 import { soleWorker, workerKey } from '../../core/worker.ts'
+import { namesOf, neededBehind, neededOf } from '../../plan/apart.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { ConnectorSink } from '../flow/connector-sink.ts'
 import { Destination, type Sink } from '../sending/destination.ts'
-import type { ConnectorPart, ExporterPart, ExtensionPart, PipelinePart, ReceiverPart, StepPart } from './part.ts'
+import type {
+  KeptApart,
+  ConnectorPart,
+  ExporterPart,
+  ExtensionPart,
+  PipelinePart,
+  ReceiverPart,
+  StepPart,
+} from './part.ts'
 import { Pipeline } from '../flow/pipeline.ts'
 import { Source } from '../flow/source.ts'
 import { processorContext } from '../flow/processor-context.ts'
@@ -221,6 +230,7 @@ export class Assembly {
         // The schema of every exporter has the shared keys; see defineExporter.
         config: config as SendingConfig,
         policy: need(this.plan.queues, id, 'queue of exporter'),
+        apart: namesOf(neededOf(id, component, this.plan)),
         books: books.node({ kind: 'exporter', id, pipeline: '', signal }),
         journal,
         log,
@@ -239,24 +249,29 @@ export class Assembly {
     // What a step keeps has been through those in front of it, and no others.
     const ids = before?.steps.map(step => step.id) ?? []
     const inOrder = isSameOrder(ids, configured.processors)
+    // A step that is kept asks of what stands behind it now.
+    const apart: KeptApart = before?.apart ?? new Map()
+    for (const processor of configured.processors)
+      apart.set(processor, namesOf(neededBehind(processor, configured, this.plan)))
     const steps = configured.processors.map(processor => {
       const old = before?.steps.find(step => step.id === processor)
       return (
-        this.#keep(old, 'processor', processor, id) ?? this.#makeStep(processor, pipeline, inOrder ? old : undefined)
+        this.#keep(old, 'processor', processor, id) ??
+        this.#makeStep(processor, pipeline, apart, inOrder ? old : undefined)
       )
     })
-    this.pipelines.set(id, { pipeline, steps })
+    this.pipelines.set(id, { pipeline, steps, apart })
     for (const sink of configured.exporters) this.#addConnectors(sink, signal)
   }
 
-  #makeStep(processor: string, pipeline: Pipeline, before: StepPart | undefined): StepPart {
+  #makeStep(processor: string, pipeline: Pipeline, apart: KeptApart, before: StepPart | undefined): StepPart {
     const component = need(this.plan.processors, processor, 'processor')
     const { definition, config } = component
     const { id, signal } = pipeline
     const { books, journal } = this.#process
     const context = this.#context('processor', component)
     const { status, log } = context
-    const place = { id, signal, downstream: pipeline }
+    const place = { id, signal, downstream: pipeline, apart: () => apart.get(processor) ?? [] }
     const node: StepNode = new StepNode({
       books: books.node({ kind: 'processor', id: processor, pipeline: id, signal }),
       hold: definition.hold,

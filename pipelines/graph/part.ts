@@ -43,7 +43,11 @@ export interface StepPart extends RunningComponent {
 export interface PipelinePart {
   readonly pipeline: Pipeline
   readonly steps: readonly StepPart[]
+  readonly apart: KeptApart
 }
+
+/** What keeps requests apart at each processor of a pipeline that puts them together. Goes over to the next assembly. */
+export type KeptApart = Map<string, readonly string[]>
 
 export interface ConnectorPart extends RunningComponent {
   readonly sink: ConnectorSink

@@ -46,6 +46,8 @@ interface Token {
 export interface DestinationParts extends Omit<SenderParts, 'consumers' | 'deadLetters'> {
   /** What its queue means. */
   readonly policy: QueuePolicy
+  /** What requests that are gathered are kept apart by, besides what its queue says. */
+  readonly apart?: readonly string[]
   /** Finds its storage, once extensions run. */
   readonly extension: FindOffered
 }
@@ -102,6 +104,7 @@ export class Destination implements Sink {
         this.#queue.batch,
         () => this.#sender.idle,
         gathered => this.#sendGathered(gathered),
+        parts.apart,
       )
     this.#room = { used: 0, listeners: [], onEnd: () => this.#onEnd() }
     this.#unheld = this.books.holds(

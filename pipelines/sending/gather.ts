@@ -1,3 +1,4 @@
+import { apartKey, headersApart } from '../../core/apart.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { BatchConfig, QueueConfig } from '../../core/sending.ts'
 
@@ -22,6 +23,8 @@ export class Gatherer<T> {
   readonly #sizer: 'items' | 'bytes'
   readonly #flushed: (gathered: Gathered<T>[]) => void
   readonly #idle: () => boolean
+  /** What keeps requests apart. */
+  readonly #apart: readonly string[]
   readonly #partitions = new Map<string, Partition<T>>()
   #immediate: NodeJS.Immediate | undefined
 
@@ -30,7 +33,9 @@ export class Gatherer<T> {
     config: BatchConfig,
     idle: () => boolean,
     flushed: (gathered: Gathered<T>[]) => void,
+    apart: readonly string[] = [],
   ) {
+    this.#apart = [...new Set([...headersApart(config.partition.metadata_keys), ...apart])]
     this.#config = config
     this.#sizer = config.sizer ?? (queue.sizer === 'bytes' ? 'bytes' : 'items')
     this.#idle = idle
@@ -105,8 +110,6 @@ export class Gatherer<T> {
   }
 
   #keyOf(batch: Batch): string {
-    const keys = this.#config.partition.metadata_keys
-    if (keys.length === 0) return ''
-    return JSON.stringify(keys.map(name => batch.context.metadata?.get(name.toLowerCase()) ?? null))
+    return apartKey(this.#apart, batch.context)
   }
 }

@@ -205,9 +205,9 @@ test.each([
     [{ at: 'otlp', key: 'protocols.grpc.include_metadata' }],
   ],
   [
-    'a step before it puts all together',
+    'a step before it keeps tenants apart by itself',
     { receiver: kept, processors: `${tenant}, batch: {}`, pipelines: to('nop', 'batch, resource') },
-    [{ at: 'batch', key: 'send_batch_size' }],
+    [],
   ],
   [
     'a step before it keeps tenants apart',
@@ -224,14 +224,14 @@ test.each([
     [],
   ],
   [
-    'a step before a connector puts all together',
+    'a step before a connector keeps tenants apart by itself',
     {
       receiver: kept,
       processors: `${tenant}, batch: {}`,
       connectors: 'forward: {}',
       pipelines: `${to('forward', 'batch')}, traces/2: {receivers: [forward], processors: [resource], exporters: [nop]}`,
     },
-    [{ at: 'batch', key: 'send_batch_size' }],
+    [],
   ],
 ])('a header that a component needs: %s', (_, parts, lost) => {
   const { pipelines } = explained({ exporters: 'nop: {}', ...parts })
@@ -266,7 +266,7 @@ test('the extension that an exporter names needs what it needs, behind the queue
       by: 'otlp_grpc',
       key: 'auth.authenticator: headers_setter',
       what: 'metadata.x-tenant',
-      lost: [{ at: 'otlp_grpc', key: 'sending_queue.batch' }],
+      lost: [],
     },
   ])
 })

@@ -76,6 +76,7 @@ export function processorContext(given: Partial<ProcessorContext> = {}): {
     pipeline: 'traces',
     signal: 'traces',
     downstream: { inFlight: 0, closed: false, onIdle: () => () => {} },
+    apart: () => [],
     reason: (name, kind) => ({ kind, counter: new Reasons().of(name) }),
     end,
     fail,
