@@ -37,6 +37,15 @@ function follow(pipeline: ConfiguredPipeline, from: number, plan: Plan, seen: re
   return [...steps, ...ends]
 }
 
+/** What keeps requests apart at the processors of a pipeline, by their ids. It changes with what stands behind them. */
+export interface KeptApart {
+  at: ReadonlyMap<string, readonly string[]>
+}
+
+/** That of a pipeline. */
+export const apartAt = (pipeline: ConfiguredPipeline, plan: Plan): KeptApart['at'] =>
+  new Map(pipeline.processors.map(id => [id, namesOf(neededBehind(id, pipeline, plan))]))
+
 /** Each of what is needed once, in a fixed order. */
 export const namesOf = (needed: readonly Needed[]): string[] =>
   [...new Set(needed.map(({ what }) => what))].toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0))

@@ -18,20 +18,12 @@ import type { SendingConfig } from '../../core/sending.ts'
 import type { RunningComponent } from '../../core/health.ts'
 import { type State, Status } from '../../core/status.ts'
 import { soleWorker, workerKey } from '../../core/worker.ts'
-import { namesOf, neededBehind, neededOf } from '../../plan/apart.ts'
+import { namesOf, neededOf, apartAt, type KeptApart } from '../../plan/apart.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { ConnectorSink } from '../flow/connector-sink.ts'
 import { Destination, type Sink } from '../sending/destination.ts'
-import type {
-  KeptApart,
-  ConnectorPart,
-  ExporterPart,
-  ExtensionPart,
-  PipelinePart,
-  ReceiverPart,
-  StepPart,
-} from './part.ts'
+import type { ConnectorPart, ExporterPart, ExtensionPart, PipelinePart, ReceiverPart, StepPart } from './part.ts'
 import { Pipeline } from '../flow/pipeline.ts'
 import { Source } from '../flow/source.ts'
 import { processorContext } from '../flow/processor-context.ts'
@@ -250,9 +242,8 @@ export class Assembly {
     const ids = before?.steps.map(step => step.id) ?? []
     const inOrder = isSameOrder(ids, configured.processors)
     // A step that is kept asks of what stands behind it now.
-    const apart: KeptApart = before?.apart ?? new Map()
-    for (const processor of configured.processors)
-      apart.set(processor, namesOf(neededBehind(processor, configured, this.plan)))
+    const apart: KeptApart = before?.apart ?? { at: new Map() }
+    apart.at = apartAt(configured, this.plan)
     const steps = configured.processors.map(processor => {
       const old = before?.steps.find(step => step.id === processor)
       return (
@@ -271,7 +262,7 @@ export class Assembly {
     const { books, journal } = this.#process
     const context = this.#context('processor', component)
     const { status, log } = context
-    const place = { id, signal, downstream: pipeline, apart: () => apart.get(processor) ?? [] }
+    const place = { id, signal, downstream: pipeline, apart: () => apart.at.get(processor) ?? [] }
     const node: StepNode = new StepNode({
       books: books.node({ kind: 'processor', id: processor, pipeline: id, signal }),
       hold: definition.hold,

@@ -1,5 +1,6 @@
 /** Components as the graph has them: what pages show of them, and how they start and stop. */
 import type { NodeBooks } from '../../core/books.ts'
+import type { KeptApart } from '../../plan/apart.ts'
 import type { GuardedClock } from '../../core/clock.ts'
 import type { Exporter, Extension, Lifecycle } from '../../core/component.ts'
 import { messageOf } from '../../core/errors.ts'
@@ -45,9 +46,6 @@ export interface PipelinePart {
   readonly steps: readonly StepPart[]
   readonly apart: KeptApart
 }
-
-/** What keeps requests apart at each processor of a pipeline that puts them together. Goes over to the next assembly. */
-export type KeptApart = Map<string, readonly string[]>
 
 export interface ConnectorPart extends RunningComponent {
   readonly sink: ConnectorSink
