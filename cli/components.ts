@@ -1,5 +1,5 @@
 /** `kymo components`: what this build has. */
-import { components as ours } from '../components.ts'
+import { everyComponent } from '../components.ts'
 import { kinds } from '../config/components.ts'
 import { yamlOf } from '../config/document.ts'
 import { schemes } from '../config/sources.ts'
@@ -15,8 +15,8 @@ export interface ComponentsOptions {
 }
 
 /** Prints the list on standard output. */
-export function components({ format, json }: ComponentsOptions, version: string): void {
-  process.stdout.write(componentsText(ours, json === true ? 'json' : format, version))
+export async function components({ format, json }: ComponentsOptions, version: string): Promise<void> {
+  process.stdout.write(componentsText(await everyComponent(), json === true ? 'json' : format, version))
 }
 
 /** The list as a table, as JSON, or in the Collector's YAML. */

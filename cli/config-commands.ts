@@ -18,7 +18,7 @@ export function addConfigCommands(
     .addHelpText('after', afterSchema)
     .action(async (component: string | undefined) => {
       const { schema } = await import('./schema.ts')
-      process.exitCode = schema(component)
+      process.exitCode = await schema(component)
     })
   withSources(program.command('explain'))
     .description('tell what a configuration will do: what is read how deep, when success is said, what a fault does')
@@ -26,7 +26,7 @@ export function addConfigCommands(
     .addHelpText('after', afterExplain)
     .action(async (options: SourceOptions & { json?: boolean }) => {
       const { explain } = await import('./explain.ts')
-      process.exitCode = explain(options)
+      process.exitCode = await explain(options)
     })
   program
     .command('diff <before> <after>')
@@ -35,7 +35,7 @@ export function addConfigCommands(
     .addHelpText('after', afterDiff)
     .action(async (before: string, after: string, options: { json?: boolean }) => {
       const { diff } = await import('./diff.ts')
-      process.exitCode = diff(before, after, options)
+      process.exitCode = await diff(before, after, options)
     })
   program
     .command('featuregate [id]')
@@ -59,7 +59,7 @@ function addComponents(program: CommandLine, version: string): void {
     .addHelpText('after', "\nWith --format yaml the list has the form of the OpenTelemetry Collector's.")
     .action(async (options: ComponentsOptions) => {
       const { components } = await import('./components.ts')
-      components(options, version)
+      await components(options, version)
     })
 }
 
@@ -87,7 +87,7 @@ function addPrintConfig(command: CommandLine): void {
     .addHelpText('after', afterPrint)
     .action(async (options: PrintOptions & SourceOptions) => {
       const { printConfig } = await import('./print-config.ts')
-      process.exitCode = printConfig(options)
+      process.exitCode = await printConfig(options)
     })
 }
 

@@ -10,8 +10,13 @@ import { planText, restartText } from './reload-text.ts'
 const codes = { same: 0, different: 1, trouble: 2 } as const
 
 /** Prints the differences on standard output; returns the exit code. */
-export function diff(before: string, after: string, { json }: { readonly json?: boolean | undefined }): number {
-  const [old, now] = [before, after].map(source => load({ config: [source], set: [] }))
+export async function diff(
+  before: string,
+  after: string,
+  { json }: { readonly json?: boolean | undefined },
+): Promise<number> {
+  const old = await load({ config: [before], set: [] })
+  const now = await load({ config: [after], set: [] })
   if (old === undefined || now === undefined) return codes.trouble
   const differences = differencesOf(old, now)
   const changes = planReload(old.plan, now.plan)

@@ -10,8 +10,8 @@ import { explanationText } from './explanation-text.ts'
 import { load } from './load.ts'
 
 /** Prints it on standard output; returns the exit code. */
-export function explain(options: SourceOptions & { readonly json?: boolean | undefined }): number {
-  const loaded = load(options)
+export async function explain(options: SourceOptions & { readonly json?: boolean | undefined }): Promise<number> {
+  const loaded = await load(options)
   if (loaded === undefined) return exitCodes.failed
   const explanation = explanationOf(loaded)
   process.stdout.write(

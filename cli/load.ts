@@ -2,15 +2,19 @@
 import { components } from '../components.ts'
 import { ConfigErrors, renderErrors } from '../config/load.ts'
 import type { ReadFile } from '../config/sources.ts'
-import { loadPlan, type Planned } from '../plan/load.ts'
+import { loadListedPlan, type Planned } from '../plan/load.ts'
 import { builtIn } from './built-in.ts'
 import type { SourceOptions } from './options.ts'
 
 /** Reads and checks it. When anything is wrong, all of it is told on standard error, and the result is undefined. */
-export function load({ config, set, featureGates }: SourceOptions, readFile?: ReadFile): Planned | undefined {
+export async function load(
+  { config, set, featureGates }: SourceOptions,
+  readFile?: ReadFile,
+): Promise<Planned | undefined> {
   try {
     const { env } = process
-    return loadPlan({ sources: config, sets: set, components, env, builtIn, gates: featureGates, readFile })
+    const rest = { components, env, builtIn, gates: featureGates, readFile }
+    return await loadListedPlan({ sources: config, sets: set, ...rest })
   } catch (error) {
     if (!(error instanceof ConfigErrors)) throw error
     const { errors, total } = error

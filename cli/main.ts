@@ -22,7 +22,7 @@ async function runCommand(version: string): Promise<void> {
     },
     async validate(options) {
       const { validate } = await import('./validate.ts')
-      process.exitCode = validate(options)
+      process.exitCode = await validate(options)
     },
   })
   // A service compiles when it is ready, other commands work from the start.

@@ -19,8 +19,8 @@ export interface PrintOptions extends SourceOptions {
 }
 
 /** Prints it on standard output; returns the exit code. */
-export function printConfig(options: PrintOptions): number {
-  const loaded = load(options)
+export async function printConfig(options: PrintOptions): Promise<number> {
+  const loaded = await load(options)
   if (loaded === undefined) return exitCodes.failed
   if (options.mode === 'unredacted') process.stderr.write('secrets are printed: keep the output to yourself\n')
   process.stdout.write(rendered(effectiveOf(loaded), options))

@@ -22,7 +22,7 @@ const patience = 120_000
 export async function reload(options: ReloadOptions, isNamed: boolean): Promise<number> {
   const { config, admin, dryRun, json } = options
   try {
-    const address = isNamed || config.length === 0 ? admin : addressIn(options)
+    const address = isNamed || config.length === 0 ? admin : await addressIn(options)
     // Told by `load`.
     if (address === undefined) return exitCodes.failed
     const path = `/v1/reload${dryRun === true ? '?dry_run=true' : ''}`
@@ -43,8 +43,8 @@ const isGood = ({ result }: ReloadOutcome): boolean =>
   result === 'applied' || result === 'unchanged' || result === 'planned'
 
 /** Where a process with this configuration is asked; undefined when the configuration is wrong, which has been told. */
-function addressIn(options: SourceOptions): string | undefined {
-  const loaded = load(options)
+async function addressIn(options: SourceOptions): Promise<string | undefined> {
+  const loaded = await load(options)
   if (loaded === undefined) {
     process.stderr.write('nobody was asked to reload; --admin asks all the same\n')
     return undefined

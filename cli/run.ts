@@ -28,7 +28,7 @@ export async function run(options: RunOptions & { readonly version: string }): P
   collectGarbage()
   const { config, shutdownTimeout, version } = options
   const files = new Set<string>()
-  const loaded = load(options, noting(files))
+  const loaded = await load(options, noting(files))
   if (loaded === undefined) return exitCodes.failed
   let own: OwnTelemetry
   let place: AdminPlace

@@ -1,12 +1,13 @@
 /** `kymo schema`: JSON Schema of configurations, for editors. */
-import { components } from '../components.ts'
+import { everyComponent } from '../components.ts'
 import { quoted, suggest } from '../config/nearest.ts'
 import { componentSchema, fileSchema } from '../config/schema.ts'
 import type { Definition } from '../core/component.ts'
 import { exitCodes } from '../service/process.ts'
 
 /** Prints the schema of a whole file, or of one component; returns the exit code. */
-export function schema(name: string | undefined): number {
+export async function schema(name: string | undefined): Promise<number> {
+  const components = await everyComponent()
   if (name === undefined) return print(fileSchema(components))
   const found = findComponent(name, components)
   if (typeof found !== 'string') return print(componentSchema(found))

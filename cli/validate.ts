@@ -5,8 +5,8 @@ import type { SourceOptions } from './options.ts'
 import { load } from './load.ts'
 
 /** Says nothing when it is; returns the exit code. */
-export function validate(options: SourceOptions): number {
-  const loaded = load(options)
+export async function validate(options: SourceOptions): Promise<number> {
+  const loaded = await load(options)
   if (loaded === undefined) return exitCodes.failed
   if (loaded.warnings.length > 0) process.stderr.write(`warnings:\n${renderErrors(loaded.warnings)}`)
   for (const note of loaded.notes) process.stderr.write(`${note}\n`)

@@ -1,5 +1,6 @@
 /** The five sections of components: ids, types, and every section checked by its component's schema. */
 import type { Definition, Kind } from '../core/component.ts'
+import type { Named } from '../core/listed.ts'
 import { type MapEntry, hide, isNull, type Node } from './document.ts'
 import { parseId } from './ids.ts'
 import { check } from './issues.ts'
@@ -30,6 +31,18 @@ interface Missing {
   readonly kind: Kind
   readonly type: string
   readonly key: Place
+}
+
+/** The components that the sections name, as far as their ids can be read. */
+export function namedIn(sections: ReadonlyMap<string, MapEntry>): Named[] {
+  return kinds.flatMap(kind => {
+    const node = sections.get(`${kind}s`)?.value
+    if (node?.kind !== 'map') return []
+    return [...node.entries.keys()].flatMap(text => {
+      const id = parseId(text)
+      return typeof id === 'string' ? [] : { kind, type: id.type }
+    })
+  })
 }
 
 /** Reads the sections of components. */

@@ -3,15 +3,17 @@ import { createHash } from 'node:crypto'
 import type { Definition } from '../core/component.ts'
 import type { Configured } from '../core/configured.ts'
 import { type ConfigError, InternalError } from '../core/errors.ts'
+import { type Listed, loadNamed, type Named } from '../core/listed.ts'
 import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
-import { kinds, readComponents } from './components.ts'
+import { kinds, namedIn, readComponents } from './components.ts'
 import { tellCycles, tellHalfUsed } from './connectors.ts'
 import { type MapEntry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
 import { expandSections } from './expand.ts'
 import { readGates } from './gates.ts'
 import { check } from './issues.ts'
 import { jsonOf } from './json.ts'
-import { readKyma } from './kyma/documents.ts'
+import { readKyma, hasKyma } from './kyma/documents.ts'
+import { kymaUses } from './kyma/authentication.ts'
 import { TooMuch } from './limits.ts'
 import { isBareReference } from './masking.ts'
 import { merge, splitKeys } from './merge.ts'
@@ -21,7 +23,7 @@ import type { Place, SourceText } from './place.ts'
 import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
 import { concealedOf, shown } from './shown.ts'
-import { type ReadFile, readSources } from './sources.ts'
+import { type ReadFile, readOnce, readSources } from './sources.ts'
 import { type FindTraps, warnOfAddress, warnOfTraps, warnOfUnused } from './traps.ts'
 
 export { renderErrors } from './render.ts'
@@ -71,11 +73,38 @@ const sections = [...kinds.map(kind => `${kind}s`), 'service']
  */
 export function loadConfig(options: LoadOptions, trapsOf: FindTraps = () => []): Loaded {
   try {
-    return loaded(options, trapsOf)
+    const loading = loaded(options, trapsOf)
+    for (let step = loading.next(); ; step = loading.next(options.components)) if (step.done === true) return step.value
   } catch (error) {
-    if (error instanceof ConfigErrors || error instanceof TooMuch) throw error
-    throw unquoting(error)
+    throw told(error)
   }
+}
+
+/** What is read where components are not loaded yet. */
+export type ListedOptions = Omit<LoadOptions, 'components'> & { readonly components: readonly Listed[] }
+
+/**
+ * The same, and loads of the components only those that the configuration names: all others take no memory. Where it is wrong, all are
+ * loaded, so that it can be told what else there is.
+ * @throws ConfigErrors with everything that is wrong with it
+ */
+export async function loadListedConfig(given: ListedOptions, trapsOf: FindTraps = () => []): Promise<Loaded> {
+  const { components, ...rest } = given
+  const options = { ...rest, readFile: readOnce(given.readFile) }
+  try {
+    const loading = loaded(options, trapsOf)
+    let step = loading.next()
+    while (step.done !== true) step = loading.next(await loadNamed(components, step.value))
+    return step.value
+  } catch (error) {
+    if (!(error instanceof ConfigErrors)) throw told(error)
+  }
+  return loadConfig({ ...options, components: await Promise.all(components.map(one => one.load())) }, trapsOf)
+}
+
+/** What may be told of `error`. */
+function told(error: unknown): unknown {
+  return error instanceof ConfigErrors || error instanceof TooMuch ? error : unquoting(error)
 }
 
 /** A fault of ours: where it was, without its message, which may quote anything. */
@@ -86,11 +115,15 @@ function unquoting(error: unknown): Error {
   return made
 }
 
-function loaded(options: LoadOptions, trapsOf: FindTraps): Loaded {
-  const { components: definitions, env = process.env } = options
+/** Asks for the components that are named, once it is known which. */
+function* loaded(
+  options: Omit<LoadOptions, 'components'>,
+  trapsOf: FindTraps,
+): Generator<readonly Named[], Loaded, readonly Definition[]> {
+  const { env = process.env } = options
   const report = new Report()
   const sources = readSources({ ...options, env }, report)
-  const kyma = readKyma(sources, definitions, report)
+  const kyma = readKyma(sources, hasKyma(sources) ? yield kymaUses : [], report)
   const documents = sources.map(source => kyma.replaced.get(source) ?? readTop(source, report))
   if (report.failed) {
     throw report.asErrors(kyma.documents.flatMap(secretsOf))
@@ -103,6 +136,7 @@ function loaded(options: LoadOptions, trapsOf: FindTraps): Loaded {
   const { entries } = root
   tellUnknownSections(entries, report)
 
+  const definitions = yield namedIn(entries)
   const components = readComponents(entries, definitions, report)
   const top = sources[0] === undefined ? undefined : { source: sources[0], start: 0, end: 0 }
   const service = readService(entries.get('service'), top, components, report, {

@@ -51,6 +51,16 @@ export const readText: ReadFile = path => {
   }
 }
 
+/** Reads each file once, however often it is asked for: a pipe has its text only once. */
+export function readOnce(readFile: ReadFile = readText): ReadFile {
+  const texts = new Map<string, string>()
+  return path => {
+    const text = texts.get(path) ?? readFile(path)
+    texts.set(path, text)
+    return text
+  }
+}
+
 /** Why a file could not be read, without the system call's name around it. */
 export function readFailure(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined

@@ -5,28 +5,29 @@
 import { once } from 'node:events'
 import { type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads'
 import { Concealed } from '../core/concealed.ts'
-import { type Definition, type Kind } from '../core/component.ts'
+import type { Kind } from '../core/component.ts'
 import type { Use } from '../core/capability.ts'
 import type { Configured, ConfiguredComponent } from '../core/configured.ts'
 import { type Code, ConfigError, InternalError, messageOf, type Position } from '../core/errors.ts'
 import { Secret } from '../core/fields.ts'
+import { type Listed, loadNamed } from '../core/listed.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
 import { kinds } from '../config/components.ts'
-import { ConfigErrors, type Loaded, type LoadOptions } from '../config/load.ts'
+import { ConfigErrors, type ListedOptions, type Loaded } from '../config/load.ts'
 import { TooMuch } from '../config/limits.ts'
 import { readText } from '../config/sources.ts'
-import { loadPlan } from './load.ts'
+import { loadListedPlan } from './load.ts'
 
 /** What is taken over of a configuration that is loaded while another one runs. */
 export type LoadedApart = Omit<Loaded, 'root' | 'document'>
 
 /** What can be told to a thread of what is to be read. */
-type ApartOptions = Omit<LoadOptions, 'components' | 'readFile' | 'most'>
+type ApartOptions = Omit<ListedOptions, 'components' | 'readFile' | 'most'>
 
 /** How it is read. */
 export interface Apart {
   /** The components of this build. */
-  readonly components: readonly Definition[]
+  readonly components: readonly Listed[]
   /** The module that calls `serveLoad` in a thread. */
   readonly entry: URL
   /** Told of every file that is read. */
@@ -50,7 +51,12 @@ const mark = 'kymo: load a configuration'
 export async function loadApart(options: ApartOptions, apart: Apart): Promise<LoadedApart> {
   const { components, note } = apart
   try {
-    return loadPlan({ ...options, components, readFile: noting(note), most: mayStart() ? atOnce : undefined })
+    return await loadListedPlan({
+      ...options,
+      components,
+      readFile: noting(note),
+      most: mayStart() ? atOnce : undefined,
+    })
   } catch (error) {
     if (!(error instanceof TooMuch)) throw error
   }
@@ -115,24 +121,25 @@ type Piece =
   | { readonly what: 'failed'; readonly message: string }
 
 /** In the thread: reads what it was started for, and hands it over. False when it was started for something else. */
-export function serveLoad(components: readonly Definition[]): boolean {
+export function serveLoad(components: readonly Listed[]): boolean {
   const data = workerData as { mark?: unknown; options?: ApartOptions } | null
   if (data?.mark !== mark || data.options === undefined || parentPort === null) return false
   const pieces = piecesOf({ ...data.options, components })
   const port: MessagePort = parentPort
   port.on('message', () => {
-    const { value, done } = pieces.next()
-    if (done !== true) port.postMessage(value)
+    void pieces.next().then(({ value, done }) => {
+      if (done !== true) port.postMessage(value)
+    })
   })
   return true
 }
 
-function* piecesOf(options: LoadOptions): Generator<Piece> {
+async function* piecesOf(options: ListedOptions): AsyncGenerator<Piece, undefined> {
   const files = new Set<string>()
   let last: Piece
   let loaded: Loaded | undefined
   try {
-    loaded = loadPlan({ ...options, readFile: noting(path => files.add(path)) })
+    loaded = await loadListedPlan({ ...options, readFile: noting(path => files.add(path)) })
     last = { what: 'end', rest: restOf(loaded) }
   } catch (error) {
     last =
@@ -216,7 +223,6 @@ function restored(value: unknown): unknown {
 
 /** Here: takes it in, piece by piece. */
 async function received(worker: Worker, { components, note }: Apart): Promise<LoadedApart> {
-  const found = new Map(components.map(one => [`${one.kind} ${one.type}`, one]))
   const made = new Map(kinds.map(kind => [kind, new Map<string, ConfiguredComponent>()]))
   // Of the component that comes next.
   let values: Sent['concealed'] = []
@@ -231,7 +237,7 @@ async function received(worker: Worker, { components, note }: Apart): Promise<Lo
         break
       case 'components':
         for (const { kind, id, type, config, concealed, uses } of piece.components) {
-          const definition = found.get(`${kind} ${type}`)
+          const [definition] = await loadNamed(components, [{ kind, type }])
           if (definition === undefined) throw new InternalError(`a thread knows the ${kind} ${type}, which is not here`)
           const component = {
             id,

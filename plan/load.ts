@@ -1,5 +1,5 @@
 /** From the texts a user gives to what they mean. */
-import { loadConfig, type Loaded, type LoadOptions } from '../config/load.ts'
+import { type ListedOptions, loadConfig, type Loaded, loadListedConfig, type LoadOptions } from '../config/load.ts'
 import { type Plan, planOf } from './plan.ts'
 import { trapsOf } from './traps.ts'
 
@@ -14,6 +14,13 @@ export interface Planned extends Loaded {
  */
 export const loadPlan = (options: LoadOptions): Planned =>
   planned(loadConfig(options, configured => trapsOf(planOf(configured))))
+
+/**
+ * The same, and loads of the components only those that it has.
+ * @throws ConfigErrors with everything that is wrong with it
+ */
+export const loadListedPlan = async (options: ListedOptions): Promise<Planned> =>
+  planned(await loadListedConfig(options, configured => trapsOf(planOf(configured))))
 
 /** Resolves one that was read elsewhere. */
 export const planned = <T extends Pick<Loaded, 'configured'>>(loaded: T): T & { readonly plan: Plan } => ({

@@ -1,12 +1,13 @@
 /** `npm run docs`: writes the pages that are made from tables in the code. A test compares them with what is there. */
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { components } from '../components.ts'
+import { everyComponent } from '../components.ts'
 import { fileSchema } from '../config/schema.ts'
 import { codes } from '../core/errors.ts'
 import { ownFamilies } from '../telemetry/families.ts'
 import { componentPage, componentsPage, pathOf } from './component-pages.ts'
 
+const components = await everyComponent()
 const made = (from: string) => `<!-- Made from ${from} by \`npm run docs\`; do not edit. -->\n`
 
 const areas: Record<string, string> = {

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { components } from '../components.ts'
+import { components } from './support/components.ts'
 import type { Batch } from '../core/batch.ts'
 import { Books, type NodeBooks } from '../core/books.ts'
 import { Budget, budgetKey } from '../core/budget.ts'

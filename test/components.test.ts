@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { components } from '../components.ts'
 import { type Definition, orderingOf } from '../core/component.ts'
 import { runsOf } from '../core/worker.ts'
+import { components as listed } from '../components.ts'
 import { allSignals } from '../proto/signals.ts'
+import { components } from './support/components.ts'
 import { jsonSchema, objectsOf, options } from './support/options.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -19,6 +20,13 @@ function* keysOf(config: unknown, at: string): Generator<string> {
     yield* keysOf(value, `${at}${name}.`)
   }
 }
+
+test('the list has each by the names that it says it has', async () => {
+  for (const { kind, names, load } of listed) {
+    const { type, aliases = [], kind: own } = await load()
+    expect({ kind, names }).toEqual({ kind: own, names: [type, ...aliases] })
+  }
+})
 
 test('no name is taken twice, aliases included', () => {
   const all = components.flatMap(one => [one.type, ...(one.aliases ?? [])].map(name => `${one.kind} ${name}`))

@@ -1,7 +1,7 @@
 /** Whatever an exporter throws, and wherever: it costs at most the batch it was about, and never the process. Nobody opts in. */
 import { expect, test } from 'vitest'
-import { components } from '../components.ts'
 import { Budget, budgetKey } from '../core/budget.ts'
+import { components } from './support/components.ts'
 import { type Definition, type Exporter } from '../core/component.ts'
 import { Host } from '../core/host.ts'
 import { listenersKey } from '../net/listeners.ts'

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { components } from '../components.ts'
+import { components } from './support/components.ts'
 import { loadPlan } from '../plan/load.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../docs/hardening.md'), 'utf8')

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { components } from '../components.ts'
+import { components } from './support/components.ts'
 import type { Batch } from '../core/batch.ts'
 import { Budget } from '../core/budget.ts'
 import { type Definition, defineExporter } from '../core/component.ts'

@@ -1,5 +1,6 @@
 /** `output.otlp.authentication` of Kyma's pipelines as an extension. */
 import type { Definition } from '../../core/component.ts'
+import type { Named } from '../../core/listed.ts'
 import type { MapNode } from '../document.ts'
 import type { Report } from '../report.ts'
 import { at, entryAt, section } from './nodes.ts'
@@ -14,6 +15,9 @@ export interface Authentication {
 
 /** What each form needs. */
 const extensions = { basic: 'basicauth', oauth2: 'oauth2client' } as const
+
+/** The components that have to be known before pipelines are turned into a configuration. */
+export const kymaUses: readonly Named[] = Object.values(extensions).map(type => ({ kind: 'extension', type }))
 
 /** The extension; undefined when none is asked for or, as the report then says, this build has it not. */
 export function readAuthentication(

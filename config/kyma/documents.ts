@@ -23,6 +23,12 @@ export interface KymaSources {
   readonly documents: readonly Node[]
 }
 
+/** Whether some of the sources may have documents of Kyma's. */
+export const hasKyma = (sources: readonly SourceText[]): boolean => sources.some(mentionsKyma)
+
+// Cheaper than reading every file twice.
+const mentionsKyma = ({ text }: SourceText): boolean => text.includes(group)
+
 /** Reads those of the sources that have documents of Kyma's. */
 export function readKyma(
   sources: readonly SourceText[],
@@ -33,8 +39,7 @@ export function readKyma(
   const documents: Node[] = []
   const pipelines: KymaPipeline[] = []
   for (const source of sources) {
-    // Cheaper than reading every file twice.
-    if (!source.text.includes(group)) continue
+    if (!mentionsKyma(source)) continue
     const found = listed(readDocuments(source, report))
     if (!found.some(document => apiOf(document).startsWith(`${group}/`))) continue
     documents.push(...found)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { componentsText } from '../../cli/components.ts'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { toys } from '../config/toys.ts'
 
 test('the table has a line for each component, by kind and name', () => {

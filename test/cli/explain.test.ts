@@ -1,7 +1,7 @@
 /** `kymo explain` as people and scripts read it. */
 import { expect, test } from 'vitest'
 import { explanationText } from '../../cli/explanation-text.ts'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { loadPlan } from '../../plan/load.ts'
 import { explain, type Explanation } from '../../plan/explain.ts'
 import { kymo as command } from '../support/command.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { around, errorsOf } from './toys.ts'
 
 const set = '(set it, or give a default: `${env:X:-default}`)'

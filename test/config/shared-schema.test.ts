@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { fileSchema } from '../../config/schema.ts'
 import { eachInner, shared, type JsonSchema } from '../../config/shared-schema.ts'
 

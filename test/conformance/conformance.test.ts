@@ -6,7 +6,7 @@
 import * as fc from 'fast-check'
 import { tap } from 'rxjs'
 import { expect, test } from 'vitest'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { forward } from '../../connectors/forward.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
 import { type Clock, clockKey, type TimedWork } from '../../core/clock.ts'

@@ -1,5 +1,5 @@
 /** Which queues there are to try. */
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import type { Mode } from './hostile.ts'
 
 /** Whether this build can keep queues on disk. */

@@ -1,7 +1,7 @@
 /** Fuzzing of what users write: configurations, `--set`, environment variables. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { yamlOf } from '../../config/document.ts'
 import { effectiveOf } from '../../config/effective.ts'
 import { ConfigErrors, renderErrors } from '../../config/load.ts'

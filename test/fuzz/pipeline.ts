@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { loadPlan } from '../../plan/load.ts'
 import type { Batch } from '../../core/batch.ts'
 import { Books } from '../../core/books.ts'

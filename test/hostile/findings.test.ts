@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { loadConfig } from '../../config/load.ts'
 import { ConfigErrors } from '../../config/report.ts'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { normalise } from '../../proto/normalise.ts'
 import { decode } from '../support/otlp.ts'
 

@@ -2,7 +2,7 @@
 import { map } from 'rxjs'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { defineConnector, defineProcessor } from '../../core/component.ts'
 import { explain, type Explanation } from '../../plan/explain.ts'
 import { loadPlan } from '../../plan/load.ts'

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { threadEntry } from '../../cli/load-worker.ts'
-import { components } from '../../components.ts'
+import { components as listed } from '../../components.ts'
 import { sameValue } from '../../config/equal.ts'
 import { limits } from '../../config/limits.ts'
 import { ConfigErrors, loadConfig } from '../../config/load.ts'
 import { loadApart, sendable } from '../../plan/load-apart.ts'
+import { components } from '../support/components.ts'
 
 const many = (n: number, line: (i: number) => string) => Array.from({ length: n }, (_, i) => line(i)).join('\n')
 const around = (sections: string) => `receivers: {otlp: {protocols: {http: }}}
@@ -25,7 +26,7 @@ const unknown = (n: number) => headers(n).replace('headers:', 'tls:')
 const read = (text: string, env: NodeJS.ProcessEnv = {}) =>
   loadConfig({ sources: [], text: { name: 'a', text }, components, env })
 const apart = (text: string, env: NodeJS.ProcessEnv = {}) =>
-  loadApart({ sources: [], text: { name: 'a', text }, env }, { components, entry: threadEntry })
+  loadApart({ sources: [], text: { name: 'a', text }, env }, { components: listed, entry: threadEntry })
 
 function errorsOf(text: string, env: NodeJS.ProcessEnv = {}): ConfigErrors {
   try {
@@ -173,7 +174,11 @@ test('files that were read in the thread are told, so that they can be watched',
     const text = around(`exporters: {debug: , otlp_http: {endpoint: http://x, headers: "\${file:${file}}"}}`)
     const read = new Set<string>()
     const options = { sources: [], text: { name: 'a', text }, env: {} }
-    const { configured } = await loadApart(options, { components, entry: threadEntry, note: path => read.add(path) })
+    const { configured } = await loadApart(options, {
+      components: listed,
+      entry: threadEntry,
+      note: path => read.add(path),
+    })
     expect([...read]).toEqual([file])
     expect(configured.exporters.size).toBe(2)
   } finally {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { warningsOf } from '../config/toys.ts'
 
 const grpc = 'grpc: {endpoint: "localhost:0", include_metadata: true}'

@@ -1,8 +1,8 @@
 /** Whatever a schema says is the id of an extension makes its user restart when that extension does. */
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { components } from '../../components.ts'
 import { clientAuthenticatorKey, serverAuthenticatorKey } from '../../core/auth.ts'
+import { components } from '../support/components.ts'
 import { type Definition, defineExtension } from '../../core/component.ts'
 import { storageKey } from '../../core/storage.ts'
 import { loadPlan } from '../../plan/load.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { components as shipped } from '../../components.ts'
+import { components as shipped } from '../support/components.ts'
 import { warningsOf } from '../config/toys.ts'
 
 const components = `receivers: {otlp: {protocols: {grpc: }}}

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { loadPlan } from '../../plan/load.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { type Definition, defineExtension } from '../../core/component.ts'

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { components } from '../../components.ts'
+import { components } from './components.ts'
 import { loadPlan } from '../../plan/load.ts'
 import { Account } from '../../core/account.ts'
 import { Books } from '../../core/books.ts'

@@ -1,5 +1,5 @@
 /** A whole service in this process: configuration, log, graph, admin server. */
-import { components } from '../../components.ts'
+import { components } from './components.ts'
 import { loadPlan } from '../../plan/load.ts'
 import { Graph } from '../../pipelines/graph/graph.ts'
 import { Service } from '../../service/service.ts'

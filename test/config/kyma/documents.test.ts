@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { components } from '../../../components.ts'
+import { components } from '../../support/components.ts'
 import { loadConfig } from '../../../config/load.ts'
 import {
   authenticators,

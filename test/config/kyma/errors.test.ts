@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { components } from '../../../components.ts'
+import { components } from '../../support/components.ts'
 import { type ConfigErrors, renderErrors } from '../../../config/load.ts'
 import { document, errors, load, logs, metrics, output, traces, version } from './toys.ts'
 

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { Metadata } from '@grpc/grpc-js'
 import { afterEach, expect, test, vi } from 'vitest'
 import { requestCost } from '../../../net/admission.ts'
-import { components } from '../../../components.ts'
+import { components } from '../../support/components.ts'
 import { ConfigErrors, loadConfig } from '../../../config/load.ts'
 import {
   AuthError,
