@@ -9,7 +9,17 @@ import { billOfMaterials, bundledPackages, noticesText } from './scripts/bundled
  */
 const unused: Record<string, readonly string[]> = {
   // For JSON schemas, for tests, and for the versions of plugins. The first two are made, and not called.
-  fastify: ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request', 'semver'],
+  // Servers it is not asked to make stand on the last two.
+  fastify: [
+    '@fastify/ajv-compiler',
+    '@fastify/fast-json-stringify-compiler',
+    'light-my-request',
+    'semver',
+    'node:http2',
+    'node:https',
+  ],
+  // Commands that are programs of their own.
+  commander: ['node:child_process'],
   // Transports in threads.
   pino: ['thread-stream'],
   // Kymo has counters and gauges of one process, which are fetched.
@@ -32,6 +42,34 @@ const compiledExports = ['crc32c', 'snappyCompress']
 /** The package that the file at `path` is part of. */
 function packageOf(path: string): string | undefined {
   return /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]
+}
+
+/**
+ * Modules of Node that are read when the module that imports them runs: at the top of the bundle they would be read whenever it starts. They take
+ * 1 to 5 MiB each.
+ */
+const late = ['child_process', 'crypto', 'dns/promises', 'http', 'http2', 'https', 'tls', 'worker_threads', 'zlib']
+const lateMark = '\0late '
+
+const lateModules: Plugin = {
+  name: 'late',
+  resolveId(id, _importer, { kind }) {
+    if (kind !== 'import-statement' || !late.includes(id.replace(/^node:/, ''))) return undefined
+    return { id: `${lateMark}${id}`, moduleSideEffects: false }
+  },
+  load(id) {
+    if (!id.startsWith(lateMark)) return undefined
+    const name = id.slice(lateMark.length)
+    const properties = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(name)))
+    // What is behind a getter may load more.
+    const names = properties.flatMap(([key, { value }]) =>
+      value !== undefined && /^[a-z]\w*$/i.test(key) ? [key] : [],
+    )
+    const exported = names
+      .filter(key => key !== 'default')
+      .map(key => `export const ${key} = /* @__PURE__ */ from('${key}');`)
+    return `const all = process.getBuiltinModule('${name}'); const from = key => all[key];\nexport default all;\n${exported.join('\n')}`
+  },
 }
 
 const lean: Plugin = {
@@ -153,7 +191,7 @@ const paper: Plugin = {
 export default defineConfig({
   input: 'cli/main.ts',
   platform: 'node',
-  plugins: [lean, threads, frugal, paper],
+  plugins: [lean, lateModules, threads, frugal, paper],
   // Its module for Node is CommonJS, of which nothing can be left out.
   resolve: { alias: { rxjs: join(import.meta.dirname, 'node_modules/rxjs/dist/esm/index.js') } },
   // Without undici's second HTTP parser, an experiment.

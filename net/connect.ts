@@ -1,7 +1,8 @@
 /** Sockets to servers, with and without TLS. */
 import net from 'node:net'
-import tls from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
 import { messageOf } from '../core/errors.ts'
+import { nodeTls } from './on-demand.ts'
 
 /** How long a quiet connection may be before the system asks whether the peer is there, in milliseconds; as Go does. */
 const tcpKeepalive = 15_000
@@ -12,7 +13,7 @@ export type Destination = { readonly host: string; readonly port: number } | { r
 /** Starts to connect; with `options` through TLS, naming the protocol that is to be spoken. */
 export function connectSocket(
   to: Destination,
-  options: tls.ConnectionOptions | undefined,
+  options: ConnectionOptions | undefined,
   protocol: 'h2' | 'http/1.1',
   serverName?: string,
 ): net.Socket {
@@ -20,7 +21,7 @@ export function connectSocket(
   if (!options) return net.connect(common)
   // A certificate is checked against an address by itself; SNI takes names only.
   const named = serverName !== undefined && net.isIP(serverName) === 0 ? { servername: serverName } : {}
-  return tls.connect({ ...named, ...options, ...common, ALPNProtocols: [protocol] })
+  return nodeTls().connect({ ...named, ...options, ...common, ALPNProtocols: [protocol] })
 }
 
 /** The text of a failure to connect; of several addresses tried in turn, all. */

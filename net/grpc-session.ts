@@ -1,6 +1,6 @@
 /** One HTTP/2 connection to one address, from the handshake to its end. */
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2'
-import tls from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
 import { connectFailure, connectSocket } from './connect.ts'
 import type { Address } from './grpc-target.ts'
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
@@ -28,7 +28,7 @@ export interface ClientSessionOwner {
 /** How sessions connect. */
 export interface SessionOptions {
   /** Made anew for each connection, so that new certificates are used; undefined: without TLS. */
-  readonly tls: (() => tls.ConnectionOptions) | undefined
+  readonly tls: (() => ConnectionOptions) | undefined
   readonly serverName: string | undefined
   readonly keepalive: Keepalive | undefined
   /** Milliseconds for connecting and the handshakes. */
@@ -87,7 +87,7 @@ export class GrpcSession {
     })
     this.#session = session
     session.on('connect', () => {
-      if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== 'h2') {
+      if ('alpnProtocol' in socket && socket.alpnProtocol !== 'h2') {
         this.#lose('the server did not choose HTTP/2 in the TLS handshake (ALPN)')
       } else if (!session.destroyed) session.setLocalWindowSize(sessionWindow) // Told although it has ended meanwhile.
     })

@@ -1,6 +1,6 @@
 /** An HTTP server without a port of its own: connections are handed to it, over TLS where that is configured. */
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { maxHeaderBytes } from './header-limits.ts'
 import { Gate, type Places } from './gate.ts'
@@ -8,6 +8,7 @@ import type { PageServerConfig } from './http-server-keys.ts'
 import { occupancyLimits } from './limit-keys.ts'
 import { isLoopback } from './local-host.ts'
 import { type ConnectionShare, Occupancy } from './occupancy.ts'
+import { nodeHttps } from './on-demand.ts'
 import { handshakeTimeout, ServerTls } from './tls.ts'
 
 export interface PortlessOptions {
@@ -49,7 +50,7 @@ export class PortlessServer {
     }
     const mutual = tls.client_ca_file !== undefined
     const checks = { handshakeTimeout: patience, requestCert: mutual, rejectUnauthorized: mutual }
-    const server = createSecureServer({ ...settings, ...checks })
+    const server = nodeHttps().createServer({ ...settings, ...checks })
     this.#tls = new ServerTls(tls, error => onTls?.(error))
     this.#tls.start(made => server.setSecureContext(made))
     server.on('secureConnection', socket => this.#gate.shaken(socket))

@@ -1,9 +1,10 @@
 /** TLS in front of a server: does the handshakes, and says of those that fail why. */
 import type { Socket } from 'node:net'
-import { createServer, type Server, type TLSSocket } from 'node:tls'
+import type { Server, TLSSocket } from 'node:tls'
 import { messageOf } from '../core/errors.ts'
 import type { Admission } from './admission.ts'
 import type { Gate } from './gate.ts'
+import { nodeTls } from './on-demand.ts'
 import { handshakeTimeout, ServerTls, type TlsServerConfig } from './tls.ts'
 
 /** What a door of TLS is made of. */
@@ -42,7 +43,7 @@ export class TlsDoor {
 
   constructor({ tls, protocol, admission, gate, onTls, open, ...options }: TlsDoorOptions) {
     const isMutual = tls.client_ca_file !== undefined
-    const server = createServer({
+    const server = nodeTls().createServer({
       ALPNProtocols: [protocol],
       handshakeTimeout: options.handshakeTimeout ?? handshakeTimeout,
       requestCert: isMutual,

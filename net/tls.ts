@@ -1,9 +1,10 @@
 /** TLS with the Collector's keys, for servers and clients. Files are read when they are needed, and again when they change. */
 import { readFileSync } from 'node:fs'
-import { getCACertificates, type ConnectionOptions, type SecureContextOptions } from 'node:tls'
+import type { ConnectionOptions, SecureContextOptions } from 'node:tls'
 import * as z from 'zod'
 import { messageOf } from '../core/errors.ts'
 import { credential, duration, texts } from '../core/fields.ts'
+import { nodeTls } from './on-demand.ts'
 
 const version = z.enum(['1.0', '1.1', '1.2', '1.3'], { error: 'expected one of `1.0`, `1.1`, `1.2`, `1.3`' })
 const versions = { '1.0': 'TLSv1', '1.1': 'TLSv1.1', '1.2': 'TLSv1.2', '1.3': 'TLSv1.3' } as const
@@ -209,6 +210,7 @@ function ciphersOf({ cipher_suites: named, min_version: least }: Shared): readon
 }
 
 function systemAuthorities(): string[] {
+  const { getCACertificates } = nodeTls()
   return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])]
 }
 

@@ -6,7 +6,7 @@ import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { nobody, ownBatch } from '../core/own-batch.ts'
 import { shownUrl } from '../core/shown-url.ts'
-import { type OtlpAlone, otlpAlone } from '../exporters/otlp-alone.ts'
+import type { AloneDestination, OtlpAlone } from '../exporters/otlp-alone.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { OwnDestination } from '../telemetry/destination-config.ts'
 import { OwnGatherer } from '../telemetry/gather.ts'
@@ -41,9 +41,12 @@ export class OwnExports {
     this.#log = log.child(ownModule)
   }
 
-  start(): void {
+  async start(): Promise<void> {
+    if (this.#exports.length === 0) return
+    // With it come clients of gRPC and HTTP, which most processes have no other use for.
+    const { otlpAlone } = await import('../exporters/otlp-alone.ts')
     for (const one of this.#exports) {
-      const client = new OwnClient(one, this.#log)
+      const client = new OwnClient(one, otlpAlone(addressed(one), ownModule, this.#log), this.#log)
       this.#clients.push(client)
       if (one.signal === 'metrics') this.#startMetrics(one, client)
       else this.#startGathered(one, client)
@@ -105,10 +108,10 @@ class OwnClient {
   readonly #exporter: OtlpAlone
   #failing = false
 
-  constructor(one: OwnExport, log: Logger) {
+  constructor(one: OwnExport, exporter: OtlpAlone, log: Logger) {
     this.#export = one
     this.#log = log
-    this.#exporter = exporterOf(one, log)
+    this.#exporter = exporter
   }
 
   /** Says whether it was taken. */
@@ -138,10 +141,8 @@ class OwnClient {
 /** What is not taken at once is dropped. */
 const once = (): Attempt => ({ signal: new AbortController().signal, number: 1, settle() {}, memo: undefined })
 
-function exporterOf({ destination, signal, timeout }: OwnExport, log: Logger): OtlpAlone {
-  return otlpAlone(
-    { ...destination, signal, timeout: Math.min(timeout || Infinity, destination.timeout || Infinity, 60_000) },
-    ownModule,
-    log,
-  )
-}
+const addressed = ({ destination, signal, timeout }: OwnExport): AloneDestination => ({
+  ...destination,
+  signal,
+  timeout: Math.min(timeout || Infinity, destination.timeout || Infinity, 60_000),
+})

@@ -189,7 +189,7 @@ export class Service {
         .provide(selfReportKey, this.#report)
         .provide(suspectsKey, this.#suspects)
       const { log } = this.#plan
-      this.#exports.start()
+      await this.#exports.start()
       this.#graph = this.#plan.graph({
         host,
         log,

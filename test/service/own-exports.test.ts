@@ -119,7 +119,7 @@ test('metrics that could not be made once are made the next time', async () => {
   } as never
   const one = { signal: 'metrics', destination, interval: 5, timeout: 0, most: 1, room: 1 } as const
   const exports = new OwnExports([one], report, keepingLogger(lines))
-  exports.start()
+  await exports.start()
   await expect.poll(() => asked).toBeGreaterThan(1)
   await exports.stop()
   expect(lines.filter(({ fields }) => fields?.['code'] === 'INTERNAL')).toHaveLength(1)
