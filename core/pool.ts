@@ -4,8 +4,11 @@
  */
 const kibibyte = 1024
 
-/** Smaller buffers are made exact and left to the garbage collector: pooled they would waste more than they save. */
-const least = 32 * kibibyte
+/**
+ * Smaller buffers are made exact and left to the garbage collector. Bodies of small requests are larger: made one by one they
+ * are most of what such a request leaves behind, and stand outside the heap until V8 looks for them.
+ */
+const least = kibibyte
 /** Larger ones are rare. */
 const most = 8 * kibibyte * kibibyte
 /** Milliseconds after which memory that was not needed meanwhile is let go. */
@@ -48,9 +51,10 @@ export class BufferPool {
 
   /** Takes `buffer` back, which came from `take` and which nobody reads any more. */
   give(buffer: Buffer): void {
-    const memory = buffer.buffer
+    const { buffer: memory, length } = buffer
     const room = memory.byteLength
-    if (buffer.length < least || room > 2 * most || !(memory instanceof ArrayBuffer) || roomFor(room) !== room) return
+    // Of Node's own pool, which hands out small pieces of one memory, none fills its room.
+    if (length < least || length > most || roomFor(length) !== room || !(memory instanceof ArrayBuffer)) return
     if (this.#idle + room > this.#limit) {
       letGo(memory)
       return
