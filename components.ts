@@ -1,4 +1,7 @@
-/** The list: every component of this build, which is loaded when a configuration has it. A component that is not in it does not exist. */
+/**
+ * The list: every component of this build, each loaded when a configuration has it. A component that is not in it does not
+ * exist.
+ */
 import type { Definition } from './core/component.ts'
 import type { Listed } from './core/listed.ts'
 

@@ -45,8 +45,8 @@ function packageOf(path: string): string | undefined {
 }
 
 /**
- * Modules of Node that are read when the module that imports them runs: at the top of the bundle they would be read whenever it starts. They take
- * 1 to 5 MiB each.
+ * Modules of Node that are read when the module that imports them runs: at the top of the bundle they would be read whenever it
+ * starts. They take 1 to 5 MiB each.
  */
 const late = ['child_process', 'crypto', 'dns/promises', 'http', 'http2', 'https', 'tls', 'worker_threads', 'zlib']
 const lateMark = '\0late '

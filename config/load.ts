@@ -84,8 +84,8 @@ export function loadConfig(options: LoadOptions, trapsOf: FindTraps = () => []):
 export type ListedOptions = Omit<LoadOptions, 'components'> & { readonly components: readonly Listed[] }
 
 /**
- * The same, and loads of the components only those that the configuration names: all others take no memory. Where it is wrong, all are
- * loaded, so that it can be told what else there is.
+ * The same, and loads of the components only those that the configuration names: all others take no memory. Where it is wrong,
+ * all are loaded, so that it can be told what else there is.
  * @throws ConfigErrors with everything that is wrong with it
  */
 export async function loadListedConfig(given: ListedOptions, trapsOf: FindTraps = () => []): Promise<Loaded> {
