@@ -1,6 +1,6 @@
 /**
- * What happened to batches: every one that lost, dropped or failed anything, and a sample of the healthy ones. Keeps ids,
- * counts, reasons and a few resource attributes, never bytes of the data. Bounded in number and in bytes: each component and
+ * What happened to batches: every one that lost or failed anything, and samples of those that rules dropped something of, and
+ * of the healthy ones. Keeps ids, counts, reasons and a few resource attributes, never bytes of the data. Bounded in number and in bytes: each component and
  * reason has a ring of its own, so that what is frequent does not push out what is rare.
  */
 import { endless, type Room, textCost } from '../proto/room.ts'
@@ -108,12 +108,14 @@ const recordCost = 400
 const eventCost = 250
 /** What others say is kept up to this length. */
 const longestText = 256
-/** Samples of attributes taken per component, reason and second. */
+/** Samples of attributes taken per component, reason and second; and of what a rule drops, records that are begun. */
 const samplesPerSecond = 20
 /** One healthy request in this many is recorded, besides the first of each second. */
 const healthyEvery = 1024
 
 interface Ring {
+  readonly what: Happening
+  readonly reason: string | undefined
   /** The oldest first. */
   readonly records: JournalRecord[]
   second: number
@@ -128,9 +130,13 @@ export class Journal {
   shows: (name: NodeName) => boolean = () => true
   /** Records that were begun. */
   begun = 0
+  /** Requests that a rule dropped something of, and which are not written about because many others are. */
+  unwritten = 0
   readonly #room: Room
   #bytes = 0
   readonly #rings = new Map<string, Ring>()
+  /** The same by who noted last: a key for each request would cost more than to find it here. */
+  readonly #known = new WeakMap<NodeName, Ring[]>()
   #lastId = 0
   #sinceHealthy = 0
   #healthySecond = 0
@@ -171,7 +177,10 @@ export class Journal {
     }
   }
 
-  /** Something happened that has to be found again: recorded for every request concerned. */
+  /**
+   * Something happened that has to be found again: recorded for every request concerned. What a rule drops may be something of
+   * every request, and is no surprise: of that, a few a second are.
+   */
   note(
     name: NodeName,
     what: Happening,
@@ -180,8 +189,14 @@ export class Journal {
     detail: string | undefined,
     took?: number,
   ): void {
-    const ring = this.#ring(`${name.id} ${name.pipeline} ${what} ${reason ?? ''}`)
-    const sample = this.#sample(name, ring, batch)
+    const ring = this.#ring(name, what, reason)
+    const isFrequent = this.#isFrequent(ring)
+    if (isFrequent && what === 'dropped' && batch.shares.every(one => one.delivery.record === undefined)) {
+      this.unwritten += batch.shares.length
+      return
+    }
+    const [group] = batch.groups
+    const sample = isFrequent || group === undefined ? undefined : sampleResource(group, this.shows(name))
     detail = cut(detail)
     for (const { delivery, items, origin } of batch.shares) {
       const known = delivery.record
@@ -198,7 +213,7 @@ export class Journal {
     const record = this.#open(signal, context, 0)
     record.outcome = 'success'
     this.#add(record, name, { what: 'received', items: 0, reason, detail: cut(detail) })
-    this.#put(this.#ring(`${name.id} ${name.pipeline} received ${reason}`), record)
+    this.#put(this.#ring(name, 'received', reason), record)
   }
 
   /** The record with this id, if it is still kept. */
@@ -257,9 +272,14 @@ export class Journal {
     return kept.size
   }
 
-  #ring(key: string): Ring {
+  #ring(name: NodeName, what: Happening, reason: string | undefined): Ring {
+    let known = this.#known.get(name)
+    if (known === undefined) this.#known.set(name, (known = []))
+    for (const ring of known) if (ring.what === what && ring.reason === reason) return ring
+    const key = `${name.id} ${name.pipeline} ${what} ${reason ?? ''}`
     let ring = this.#rings.get(key)
-    if (ring === undefined) this.#rings.set(key, (ring = { records: [], second: 0, samples: 0 }))
+    if (ring === undefined) this.#rings.set(key, (ring = { what, reason, records: [], second: 0, samples: 0 }))
+    known.push(ring)
     return ring
   }
 
@@ -289,15 +309,14 @@ export class Journal {
     return true
   }
 
-  #sample(name: NodeName, ring: Ring, batch: Batch): Record<string, string> | undefined {
-    const [group] = batch.groups
-    if (group === undefined) return undefined
+  /** Whether there were as many in this second as samples are taken of. */
+  #isFrequent(ring: Ring): boolean {
     const second = Math.floor(Date.now() / 1000)
     if (second !== ring.second) {
       ring.second = second
       ring.samples = 0
     }
-    return ++ring.samples > samplesPerSecond ? undefined : sampleResource(group, this.shows(name))
+    return ++ring.samples > samplesPerSecond
   }
 }
 

@@ -57,7 +57,7 @@ export interface MetricSources {
   readonly books: Books
   readonly budget: Budget
   readonly memory: { readonly hard: number; readonly soft: number }
-  readonly journal: { readonly begun: number; readonly kept: number }
+  readonly journal: { readonly begun: number; readonly kept: number; readonly unwritten: number }
   /** Own telemetry that nobody took in time. */
   readonly untold: Readonly<Record<Signal, number>>
   /** Accepted connections that are open. */

@@ -5,6 +5,11 @@ import { counter, fractional, gauge, one, type OwnFamily, total } from './family
 export const processFamilies: readonly OwnFamily[] = [
   one('kymo_connections', 'Connections that are open to the ports of this process.', 'sum', s => s.connections()),
   total('kymo_journal_batches_total', 'Requests that the journal began to write about.', s => s.journal.begun),
+  total(
+    'kymo_journal_unwritten_total',
+    'Requests that a rule dropped something of, only counted because the journal writes about enough others.',
+    s => s.journal.unwritten,
+  ),
   one('kymo_journal_batches_kept', 'Requests that can be found in the journal now.', 'sum', s => s.journal.kept),
   counter(
     'kymo_own_telemetry_dropped_total',

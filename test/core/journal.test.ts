@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { DeliveryError } from '../../core/errors.ts'
 import { ownTransport } from '../../core/journal.ts'
 import { namespaceFilter } from '../../processors/namespace_filter.ts'
@@ -84,4 +84,37 @@ test('what is frequent does not push out what is rare, and events of one record 
   for (let i = 0; i < 1000; i++) await toy.push(tracesRequest([{ namespace: 'kube-system', spans: ['y'] }])).outcome
   expect(toy.journal.find({ reason: 'namespace_excluded' })).toHaveLength(1)
   expect(toy.journal.find({ reason: 'namespace_system', limit: 10_000 }).length).toBeLessThanOrEqual(256)
+})
+
+test('of what a filter drops of every request a few a second are written about, and the rest is counted', async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000_000_000 })
+  try {
+    toy = await toyGraph({
+      exporters: { sink: {} },
+      components: { namespace_filter: { definition: namespaceFilter } },
+      pipelines: [{ processors: ['namespace_filter'], exporters: ['sink'] }],
+    })
+    const push = () => toy.push(tracesRequest([{ namespace: 'kube-system', spans: ['y'] }])).outcome
+    for (let i = 0; i < 100; i++) await push()
+    expect(toy.journal.find({ what: 'dropped' })).toHaveLength(20)
+    expect(toy.journal.unwritten).toBe(80)
+    // The books have all of them.
+    expect(toy.books.nodes.flatMap(node => [...node.dropped.all()])).toContainEqual({
+      reason: 'namespace_system',
+      value: 100,
+    })
+    vi.setSystemTime(1_000_000_001_000)
+    await push()
+    expect(toy.journal.find({ what: 'dropped' })).toHaveLength(21)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('what is lost is written about however often it happens', async () => {
+  toy = await toyGraph({ exporters: { sink: {} } })
+  toy.sinks['sink'].behave = () => Promise.reject(new DeliveryError('DELIVERY_REJECTED', 'rejected', 'no'))
+  for (let i = 0; i < 100; i++) await toy.push(tracesRequest([{ spans: ['a'] }])).outcome
+  await expect.poll(() => toy.journal.find({ what: 'rejected', limit: 1000 })).toHaveLength(100)
+  expect(toy.journal.unwritten).toBe(0)
 })
