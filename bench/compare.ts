@@ -98,11 +98,15 @@ export async function compare(kit: Kit, which: Case, options: CompareOptions): P
 
 const bytesEach = (runs: readonly Run[]) => Math.round(median(runs.map(run => run.sink.bytes / Math.max(1, run.ok))))
 
+/** The Collector, built when it is not there yet. */
+export function collectorBinary(kit: Kit): string {
+  return execFileSync(kit.peer, { encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }).trim()
+}
+
 /** One run of the Collector. */
 export function runCollector(kit: Kit, which: Case, { cpuSeconds }: RunOptions): Promise<Run> {
-  const binary = execFileSync(kit.peer, { encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }).trim()
   const config = which.attributes ? kit.peerAttributes : kit.peerConfig
-  const command = `GOMAXPROCS=2 '${binary}' --config '${config}'`
+  const command = `GOMAXPROCS=2 '${collectorBinary(kit)}' --config '${config}'`
   return measure(kit, ['otelcol', command, String(collectorPort)], which, cpuSeconds, false)
 }
 

@@ -10,6 +10,8 @@ export const root = join(import.meta.dirname, '..')
 /** Paths of the kit's parts. */
 export interface Kit {
   readonly measure: string
+  /** The program that measures a quiet day. */
+  readonly quiet: string
   readonly sink: string
   readonly peer: string
   readonly peerConfig: string
@@ -36,6 +38,7 @@ export function findKit(): Kit {
   if (!existsSync(join(payloads, 'traces-gw.grpc.gz'))) execFileSync(process.execPath, [write, payloads])
   return {
     measure: part('bench.py'),
+    quiet: part('quiet.py'),
     sink: part('sink.mjs'),
     peer: part('peer.sh'),
     peerConfig: part('peer-filter-enrich.yaml'),

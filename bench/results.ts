@@ -8,6 +8,7 @@ import { root } from './kit.ts'
 import type { Wait } from './latency.ts'
 import { type OwnFigures, ownText } from './own-telemetry.ts'
 import type { Profile } from './profile.ts'
+import { type QuietFigures, quietHead, quietRows } from './quiet.ts'
 
 const page = join(root, 'bench/RESULTS.md')
 
@@ -25,6 +26,7 @@ export interface Results {
   readonly pairs: number
   readonly work: string
   readonly own: OwnFigures
+  readonly quiet: readonly QuietFigures[]
   readonly start: StartFigures
   readonly waits: readonly Wait[]
   readonly profile: Profile
@@ -75,7 +77,8 @@ const loadText = ({ payload, http, gzip, json, attributes }: Row['case']): strin
 
 const thousands = (n: number) => `${Math.round(n / 1000)} k`
 
-function table(head: readonly string[], lines: readonly (readonly (string | number)[])[]): string {
+/** A table of the page. */
+export function table(head: readonly string[], lines: readonly (readonly (string | number)[])[]): string {
   const row = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`
   return [row(head), `|${'---|'.repeat(head.length)}`, ...lines.map(row)].join('\n')
 }
@@ -88,7 +91,7 @@ function shares(list: Profile['frames']): string {
 }
 
 /** Writes the page. */
-export function writeResults({ rows, pairs, work, own, start, waits, profile }: Results): void {
+export function writeResults({ rows, pairs, work, own, quiet, start, waits, profile }: Results): void {
   const [cpu] = cpus()
   const text = `# Results
 
@@ -105,6 +108,14 @@ mean something beyond this machine. Check of the work: ${work}.
 ${comparisonTable(rows)}
 
 Idle and peak are resident memory (limits: 90 and 250 MiB).
+
+## The quiet day
+
+Requests of ten spans at a fixed, low rate: CPU time as a share of a core, resident memory at the end, and how many requests the
+destination got meanwhile. Medians of ${pairs} ${pairs === 1 ? 'pair' : 'pairs'}. To be met: at most 0.6 of the Collector's CPU, 90 MiB, and 1.2 times
+the requests that it sends on.
+
+${table(quietHead, quietRows(quiet))}
 
 ## Destinations
 
