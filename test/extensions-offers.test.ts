@@ -1,6 +1,6 @@
 /** What extensions declare that they offer, what they do offer, and who may name them. */
 import { expect, test } from 'vitest'
-import { components } from '../components.ts'
+import { components } from './support/components.ts'
 import type { Capability } from '../core/capability.ts'
 import { extensionOf } from './support/extending.ts'
 import { options } from './support/options.ts'

@@ -1,6 +1,6 @@
 /** A10 of the faults of November 2026: nothing goes out without a header that the configuration demands. */
 import { afterEach, expect, test } from 'vitest'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { explain } from '../../plan/explain.ts'
 import { load, warningsOf } from '../config/toys.ts'
 import { runKymo } from '../support/kymo.ts'

@@ -1,7 +1,7 @@
 /** A9 of the faults of November 2026: whole numbers of 64 bits keep every digit, from the YAML to the bytes. */
 import { afterEach, expect, test } from 'vitest'
 import { rendered } from '../../cli/print-config.ts'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { differencesOf } from '../../config/diff.ts'
 import { effectiveOf } from '../../config/effective.ts'
 import { planReload } from '../../plan/reload.ts'

@@ -1,7 +1,7 @@
 /** A5, A6 and A17 of the faults of November 2026: what is wrong with a configuration is told with its place, before it runs. */
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { components } from '../../components.ts'
+import { components } from '../support/components.ts'
 import { describedAs, shapeOf } from '../../config/shape.ts'
 import { defineExporter } from '../../core/component.ts'
 import { sending } from '../../core/sending.ts'
