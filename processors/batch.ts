@@ -1,11 +1,10 @@
 import * as z from 'zod'
 import { Account } from '../core/account.ts'
 import { budgetKey } from '../core/budget.ts'
-import { apartKey, headersApart } from '../core/apart.ts'
-import type { Timer } from '../core/clock.ts'
 import { defineProcessor, type ProcessorContext } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
+import { Gatherer, type GatherSettings, inParts, keyOf } from '../core/gathering.ts'
 import type { Held, Holder } from '../core/holding.ts'
 import type { Touch } from '../core/touch.ts'
 import { holding } from './steps.ts'
@@ -66,119 +65,87 @@ export const batch = defineProcessor({
     return touches
   },
 
-  create: (settings, context) => holding(context, new Shards(settings, context)),
+  create: (settings, context) => holding(context, new Batching(gatheringOf(settings), context)),
 })
-
-/** Least milliseconds between two batches while several senders are busy, unless size or timeout say otherwise. */
-const pace = 2
-
-/** What is gathered for one combination of metadata. */
-interface Shard {
-  held: Held[]
-  items: number
-  timer: Timer | undefined
-}
 
 /** Bytes that a combination takes: its text, its timer, and the batches it keeps apart. */
 const costOf = (key: string): number => 1000 + 2 * key.length
 
-/**
- * In parts of `most` items, of which only the last has fewer. Cut in the middle first: a cut copies what is behind it, and
- * done from the front many parts would take the square of their number.
- */
-function partsOf(held: Held, most: number): readonly Held[] {
-  if (held.items <= most) return [held]
-  const [head, rest] = held.cut(most * Math.ceil(held.items / most / 2))
-  return rest === undefined ? [head] : [...partsOf(head, most), ...partsOf(rest, most)]
+/** What its keys mean. */
+function gatheringOf(config: Config): GatherSettings {
+  return {
+    least: config.send_batch_size || Infinity,
+    most: config.send_batch_max_size,
+    sizer: 'items',
+    timeout: config.timeout,
+    keys: config.metadata_keys,
+    mostKeys: config.metadata_cardinality_limit,
+  }
 }
 
-class Shards implements Holder {
-  readonly #config: Config
+/** Keeps what comes until it leaves. */
+class Batching implements Holder {
   readonly #context: ProcessorContext
-  readonly #shards = new Map<string, Shard>()
+  readonly #gathering: GatherSettings
+  readonly #gatherer: Gatherer<Held>
   /** What combinations of metadata take. */
   readonly #account: Account
-  #soon: Timer | undefined
-  /** Whether the last batch was made of several requests, and when it left. */
-  #crowded = false
-  #flushedAt = 0
 
-  constructor(settings: Config, context: ProcessorContext) {
-    this.#config = settings
+  constructor(gathering: GatherSettings, context: ProcessorContext) {
+    const { clock, holding: port } = context
     this.#context = context
+    this.#gathering = gathering
     this.#account = new Account(context.host.find(budgetKey), 'processor', context.id)
+    this.#gatherer = new Gatherer(gathering, {
+      clock,
+      isIdle: () => port.inFlight === 0,
+      isAwaited: () => true,
+      sizeOf: held => held.items,
+      flushed: (held, key) => this.#emit(held, key),
+    })
   }
 
   take(held: Held): void {
-    const key = this.#keyOf(held)
-    const shard = this.#shards.get(key) ?? this.#open(key)
-    if (shard instanceof DeliveryError) return held.refuse(shard)
-    shard.held.push(held)
-    shard.items += held.items
-    const { send_batch_size, timeout } = this.#config
-    if (timeout === 0 || (send_batch_size > 0 && shard.items >= send_batch_size)) this.#flush(key, shard)
-    else if (this.#context.holding.inFlight === 0) this.idle()
-    else shard.timer ??= this.#context.clock.after(timeout, () => this.#flush(key, shard))
+    const key = keyOf(this.#gathering, held.origin, this.#context.apart())
+    const full = this.#gatherer.has(key) ? undefined : this.#open(key)
+    if (full === undefined) this.#gatherer.add(key, held)
+    else held.refuse(full)
   }
 
-  /** One more combination, where there is room for it. */
-  #open(key: string): Shard | DeliveryError {
+  /** Makes room for one more combination, or says why there is none. */
+  #open(key: string): DeliveryError | undefined {
     const { id } = this.#context
-    const limit = this.#config.metadata_cardinality_limit
-    if (key !== '' && limit > 0 && this.#shards.size >= limit) {
-      const text = `${id}: more than ${limit} combinations of \`metadata_keys\``
+    const { mostKeys } = this.#gathering
+    if (key === '') return undefined
+    if (mostKeys > 0 && this.#gatherer.combinations >= mostKeys) {
+      const text = `${id}: more than ${mostKeys} combinations of \`metadata_keys\``
       return new DeliveryError('DELIVERY_BUSY', 'retry', text)
     }
-    if (key !== '' && !this.#account.grow(costOf(key))) {
-      const text = `${id}: no memory for one more combination of \`metadata_keys\``
-      return new DeliveryError('DELIVERY_MEMORY', 'retry', text)
-    }
-    const shard = { held: [], items: 0, timer: undefined }
-    this.#shards.set(key, shard)
-    return shard
+    if (this.#account.grow(costOf(key))) return undefined
+    const text = `${id}: no memory for one more combination of \`metadata_keys\``
+    return new DeliveryError('DELIVERY_MEMORY', 'retry', text)
   }
 
   flush(): void {
-    for (const [key, shard] of this.#shards) this.#flush(key, shard)
+    this.#gatherer.flush()
   }
 
   /** Gathering frees nothing, sending does. */
   pressure(_bytes: number, mayEmit: boolean): void {
-    if (mayEmit) this.flush()
+    if (mayEmit) this.#gatherer.flush()
   }
 
   stop(): void {
     this.#account.close()
   }
 
-  /**
-   * At the end of this turn, so that what arrived together goes out together. After a batch of several requests more are
-   * on their way: then not sooner than `pace` after that one. A lone sender is never kept waiting.
-   */
   idle(): void {
-    if (this.#shards.size === 0 || this.#soon !== undefined) return
-    const { clock } = this.#context
-    const wait = this.#crowded ? this.#flushedAt + pace - clock.now() : 0
-    const flush = (): void => {
-      this.#soon = undefined
-      this.flush()
-    }
-    this.#soon = wait <= 0 ? clock.soon(flush) : clock.after(wait, flush)
+    this.#gatherer.idle()
   }
 
-  #flush(key: string, shard: Shard): void {
-    if (this.#shards.get(key) !== shard) return
-    this.#shards.delete(key)
+  #emit(held: readonly Held[], key: string): void {
     if (key !== '') this.#account.shrink(costOf(key))
-    shard.timer?.cancel()
-    this.#crowded = shard.held.length > 1
-    this.#flushedAt = this.#context.clock.now()
-    const whole = this.#context.holding.join(shard.held)
-    for (const part of partsOf(whole, this.#config.send_batch_max_size || Infinity)) part.emit('alone')
-  }
-
-  #keyOf({ origin }: Held): string {
-    const keys = headersApart(this.#config.metadata_keys)
-    return apartKey([...new Set([...keys, ...this.#context.apart()])], origin)
+    const whole = this.#context.holding.join(held)
+    for (const part of inParts(whole, this.#gathering.most || Infinity)) part.emit('alone')
   }
 }

@@ -227,6 +227,7 @@ export class Assembly {
         journal,
         log,
         status,
+        clock: this.#clock,
         budget: () => host.get(budgetKey),
         extension,
       }

@@ -2,21 +2,24 @@ import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { FindOffered } from '../../core/capability.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
+import type { Clock } from '../../core/clock.ts'
+import { Gatherer, type GatherSettings, inParts, keyOf } from '../../core/gathering.ts'
 import type { Latency } from '../../core/latency.ts'
 import { mergeBatches } from '../../core/merge.ts'
-import type { QueueConfig } from '../../core/sending.ts'
+import type { QueueConfig, BatchConfig } from '../../core/sending.ts'
 import { type DurableQueue, type Storage, storageKey } from '../../core/storage.ts'
 import type { QueuePolicy } from '../../plan/queue-policy.ts'
 import { Backlog, type BacklogParts } from './backlog.ts'
 import { Claim } from './claim.ts'
 import { makeEntry } from './entry.ts'
-import { Gatherer } from './gather.ts'
 import { halve } from './halve.ts'
 import { Sender } from './sender.ts'
 import type { SenderParts } from './sender-parts.ts'
 
 /** Milliseconds between two looks for what is too old. */
 const sweepEvery = 30_000
+/** Combinations of metadata that are gathered apart at a time, so that a sender cannot make more and more of them. */
+const mostKeys = 1000
 
 /** What a fan-out hands batches to. Room is reserved in all of them before any is given the batch. */
 export interface Sink {
@@ -37,7 +40,9 @@ export interface Sink {
   onRoom(listener: () => void): () => void
 }
 
-interface Token {
+/** A batch, and the room that it takes. */
+interface Taken {
+  readonly batch: Batch
   readonly claim: Claim
   readonly acknowledged: boolean
 }
@@ -46,6 +51,7 @@ interface Token {
 export interface DestinationParts extends Omit<SenderParts, 'consumers' | 'deadLetters'> {
   /** What its queue means. */
   readonly policy: QueuePolicy
+  readonly clock: Clock
   /** What requests that are gathered are kept apart by, besides what its queue says. */
   readonly apart?: readonly string[]
   /** Finds its storage, once extensions run. */
@@ -69,7 +75,7 @@ export class Destination implements Sink {
   readonly accepts: boolean
   readonly #queue: QueueConfig | undefined
   readonly #sender: Sender
-  readonly #gatherer: Gatherer<Token> | undefined
+  readonly #gatherer: Gatherer<Taken> | undefined
   readonly #parts: DestinationParts
   readonly #unheld: () => void
   #room: Room
@@ -97,19 +103,9 @@ export class Destination implements Sink {
     // Without a queue each sender waits for its own answer, so that senders are the bound.
     const consumers = this.#queue?.num_consumers ?? Infinity
     this.#sender = new Sender({ ...parts, consumers, deadLetters: () => this.#storage?.deadLetters })
-    this.#gatherer =
-      this.#queue?.batch &&
-      new Gatherer(
-        this.#queue,
-        this.#queue.batch,
-        () => this.#sender.idle,
-        gathered => this.#sendGathered(gathered),
-        parts.apart,
-      )
+    this.#gatherer = this.#queue?.batch && this.#gatheringBy(gatheringOf(this.#queue, this.#queue.batch))
     this.#room = { used: 0, listeners: [], onEnd: () => this.#onEnd() }
-    this.#unheld = this.books.holds(
-      () => this.#sender.held() + (this.#gatherer?.held() ?? 0) + (this.#backlog?.held() ?? 0),
-    )
+    this.#unheld = this.books.holds(() => this.#sender.held() + this.#gathered() + (this.#backlog?.held() ?? 0))
   }
 
   /** Room taken, and room there is, in the unit of `sizer`. */
@@ -253,7 +249,7 @@ export class Destination implements Sink {
       done()
       room.onEnd()
     })
-    this.#add(kept, { claim, acknowledged })
+    this.#add({ batch: kept, claim, acknowledged })
   }
 
   onRoom(listener: () => void): () => void {
@@ -273,12 +269,12 @@ export class Destination implements Sink {
   /** Ends what nobody waits for any more. */
   purge(): void {
     if (this.#queue === undefined || this.#parts.policy.success !== 'delivered') return
-    const removed = this.#gatherer?.remove(({ batch, token }) => !token.acknowledged && batch.withdrawn) ?? []
-    for (const { batch, token } of removed) {
+    const removed = this.#gatherer?.remove(({ batch, acknowledged }) => !acknowledged && batch.withdrawn) ?? []
+    for (const { batch, claim } of removed) {
       const error = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender stopped waiting')
       this.books.returned.of(error.code).value += batch.items
       batch.refuse(error)
-      token.claim.end()
+      claim.end()
     }
     this.#sender.purge()
   }
@@ -310,20 +306,37 @@ export class Destination implements Sink {
 
   #onEnd(): void {
     for (const listener of this.#room.listeners) listener()
-    if (this.#sender.idle) this.#gatherer?.flushSoon()
+    if (this.#sender.idle) this.#gatherer?.idle()
   }
 
   #backlogParts(config: QueueConfig): BacklogParts {
     const { policy, books, journal, log, budget } = this.#parts
-    const send = (batch: Batch, claim: Claim, acknowledged: boolean): void => this.#add(batch, { claim, acknowledged })
+    const send = (batch: Batch, claim: Claim, acknowledged: boolean): void => this.#add({ batch, claim, acknowledged })
     return { config, policy, books, journal, log, budget: budget(), send, onRoom: () => this.#onEnd() }
   }
 
-  #add(batch: Batch, token: Token): void {
+  #gatheringBy(gathering: GatherSettings): Gatherer<Taken> {
+    return new Gatherer(gathering, {
+      clock: this.#parts.clock,
+      isIdle: () => this.#sender.idle,
+      isAwaited: () => true,
+      sizeOf: ({ batch }) => (gathering.sizer === 'items' ? batch.items : batch.byteLength),
+      flushed: taken => this.#sendGathered(taken),
+    })
+  }
+
+  /** Items that are gathered. */
+  #gathered(): number {
+    let items = 0
+    for (const { batch } of this.#gatherer ?? []) items += batch.items
+    return items
+  }
+
+  #add(taken: Taken): void {
     // What is not on disk although it should be must not be taken for something that is.
-    const alone = this.#stopping || (this.#backlog !== undefined && !token.claim.durable)
-    if (this.#gatherer !== undefined && !alone) this.#gatherer.add({ batch, token })
-    else this.#send(batch, token)
+    const alone = this.#stopping || (this.#backlog !== undefined && !taken.claim.durable)
+    if (this.#gatherer === undefined || alone) this.#send(taken)
+    else this.#gatherer.add(keyOf(this.#gatherer.settings, taken.batch.context, this.#parts.apart ?? []), taken)
   }
 
   #weigh(batch: Batch): number {
@@ -338,34 +351,42 @@ export class Destination implements Sink {
     }
   }
 
-  #sendGathered(gathered: { batch: Batch; token: Token }[]): void {
-    const [first] = gathered
+  #sendGathered(taken: Taken[]): void {
+    const [first] = taken
     if (first === undefined) return
-    if (gathered.length === 1) return this.#send(first.batch, first.token)
-    const claim = Claim.merged(gathered.map(({ batch, token }) => ({ claim: token.claim, items: batch.items })))
-    this.#send(mergeBatches(gathered.map(({ batch }) => batch)), {
-      claim,
-      acknowledged: first.token.acknowledged,
-    })
+    if (taken.length === 1) return this.#send(first)
+    const claim = Claim.merged(taken.map(({ batch, claim: one }) => ({ claim: one, items: batch.items })))
+    const batch = mergeBatches(taken.map(one => one.batch))
+    this.#send({ batch, claim, acknowledged: first.acknowledged })
   }
 
   /** Hands a batch to the sender, cut to `max_size` where that is set. */
-  #send(batch: Batch, { claim, acknowledged }: Token): void {
+  #send({ batch, claim, acknowledged }: Taken): void {
     const { retry_on_failure } = this.#parts.config
     const seq = ++this.#seq
-    const { maxItems, maxBytes } = this.#gatherer ?? {}
-    const pending = [batch]
-    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
-      let parts: readonly Batch[] | undefined
-      if (maxItems !== undefined && next.items > maxItems) {
-        const [head, rest] = next.cut(maxItems)
-        parts = rest && [head, rest]
-      } else if (maxBytes !== undefined && next.byteLength > maxBytes) parts = halve(next)
-      if (parts === undefined) this.#sender.send(makeEntry(next, seq, claim, acknowledged, retry_on_failure))
-      else {
-        claim.split()
-        pending.unshift(...parts)
-      }
-    }
+    const parts = partsOf(batch, this.#gatherer?.settings)
+    for (let i = 1; i < parts.length; i++) claim.split()
+    for (const part of parts) this.#sender.send(makeEntry(part, seq, claim, acknowledged, retry_on_failure))
   }
+}
+
+/** What `sending_queue.batch` means. */
+function gatheringOf(queue: QueueConfig, batch: BatchConfig): GatherSettings {
+  return {
+    least: batch.min_size,
+    most: batch.max_size,
+    sizer: batch.sizer ?? (queue.sizer === 'bytes' ? 'bytes' : 'items'),
+    timeout: batch.flush_timeout,
+    keys: batch.partition.metadata_keys,
+    mostKeys,
+  }
+}
+
+/** In parts that are no larger than `most`, as far as it can be cut. */
+function partsOf(batch: Batch, gathering: GatherSettings | undefined): readonly Batch[] {
+  if (gathering === undefined || gathering.most === 0) return [batch]
+  const { most, sizer } = gathering
+  if (sizer === 'items') return inParts(batch, most)
+  const halves = batch.byteLength > most ? halve(batch) : undefined
+  return halves === undefined ? [batch] : halves.flatMap(half => partsOf(half, gathering))
 }
