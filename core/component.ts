@@ -272,6 +272,8 @@ export interface ExporterDefinition<Config extends SendingConfig = never> extend
    * wants more at the same time parts each batch by the key and sends the parts side by side.
    */
   readonly ordering: Ordering | Readonly<Record<Signal, Ordering>>
+  /** What it does is done in this process and at once: nobody waits for more to be gathered in front of it. */
+  readonly local?: boolean
   create(config: Config, context: ExporterContext): Exporter
 }
 /** What must leave such an exporter in order of one signal. */

@@ -137,8 +137,8 @@ export class Gatherer<T> {
   #open(key: string): Lot<T> {
     const { mostKeys } = this.settings
     if (mostKeys > 0 && this.#lots.size >= mostKeys) {
-      const [[oldest, lot]] = this.#lots
-      this.#flush(oldest, lot)
+      const [oldest] = this.#lots
+      if (oldest !== undefined) this.#flush(...oldest)
     }
     const lot: Lot<T> = { all: [], size: 0, isAwaited: false, timer: undefined }
     this.#lots.set(key, lot)

@@ -77,6 +77,8 @@ export interface Attached {
 export interface HoldingPort {
   /** Batches that its pipeline has handed to destinations and that have not ended. */
   readonly inFlight: number
+  /** Whether senders wait for what is taken now to be handed on: as the plan says, and while a slow destination holds them back. */
+  readonly isAwaited: boolean
   /** For `holding` of processors/steps.ts: `holder` is the instance that runs from now on, `emit` is where it hands on to. */
   attach(holder: Holder, emit: (batch: Batch) => void): Attached
   /** One of several, which end as what they are now part of. */

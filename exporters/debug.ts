@@ -39,6 +39,7 @@ export const debug = defineExporter<Config>({
   summary: 'Shows what arrives, for people who look for a fault.',
   signals: allSignals,
   ordering: 'none',
+  local: true,
   config,
   examples: [
     { title: 'One line per batch', config: {} },

@@ -119,6 +119,7 @@ export const file = defineExporter<Config>({
   summary: 'Writes requests to files, as JSON or protobuf, in the form of the Collector.',
   signals: allSignals,
   ordering: 'none',
+  local: true,
   config,
   examples: [
     { title: 'One request a line', config: { path: './telemetry.json' } },

@@ -11,6 +11,7 @@ export const nopExporter = defineExporter({
   summary: 'Takes everything and forgets it; for tests, and for measuring what is in front of it.',
   signals: allSignals,
   ordering: 'none',
+  local: true,
   config: z.strictObject(sending({ queue: false })),
   examples: [{ title: 'Nothing to set', config: {} }],
   touches(_config) {

@@ -5,7 +5,7 @@
 import { keepsApart } from '../core/apart.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { FlowComponent, Plan } from './plan.ts'
-import { pipelinesBehind } from './ways.ts'
+import { pipelinesBehind } from './who-waits.ts'
 
 /** What a component needs of requests, and which one it is. */
 export interface Needed {

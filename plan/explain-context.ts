@@ -3,7 +3,7 @@ import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { Touch } from '../core/touch.ts'
 import { namesOf, neededBehind, neededOf } from './apart.ts'
 import type { Plan } from './plan.ts'
-import { pipelinesBehind } from './ways.ts'
+import { pipelinesBehind } from './who-waits.ts'
 
 /** A place where requests are put together. */
 export interface Merge {

@@ -7,6 +7,7 @@ import type { SendingConfig } from '../core/sending.ts'
 import type { Keeping, Touch } from '../core/touch.ts'
 import { type QueuePolicy, queuePolicy } from './queue-policy.ts'
 import { queueTouches } from './queue-touches.ts'
+import { type Flushing, flushingOf, type WaitingParts } from './who-waits.ts'
 
 /** A component that data goes through. */
 export type FlowComponent =
@@ -23,6 +24,8 @@ export interface Plan extends Configured {
    * not say.
    */
   touchesOf(component: FlowComponent): readonly Touch[] | undefined
+  /** How what a pipeline gathers leaves it, by its id. */
+  flushingIn(pipeline: string): Flushing
   /** What a list of a pipeline names by `id`: a processor; an exporter, or a connector in its place. */
   stepOf(list: 'processors' | 'exporters', id: string): FlowComponent | undefined
   /** What of requests a receiver can keep beside their data, at each of its ways in. Empty where it can keep nothing. */
@@ -32,14 +35,24 @@ export interface Plan extends Configured {
 /** The plan of a configuration. */
 export function planOf(configured: Configured): Plan {
   const queues = new Map(
-    // The schema of every exporter has the shared keys; see defineExporter.
-    [...configured.exporters].map(([id, { config }]) => [id, queuePolicy((config as SendingConfig).sending_queue)]),
+    [...configured.exporters].map(([id, { definition, config }]) => [
+      id,
+      // The schema of every exporter has the shared keys; see defineExporter.
+      queuePolicy((config as SendingConfig).sending_queue, definition.local),
+    ]),
   )
-  const { processors, exporters, connectors, receivers } = configured
+  const { processors, exporters, connectors, receivers, pipelines } = configured
+  const parts: WaitingParts = {
+    ...configured,
+    queues,
+    touchesOf: component => touchesOf(component, configured),
+  }
+  const flushing = new Map(pipelines.map(pipeline => [pipeline.id, flushingOf(pipeline, parts)]))
   return {
     ...configured,
     queues,
     touchesOf: component => touchesOf(component, configured),
+    flushingIn: id => flushing.get(id) ?? { isAwaited: true, answeredBy: undefined },
     stepOf: (list, id) => (list === 'processors' ? processors.get(id) : (exporters.get(id) ?? connectors.get(id))),
     keptBy(id) {
       const receiver = receivers.get(id)

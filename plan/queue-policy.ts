@@ -28,6 +28,11 @@ export interface QueuePolicy {
   /** Id of the storage extension; undefined unless it keeps on disk. */
   readonly storage: string | undefined
   readonly success: Success
+  /**
+   * Whether senders wait for it with what is gathered in front of it. For what is done in this process nobody does, unless
+   * the configuration asks for the answer.
+   */
+  readonly isAwaited: boolean
   /** The settings that make it so. */
   readonly because: readonly string[]
   /** Undefined without a queue, which is never full. */
@@ -39,13 +44,14 @@ export interface QueuePolicy {
   readonly atLast: Exclude<WhenFull, 'spill'> | undefined
 }
 
-/** Reads it. */
-export function queuePolicy(queue: QueueConfig): QueuePolicy {
+/** Reads it, of an exporter that sends over a network or does its work in this process (`local`). */
+export function queuePolicy(queue: QueueConfig, local = false): QueuePolicy {
   if (!queue.enabled) {
     return {
       keeps: undefined,
       storage: undefined,
       success: 'delivered',
+      isAwaited: !local,
       because: ['sending_queue.enabled: false'],
       whenFull: undefined,
       whenFullBecause: undefined,
@@ -59,6 +65,7 @@ export function queuePolicy(queue: QueueConfig): QueuePolicy {
     keeps,
     storage,
     whenFullChosen: queue.when_full !== undefined,
+    isAwaited: queue.wait_for_result || storage !== undefined,
     ...successOf(queue, storage),
     ...fullOf(queue, storage),
   }

@@ -4,7 +4,7 @@ import type { Trap } from '../config/traps.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import { metadataTraps } from './metadata-traps.ts'
 import type { FlowComponent, Plan } from './plan.ts'
-import { gathers } from './ways.ts'
+import { gathers } from './who-waits.ts'
 
 /** The traps of all pipelines. */
 export const trapsOf = (plan: Plan): Trap[] =>

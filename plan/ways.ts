@@ -1,12 +1,13 @@
 /** The ways that data can take through a configuration: from a pipeline, through connectors, to exporters. */
-import type { Configured, ConfiguredPipeline } from '../core/configured.ts'
+import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { Plan } from './plan.ts'
+import { derives, pipelinesBehind } from './who-waits.ts'
 
 /** Where a sender's request ends before an exporter has it: what goes on has no sender that waits. */
 export interface Custody {
   /**
-   * The last step of a pipeline that gathers data for destinations which accept what they queue, a step that holds data
-   * longer than a sender waits, or a connector that makes other data of it.
+   * The first step that gathers data for destinations of which nobody waits for the answer, a step that holds data longer
+   * than a sender waits, or a connector that makes other data of it.
    */
   readonly as: 'gathers' | 'state' | 'derived'
   readonly kind: 'processor' | 'connector'
@@ -27,19 +28,6 @@ export function waysFrom(pipeline: ConfiguredPipeline, plan: Plan): Way[] {
   return follow(pipeline, plan, [], undefined)
 }
 
-/** The pipelines that take from a connector what it makes of the data of `pipeline`. */
-export function pipelinesBehind(
-  connector: string,
-  pipeline: ConfiguredPipeline,
-  { connectors, pipelines }: Configured,
-): ConfiguredPipeline[] {
-  const joins = connectors.get(connector)?.definition.joins ?? []
-  return pipelines.filter(
-    next =>
-      next.receivers.includes(connector) && joins.some(([from, to]) => from === pipeline.signal && to === next.signal),
-  )
-}
-
 function follow(
   pipeline: ConfiguredPipeline,
   plan: Plan,
@@ -54,8 +42,11 @@ function follow(
     const connector = plan.connectors.get(id)
     if (connector === undefined) return [{ pipelines, exporter: id, custody }]
     return pipelinesBehind(id, pipeline, plan).flatMap(next => {
-      const { derives = next.signal !== pipeline.signal } = connector.definition
-      const as = derives ? 'derived' : connector.definition.hold === 'state' ? 'state' : undefined
+      const as = derives(connector, pipeline, next)
+        ? 'derived'
+        : connector.definition.hold === 'state'
+          ? 'state'
+          : undefined
       const mine = as === undefined ? undefined : ({ as, kind: 'connector', id } as const)
       return follow(next, plan, pipelines, custody ?? mine)
     })
@@ -63,19 +54,9 @@ function follow(
 }
 
 /** Which step of a pipeline answers its senders, if one does. */
-export function custodyOf({ processors, exporters }: ConfiguredPipeline, plan: Plan): Custody | undefined {
-  const hold = (id: string) => plan.processors.get(id)?.definition.hold
-  const holding = processors.find(id => hold(id) === 'state')
-  if (holding !== undefined) return { as: 'state', kind: 'processor', id: holding }
-  const last = processors.at(-1)
-  if (last === undefined || hold(last) !== 'flush' || !gathers(last, plan)) return undefined
-  const accept = exporters.every(id => plan.queues.get(id)?.success === 'accepted')
-  return accept ? { as: 'gathers', kind: 'processor', id: last } : undefined
-}
-
-/** Whether a step keeps data for more to come, which it then puts together. */
-export function gathers(id: string, plan: Plan): boolean {
-  const step = plan.processors.get(id)
-  const touches = (step && plan.touchesOf(step)) ?? []
-  return touches.some(({ depth, does }) => depth === 'request' && does === 'moves')
+export function custodyOf({ id: pipeline }: ConfiguredPipeline, plan: Plan): Custody | undefined {
+  const id = plan.flushingIn(pipeline).answeredBy
+  if (id === undefined) return undefined
+  const as = plan.processors.get(id)?.definition.hold === 'state' ? 'state' : 'gathers'
+  return { as, kind: 'processor', id }
 }

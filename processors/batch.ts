@@ -35,7 +35,8 @@ export const batch = defineProcessor({
   type: 'batch',
   stability: 'beta',
   runs: 'each',
-  summary: 'Gathers items into larger batches; at once when nothing is being sent, otherwise until size or timeout.',
+  summary:
+    'Gathers items into larger batches, until size or timeout; where senders wait for a destination, not while nothing is being sent.',
   signals: ['traces', 'metrics', 'logs'],
   hold: 'flush',
   config,
@@ -99,7 +100,7 @@ class Batching implements Holder {
     this.#gatherer = new Gatherer(gathering, {
       clock,
       isIdle: () => port.inFlight === 0,
-      isAwaited: () => true,
+      isAwaited: () => port.isAwaited,
       sizeOf: held => held.items,
       flushed: (held, key) => this.#emit(held, key),
     })

@@ -58,6 +58,7 @@ export const prometheus = defineExporter<PrometheusConfig>({
   summary: 'Serves metrics on a page that Prometheus scrapes.',
   signals: ['metrics'],
   ordering: 'series',
+  local: true,
   config,
   examples: [
     { title: 'A page for Prometheus', config: { endpoint: '0.0.0.0:8889' } },

@@ -1,7 +1,7 @@
 import type { Batch } from '../../core/batch.ts'
 import type { Books, NodeBooks } from '../../core/books.ts'
 import { budgetKey } from '../../core/budget.ts'
-import type { ComponentContext } from '../../core/component.ts'
+import type { ComponentContext, Downstream } from '../../core/component.ts'
 import type { ConfiguredComponent } from '../../core/configured.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
@@ -19,7 +19,8 @@ export class ConnectorSink implements Sink {
   readonly id: string
   readonly required = true
   readonly blocks = false
-  readonly accepts = false
+  /** Of a connector that hands on what it takes. */
+  readonly behind: Downstream | undefined
   readonly books: NodeBooks
   readonly #step: StepNode
   readonly #derives: boolean
@@ -37,14 +38,9 @@ export class ConnectorSink implements Sink {
     this.id = id
     this.#derives = definition.derives ?? from !== to
     this.books = process.books.node({ kind: 'connector', id, pipeline: `${from} to ${to}`, signal: to })
-    this.#ways = new Ways(this.books)
-    // What it emits waits in the pipelines behind it, which say themselves whether they are busy.
-    const place = {
-      id,
-      signal: from,
-      downstream: { inFlight: 0, closed: false, onIdle: () => () => {} },
-      apart: () => [],
-    }
+    const downstream = (this.#ways = new Ways(this.books))
+    this.behind = this.#derives ? undefined : downstream
+    const place = { id, signal: from, downstream, apart: () => [] }
     this.#step = new StepNode({
       books: this.books,
       hold: definition.hold,
@@ -60,7 +56,7 @@ export class ConnectorSink implements Sink {
       clock: context.clock,
       log: context.log,
       status: context.status,
-      downstream: place.downstream,
+      downstream,
       budget: () => context.host.get(budgetKey),
     })
     this.#step.connect(this.#ways)
@@ -87,7 +83,7 @@ export class ConnectorSink implements Sink {
 
   /** What it hands on as it is needs room behind it: there may be nobody left who could send it again. */
   reserve(): DeliveryError | undefined {
-    if (this.#derives || !this.#ways.ways.some(way => way.closed)) return undefined
+    if (this.#derives || !this.#ways.closed) return undefined
     return new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `a pipeline behind connector ${this.id} is full`)
   }
 

@@ -34,7 +34,10 @@ export class FanOut implements Downstream, Inside {
   readonly #admit = (): void => this.#admitWaiting()
   readonly #done = (): void => {
     this.#inFlight--
-    if (this.#inFlight === 0) for (const listener of this.#idleListeners) listener()
+    this.#heardIdle()
+  }
+  readonly #heardIdle = (): void => {
+    if (this.inFlight === 0) for (const listener of this.#idleListeners) listener()
   }
 
   constructor(books: Books, journal: Journal) {
@@ -52,7 +55,10 @@ export class FanOut implements Downstream, Inside {
     if (sinks.length === before.length && sinks.every((sink, i) => sink === before[i])) return
     for (const unhear of this.#unhear) unhear()
     this.#sinks = sinks
-    this.#unhear = sinks.map(sink => sink.onRoom(this.#admit))
+    this.#unhear = sinks.flatMap(sink => {
+      const { behind } = sink
+      return [sink.onRoom(this.#admit), ...(behind === undefined ? [] : [behind.onIdle(this.#heardIdle)])]
+    })
     // The new ones may have room.
     this.#admitWaiting()
   }
@@ -66,8 +72,11 @@ export class FanOut implements Downstream, Inside {
     return this.#sinks.some(sink => sink.blocks)
   }
 
+  /** What is on its way behind connectors, too. */
   get inFlight(): number {
-    return this.#inFlight
+    let inFlight = this.#inFlight
+    for (const { behind } of this.#sinks) inFlight += behind?.inFlight ?? 0
+    return inFlight
   }
 
   onIdle(listener: () => void): () => void {

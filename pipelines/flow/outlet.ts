@@ -1,6 +1,7 @@
 /** Where what a node hands on goes. Which targets a node has changes with the configuration. */
 import type { Batch } from '../../core/batch.ts'
 import type { EdgeBooks, NodeBooks } from '../../core/books.ts'
+import type { Downstream } from '../../core/component.ts'
 import { InternalError } from '../../core/errors.ts'
 
 /** What a node hands its batches to. */
@@ -16,7 +17,7 @@ export interface Inlet {
 }
 
 /** The way into a pipeline. */
-export interface Way extends Inlet {
+export interface Way extends Inlet, Downstream {
   /** Whether nothing may come in now, because something stands inside that nobody can be asked for again. */
   readonly closed: boolean
   /** Calls `listener` when that may no longer be so, until the returned function is called. */
@@ -42,9 +43,11 @@ export class Link implements Target {
 }
 
 /** From one node into several pipelines, all of which get each batch. */
-export class Ways implements Target {
+export class Ways implements Target, Downstream {
   readonly #from: NodeBooks
   #ways: readonly Way[] = []
+  #unhear: readonly (() => void)[] = []
+  readonly #idleListeners = new Set<() => void>()
 
   constructor(from: NodeBooks) {
     this.#from = from
@@ -54,12 +57,33 @@ export class Ways implements Target {
     return this.#ways
   }
 
+  get inFlight(): number {
+    let inFlight = 0
+    for (const way of this.#ways) inFlight += way.inFlight
+    return inFlight
+  }
+
+  get closed(): boolean {
+    return this.#ways.some(way => way.closed)
+  }
+
+  onIdle(listener: () => void): () => void {
+    this.#idleListeners.add(listener)
+    return () => this.#idleListeners.delete(listener)
+  }
+
   /** Hands on to `ways` from now on; those that are none any more are shut. */
   set(ways: readonly Way[]): void {
     const before = this.#ways
     this.#ways = ways
     for (const way of before) if (!ways.includes(way)) way.shut(this.#from)
     for (const way of ways) way.feed(this.#from)
+    for (const unhear of this.#unhear) unhear()
+    this.#unhear = ways.map(way => way.onIdle(() => this.#heardIdle()))
+  }
+
+  #heardIdle(): void {
+    if (this.inFlight === 0) for (const listener of this.#idleListeners) listener()
   }
 
   push(batch: Batch): void {

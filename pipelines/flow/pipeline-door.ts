@@ -47,6 +47,14 @@ export class PipelineDoor implements Way {
     return this.#end.closed
   }
 
+  get inFlight(): number {
+    return this.#end.inFlight
+  }
+
+  onIdle(listener: () => void): () => void {
+    return this.#end.onIdle(listener)
+  }
+
   onRoom(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

@@ -3,6 +3,7 @@ import type { Downstream } from '../../core/component.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Signal } from '../../proto/signals.ts'
 import type { Sink } from '../sending/destination.ts'
+import type { Flushing } from '../../plan/who-waits.ts'
 import { FanOut } from './fanout.ts'
 import { Link, type Way } from './outlet.ts'
 import { FirstStep, PipelineDoor } from './pipeline-door.ts'
@@ -34,22 +35,22 @@ export class Pipeline implements Downstream {
   }
 
   /** Consists of these from now on. Returns the steps that have no place any more, for `retire`. */
-  connect(steps: readonly StepNode[], sinks: readonly Sink[]): readonly StepNode[] {
+  connect(steps: readonly StepNode[], sinks: readonly Sink[], flushing: Flushing): readonly StepNode[] {
     const leaving = this.#steps.filter(step => !steps.includes(step))
     const end = this.#end
     this.#unheld ??= this.#books.waits(from => this.#door.held(from) + end.held(from))
     this.#steps = steps
     this.exchange(sinks)
-    const first = steps.at(0)
-    const last = steps.at(-1)
+    const { isAwaited, answeredBy } = flushing
     steps.forEach((step, i) => {
       const { books } = step
       const next = steps.at(i + 1)
-      step.answerFirst(step === last && sinks.every(sink => sink.accepts) ? end : undefined)
+      step.flushBy({ isAwaited, answers: books.name.id === answeredBy })
       if (next !== undefined) return step.connect(new Link(this.#books.edge(books, next.books), next))
       end.feed(books)
       step.connect({ push: batch => end.push(batch, books) })
     })
+    const first = steps.at(0)
     this.#door.lead(first === undefined ? end : new FirstStep(this.id, first, this.#books, this.#journal))
     return leaving
   }

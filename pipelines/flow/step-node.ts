@@ -58,8 +58,8 @@ export class StepNode implements Target {
   #subject = new Subject<Batch>()
   #subscription: Subscription | undefined
   #running = false
-  /** Senders may be answered when the step has their data; see `answerFirst`. */
-  #answersAhead: Downstream | undefined
+  /** See `flushBy`. */
+  #flushing = { isAwaited: true, answers: false }
   readonly #downstream: Downstream
   #unidle: (() => void) | undefined
   #stopping = false
@@ -96,8 +96,7 @@ export class StepNode implements Target {
 
   #terms(budget: () => Budget): HoldingTerms {
     return {
-      // More than one batch on its way is a destination slower than its senders: then they are held back.
-      answers: () => this.#hold === 'state' || (this.#answersAhead !== undefined && this.#answersAhead.inFlight <= 1),
+      answers: () => this.#hold === 'state' || (this.#flushing.answers && !this.#isSlow),
       mayEmit: () => !this.#downstream.closed,
       now: () => this.#time.now(),
       budget,
@@ -123,9 +122,13 @@ export class StepNode implements Target {
   get holding(): HoldingPort {
     const holding = this.#holding
     const downstream = this.#downstream
+    const isAwaited = (): boolean => this.#flushing.isAwaited || this.#isSlow
     return {
       get inFlight() {
         return downstream.inFlight
+      },
+      get isAwaited() {
+        return isAwaited()
       },
       attach: (holder, emit) => {
         this.#unheld ??= this.books.holds(() => holding.items)
@@ -150,11 +153,16 @@ export class StepNode implements Target {
   }
 
   /**
-   * All that is behind it counts as accepted once it is queued, so senders need not wait while the step gathers: what it
-   * holds is in the books like what a queue holds, and is parked, not refused, where there is no room.
+   * Whether senders wait for what it hands on. Where they do not, the one that gathers first `answers` them: what it holds is
+   * in the books like what a queue holds, and is parked, not refused, where there is no room.
    */
-  answerFirst(downstream: Downstream | undefined): void {
-    this.#answersAhead = downstream
+  flushBy(flushing: { readonly isAwaited: boolean; readonly answers: boolean }): void {
+    this.#flushing = flushing
+  }
+
+  /** More than one batch on its way is a destination slower than its senders: then they are held back. */
+  get #isSlow(): boolean {
+    return this.#downstream.inFlight > 1
   }
 
   /** Time for the instance that is made. */
@@ -196,14 +204,23 @@ export class StepNode implements Target {
   }
 
   push(batch: Batch): void {
-    if (!this.#running) {
-      this.books.refused.of(this.#stopping ? 'stopping' : 'restarting').value += batch.items
-      const text = `${this.books.name.id} is ${this.#stopping ? 'stopping' : 'being restarted'}`
-      batch.refuse(new DeliveryError(this.#stopping ? 'DELIVERY_STOPPING' : 'DELIVERY_STEP_FAILED', 'retry', text))
-      return
-    }
+    if (!this.#running) return this.#turnAway(batch)
     this.books.in += batch.items
     this.#offer(batch, one => this.#subject.next(one))
+  }
+
+  #turnAway(batch: Batch): void {
+    const { books } = this
+    const [reason, text] = this.#stopping ? ['stopping', 'stopping'] : ['restarting', 'being restarted']
+    const code = this.#stopping ? 'DELIVERY_STOPPING' : 'DELIVERY_STEP_FAILED'
+    const error = new DeliveryError(code, 'retry', `${books.name.id} is ${text}`)
+    if (batch.refusable) {
+      books.refused.of(reason).value += batch.items
+      return batch.refuse(error)
+    }
+    // Its senders were answered by a step before this one.
+    books.in += batch.items
+    this.#giveBack(partsOf(batch), error)
   }
 
   /** Hands `batch` to `next`, which answers for all of it before it returns; what it does not answer for is ended. */

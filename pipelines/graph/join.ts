@@ -24,6 +24,7 @@ export function join(assembly: Assembly): Map<Pipeline, readonly StepNode[]> {
       pipeline.connect(
         steps.map(({ node }) => node),
         sinks,
+        assembly.plan.flushingIn(id),
       ),
     )
   }

@@ -3,6 +3,7 @@ import type { NodeBooks } from '../../core/books.ts'
 import type { FindOffered } from '../../core/capability.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
+import type { Downstream } from '../../core/component.ts'
 import { Gatherer, type GatherSettings, inParts, keyOf } from '../../core/gathering.ts'
 import type { Latency } from '../../core/latency.ts'
 import { mergeBatches } from '../../core/merge.ts'
@@ -29,8 +30,8 @@ export interface Sink {
   readonly required: boolean
   /** Senders wait for room instead of being refused. */
   readonly blocks: boolean
-  /** What it takes counts as accepted at once. */
-  readonly accepts: boolean
+  /** What it hands on to, of which somebody in front of it may wait for the end. */
+  readonly behind?: Downstream | undefined
   /** Reserves room for `batch`, to be followed by `take` or `cancel`; or says why there is none. */
   reserve(batch: Batch): DeliveryError | undefined
   cancel(batch: Batch): void
@@ -72,7 +73,6 @@ export class Destination implements Sink {
   readonly books: NodeBooks
   readonly required: boolean
   readonly blocks: boolean
-  readonly accepts: boolean
   readonly #queue: QueueConfig | undefined
   readonly #sender: Sender
   readonly #gatherer: Gatherer<Taken> | undefined
@@ -95,11 +95,10 @@ export class Destination implements Sink {
     this.id = id
     this.books = parts.books
     this.#parts = parts
-    const { keeps, atLast, success } = parts.policy
+    const { keeps, atLast } = parts.policy
     this.#queue = keeps && parts.config.sending_queue
     this.required = atLast !== 'drop'
     this.blocks = atLast === 'wait'
-    this.accepts = success === 'accepted'
     // Without a queue each sender waits for its own answer, so that senders are the bound.
     const consumers = this.#queue?.num_consumers ?? Infinity
     this.#sender = new Sender({ ...parts, consumers, deadLetters: () => this.#storage?.deadLetters })
@@ -241,7 +240,7 @@ export class Destination implements Sink {
     this.books.in += batch.items
     const weight = this.#queue === undefined ? 0 : this.#weigh(batch)
     if (this.#backlog !== undefined) return this.#backlog.take(batch, weight, done)
-    const acknowledged = this.accepts
+    const acknowledged = this.#parts.policy.success === 'accepted'
     const kept = acknowledged ? batch.compacted().taken() : batch.compacted()
     const room = this.#room
     const claim = new Claim(() => {
@@ -319,7 +318,7 @@ export class Destination implements Sink {
     return new Gatherer(gathering, {
       clock: this.#parts.clock,
       isIdle: () => this.#sender.idle,
-      isAwaited: () => true,
+      isAwaited: () => this.#parts.policy.success === 'delivered' && this.#parts.policy.isAwaited,
       sizeOf: ({ batch }) => (gathering.sizer === 'items' ? batch.items : batch.byteLength),
       flushed: taken => this.#sendGathered(taken),
     })

@@ -293,18 +293,15 @@ test('a step that keeps data for another reason than to gather it does not answe
   expect(receivers[0].answers).toMatchObject([{ by: 'otlp_grpc/a', success: 'accepted' }])
 })
 
-test('a batch step that is not the last, or stands before a connector, does not answer', () => {
-  const inner = explained({
-    processors: 'batch: {}, namespace_filter: {}',
-    pipelines: to('otlp_grpc/a', 'batch, namespace_filter'),
-  })
-  expect(inner.receivers[0].answers).toMatchObject([{ by: 'otlp_grpc/a', success: 'accepted' }])
-  const before = explained({
+test('a batch step before connectors waits for what one that hands on leads to', () => {
+  const { receivers } = explained({
     processors: 'batch: {}',
+    exporters: 'otlp_grpc/a: {endpoint: "a:1", sending_queue: {enabled: false}}, debug: {}',
     connectors: 'forward: {}',
-    pipelines: `${to('forward', 'batch')}, traces/2: {receivers: [forward], exporters: [otlp_grpc/a]}`,
+    pipelines: `${to('forward, debug', 'batch')}, traces/2: {receivers: [forward], exporters: [otlp_grpc/a]}`,
   })
-  expect(before.receivers[0].answers).toMatchObject([{ by: 'otlp_grpc/a', success: 'accepted' }])
+  const answers = receivers[0].answers.map(({ by, success }) => `${by}: ${success}`)
+  expect(answers).toEqual(['otlp_grpc/a: delivered', 'debug: delivered'])
 })
 
 test('a step that keeps data answers for what is behind it', () => {

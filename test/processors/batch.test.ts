@@ -37,16 +37,19 @@ function gate(): { behave: Behaviour; open(): void; waiting(): number } {
   }
 }
 
-describe('when it goes out', () => {
+/** Senders wait for what it gathers. */
+const answering = { sending_queue: { wait_for_result: true } }
+
+describe('when it goes out, where senders wait', () => {
   test('at once when nothing is being sent, what arrived in one turn together', async () => {
-    const sink = await graphWith({ timeout: '60s' })
+    const sink = await graphWith({ timeout: '60s' }, answering)
     void push('a')
     void push('b')
     await expect.poll(() => sink.taken, { interval: 2 }).toEqual([['a', 'b']])
   })
 
   test('while something is being sent it gathers, and goes out when that has ended', async () => {
-    const sink = await graphWith({ timeout: '60s' })
+    const sink = await graphWith({ timeout: '60s' }, answering)
     const { behave, open, waiting } = gate()
     sink.behave = behave
     void push('first')
@@ -60,7 +63,7 @@ describe('when it goes out', () => {
   })
 
   test('at send_batch_size, although something is being sent', async () => {
-    const sink = await graphWith({ timeout: '60s', send_batch_size: 4 })
+    const sink = await graphWith({ timeout: '60s', send_batch_size: 4 }, answering)
     const { behave, open, waiting } = gate()
     sink.behave = behave
     void push('first')
@@ -72,7 +75,7 @@ describe('when it goes out', () => {
   })
 
   test('after timeout, although something is being sent', async () => {
-    const sink = await graphWith({ timeout: '10ms' })
+    const sink = await graphWith({ timeout: '10ms' }, answering)
     const { behave, open, waiting } = gate()
     sink.behave = behave
     void push('first')
@@ -84,14 +87,14 @@ describe('when it goes out', () => {
   })
 
   test('with timeout 0 everything passes at once', async () => {
-    const sink = await graphWith({ timeout: '0s' })
+    const sink = await graphWith({ timeout: '0s' }, answering)
     void push('a')
     void push('b')
     expect(sink.attempts).toEqual([['a'], ['b']])
   })
 
   test('at the end of the process', async () => {
-    const sink = await graphWith({ timeout: '60s' })
+    const sink = await graphWith({ timeout: '60s' }, answering)
     const { behave, open, waiting } = gate()
     sink.behave = behave
     void push('first')
@@ -139,7 +142,7 @@ describe('with metadata_keys', () => {
     toy.push(tracesRequest([{ spans: [name] }]), { ...(metadata && { metadata }) })
 
   test('each combination is batched apart, names in any case, none of it apart too', async () => {
-    const sink = await graphWith({ metadata_keys: ['X-Tenant'], timeout: '60s' })
+    const sink = await graphWith({ metadata_keys: ['X-Tenant'], timeout: '60s' }, answering)
     for (const name of ['1', '2']) {
       void from(`a${name}`, { 'x-tenant': 'a', other: name })
       void from(`b${name}`, { 'x-tenant': 'b' })
@@ -149,7 +152,7 @@ describe('with metadata_keys', () => {
   })
 
   test('more combinations than the limit are refused, those that are there go on', async () => {
-    const sink = await graphWith({ metadata_keys: ['x'], metadata_cardinality_limit: 2, timeout: '60s' })
+    const sink = await graphWith({ metadata_keys: ['x'], metadata_cardinality_limit: 2, timeout: '60s' }, answering)
     const pushed = ['a', 'b', 'c', 'a'].map((x, i) => from(`${x}${i}`, { x }))
     const outcomes = await Promise.all(pushed.map(one => one.outcome))
     expect(outcomes.map(one => one.kind)).toEqual(['success', 'success', 'refused', 'success'])

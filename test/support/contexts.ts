@@ -84,6 +84,7 @@ export function processorContext(given: Partial<ProcessorContext> = {}): {
     refuse: fail,
     holding: {
       inFlight: 0,
+      isAwaited: false,
       attach: (holder, emit) => holding.attach(holder, emit),
       join: held => holding.join(held),
       make: (signal, body, origin, settles = []) => holding.make(signal, body, origin, settles),

@@ -173,7 +173,7 @@ test('data that stands in pieces is one, and what other data replaces does not c
 
 test('each request of a batch is grouped for itself, and each sender hears of its own', async () => {
   const toy = await toyGraph({
-    exporters: { sink: {} },
+    exporters: { sink: { sending_queue: { wait_for_result: true } } },
     components: {
       batch: { definition: batchProcessor, config: {} },
       groupbyattrs: { definition: groupByAttrs, config: { keys: ['host'] } },
