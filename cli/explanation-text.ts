@@ -167,10 +167,16 @@ function list(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
 }
 
-function heldTexts({ steps, custody }: PipelineExplained): string[] {
+function heldTexts({ steps, custody, carried }: PipelineExplained): string[] {
   return steps.flatMap(({ id, hold }) => {
     if (hold === 'state') return [`${id} keeps data in memory beyond the answer: durable up to here, a crash loses it`]
     if (hold !== 'flush') return []
+    if (carried === id) {
+      const ends = steps.filter(({ kind }) => kind === 'exporter').map(one => one.id)
+      return [
+        `${id} is done behind the queues of ${list(ends)}: each request is handed on as it comes and gathered there`,
+      ]
+    }
     const senders = custody?.id === id ? 'senders are answered when it has their data' : 'senders wait with it'
     return [`${id} keeps data for a moment; ${senders}, a stop sends it on`]
   })
@@ -213,13 +219,15 @@ function exporterText(one: ExporterExplained): string {
   ].join('')
 }
 
-function queueText({ queue, when_full, signals }: ExporterExplained): string {
-  if (queue === undefined) return 'none: senders wait for the answer of the destination'
+function queueText({ queue, when_full, signals, success, in_place_of: step }: ExporterExplained): string {
+  const steps = step === undefined ? '' : `; small batches are put together first (${step})`
+  const senders = success === 'delivered' ? 'senders wait for the answer of the destination' : 'nobody waits for it'
+  if (queue === undefined) return `none: ${senders}${steps}`
   const { size, sizer, storage, gathers } = queue
   const bounded = storage !== null && when_full !== 'spill'
   const memory = storage === null ? 'in memory' : `in memory, more on disk (${storage})`
   const where = bounded ? `on disk (${storage})` : memory
-  const batches = gathers ? '; small batches are put together first (sending_queue.batch)' : ''
+  const batches = gathers ? '; small batches are put together first (sending_queue.batch)' : steps
   return `room for ${size} ${sizer} ${where}, ${pace(queue, signals)}${batches}`
 }
 

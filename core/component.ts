@@ -11,6 +11,7 @@ import type { Capability, FindOffered, Offers } from './capability.ts'
 import type { Clock } from './clock.ts'
 import type { Listener, Ticket } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
+import type { GatherSettings } from './gathering.ts'
 import type { HoldingPort } from './holding.ts'
 import type { Host } from './host.ts'
 import type { Logger } from './logger.ts'
@@ -258,6 +259,11 @@ export interface ProcessorDefinition<Config = never> extends Declared<Config>, T
    * elsewhere.
    */
   readonly redacts?: boolean
+  /**
+   * All it does is put requests together, in this way: where it stands last before a queue on disk, that is done behind the
+   * queue in its place.
+   */
+  gathers?(config: Config): GatherSettings
   /** It is meant to stand first: what stands before it works without the limit it sets. */
   readonly first?: boolean
   create(config: Config, context: ProcessorContext): Step

@@ -37,6 +37,8 @@ export interface ExporterExplained {
         readonly gathers: boolean
       }
     | undefined
+  /** The last step of its pipelines, in whose place it puts requests together itself. */
+  readonly in_place_of: string | undefined
   /** What happens when the queue is full; `wait`: senders wait for room. Undefined without a queue. */
   readonly when_full: WhenFull | undefined
   /** The setting that makes it so. */
@@ -74,15 +76,18 @@ export interface Fed {
 /** What one exporter does; `fed` are all ways of data. */
 export function explainExporter(
   { id, definition, config }: ConfiguredComponent<'exporter'>,
-  { pipelines, queues }: Plan,
+  { pipelines, queues, gatheredBy }: Plan,
   fed: readonly Fed[],
 ): ExporterExplained {
   // The schema of every exporter has the shared keys; see defineExporter.
   const { timeout, sending_queue: queue, retry_on_failure: retry } = config as SendingConfig
-  const policy = queues.get(id) ?? queuePolicy(queue)
-  const { success, keeps, atLast } = policy
+  const own = queues.get(id) ?? queuePolicy(queue)
   const mine = pipelines.filter(({ exporters }) => exporters.includes(id))
   const signals = [...new Set(mine.map(({ signal }) => signal))]
+  const step = signals.map(signal => gatheredBy(id, signal)?.inPlaceOf).find(one => one !== undefined)
+  // What works in this process gathers in the place of a step, and answers as that would have.
+  const policy: QueuePolicy = step === undefined || own.isAwaited ? own : { ...own, success: 'accepted' }
+  const { success, keeps, atLast } = policy
   return {
     id,
     type: definition.type,
@@ -99,6 +104,7 @@ export function explainExporter(
           gathers: queue.batch !== undefined,
         }
       : undefined,
+    in_place_of: step,
     when_full: policy.whenFull,
     when_full_because: policy.whenFullBecause,
     when_storage_full: keeps === 'disk' ? atLast : undefined,

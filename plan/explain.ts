@@ -76,6 +76,8 @@ export interface PipelineExplained {
   }[]
   /** The step that answers senders before an exporter has their data. */
   readonly custody: Custody | undefined
+  /** The last step, where the exporters gather in its place behind their queues: each request is handed to them as it comes. */
+  readonly carried: string | undefined
   readonly merges: readonly Merge[]
   readonly needs: readonly Need[]
 }
@@ -105,14 +107,17 @@ export function explain(plan: Plan): Explanation {
   }
 }
 
-function answersOf(ways: readonly Way[], { queues }: Plan): AnswerExplained[] {
+function answersOf(ways: readonly Way[], { queues, carriedIn }: Plan): AnswerExplained[] {
   const answers: AnswerExplained[] = []
   for (const { custody, exporter, pipelines } of ways) {
     const by = custody?.id ?? exporter
     const kind = custody?.kind ?? 'exporter'
     if (answers.some(answer => answer.by === by && answer.kind === kind)) continue
     const queue = queues.get(exporter)
+    // What works in this process gathers in the place of a step, and answers as that would have.
+    const carried = queue?.isAwaited === false ? carriedIn(pipelines.at(-1) ?? '') : undefined
     if (custody !== undefined) answers.push({ by, kind, success: custody.as, because: [], pipelines })
+    else if (carried !== undefined) answers.push({ by, kind, success: 'accepted', because: [carried.id], pipelines })
     else if (queue !== undefined) answers.push({ by, kind, success: queue.success, because: queue.because, pipelines })
   }
   return answers
@@ -144,6 +149,7 @@ function explainPipeline(pipeline: ConfiguredPipeline, plan: Plan): PipelineExpl
       ),
     ),
     custody: custodyOf(pipeline, plan),
+    carried: plan.carriedIn(id)?.id,
     ...explainContext(pipeline, plan, stagesOf),
   }
 }

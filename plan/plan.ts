@@ -5,6 +5,8 @@
 import type { Configured, ConfiguredComponent } from '../core/configured.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import type { Keeping, Touch } from '../core/touch.ts'
+import type { Signal } from '../proto/signals.ts'
+import { type Carried, carriedBatches, type Gathered, gatheredBy } from './carried.ts'
 import { type QueuePolicy, queuePolicy } from './queue-policy.ts'
 import { queueTouches } from './queue-touches.ts'
 import { type Flushing, flushingOf, type WaitingParts } from './who-waits.ts'
@@ -26,6 +28,10 @@ export interface Plan extends Configured {
   touchesOf(component: FlowComponent): readonly Touch[] | undefined
   /** How what a pipeline gathers leaves it, by its id. */
   flushingIn(pipeline: string): Flushing
+  /** The last step of a pipeline where it is not run: its destinations gather in its place, behind their queues. */
+  carriedIn(pipeline: string): Carried | undefined
+  /** How an exporter puts together what it is given of one signal. */
+  gatheredBy(exporter: string, signal: Signal): Gathered | undefined
   /** What a list of a pipeline names by `id`: a processor; an exporter, or a connector in its place. */
   stepOf(list: 'processors' | 'exporters', id: string): FlowComponent | undefined
   /** What of requests a receiver can keep beside their data, at each of its ways in. Empty where it can keep nothing. */
@@ -47,12 +53,15 @@ export function planOf(configured: Configured): Plan {
     queues,
     touchesOf: component => touchesOf(component, configured),
   }
+  const carried = carriedBatches(parts)
   const flushing = new Map(pipelines.map(pipeline => [pipeline.id, flushingOf(pipeline, parts)]))
   return {
     ...configured,
     queues,
     touchesOf: component => touchesOf(component, configured),
     flushingIn: id => flushing.get(id) ?? { isAwaited: true, answeredBy: undefined },
+    carriedIn: id => carried.get(id),
+    gatheredBy: (id, signal) => gatheredBy(id, signal, carried, parts),
     stepOf: (list, id) => (list === 'processors' ? processors.get(id) : (exporters.get(id) ?? connectors.get(id))),
     keptBy(id) {
       const receiver = receivers.get(id)

@@ -31,6 +31,18 @@ const config = z
   })
 type Config = z.output<typeof config>
 
+/** What its keys mean. */
+function gatheringOf(config: Config): GatherSettings {
+  return {
+    least: config.send_batch_size || Infinity,
+    most: config.send_batch_max_size,
+    sizer: 'items',
+    timeout: config.timeout,
+    keys: config.metadata_keys,
+    mostKeys: config.metadata_cardinality_limit,
+  }
+}
+
 export const batch = defineProcessor({
   type: 'batch',
   stability: 'beta',
@@ -66,23 +78,13 @@ export const batch = defineProcessor({
     return touches
   },
 
+  gathers: gatheringOf,
+
   create: (settings, context) => holding(context, new Batching(gatheringOf(settings), context)),
 })
 
 /** Bytes that a combination takes: its text, its timer, and the batches it keeps apart. */
 const costOf = (key: string): number => 1000 + 2 * key.length
-
-/** What its keys mean. */
-function gatheringOf(config: Config): GatherSettings {
-  return {
-    least: config.send_batch_size || Infinity,
-    most: config.send_batch_max_size,
-    sizer: 'items',
-    timeout: config.timeout,
-    keys: config.metadata_keys,
-    mostKeys: config.metadata_cardinality_limit,
-  }
-}
 
 /** Keeps what comes until it leaves. */
 class Batching implements Holder {

@@ -241,11 +241,13 @@ export class Assembly {
     const pipeline = before?.pipeline ?? new Pipeline(id, signal, this.#process.books, this.#process.journal)
     // What a step keeps has been through those in front of it, and no others.
     const ids = before?.steps.map(step => step.id) ?? []
-    const inOrder = isSameOrder(ids, configured.processors)
+    const carried = this.plan.carriedIn(id)?.id
+    const processors = configured.processors.filter(processor => processor !== carried)
+    const inOrder = isSameOrder(ids, processors)
     // A step that is kept asks of what stands behind it now.
     const apart: KeptApart = before?.apart ?? { at: new Map() }
     apart.at = apartAt(configured, this.plan)
-    const steps = configured.processors.map(processor => {
+    const steps = processors.map(processor => {
       const old = before?.steps.find(step => step.id === processor)
       return (
         this.#keep(old, 'processor', processor, id) ??

@@ -10,6 +10,10 @@ import type { StepNode } from '../flow/step-node.ts'
  */
 export function join(assembly: Assembly): Map<Pipeline, readonly StepNode[]> {
   const left = new Map<Pipeline, readonly StepNode[]>()
+  for (const destination of assembly.destinations) {
+    const { id, signal } = destination.books.name
+    destination.gatherAs(assembly.plan.gatheredBy(id, signal))
+  }
   for (const id of assembly.inOrder().toReversed()) {
     const part = assembly.pipelines.get(id)
     if (part === undefined) continue

@@ -3,6 +3,7 @@ import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
 import { done } from '../../core/delivery.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
+import type { GatherSettings } from '../../core/gathering.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { QueueConfig } from '../../core/sending.ts'
@@ -13,6 +14,8 @@ import { batchOf } from './stored-batch.ts'
 
 /** Bytes of payload that wait in memory, ready to be sent; the rest is on disk only. */
 const windowBytes = 16 * 1024 * 1024
+/** What a record takes there beside its payload. */
+const recordCost = 1024
 /** Milliseconds after a failed read until the next. */
 const readAgain = 1000
 
@@ -24,6 +27,8 @@ export interface BacklogParts {
   readonly journal: Journal
   readonly log: Logger
   readonly budget: Budget
+  /** How what is sent on is put together in the place of a step; undefined where nothing is. */
+  readonly gathered: () => GatherSettings | undefined
   /** Sends a batch on, in the order of the calls. */
   readonly send: (batch: Batch, claim: Claim, acknowledged: boolean) => void
   /** Room may have come back. */
@@ -72,7 +77,16 @@ export class Backlog {
   get size(): number {
     const { records, items, bytes } = this.#queue.backlog
     const { sizer } = this.#parts.config
-    return this.#reserved.size + (sizer === 'requests' ? records : sizer === 'items' ? items : bytes)
+    return this.#reserved.size + (sizer === 'requests' ? this.#batches(records) : sizer === 'items' ? items : bytes)
+  }
+
+  /** Batches that so many records are: where they are gathered behind this, those of the least size. */
+  #batches(records: number): number {
+    const gathered = this.#parts.gathered()
+    if (gathered === undefined) return records
+    const { items, bytes } = this.#queue.backlog
+    const size = gathered.sizer === 'items' ? items : bytes
+    return Math.min(records, Math.ceil(size / Math.max(1, gathered.least)))
   }
 
   get oldest(): number | undefined {
@@ -174,7 +188,8 @@ export class Backlog {
     const { config, budget } = this.#parts
     if (this.#window.size === 0) return true
     if (this.#windowBytes >= windowBytes || budget.crowded) return false
-    return config.sizer !== 'requests' || this.#window.size < config.queue_size
+    const isCounted = config.sizer === 'requests' && this.#parts.gathered() === undefined
+    return !isCounted || this.#window.size < config.queue_size
   }
 
   #committed(batch: Batch, record: Stored): void {
@@ -197,11 +212,11 @@ export class Backlog {
   #claim(record: Stored): Claim {
     this.#window.set(record.seq, record)
     this.#windowItems += record.items
-    this.#windowBytes += record.bytes
+    this.#windowBytes += record.bytes + recordCost
     const end = (endings: Endings | undefined): void => {
       this.#window.delete(record.seq)
       this.#windowItems -= record.items
-      this.#windowBytes -= record.bytes
+      this.#windowBytes -= record.bytes + recordCost
       for (const [ending, items] of endings ?? []) if (items > 0) this.#queue.end(record, items, ending)
       this.#parts.onRoom()
       this.read()

@@ -1,4 +1,7 @@
 import { elementAt } from '../../core/element-at.ts'
+import type { Batch } from '../../core/batch.ts'
+import type { Delivery } from '../../core/delivery.ts'
+import type { Share } from '../../core/share.ts'
 import type { Ending, Stored } from '../../core/storage.ts'
 
 /** How many items ended in which way. */
@@ -9,6 +12,12 @@ export interface OnDisk {
   readonly record: Stored
   /** When it is too old to be sent, in milliseconds on the clock of `performance.now()`. */
   readonly expires: number
+}
+
+/** One of several batches that are sent as one, and its items of which nobody knows yet how they end. */
+interface Member {
+  readonly claim: Claim
+  open: number
 }
 
 /**
@@ -28,6 +37,8 @@ export class Claim {
   readonly durable: boolean
   #pieces = 1
   readonly #endings: Endings | undefined
+  /** Of several that are on disk: each is done there when its own items are, whatever keeps the others. */
+  #members: ReadonlyMap<Delivery, readonly Member[]> | undefined
   readonly #onEnd: (endings: Endings | undefined) => void
 
   /** `onEnd` hears how the items ended where `onDisk` says that somebody keeps account of it. */
@@ -39,18 +50,36 @@ export class Claim {
     this.#endings = onDisk && new Map()
   }
 
-  /** One claim for several batches that are sent as one, each of so many items. */
-  static merged(parts: readonly { readonly claim: Claim; readonly items: number }[]): Claim {
+  /** One claim for several batches that are sent as one. */
+  static merged(parts: readonly { readonly claim: Claim; readonly batch: Batch }[]): Claim {
     const first = elementAt(parts, 0).claim
-    const end = (endings: Endings | undefined): void => {
-      for (const { claim, items } of parts) {
-        if (endings !== undefined) claim.#take(endings, items)
-        claim.end()
+    if (!first.durable) {
+      return new Claim(() => {
+        for (const { claim } of parts) claim.end()
+      })
+    }
+    const members: Member[] = []
+    const byDelivery = new Map<Delivery, Member[]>()
+    for (const { claim, batch } of parts) {
+      const member: Member = { claim, open: batch.items }
+      members.push(member)
+      for (const { delivery } of batch.shares) {
+        const there = byDelivery.get(delivery)
+        if (there === undefined) byDelivery.set(delivery, [member])
+        else if (there.at(-1) !== member) there.push(member)
       }
     }
-    if (!first.durable) return new Claim(end)
     const expires = parts.reduce((soonest, { claim }) => Math.min(soonest, claim.expires), Infinity)
-    return new Claim(end, { record: { seq: 0, items: 0, bytes: 0, at: first.since }, expires })
+    const onDisk = { record: { seq: 0, items: 0, bytes: 0, at: first.since }, expires }
+    const merged = new Claim(endings => {
+      for (const { claim, open } of members) {
+        if (open === 0) continue
+        if (endings !== undefined) claim.#take(endings, open)
+        claim.end()
+      }
+    }, onDisk)
+    merged.#members = byDelivery
+    return merged
   }
 
   /** One piece became two. */
@@ -58,10 +87,30 @@ export class Claim {
     this.#pieces++
   }
 
-  /** `items` of it ended in this way. */
-  settle(items: number, ending: Ending): void {
-    if (this.#endings === undefined || items === 0) return
-    this.#endings.set(ending, (this.#endings.get(ending) ?? 0) + items)
+  /** `items` of it ended in this way, of requests that have these `shares` in what ended. */
+  settle(items: number, ending: Ending, shares: readonly Share[]): void {
+    if (this.#endings === undefined) return
+    let left = items
+    for (const share of shares) {
+      if (left === 0) return
+      left -= this.#settleMember(share, Math.min(left, share.items), ending)
+    }
+    if (left > 0) this.#count(left, ending)
+  }
+
+  /** As many of `items` as are open of the batch that the share is of. */
+  #settleMember({ delivery }: Share, items: number, ending: Ending): number {
+    const member = this.#members?.get(delivery)?.find(({ open }) => open > 0)
+    if (member === undefined) return 0
+    const mine = Math.min(items, member.open)
+    member.open -= mine
+    member.claim.#count(mine, ending)
+    if (member.open === 0) member.claim.end()
+    return mine
+  }
+
+  #count(items: number, ending: Ending): void {
+    this.#endings?.set(ending, (this.#endings.get(ending) ?? 0) + items)
   }
 
   /** One piece ended; says whether it was the last. */
@@ -71,13 +120,13 @@ export class Claim {
     return true
   }
 
-  /** Takes the account of `items` out of one of several batches: nobody knows whose items ended how, the sums are right. */
+  /** Takes the account of `items` out of that of several batches: nobody knows whose items ended how, the sums are right. */
   #take(endings: Endings, items: number): void {
     let left = items
     for (const [ending, count] of endings) {
       const taken = Math.min(left, count)
       endings.set(ending, count - taken)
-      this.settle(taken, ending)
+      if (taken > 0) this.#count(taken, ending)
       left -= taken
     }
   }

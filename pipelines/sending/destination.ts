@@ -7,8 +7,10 @@ import type { Downstream } from '../../core/component.ts'
 import { Gatherer, type GatherSettings, inParts, keyOf } from '../../core/gathering.ts'
 import type { Latency } from '../../core/latency.ts'
 import { mergeBatches } from '../../core/merge.ts'
-import type { QueueConfig, BatchConfig } from '../../core/sending.ts'
+import type { QueueConfig } from '../../core/sending.ts'
 import { type DurableQueue, type Storage, storageKey } from '../../core/storage.ts'
+import { sameValue } from '../../config/equal.ts'
+import type { Gathered } from '../../plan/carried.ts'
 import type { QueuePolicy } from '../../plan/queue-policy.ts'
 import { Backlog, type BacklogParts } from './backlog.ts'
 import { Claim } from './claim.ts'
@@ -19,8 +21,6 @@ import type { SenderParts } from './sender-parts.ts'
 
 /** Milliseconds between two looks for what is too old. */
 const sweepEvery = 30_000
-/** Combinations of metadata that are gathered apart at a time, so that a sender cannot make more and more of them. */
-const mostKeys = 1000
 
 /** What a fan-out hands batches to. Room is reserved in all of them before any is given the batch. */
 export interface Sink {
@@ -75,7 +75,9 @@ export class Destination implements Sink {
   readonly blocks: boolean
   readonly #queue: QueueConfig | undefined
   readonly #sender: Sender
-  readonly #gatherer: Gatherer<Taken> | undefined
+  #gatherer: Gatherer<Taken> | undefined
+  /** What is gathered here, as the plan says. */
+  #gathered: Gathered | undefined
   readonly #parts: DestinationParts
   readonly #unheld: () => void
   #room: Room
@@ -102,9 +104,8 @@ export class Destination implements Sink {
     // Without a queue each sender waits for its own answer, so that senders are the bound.
     const consumers = this.#queue?.num_consumers ?? Infinity
     this.#sender = new Sender({ ...parts, consumers, deadLetters: () => this.#storage?.deadLetters })
-    this.#gatherer = this.#queue?.batch && this.#gatheringBy(gatheringOf(this.#queue, this.#queue.batch))
     this.#room = { used: 0, listeners: [], onEnd: () => this.#onEnd() }
-    this.#unheld = this.books.holds(() => this.#sender.held() + this.#gathered() + (this.#backlog?.held() ?? 0))
+    this.#unheld = this.books.holds(() => this.#sender.held() + this.#gathering() + (this.#backlog?.held() ?? 0))
   }
 
   /** Room taken, and room there is, in the unit of `sizer`. */
@@ -174,6 +175,29 @@ export class Destination implements Sink {
     }
   }
 
+  /** Puts together what it is given in this way from now on. */
+  gatherAs(gathered: Gathered | undefined): void {
+    if (sameValue(gathered, this.#gathered)) return
+    this.#gatherer?.flush()
+    this.#gathered = gathered
+    const settings = gathered?.settings
+    this.#gatherer =
+      settings &&
+      new Gatherer(settings, {
+        clock: this.#parts.clock,
+        isIdle: () => this.#sender.idle,
+        isAwaited: () => this.#parts.policy.success === 'delivered' && this.#parts.policy.isAwaited,
+        sizeOf: ({ batch }) => (settings.sizer === 'items' ? batch.items : batch.byteLength),
+        flushed: taken => this.#sendGathered(taken),
+      })
+  }
+
+  /** In place of a step that would have answered: nobody waits for what is done here without a queue either. */
+  get #accepts(): boolean {
+    const { success, isAwaited } = this.#parts.policy
+    return success === 'accepted' || (!isAwaited && this.#isCarried)
+  }
+
   /** Whether the queue of `previous`, in memory or on disk, is to be this one's: then this one is not to `open` its own. */
   inherits(previous: Destination): boolean {
     return this.#queue !== undefined && previous.#parts.policy.storage === this.#parts.policy.storage
@@ -240,7 +264,7 @@ export class Destination implements Sink {
     this.books.in += batch.items
     const weight = this.#queue === undefined ? 0 : this.#weigh(batch)
     if (this.#backlog !== undefined) return this.#backlog.take(batch, weight, done)
-    const acknowledged = this.#parts.policy.success === 'accepted'
+    const acknowledged = this.#accepts
     const kept = acknowledged ? batch.compacted().taken() : batch.compacted()
     const room = this.#room
     const claim = new Claim(() => {
@@ -311,21 +335,12 @@ export class Destination implements Sink {
   #backlogParts(config: QueueConfig): BacklogParts {
     const { policy, books, journal, log, budget } = this.#parts
     const send = (batch: Batch, claim: Claim, acknowledged: boolean): void => this.#add({ batch, claim, acknowledged })
-    return { config, policy, books, journal, log, budget: budget(), send, onRoom: () => this.#onEnd() }
-  }
-
-  #gatheringBy(gathering: GatherSettings): Gatherer<Taken> {
-    return new Gatherer(gathering, {
-      clock: this.#parts.clock,
-      isIdle: () => this.#sender.idle,
-      isAwaited: () => this.#parts.policy.success === 'delivered' && this.#parts.policy.isAwaited,
-      sizeOf: ({ batch }) => (gathering.sizer === 'items' ? batch.items : batch.byteLength),
-      flushed: taken => this.#sendGathered(taken),
-    })
+    const gathered = (): GatherSettings | undefined => (this.#isCarried ? this.#gathered?.settings : undefined)
+    return { config, policy, books, journal, log, budget: budget(), gathered, send, onRoom: () => this.#onEnd() }
   }
 
   /** Items that are gathered. */
-  #gathered(): number {
+  #gathering(): number {
     let items = 0
     for (const { batch } of this.#gatherer ?? []) items += batch.items
     return items
@@ -335,7 +350,15 @@ export class Destination implements Sink {
     // What is not on disk although it should be must not be taken for something that is.
     const alone = this.#stopping || (this.#backlog !== undefined && !taken.claim.durable)
     if (this.#gatherer === undefined || alone) this.#send(taken)
-    else this.#gatherer.add(keyOf(this.#gatherer.settings, taken.batch.context, this.#parts.apart ?? []), taken)
+    else this.#gatherer.add(this.#keyOf(taken.batch), taken)
+  }
+
+  get #isCarried(): boolean {
+    return this.#gathered?.inPlaceOf !== undefined
+  }
+
+  #keyOf({ context }: Batch): string {
+    return this.#gatherer === undefined ? '' : keyOf(this.#gatherer.settings, context, this.#parts.apart ?? [])
   }
 
   #weigh(batch: Batch): number {
@@ -346,7 +369,8 @@ export class Destination implements Sink {
         return batch.byteLength
       case 'requests':
       case undefined:
-        return 1
+        // As if the step stood in front of it: what joins others is one with them.
+        return this.#gatherer !== undefined && this.#isCarried && this.#gatherer.has(this.#keyOf(batch)) ? 0 : 1
     }
   }
 
@@ -354,7 +378,7 @@ export class Destination implements Sink {
     const [first] = taken
     if (first === undefined) return
     if (taken.length === 1) return this.#send(first)
-    const claim = Claim.merged(taken.map(({ batch, claim: one }) => ({ claim: one, items: batch.items })))
+    const claim = Claim.merged(taken)
     const batch = mergeBatches(taken.map(one => one.batch))
     this.#send({ batch, claim, acknowledged: first.acknowledged })
   }
@@ -366,18 +390,6 @@ export class Destination implements Sink {
     const parts = partsOf(batch, this.#gatherer?.settings)
     for (let i = 1; i < parts.length; i++) claim.split()
     for (const part of parts) this.#sender.send(makeEntry(part, seq, claim, acknowledged, retry_on_failure))
-  }
-}
-
-/** What `sending_queue.batch` means. */
-function gatheringOf(queue: QueueConfig, batch: BatchConfig): GatherSettings {
-  return {
-    least: batch.min_size,
-    most: batch.max_size,
-    sizer: batch.sizer ?? (queue.sizer === 'bytes' ? 'bytes' : 'items'),
-    timeout: batch.flush_timeout,
-    keys: batch.partition.metadata_keys,
-    mostKeys,
   }
 }
 

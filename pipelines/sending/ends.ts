@@ -31,8 +31,8 @@ export function endDelivered(
   // Whatever an exporter says, no more than there is.
   const rejected = Math.max(0, Math.min(Math.floor(sent?.rejected ?? 0) || 0, batch.items))
   books.delivered += batch.items - rejected
-  claim.settle(batch.items - rejected, 'delivered')
-  claim.settle(rejected, 'rejected')
+  claim.settle(batch.items - rejected, 'delivered', batch.shares)
+  claim.settle(rejected, 'rejected', batch.shares)
   claim.delivered = true
   if (sent !== undefined && (rejected > 0 || sent.message !== '')) {
     let rest = rejected
@@ -51,7 +51,7 @@ export function endDelivered(
 /** The destination refuses it for good. */
 export function endRejected({ books, journal, log }: EndParts, entry: Entry, error: DeliveryError, reason: string) {
   const { batch } = entry
-  entry.claim.settle(batch.items, 'rejected')
+  entry.claim.settle(batch.items, 'rejected', batch.shares)
   books.rejected.of(reason).value += batch.items
   journal.note(books.name, 'rejected', batch, reason, error.message)
   log.error({ items: batch.items, code: error.code, error: error.message }, 'destination rejected data for good')
@@ -61,7 +61,7 @@ export function endRejected({ books, journal, log }: EndParts, entry: Entry, err
 
 /** No decoder would read it: taken out of what `claim` stands for. */
 export function endMalformed({ books, journal }: EndParts, claim: Claim, batch: Batch, reason: string) {
-  claim.settle(batch.items, 'rejected')
+  claim.settle(batch.items, 'rejected', batch.shares)
   books.rejected.of('malformed').value += batch.items
   journal.note(books.name, 'rejected', batch, 'malformed', reason)
   batch.reject(reason)
@@ -70,7 +70,7 @@ export function endMalformed({ books, journal }: EndParts, claim: Claim, batch: 
 /** The destination refuses it for good, and it is kept aside. */
 export function endBuried({ books, journal, log }: EndParts, entry: Entry, error: DeliveryError, reason: string) {
   const { batch } = entry
-  entry.claim.settle(batch.items, 'dead_lettered')
+  entry.claim.settle(batch.items, 'dead_lettered', batch.shares)
   books.deadLettered.of(reason).value += batch.items
   journal.note(books.name, 'dead_lettered', batch, reason, error.message)
   const fields = { items: batch.items, reason, code: error.code, error: error.message }
@@ -82,7 +82,7 @@ export function endBuried({ books, journal, log }: EndParts, entry: Entry, error
 /** It will not be sent, and its senders think that it was taken. */
 export function endLost({ books, journal, log }: EndParts, entry: Entry, error: DeliveryError, reason: string) {
   const { batch } = entry
-  entry.claim.settle(batch.items, 'lost')
+  entry.claim.settle(batch.items, 'lost', batch.shares)
   books.lost.of(reason).value += batch.items
   journal.note(books.name, 'lost', batch, reason, error.message)
   log.error({ items: batch.items, reason, error: error.message }, 'data lost: not delivered and given up')
@@ -93,7 +93,7 @@ export function endLost({ books, journal, log }: EndParts, entry: Entry, error: 
 /** It will not be sent from here; its senders hear so and have it still. */
 export function endReturned({ books, journal }: EndParts, entry: Entry, error: DeliveryError) {
   const { batch } = entry
-  entry.claim.settle(batch.items, 'returned')
+  entry.claim.settle(batch.items, 'returned', batch.shares)
   books.returned.of(error.code).value += batch.items
   journal.note(books.name, 'returned', batch, error.code, error.message)
   batch.refuse(error)

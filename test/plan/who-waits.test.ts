@@ -65,17 +65,24 @@ interface Expected {
 /** Destinations whose senders hear only when they have it, so that nothing may wait in front of them. */
 const answering: readonly Name[] = ['durable', 'waiting', 'direct', 'forward to direct']
 
+/** Beside a queue on disk each gathers for itself, with what the last `batch` says, unless something is to be handed on. */
+const isCarried = (names: readonly Name[], mode: Mode): boolean =>
+  (mode === 'last' || mode === 'by tenant') &&
+  names.includes('durable') &&
+  !names.some(name => name.startsWith('forward'))
+
 /** The rule, as it is told to users. */
-function expected(name: Name, beside: readonly Name[], mode: Mode): Expected {
-  const one = { sent: requests, atRisk: 0 }
+function expected(name: Name, names: readonly Name[], mode: Mode): Expected {
+  const single = { sent: requests, atRisk: 0 }
+  const gathered = { sent: mode === 'by tenant' ? tenants : 1, atRisk: requests }
   // What is made of data is somebody else's row.
   if (name === 'deriving') return { sent: 0, atRisk: 0 }
-  if (mode === 'in the queue') {
-    if (name === 'durable') return { sent: 1, atRisk: 0 }
-    return name === 'memory' || name === 'forward to memory' ? { sent: 1, atRisk: requests } : one
+  if (mode === 'in the queue' || isCarried(names, mode)) {
+    if (name === 'durable') return { ...gathered, atRisk: 0 }
+    if (name === 'local') return mode === 'in the queue' ? single : gathered
+    return answering.includes(name) ? single : gathered
   }
-  if ([name, ...beside].some(other => answering.includes(other))) return one
-  return { sent: mode === 'by tenant' ? tenants : 1, atRisk: requests }
+  return names.some(one => answering.includes(one)) ? single : gathered
 }
 
 const rows = modes.flatMap(mode =>
