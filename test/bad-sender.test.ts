@@ -51,8 +51,8 @@ describe.each(allSignals)('%s', signal => {
   })
 
   test.each([
-    ['over gRPC, by the batch processor', 'grpc', 'sending_queue: {num_consumers: 1}', 'batch'],
-    ['over HTTP, by the batch processor', 'http', 'sending_queue: {num_consumers: 1}', 'batch'],
+    ['over gRPC, by the batch processor', 'grpc', 'sending_queue: {num_consumers: 1, wait_for_result: true}', 'batch'],
+    ['over HTTP, by the batch processor', 'http', 'sending_queue: {num_consumers: 1, wait_for_result: true}', 'batch'],
     [
       'over gRPC, by the queue of the exporter, senders waiting',
       'grpc',
