@@ -87,10 +87,12 @@ export function gatheredBy(
   const pipeline = plan.pipelines.find(one => one.signal === signal && one.exporters.includes(id))
   const last = pipeline && carried.get(pipeline.id)
   if (last === undefined) return own && { settings: own, inPlaceOf: undefined }
-  if (own === undefined) return { settings: last.settings, inPlaceOf: last.id }
+  // Whoever was answered cannot be refused: without a limit of its own there is one all the same.
+  const most = last.settings.mostKeys || mostKeys
+  if (own === undefined) return { settings: { ...last.settings, mostKeys: most }, inPlaceOf: last.id }
   // The queue has the last word on sizes and times; what either keeps apart stays apart.
   const keys = [...new Set([...own.keys, ...last.settings.keys])]
-  return { settings: { ...own, keys, mostKeys: last.settings.mostKeys }, inPlaceOf: last.id }
+  return { settings: { ...own, keys, mostKeys: most }, inPlaceOf: last.id }
 }
 
 /** What `sending_queue.batch` means. */

@@ -195,6 +195,20 @@ test('a state step takes custody: the sender hears success, what it emits has no
   await expect.poll(() => toy.sinks['sink'].all).toEqual(['a'])
 })
 
+test('what was answered and comes to a step that is being made anew is lost in the books, not refused', async () => {
+  const kept: Held[] = []
+  const keeper = processor(context => holding(context, { take: held => void kept.push(held), flush() {} }), 'state')
+  toy = await toyGraph({
+    exporters: { sink: {} },
+    components: { keeper, toy_step: processor(() => source => source.pipe(take(0))) },
+    pipelines: [{ processors: ['keeper', 'toy_step'], exporters: ['sink'] }],
+  })
+  expect((await toy.push(span('a')).outcome).kind).toBe('success')
+  kept.splice(0)[0].emit()
+  const books = toy.books.nodes.find(({ name }) => name.id === 'toy_step')!
+  expect([books.lost.of('step_failed').value, books.refused.total]).toEqual([1, 0])
+})
+
 test('what is emitted leaves once the step has returned, together where it may', async () => {
   const log: string[] = []
   toy = await graphWith(
