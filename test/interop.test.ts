@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { NodeBooks } from '../core/books.ts'
 import { allSignals } from '../proto/signals.ts'
+import { brokenItems, healthyItem, requestOfItems } from './support/broken.ts'
 import { everything } from './support/everything.ts'
 import { runKymo, type RunningKymo } from './support/kymo.ts'
 import { names, tracesRequest } from './support/otlp-bytes.ts'
@@ -128,10 +129,18 @@ describe.each<Transport>(['grpc', 'http'])('a destination over %s', transport =>
 
   test('cannot decode what is deep inside: only that is refused', async () => {
     await through(transport)
+    const [{ bytes: broken }] = brokenItems('traces')
+    const body = Buffer.concat([ten, requestOfItems('s', [healthyItem('traces', 'ok'), broken])])
+    expect(await send.grpc(body)).toMatchObject({ code: 0, partial: { rejected: '1' } })
+    expect(arrived().toSorted()).toEqual(['ok', ...names('s', 10)])
+  })
+
+  test('cannot decode a text that is no UTF-8: what is wrong of it is replaced', async () => {
+    await through(transport)
     const broken = Buffer.concat([ten, tracesRequest([{ spans: ['ok', '\u0000'] }])])
     broken[broken.length - 1] = 0xff
-    expect(await send.grpc(broken)).toMatchObject({ code: 0, partial: { rejected: '1' } })
-    expect(arrived().toSorted()).toEqual(['ok', ...names('s', 10)])
+    expect(await send.grpc(broken)).toMatchObject({ code: 0, partial: undefined })
+    expect(arrived().toSorted()).toEqual(['ok', ...names('s', 10), '\ufffd'])
   })
 
   test.each(['gzip', 'zstd', 'snappy', 'none'])('gets %s, and can read it', async compression => {

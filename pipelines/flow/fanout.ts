@@ -4,7 +4,7 @@ import type { Downstream } from '../../core/component.ts'
 import { elementAt } from '../../core/element-at.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
-import type { Sink } from '../sending/destination.ts'
+import type { Sink } from '../sending/sink.ts'
 import type { Inside } from './pipeline-door.ts'
 import { Waiting } from './waiting.ts'
 

@@ -1,6 +1,6 @@
 /** All parts of one configuration: made anew, or taken from the configuration before where nothing about them changes. */
 import type { Batch } from '../../core/batch.ts'
-import type { Books, NodeBooks } from '../../core/books.ts'
+import type { NodeBooks } from '../../core/books.ts'
 import { type ComponentContext, type Kind, orderingOf, type ReceiverContext } from '../../core/component.ts'
 import { type Budget, budgetKey } from '../../core/budget.ts'
 import { finderFor } from '../../core/capability.ts'
@@ -9,34 +9,24 @@ import { concealing } from '../../core/concealed.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../../core/configured.ts'
 import { Entrance, type Remark } from '../../core/entrance.ts'
 import { InternalError, messageOf } from '../../core/errors.ts'
-import type { Host } from '../../core/host.ts'
-import type { Journal } from '../../core/journal.ts'
-import type { Logger } from '../../core/logger.ts'
 import type { ReloadPlan } from '../../core/reload.ts'
 import { Rooms } from '../../core/room.ts'
 import type { SendingConfig } from '../../core/sending.ts'
 import type { RunningComponent } from '../../core/health.ts'
-import { type State, Status } from '../../core/status.ts'
+import { Status } from '../../core/status.ts'
 import { soleWorker, workerKey } from '../../core/worker.ts'
 import { namesOf, neededOf, apartAt, type KeptApart } from '../../plan/apart.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 import { ConnectorSink } from '../flow/connector-sink.ts'
-import { Destination, type Sink } from '../sending/destination.ts'
+import { Destination } from '../sending/destination.ts'
+import type { Sink } from '../sending/sink.ts'
 import type { ConnectorPart, ExporterPart, ExtensionPart, PipelinePart, ReceiverPart, StepPart } from './part.ts'
+import type { GraphProcess } from './process.ts'
 import { Pipeline } from '../flow/pipeline.ts'
 import { Source } from '../flow/source.ts'
 import { processorContext } from '../flow/processor-context.ts'
 import { StepNode } from '../flow/step-node.ts'
-
-/** What the graph needs of the process it runs in. */
-export interface GraphProcess {
-  readonly host: Host
-  readonly log: Logger
-  readonly books: Books
-  readonly journal: Journal
-  readonly onStatus?: (component: { kind: Kind; id: string }, status: Status, from: State) => void
-}
 
 /** What a component is given, as what it is made of. */
 type MadeContext = ComponentContext & { readonly status: Status; readonly clock: GuardedClock }

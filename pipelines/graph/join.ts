@@ -1,6 +1,6 @@
 /** How the parts of an assembly are joined: who hands on to whom. */
 import type { Assembly } from './assembly.ts'
-import type { Sink } from '../sending/destination.ts'
+import type { Sink } from '../sending/sink.ts'
 import type { Pipeline } from '../flow/pipeline.ts'
 import type { StepNode } from '../flow/step-node.ts'
 

@@ -2,7 +2,8 @@
 import type { NodeBooks } from '../../core/books.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { Signal } from '../../proto/signals.ts'
-import type { Destination, Sink } from '../sending/destination.ts'
+import type { Destination } from '../sending/destination.ts'
+import type { Sink } from '../sending/sink.ts'
 import {
   type ConnectorPart,
   type ExporterPart,

@@ -143,7 +143,11 @@ test('any plain values survive being written and read', () => {
   const leaf = fc.oneof(
     fc.string({ maxLength: 12 }),
     fc.integer(),
-    fc.double({ noNaN: true, noDefaultInfinity: true }).map(n => n + 0),
+    // Whole numbers that a double cannot hold exactly come back with all their digits, as another type.
+    fc
+      .double({ noNaN: true, noDefaultInfinity: true })
+      .map(n => n + 0)
+      .filter(n => !Number.isInteger(n) || Number.isSafeInteger(n) || Math.abs(n) >= 1e21),
     fc.boolean(),
     fc.constant(null),
   )
