@@ -201,10 +201,15 @@ export interface Attempt {
    */
   settle(part: Batch, sent?: Sent): void
   /**
-   * What the exporter wants to find when the same batch is tried again, less what of it was settled. Pieces that a batch is
-   * cut into begin without, and so does whoever takes over after a reload.
+   * What the exporter wants to find when the same batch is tried again, less what of it was settled. As long as there is
+   * something, the batch is not cut; whoever takes over after a reload begins without.
    */
   memo: unknown
+  /**
+   * The batch failed again and again while others were taken. One with a memo is not cut, as pieces would begin anew: what of it
+   * fails now is to be given up by the exporter, which says so in what it was `Sent`; else all of it is given up.
+   */
+  readonly isSuspect: boolean
 }
 
 export interface Exporter extends Lifecycle {

@@ -139,7 +139,13 @@ class OwnClient {
 }
 
 /** What is not taken at once is dropped. */
-const once = (): Attempt => ({ signal: new AbortController().signal, number: 1, settle() {}, memo: undefined })
+const once = (): Attempt => ({
+  signal: new AbortController().signal,
+  number: 1,
+  settle() {},
+  memo: undefined,
+  isSuspect: false,
+})
 
 const addressed = ({ destination, signal, timeout }: OwnExport): AloneDestination => ({
   ...destination,

@@ -1,11 +1,12 @@
 /** Metrics for Datadog's intakes of series and sketches, and APM stats that come as metrics. */
 import type { Batch } from '../../core/batch.ts'
 import type { Attempt, Sent } from '../../core/component.ts'
-import { DeliveryError } from '../../core/errors.ts'
+import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { userAgent } from '../../net/user-agent.ts'
 import { MetricBlocks } from '../../backends/datadog/metric-block.ts'
 import { statsBody } from '../../backends/datadog/stats.ts'
 import { WireError } from '../../proto/wire.ts'
+import { givenUpFor } from '../given-up.ts'
 import type { Target } from '../http-push.ts'
 import type { Intake } from './intake.ts'
 import { type KnownSeries, type MappedMetrics, MetricMapping } from './metric-mapping.ts'
@@ -93,10 +94,11 @@ export class DatadogMetrics {
       } catch (error) {
         // Before anything was taken the batch can be cut and sent again; after that only the rest of it can.
         if (plan.next === 0) throw error
-        if (!(error instanceof DeliveryError) || (error.kind !== 'rejected' && error.kind !== 'too_large')) throw error
-        plan.reasons['rejected'] = (plan.reasons['rejected'] ?? 0) + request.points
+        const reason = givenUpFor(error, attempt.isSuspect)
+        if (reason === undefined) throw error
+        plan.reasons[reason] = (plan.reasons[reason] ?? 0) + request.points
         plan.rejected += request.points
-        plan.message = error.message
+        plan.message = messageOf(error)
       }
       // What is known changes with the first that is taken: from there on the batch counts, and stays what it was made.
       if (plan.next === 0) {

@@ -2,12 +2,13 @@
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
-import { DeliveryError } from '../../core/errors.ts'
+import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { compressSnappy } from '../../net/snappy.ts'
 import { labelName } from '../../backends/prometheus/names.ts'
 import { type EncodeOptions, type LeftOut, RemoteWriteEncoder } from '../../backends/remote-write/request.ts'
 import type { Room } from '../../proto/room.ts'
 import { WireError } from '../../proto/wire.ts'
+import { givenUpFor } from '../given-up.ts'
 import { HttpPush, type Target } from '../http-push.ts'
 import { promotionOf, strategyOf } from '../prometheus-naming.ts'
 import { type Counts, type Outcome, outcome1, outcome2, UnknownVersion, unknownVersion } from './answers.ts'
@@ -19,6 +20,46 @@ type Version = 1 | 2
 interface Request {
   readonly body: Buffer
   readonly counts: Counts
+}
+
+/** A batch on its way, over all its attempts: a request that was answered is not sent again. */
+class Progress {
+  readonly version: Version
+  readonly requests: readonly Request[]
+  readonly outcomes = new Map<Request, Outcome>()
+  readonly #leftOut: LeftOut
+
+  constructor(version: Version, requests: readonly Request[], leftOut: LeftOut) {
+    this.version = version
+    this.requests = requests
+    this.#leftOut = leftOut
+  }
+
+  /** Descriptions of resources. */
+  get infos(): number {
+    return this.requests.reduce((sum, { counts }) => sum + counts.infos, 0)
+  }
+
+  get bytes(): number {
+    return this.requests.reduce((sum, { body }) => sum + body.length, 0)
+  }
+
+  /** Requests of each lane that have no answer yet. */
+  lanes(): Request[][] {
+    const open = this.requests.filter(request => !this.outcomes.has(request))
+    return [...Map.groupBy(open, ({ counts }) => counts.lane).values()]
+  }
+
+  /** What is told of the batch. */
+  sent(): Sent | undefined {
+    return sentOf(this.#leftOut, [...this.outcomes.values()])
+  }
+}
+
+/** A request that was not taken. */
+interface FailedRequest {
+  readonly request: Request
+  readonly error: unknown
 }
 
 const versionHeaders: Readonly<Record<Version, Readonly<Record<string, string>>>> = {
@@ -72,59 +113,59 @@ export class RemoteWrite implements Exporter {
     return byteLength * this.#growth <= this.#config.max_batch_size_bytes * this.#lanes
   }
 
-  async send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {
+  async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     try {
-      return await this.#sendOrDescribeLess(batch, abort)
+      return await this.#sendOrDescribeLess(batch, attempt)
     } catch (error) {
       if (!(error instanceof UnknownVersion)) throw error
       if (this.#config.protobuf_message !== 'auto') throw unknownVersion(error)
       this.#version = 1
+      attempt.memo = undefined
       this.#context.log.info({ answer: error.message }, 'the receiver does not know remote write 2.0: 1.0 from now on')
-      return await this.#sendOrDescribeLess(batch, abort)
+      return await this.#sendOrDescribeLess(batch, attempt)
     }
   }
 
   /** Sends it, and where it is refused without the descriptions of resources, which need not be the batch's fault. */
-  async #sendOrDescribeLess(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
-    let { refusal, infos, sent } = await this.#attempt(batch, abort, {})
-    if (refusal?.kind === 'rejected' && infos > 0) {
-      const message = refusal.message
-      ;({ refusal, sent } = await this.#attempt(batch, abort, { targetInfo: false }))
-      if (refusal === undefined) {
-        return sent ?? { rejected: 0, message: `\`target_info\` was not taken: ${message}` }
-      }
-    }
-    if (refusal === undefined) return sent
-    throw refusal
-  }
-
-  /** Sends it once. What was refused for good is given back, any other failure thrown. */
-  async #attempt(
-    batch: Batch,
-    abort: AbortSignal,
-    how: EncodeOptions,
-  ): Promise<{ sent: Sent | undefined; refusal: DeliveryError | undefined; infos: number }> {
-    const version = this.#version
-    const { requests, leftOut } = this.#encode(batch, version, how)
-    let infos = 0
-    let bytes = 0
-    for (const { body, counts } of requests) {
-      infos += counts.infos
-      bytes += body.length
-    }
-    this.#push.budget?.charge(bytes)
+  async #sendOrDescribeLess(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
+    const { memo } = attempt
+    const progress = memo instanceof Progress ? memo : this.#encode(batch, {})
     try {
-      const outcomes = await this.#sendLanes(requests, batch, version, abort)
-      return { sent: sentOf(leftOut, outcomes), refusal: undefined, infos }
+      return await this.#sendRest(progress, batch, attempt)
     } catch (error) {
-      if (!(error instanceof DeliveryError) || (error.kind !== 'rejected' && error.kind !== 'too_large')) throw error
-      return { sent: undefined, refusal: error, infos }
-    } finally {
-      this.#push.budget?.release(bytes)
+      const isRejected = error instanceof DeliveryError && error.kind === 'rejected'
+      if (!isRejected || progress.infos === 0 || attempt.memo !== undefined) throw error
+      const sent = await this.#sendRest(this.#encode(batch, { targetInfo: false }), batch, attempt)
+      return sent ?? { rejected: 0, message: `\`target_info\` was not taken: ${error.message}` }
     }
   }
 
-  #encode(batch: Batch, version: Version, how: EncodeOptions): { requests: Request[]; leftOut: LeftOut } {
+  /** Sends what has no answer yet. Once some of it is taken the batch cannot be cut, so that what is refused of it ends here. */
+  async #sendRest(progress: Progress, batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
+    const { budget } = this.#push
+    const { bytes, outcomes } = progress
+    budget?.charge(bytes)
+    try {
+      for (;;) {
+        const failures = await this.#sendLanes(progress, batch, attempt.signal)
+        if (failures.length === 0) return progress.sent()
+        if (outcomes.size === 0) throw worst(failures)
+        attempt.memo = progress
+        const open = failures.filter(({ request, error }) => {
+          const reason = givenUpFor(error, attempt.isSuspect)
+          if (reason === undefined) return true
+          outcomes.set(request, { reasons: { [reason]: request.counts.points }, message: messageOf(error) })
+          return false
+        })
+        if (open.length > 0) throw worst(open)
+      }
+    } finally {
+      budget?.release(bytes)
+    }
+  }
+
+  #encode(batch: Batch, how: EncodeOptions): Progress {
+    const version = this.#version
     const requests: Request[] = []
     let plain = 0
     const { max_batch_size_bytes: most } = this.#config
@@ -140,7 +181,7 @@ export class RemoteWrite implements Exporter {
         { ...how, lanes },
       )
       this.#growth += (Math.max(0.5, plain / batch.byteLength) - this.#growth) / 4
-      return { requests, leftOut }
+      return new Progress(version, requests, leftOut)
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       // Receivers check framing; what is wrong deeper down is found by whoever reads there.
@@ -149,23 +190,22 @@ export class RemoteWrite implements Exporter {
     }
   }
 
-  /** Sends the requests of each lane one after the other, and the lanes side by side. */
-  async #sendLanes(
-    requests: readonly Request[],
-    batch: Batch,
-    version: Version,
-    abort: AbortSignal,
-  ): Promise<Outcome[]> {
-    const lanes = Map.groupBy(requests, ({ counts }) => counts.lane)
-    const outcomes: Outcome[] = []
-    const results = await Promise.allSettled(
-      [...lanes.values()].map(async lane => {
-        for (const request of lane) outcomes.push(await this.#post(request, batch, version, abort))
-      }),
-    )
-    const failures = results.flatMap(result => (result.status === 'rejected' ? [result.reason as unknown] : []))
-    if (failures.length === 0) return outcomes
-    throw worst(failures, outcomes.length > 0)
+  /** Sends the requests of each lane one after the other, up to the first that fails, and the lanes side by side. */
+  async #sendLanes(progress: Progress, batch: Batch, abort: AbortSignal): Promise<FailedRequest[]> {
+    const { version, outcomes } = progress
+    const failures: FailedRequest[] = []
+    const send = async (lane: readonly Request[]): Promise<void> => {
+      for (const request of lane) {
+        try {
+          outcomes.set(request, await this.#post(request, batch, version, abort))
+        } catch (error) {
+          failures.push({ request, error })
+          return
+        }
+      }
+    }
+    await Promise.all(progress.lanes().map(send))
+    return failures
   }
 
   async #post({ body, counts }: Request, batch: Batch, version: Version, abort: AbortSignal): Promise<Outcome> {
@@ -227,14 +267,12 @@ function encoderOf(config: RemoteWriteConfig, version: Version, room: Room): Rem
   })
 }
 
-/** Of several failures the one that says most about what to do; `some`: another request was taken. */
-function worst(failures: readonly unknown[], some: boolean): unknown {
-  const of = (kind: string): unknown => failures.find(error => error instanceof DeliveryError && error.kind === kind)
-  const unknown = failures.find(error => !(error instanceof DeliveryError))
-  const error = unknown ?? of('denied') ?? of('retry') ?? of('too_large') ?? failures[0]
-  if (!some || !(error instanceof DeliveryError) || error.kind !== 'retry' || error.maybeTaken) return error
-  const { code, kind, message, retryAfter, isThrottled } = error
-  return new DeliveryError(code, kind, message, { retryAfter, isThrottled, maybeTaken: true, cause: error })
+/** Of several failures the one that says most about what to do. */
+function worst(failures: readonly FailedRequest[]): unknown {
+  const errors = failures.map(({ error }) => error)
+  const of = (kind: string): unknown => errors.find(error => error instanceof DeliveryError && error.kind === kind)
+  const unknown = errors.find(error => !(error instanceof DeliveryError))
+  return unknown ?? of('denied') ?? of('retry') ?? of('too_large') ?? errors[0]
 }
 
 interface Sum {

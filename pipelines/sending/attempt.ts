@@ -40,6 +40,10 @@ export class RunningAttempt implements Attempt {
     return this.#abort.signal
   }
 
+  get isSuspect(): boolean {
+    return this.entry.suspect
+  }
+
   get memo(): unknown {
     return this.#isOver ? undefined : this.entry.memo
   }
@@ -115,10 +119,10 @@ function asDeliveryError(error: unknown): DeliveryError {
   return new DeliveryError('INTERNAL', 'retry', error === undefined ? 'failed' : messageOf(error), { cause: error })
 }
 
-/** Whether one send can carry a batch. What its exporter fails to look at is sent: the destination says what that is worth. */
-export function fits({ exporter, books, log }: SenderParts, batch: Batch): boolean {
+/** Whether one send can carry a batch, or what is left of one that was sent in part. What its exporter fails to look at is sent: the destination says what that is worth. */
+export function fits({ exporter, books, log }: SenderParts, { batch, memo }: Entry): boolean {
   try {
-    return exporter.fits?.(batch) !== false
+    return memo !== undefined || exporter.fits?.(batch) !== false
   } catch (error) {
     books.internalFaults++
     log.error({ error: messageOf(error) }, 'exporter failed to say whether a batch fits')

@@ -40,19 +40,15 @@ export class Circuit {
     return closed
   }
 
-  /** Says whether this opened it. */
-  failed(now: number, retryAfter: number | undefined): boolean {
+  /** Says whether this opened it. `isThrottled`: nothing at all is to be sent for so long. */
+  failed(now: number, retryAfter: number | undefined, isThrottled = false): boolean {
+    if (isThrottled) this.#pausedUntil = Math.max(this.#pausedUntil, now + (retryAfter ?? 0))
     this.#failures++
     const isOpening = !this.open && this.#failures >= this.#threshold
     if (isOpening) this.open = true
     // What the destination asked for is waited out, however long.
     if (this.open) this.#probeAt = now + Math.max(Math.min(this.#backoff.next(), this.longest), retryAfter ?? 0)
     return isOpening
-  }
-
-  /** The destination has too much to do: it asked to be sent nothing for so many milliseconds. */
-  pause(now: number, asked: number): void {
-    this.#pausedUntil = Math.max(this.#pausedUntil, now + asked)
   }
 
   /** The destination may be back: the probe does not wait for our own back-off. */

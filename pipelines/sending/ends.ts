@@ -9,6 +9,9 @@ import type { Logger } from '../../core/logger.ts'
 import type { Claim } from './claim.ts'
 import type { Entry } from './entry.ts'
 
+/** What is said of data on disk that is given up. */
+export const keptTooLong = 'older than the storage keeps data (`max_age`)'
+
 /** What ends: an entry, or what of it was settled. */
 export type EntryEnding = Pick<Entry, 'batch' | 'claim' | 'acknowledged'>
 

@@ -90,6 +90,15 @@ export function bisect(entry: Entry, retry: RetryConfig, how: Bisecting = {}): E
   return pieces(entry, each, isSuspect, retry)
 }
 
+/** What is tried alone in place of a batch that failed again and again while others were taken; undefined: it is to be given up. */
+export function suspects(entry: Entry, retry: RetryConfig): Entry[] | undefined {
+  if (entry.memo === undefined) return bisect(entry, retry, { isSuspect: true })
+  if (entry.suspect) return undefined
+  // Of one that was sent in part only its exporter knows what is left: that gives up what fails once more.
+  entry.suspect = true
+  return [entry]
+}
+
 /** The halves of what no single send can carry. */
 export function halved(entry: Entry, retry: RetryConfig): Entry[] | undefined {
   const halves = halve(entry.batch)

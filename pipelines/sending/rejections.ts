@@ -68,6 +68,8 @@ export class Rejections {
   /** The destination does not take `entry`, whatever comes. */
   refused(entry: Entry, error: DeliveryError, reason: RefusedFor): void {
     const refused = { entry, error, reason }
+    // Part of it is taken, and only its exporter knows which: pieces of it would be sent twice.
+    if (entry.memo !== undefined) return this.#reject(refused)
     if (reason === 'too_large' || entry.examined) return this.#cut(refused)
     const budget = this.#parts.budget()
     const steps = examineBatch(entry.batch, budget)

@@ -6,7 +6,7 @@ import { Alarm } from './alarm.ts'
 import { type AttemptListener, fits, RunningAttempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
 import * as ends from './ends.ts'
-import { bisect, type Entry, halved } from './entry.ts'
+import { type Entry, halved, suspects } from './entry.ts'
 import { Fifo } from '../flow/fifo.ts'
 import { Graves } from './graves.ts'
 import { Idleness } from './idleness.ts'
@@ -16,8 +16,6 @@ import { Sleepers } from './sleepers.ts'
 
 /** Failures of one batch after which it is suspected, if others were taken meanwhile. */
 const suspectAfter = 10
-/** What is said of data on disk. */
-const keptTooLong = 'older than the storage keeps data (`max_age`)'
 
 /** Whether it need not wait for a time that the destination asked for. */
 const isPatient = (entry: Entry): boolean => entry.notBefore <= performance.now()
@@ -132,6 +130,7 @@ export class Sender {
   #takeOver(entries: readonly Entry[]): void {
     if (this.#successor !== undefined) return this.#successor.#takeOver(entries)
     for (const entry of entries) {
+      if (entry.memo !== undefined) this.#parts.books.maybeTwice += entry.batch.items
       entry.memo = undefined
       if (this.#stopped && !this.#passOn(entry)) this.#giveUp(entry, ends.stopping(), 'shutdown')
     }
@@ -172,7 +171,7 @@ export class Sender {
     for (let first = this.#ready.peek(); first !== undefined; first = this.#ready.peek()) {
       if (first.claim.expires > now) return
       this.#ready.shift()
-      this.#expire(first, keptTooLong)
+      this.#expire(first, ends.keptTooLong)
     }
   }
 
@@ -180,7 +179,8 @@ export class Sender {
   expire(): void {
     const now = performance.now()
     const isOld = (entry: Entry): boolean => entry.claim.expires <= now
-    for (const entry of [...this.#ready.remove(isOld), ...this.#sleeping.take(isOld)]) this.#expire(entry, keptTooLong)
+    for (const entry of [...this.#ready.remove(isOld), ...this.#sleeping.take(isOld)])
+      this.#expire(entry, ends.keptTooLong)
   }
 
   /**
@@ -240,8 +240,7 @@ export class Sender {
       if (entry === undefined) break
       if (!entry.acknowledged && entry.batch.withdrawn) this.#giveBack(entry, ends.withdrawn())
       else if (entry.condemned !== undefined) this.#graves.bury(entry, entry.condemned.error, entry.condemned.reason)
-      else if (fits(this.#parts, entry.batch) || !this.#putBack(halved(entry, config.retry_on_failure)))
-        this.#attempt(entry)
+      else if (fits(this.#parts, entry) || !this.#putBack(halved(entry, config.retry_on_failure))) this.#attempt(entry)
     }
     if (this.#leaving && this.idle) this.#onIdle.reached()
   }
@@ -313,16 +312,13 @@ export class Sender {
     const { enabled, max_elapsed_time } = config.retry_on_failure
     const now = performance.now()
     const { retryAfter } = error
-    const opened = this.#circuit.failed(now, retryAfter)
-    if (retryAfter !== undefined) {
-      entry.notBefore = now + retryAfter
-      if (error.isThrottled) this.#circuit.pause(now, retryAfter)
-    }
+    const opened = this.#circuit.failed(now, retryAfter, error.isThrottled)
+    entry.notBefore = now + (retryAfter ?? 0)
     status.set('RecoverableError', error.message)
     if (!entry.acknowledged && entry.batch.withdrawn) return this.#giveBack(entry, ends.withdrawn())
     if (this.#passOn(entry)) return
     if (!enabled) return this.#giveUp(entry, error, error.kind === 'denied' ? 'denied' : 'not_retried')
-    if (now >= entry.claim.expires) return this.#expire(entry, keptTooLong)
+    if (now >= entry.claim.expires) return this.#expire(entry, ends.keptTooLong)
     // Where nothing was taken meanwhile it may be the destination: that is looked for soon.
     const longest = this.lastSuccess > entry.firstTried ? Infinity : this.#circuit.longest
     const wait = Math.max(Math.min(entry.backoff.next(), longest), retryAfter ?? 0)
@@ -356,7 +352,7 @@ export class Sender {
   /** A batch that fails while others are taken is cut down to what fails; that is then given up. Says whether it is dealt with. */
   #doubt(entry: Entry): boolean {
     if (this.lastSuccess <= entry.firstTried) return false
-    if (this.#putBack(bisect(entry, this.#parts.config.retry_on_failure, { isSuspect: true }))) return true
+    if (this.#putBack(suspects(entry, this.#parts.config.retry_on_failure))) return true
     const error = ends.suspected(entry.failures)
     if (!this.#graves.bury(entry, error, 'suspect')) this.#giveUp(entry, error, 'suspect')
     return true

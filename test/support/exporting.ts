@@ -58,6 +58,7 @@ export const onlyUntil = (signal: AbortSignal): Attempt => ({
   signal,
   number: 1,
   settle() {},
+  isSuspect: false,
   get memo() {
     return undefined
   },
@@ -72,6 +73,8 @@ export class Attempts {
   /** What is not settled, and what was. */
   rest: Batch
   readonly settled: { readonly part: Batch; readonly sent: Sent | undefined }[] = []
+  /** What is said of the next. */
+  isSuspect = false
   #number = 0
   #memo: unknown
 
@@ -85,7 +88,8 @@ export class Attempts {
       this.settled.push({ part, sent })
     }
     const memo = { get: () => this.#memo, set: (given: unknown) => (this.#memo = given) }
-    const attempt = { signal: forever.signal, number: ++this.#number, settle, memo: undefined }
+    const { isSuspect } = this
+    const attempt = { signal: forever.signal, number: ++this.#number, settle, memo: undefined, isSuspect }
     return exporter.send(this.rest, Object.defineProperty(attempt, 'memo', memo))
   }
 }

@@ -317,13 +317,6 @@ test('a large batch goes in several requests side by side, each series in the or
   expect(budget.inFlight).toBe(0)
 })
 
-test('a retry of a batch of which a part was taken says so', async () => {
-  const { endpoint } = await receiver(({ series }) => ({ status: series.includes('3') ? 503 : 204 }))
-  const { exporter } = running({ endpoint, max_batch_size_bytes: 200, max_batch_request_parallelism: 1 })
-  const error = await refusal(exporter.send(batchOfMetrics([numbered('a', 0, 8)]), forever))
-  expect([error.kind, error.maybeTaken]).toEqual(['retry', true])
-})
-
 test('a point that cannot be read is refused, so that it is split off', async () => {
   const { endpoint, seen } = await receiver(all)
   const { exporter } = running({ endpoint })

@@ -77,12 +77,43 @@ test('a memo is found at the next attempt of the same batch, and not at pieces o
     seen.push(attempt.memo)
     attempt.memo = `${batch.items}`
     if (attempt.number === 1 && batch.items === 4) return Promise.reject(busy())
+    if (batch.items === 4) attempt.memo = undefined
     return batch.items === 4
       ? Promise.reject(new DeliveryError('DELIVERY_TOO_LARGE', 'too_large', 'no'))
       : Promise.resolve(undefined)
   }
   expect((await toy.push(three).outcome).kind).toBe('success')
   expect(seen).toEqual([undefined, '4', undefined, undefined])
+})
+
+test.each(['too_large', 'rejected'] as const)('a batch with a memo is not cut: what is %s of it ends', async kind => {
+  toy = await toyGraph({ exporters: { sink: waiting } })
+  toy.sinks['sink'].behave = (_batch, _, attempt) => {
+    attempt.memo = 'in part'
+    return Promise.reject(new DeliveryError('DELIVERY_REJECTED', kind, 'no'))
+  }
+  expect((await toy.push(three).outcome).kind).toBe('rejected')
+  expect([books().attempts, books().rejected.of(kind).value]).toEqual([1, 4])
+})
+
+test('a batch with a memo that fails while others are taken is suspected whole, and its exporter is told', async () => {
+  toy = await toyGraph({ exporters: { sink: { retry_on_failure: fast } } })
+  const told: boolean[] = []
+  toy.sinks['sink'].behave = (batch, _, attempt) => {
+    if (namesOf(batch.groups)[0] !== 'a') return Promise.resolve(undefined)
+    told.push(attempt.isSuspect)
+    if (attempt.isSuspect) return Promise.resolve({ rejected: 1, message: 'given up', reasons: { suspect: 1 } })
+    attempt.memo = 'in part'
+    return Promise.reject(busy())
+  }
+  await toy.push(three).outcome
+  while (books().rejected.total === 0) {
+    await toy.push(tracesRequest([{ spans: ['other'] }])).outcome
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  expect(told.filter(Boolean)).toEqual([true])
+  expect(told.length).toBeGreaterThanOrEqual(11)
+  expect([books().rejected.of('suspect').value, books().lost.total]).toEqual([1, 0])
 })
 
 test('what is said to be no part of it fails that attempt alone', async () => {

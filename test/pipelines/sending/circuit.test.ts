@@ -68,8 +68,8 @@ test('what may be back is probed at once', () => {
 
 test('nothing goes out as long as the destination asked for, whatever succeeds or is hurried meanwhile', () => {
   const circuit = make()
-  circuit.pause(0, 4000)
-  circuit.pause(0, 1000)
+  circuit.failed(0, 4000, true)
+  circuit.failed(0, 1000, true)
   circuit.succeeded()
   circuit.hurry(10)
   expect([circuit.open, circuit.wait(1000), circuit.wait(3999), circuit.wait(4000)]).toEqual([false, 3000, 1, 0])
