@@ -48,7 +48,7 @@ export const batch = defineProcessor({
   stability: 'beta',
   runs: 'each',
   summary:
-    'Gathers items into larger batches, until size or timeout; where senders wait for a destination, not while nothing is being sent.',
+    'Gathers items into larger batches, until size or timeout; at once where senders wait and nothing is being sent.',
   signals: ['traces', 'metrics', 'logs'],
   hold: 'flush',
   config,

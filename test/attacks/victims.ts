@@ -130,7 +130,7 @@ export const victims = {
     },
   },
   series: {
-    parts: ({ page }) => ({ exporters: { prometheus: { endpoint: `127.0.0.1:${page}` } } }),
+    parts: ({ page }) => ({ exporters: { prometheus: { endpoint: `127.0.0.1:${page}`, metric_expiration: '2s' } } }),
   },
   shown: { parts: () => ({ exporters: { debug: { verbosity: 'detailed' } } }) },
   'admin for all': { env: { KYMO_ADMIN_TOKEN: adminToken }, parts: () => ({ admin: '0.0.0.0' }) },
