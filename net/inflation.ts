@@ -150,7 +150,8 @@ export class Inflation {
     try {
       size = await this.#pieces(encoding, limit, isOnePiece, (chunk, at) => {
         if (whole !== undefined) whole.set(chunk, at)
-        else if (isKept) parts.push(chunk)
+        else if (isKept) return void parts.push(chunk)
+        if (isFull(chunk)) letGo(chunk.buffer)
       })
       if (whole === undefined) return exact(parts.length === 1 ? parts[0] : Buffer.concat(parts), limit)
       return exact(whole.subarray(0, size), limit)
@@ -174,8 +175,10 @@ export class Inflation {
       const bytes = this.#body.subarray(start, end)
       const bounds = boundsFor(encoding, limit - size, isOnePiece ? limit : pieceOutput)
       await pump(engineFor(encoding, bytes, bounds), bytes, limit - size, this.#isWanted, chunk => {
-        take(chunk, size)
+        const at = size
+        // Whoever takes it may free it.
         size += chunk.length
+        take(chunk, at)
       })
     }
     return size
@@ -288,6 +291,17 @@ function explained(error: unknown, limit: number): unknown {
     return new TooLargeError(`inflates to more than ${limit} bytes`)
   }
   return error
+}
+
+/** Whether the engine goes on in another buffer behind it: then what it wrote to so far is garbage once it is copied. */
+function isFull(chunk: Buffer): chunk is Buffer<ArrayBuffer> {
+  const { buffer, byteOffset, length } = chunk
+  return (
+    buffer instanceof ArrayBuffer &&
+    length > 0 &&
+    buffer.byteLength > pieceOutput &&
+    byteOffset + length === buffer.byteLength
+  )
 }
 
 /** Bytes that a buffer may hold beside its content. */
