@@ -49,7 +49,9 @@ export function httpClient(port: number, more: Readonly<Record<string, string>> 
             if (!response.complete) return resolve({ what: 'unknown', message: 'the answer is cut off' })
             const code = response.statusCode ?? 0
             const answer = Buffer.concat(chunks)
-            if (code === 200) return resolve({ what: 'success', rejected: rejectedOf(answer) })
+            // Whoever sends JSON keeps no account of items.
+            const isJson = response.headers['content-type'] === 'application/json'
+            if (code === 200) return resolve({ what: 'success', rejected: isJson ? 0 : rejectedOf(answer) })
             const after = response.headers['retry-after']
             const message = answer.toString('latin1')
             if ([429, 502, 503, 504].includes(code)) {
