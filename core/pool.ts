@@ -53,8 +53,11 @@ export class BufferPool {
   give(buffer: Buffer): void {
     const { buffer: memory, length } = buffer
     const room = memory.byteLength
+    if (!(memory instanceof ArrayBuffer)) return
+    // What is too large to be kept would stand until the next full collection, and the next of its size come before that.
+    if (length > most) return room - length < least ? letGo(memory) : undefined
     // Of Node's own pool, which hands out small pieces of one memory, none fills its room.
-    if (length < least || length > most || roomFor(length) !== room || !(memory instanceof ArrayBuffer)) return
+    if (length < least || roomFor(length) !== room) return
     if (this.#idle + room > this.#limit) {
       letGo(memory)
       return

@@ -63,8 +63,8 @@ async function heardOf(
   const outcome = await new Promise<Answer>(resolve => {
     const by = { answered: resolve }
     const ticket = isJson
-      ? entrance.enterJson(signal, body, charge, context, by)
-      : entrance.enter(signal, body, charge, context, by)
+      ? entrance.enterJson(signal, Buffer.from(body), charge, context, by)
+      : entrance.enter(signal, Buffer.from(body), charge, context, by)
     enters(ticket)
   })
   await new Promise(resolve => setImmediate(resolve))
@@ -125,7 +125,7 @@ test('a request that is small enters at once, also while a large one is being re
   const enter = (body: Buffer): Promise<Answer> =>
     new Promise(resolve => {
       budget.charge(body.length)
-      entrance.enter('logs', body, body.length, context, { answered: resolve })
+      entrance.enter('logs', Buffer.from(body), body.length, context, { answered: resolve })
     })
   const slow = enter(large).then(() => order.push('large is done'))
   await enter(scope(hex('1200')))

@@ -26,6 +26,15 @@ test.each([
   expect(pool.idle).toBe(0)
 })
 
+test('what is larger than it keeps is freed at once, if it has its memory for itself', () => {
+  const size = 8 * 2 ** 20 + 1
+  const pool = new BufferPool()
+  const own = pool.take(size)
+  const shared = Buffer.from(new ArrayBuffer(2 * size), 0, size)
+  for (const buffer of [own, shared]) pool.give(buffer)
+  expect([own.length, shared.length, pool.idle]).toEqual([0, size, 0])
+})
+
 test('what a burst of small requests left is let go of when nobody needs it', () => {
   const pool = new BufferPool()
   const burst = Array.from({ length: 1000 }, () => pool.take(4759))
