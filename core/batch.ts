@@ -227,6 +227,11 @@ export class Batch {
     return this.shares.every(({ answered, delivery }) => !answered && delivery.refusable)
   }
 
+  /** Some of its senders were told that it is taken: it must not be given back. */
+  get answered(): boolean {
+    return this.shares.some(({ answered }) => answered)
+  }
+
   /** All senders gave up waiting. */
   get withdrawn(): boolean {
     return this.shares.every(({ answered, delivery }) => !answered && delivery.withdrawn)

@@ -30,7 +30,7 @@ export interface BacklogParts {
   /** How what is sent on is put together in the place of a step; undefined where nothing is. */
   readonly gathered: () => GatherSettings | undefined
   /** Sends a batch on, in the order of the calls. */
-  readonly send: (batch: Batch, claim: Claim, acknowledged: boolean) => void
+  readonly send: (batch: Batch, claim: Claim) => void
   /** Room may have come back. */
   readonly onRoom: () => void
 }
@@ -205,7 +205,7 @@ export class Backlog {
       }
       this.#behind = record
     }
-    this.#parts.send(safe.compacted(), this.#claim(record), !waits)
+    this.#parts.send(safe.compacted(), this.#claim(record))
   }
 
   /** The account of one record that is in memory now. */
@@ -236,7 +236,7 @@ export class Backlog {
   #refuse(batch: Batch, error: DeliveryError, reason: string): void {
     const { books, journal, send } = this.#parts
     if (!batch.refusable && !this.#stopped) {
-      send(batch.taken(), new Claim(() => {}), true)
+      send(batch.taken(), new Claim(() => {}))
       return
     }
     if (batch.refusable) {
@@ -280,7 +280,7 @@ export class Backlog {
       this.#lose(record, 'corrupt', messageOf(error))
       return
     }
-    this.#parts.send(batch, this.#claim(record), true)
+    this.#parts.send(batch.taken(), this.#claim(record))
   }
 
   #lose(record: Stored, reason: string, message: string): void {

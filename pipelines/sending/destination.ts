@@ -26,7 +26,6 @@ const sweepEvery = 30_000
 interface Taken {
   readonly batch: Batch
   readonly claim: Claim
-  readonly acknowledged: boolean
 }
 
 /** What a destination is made of. */
@@ -245,15 +244,14 @@ export class Destination implements Sink {
     this.books.in += batch.items
     const weight = this.#queue === undefined ? 0 : this.#weigh(batch)
     if (this.#backlog !== undefined) return this.#backlog.take(batch, weight, done)
-    const acknowledged = this.#accepts
-    const kept = acknowledged ? batch.compacted().taken() : batch.compacted()
+    const kept = this.#accepts ? batch.compacted().taken() : batch.compacted()
     const room = this.#room
     const claim = new Claim(() => {
       room.used -= weight
       done()
       room.onEnd()
     })
-    this.#add({ batch: kept, claim, acknowledged })
+    this.#add({ batch: kept, claim })
   }
 
   onRoom(listener: () => void): () => void {
@@ -273,7 +271,7 @@ export class Destination implements Sink {
   /** Ends what nobody waits for any more. */
   purge(): void {
     if (this.#queue === undefined || this.#parts.policy.success !== 'delivered') return
-    const removed = this.#gatherer?.remove(({ batch, acknowledged }) => !acknowledged && batch.withdrawn) ?? []
+    const removed = this.#gatherer?.remove(({ batch }) => batch.withdrawn) ?? []
     for (const { batch, claim } of removed) {
       const error = new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender stopped waiting')
       this.books.returned.of(error.code).value += batch.items
@@ -315,7 +313,7 @@ export class Destination implements Sink {
 
   #backlogParts(config: QueueConfig): BacklogParts {
     const { policy, books, journal, log, budget } = this.#parts
-    const send = (batch: Batch, claim: Claim, acknowledged: boolean): void => this.#add({ batch, claim, acknowledged })
+    const send = (batch: Batch, claim: Claim): void => this.#add({ batch, claim })
     const gathered = (): GatherSettings | undefined => (this.#isCarried ? this.#gathered?.settings : undefined)
     return { config, policy, books, journal, log, budget: budget(), gathered, send, onRoom: () => this.#onEnd() }
   }
@@ -360,17 +358,16 @@ export class Destination implements Sink {
     if (first === undefined) return
     if (taken.length === 1) return this.#send(first)
     const claim = Claim.merged(taken)
-    const batch = mergeBatches(taken.map(one => one.batch))
-    this.#send({ batch, claim, acknowledged: first.acknowledged })
+    this.#send({ batch: mergeBatches(taken.map(one => one.batch)), claim })
   }
 
   /** Hands a batch to the sender, cut to `max_size` where that is set. */
-  #send({ batch, claim, acknowledged }: Taken): void {
+  #send({ batch, claim }: Taken): void {
     const { retry_on_failure } = this.#parts.config
     const seq = ++this.#seq
     const parts = partsOf(batch, this.#gatherer?.settings)
     for (let i = 1; i < parts.length; i++) claim.split()
-    for (const part of parts) this.#sender.send(makeEntry(part, seq, claim, acknowledged, retry_on_failure))
+    for (const part of parts) this.#sender.send(makeEntry(part, seq, claim, retry_on_failure))
   }
 }
 

@@ -13,7 +13,7 @@ import type { Entry } from './entry.ts'
 export const keptTooLong = 'older than the storage keeps data (`max_age`)'
 
 /** What ends: an entry, or what of it was settled. */
-export type EntryEnding = Pick<Entry, 'batch' | 'claim' | 'acknowledged'>
+export type EntryEnding = Pick<Entry, 'batch' | 'claim'>
 
 /** Who hears it. */
 export interface EndParts {

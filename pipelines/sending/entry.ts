@@ -14,8 +14,6 @@ export interface Entry {
   readonly claim: Claim
   /** When it came in, in milliseconds since the epoch. */
   readonly since: number
-  /** Whether the senders were already told that it was taken. */
-  readonly acknowledged: boolean
   readonly backoff: Backoff
   /** Attempts so far. */
   tries: number
@@ -36,13 +34,12 @@ export interface Entry {
 }
 
 /** A new entry that was not tried yet. */
-export function makeEntry(batch: Batch, seq: number, claim: Claim, acknowledged: boolean, retry: RetryConfig): Entry {
+export function makeEntry(batch: Batch, seq: number, claim: Claim, retry: RetryConfig): Entry {
   return {
     batch,
     seq,
     claim,
     since: claim.since,
-    acknowledged,
     backoff: new Backoff(retry),
     tries: 0,
     memo: undefined,
@@ -109,7 +106,7 @@ function pieces(entry: Entry, batches: readonly Batch[], isSuspect: boolean, ret
   const { claim } = entry
   return batches.map((batch, i) => {
     if (i > 0) claim.split()
-    const piece = makeEntry(batch, entry.seq, claim, entry.acknowledged, retry)
+    const piece = makeEntry(batch, entry.seq, claim, retry)
     piece.suspect = isSuspect
     piece.examined = entry.examined
     piece.firstTried = isSuspect ? Date.now() : entry.firstTried

@@ -34,7 +34,7 @@ export class Graves {
   bury(entry: Entry, error: DeliveryError, reason: string): boolean {
     const { books, log, deadLetters } = this.#parts
     const { batch } = entry
-    const grave = entry.acknowledged ? deadLetters?.() : undefined
+    const grave = entry.batch.answered ? deadLetters?.() : undefined
     if (grave === undefined) return false
     this.#burying.add(entry)
     grave.append(batch, { owner: `${books.name.id} ${books.name.signal}`, reason, message: error.message }).then(

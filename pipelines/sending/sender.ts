@@ -49,8 +49,8 @@ export class Sender {
     this.#parts = parts
     this.#circuit = new Circuit(parts.config.retry_on_failure)
     this.#listener = {
-      settled: ({ claim, acknowledged }, batch, sent, took) =>
-        ends.endDelivered(parts, { batch, claim, acknowledged }, sent, took),
+      settled: ({ claim }, batch, sent, took) =>
+        ends.endDelivered(parts, { batch, claim }, sent, took),
       ended: (attempt, failure, sent, took) => this.#heard(attempt, failure, sent, took),
       maybeTwice: items => void (parts.books.maybeTwice += items),
     }
@@ -160,7 +160,7 @@ export class Sender {
 
   /** Ends what waits for an answer that nobody waits for any more. */
   purge(): void {
-    const unwanted = (entry: Entry): boolean => !entry.acknowledged && entry.batch.withdrawn
+    const unwanted = (entry: Entry): boolean => entry.batch.withdrawn
     const gone = [...this.#ready.remove(unwanted), ...this.#sleeping.take(unwanted)]
     for (const entry of gone) this.#giveBack(entry, ends.withdrawn())
   }
@@ -238,7 +238,7 @@ export class Sender {
     while (this.#inFlight.size < limit && !this.#awaitsRetry()) {
       const entry = this.#ready.shift()
       if (entry === undefined) break
-      if (!entry.acknowledged && entry.batch.withdrawn) this.#giveBack(entry, ends.withdrawn())
+      if (entry.batch.withdrawn) this.#giveBack(entry, ends.withdrawn())
       else if (entry.condemned !== undefined) this.#graves.bury(entry, entry.condemned.error, entry.condemned.reason)
       else if (fits(this.#parts, entry) || !this.#putBack(halved(entry, config.retry_on_failure))) this.#attempt(entry)
     }
@@ -300,7 +300,7 @@ export class Sender {
         return
       case 'denied':
         // It is the exporter's configuration that is wrong, not the data: what is kept here waits until that is mended.
-        if (entry.acknowledged) return this.#retry(entry, error)
+        if (entry.batch.answered) return this.#retry(entry, error)
         this.#parts.status.set('RecoverableError', error.message)
         ends.endRejected(this.#parts, entry, error, 'denied')
         this.#ended(entry)
@@ -315,7 +315,7 @@ export class Sender {
     const opened = this.#circuit.failed(now, retryAfter, error.isThrottled)
     entry.notBefore = now + (retryAfter ?? 0)
     status.set('RecoverableError', error.message)
-    if (!entry.acknowledged && entry.batch.withdrawn) return this.#giveBack(entry, ends.withdrawn())
+    if (entry.batch.withdrawn) return this.#giveBack(entry, ends.withdrawn())
     if (this.#passOn(entry)) return
     if (!enabled) return this.#giveUp(entry, error, error.kind === 'denied' ? 'denied' : 'not_retried')
     if (now >= entry.claim.expires) return this.#expire(entry, ends.keptTooLong)
@@ -360,7 +360,7 @@ export class Sender {
 
   /** Ends what will not be sent: lost if its senders think it is taken, else theirs again. */
   #giveUp(entry: Entry, error: DeliveryError, reason: string): void {
-    if (!entry.acknowledged) return this.#giveBack(entry, error)
+    if (!entry.batch.answered) return this.#giveBack(entry, error)
     ends.endLost(this.#parts, entry, error, reason)
     this.#ended(entry)
   }

@@ -54,7 +54,7 @@ function begin(answers: Record<string, DeliveryError[]>): void {
 
 function push(name: string): void {
   const body = tracesRequest([{ spans: [name] }])
-  sender.send(makeEntry(batchOf(body), ++seq, new Claim(() => {}), true, retry_on_failure))
+  sender.send(makeEntry(batchOf(body).taken(), ++seq, new Claim(() => {}), retry_on_failure))
 }
 
 const unavailable = (retryAfter?: number) => new DeliveryError('DELIVERY_BUSY', 'retry', '503', { retryAfter })

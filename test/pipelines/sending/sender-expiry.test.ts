@@ -45,7 +45,7 @@ async function away() {
         return expires
       },
     })
-    sender.send(makeEntry(batchOf(body), seq, claim, true, config.retry_on_failure))
+    sender.send(makeEntry(batchOf(body).taken(), seq, claim, config.retry_on_failure))
   }
   const later = performance.now() + 3_600_000
   // So many failures in a row open the circuit.
