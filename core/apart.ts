@@ -1,5 +1,5 @@
 /** What of requests keeps their data apart where it is gathered. */
-import type { Context } from './batch.ts'
+import type { Context } from './context.ts'
 
 const metadata = 'metadata.'
 const auth = 'auth.'

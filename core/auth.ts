@@ -1,5 +1,5 @@
 /** What authentication extensions offer to servers and clients. */
-import type { Context } from './batch.ts'
+import type { Context } from './context.ts'
 import { Capability } from './capability.ts'
 
 /** One header of a request; undefined when it has none. Names are lower case. */

@@ -8,8 +8,6 @@ import { type DeliveryError, InternalError } from './errors.ts'
 import type { Lease } from './lease.ts'
 import { isWatched, settle, type Share, runsByLease, shareOf } from './share.ts'
 
-export type { Context } from './context.ts'
-
 /**
  * Telemetry of one signal on its way. Immutable: an edit makes a new value that shares what did not change. Whoever is
  * handed a batch hands it on or ends it (`accept`, `drop`, `reject`, `refuse`), whole or in the parts it made of it.

@@ -1,6 +1,6 @@
 /** Requests that are put together into larger batches, wherever that is done: by a step, or behind the queue of a destination. */
 import { apartKey, headersApart } from './apart.ts'
-import type { Context } from './batch.ts'
+import type { Context } from './context.ts'
 import type { Clock, Timer } from './clock.ts'
 
 /** What is put together, as the configuration says. */

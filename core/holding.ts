@@ -1,7 +1,8 @@
 /** What a step is given that keeps data: handles of its node, which counts them, charges them and knows their senders. */
 import type { Signal } from '../proto/signals.ts'
 import type { KeyOf } from '../proto/split.ts'
-import type { Batch, Context } from './batch.ts'
+import type { Batch } from './batch.ts'
+import type { Context } from './context.ts'
 import type { DeliveryError } from './errors.ts'
 import type { Reason } from './verdict.ts'
 

@@ -1,6 +1,7 @@
 /** Several batches as one. */
 import type { Group } from '../proto/group.ts'
-import { Batch, type Context } from './batch.ts'
+import { Batch } from './batch.ts'
+import type { Context } from './context.ts'
 import { InternalError } from './errors.ts'
 import type { Share } from './share.ts'
 

@@ -1,7 +1,8 @@
 /** Data that is made here and was no request of anybody: counts, stats, what Kymo tells about itself. */
 import { readRequest } from '../proto/request.ts'
 import type { Signal } from '../proto/signals.ts'
-import { Batch, type Context } from './batch.ts'
+import { Batch } from './batch.ts'
+import type { Context } from './context.ts'
 import type { Budget } from './budget.ts'
 import { Delivery, type Listener } from './delivery.ts'
 import { Lease } from './lease.ts'

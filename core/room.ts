@@ -3,7 +3,8 @@
  * until it is taken.
  */
 import type { Signal } from '../proto/signals.ts'
-import type { Batch, Context } from './batch.ts'
+import type { Batch } from './batch.ts'
+import type { Context } from './context.ts'
 import type { Budget } from './budget.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Listener, Ticket } from './delivery.ts'

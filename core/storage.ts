@@ -4,7 +4,8 @@
  * can read again: a place for how far they have read.
  */
 import type { Signal } from '../proto/signals.ts'
-import type { Batch, Context } from './batch.ts'
+import type { Batch } from './batch.ts'
+import type { Context } from './context.ts'
 import { Capability } from './capability.ts'
 import type { StoredShare } from './share.ts'
 

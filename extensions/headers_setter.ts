@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { type ClientAuthenticator, clientAuthenticatorKey } from '../core/auth.ts'
 
-import type { Context } from '../core/batch.ts'
+import type { Context } from '../core/context.ts'
 import { type Offering, offered } from '../core/capability.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'

@@ -1,6 +1,6 @@
 /** The list of attribute actions as it stands in a configuration (`resource`, `attributes`), with the Collector's keys and checks. */
 import * as z from 'zod'
-import type { Context } from '../core/batch.ts'
+import type { Context } from '../core/context.ts'
 import { pattern } from '../core/pattern-field.ts'
 import type { Depth, Touch } from '../core/touch.ts'
 import { anyValue } from '../core/value-field.ts'

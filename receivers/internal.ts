@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Context } from '../core/batch.ts'
+import type { Context } from '../core/context.ts'
 import { Budget } from '../core/budget.ts'
 import { defineReceiver, type Lifecycle, type ReceiverContext } from '../core/component.ts'
 import { Entrance } from '../core/entrance.ts'

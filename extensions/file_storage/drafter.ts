@@ -1,5 +1,6 @@
 /** Records before they have a place. */
-import type { Batch, Context } from '../../core/batch.ts'
+import type { Batch } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import type { Note } from '../../core/storage.ts'
 import type { SteadyTime } from './clock.ts'
 import type { Pending } from './group.ts'

@@ -1,6 +1,6 @@
 /** Reads what one owner still has, from record to record. */
 import { crc32 } from 'node:zlib'
-import type { Context } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import { messageOf } from '../../core/errors.ts'
 import { StorageError, type StoredRecord } from '../../core/storage.ts'
 import type { Owner } from './owners.ts'

@@ -16,7 +16,7 @@
  * this; its checksum is of what follows it. The payload comes directly after.
  */
 import { crc32 } from 'node:zlib'
-import type { Context } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import type { Note } from '../../core/storage.ts'
 import { allSignals, type Signal } from '../../proto/signals.ts'
 

@@ -1,4 +1,5 @@
-import type { Batch, Context } from '../../core/batch.ts'
+import type { Batch } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import { type Ended, type Fate, done } from '../../core/delivery.ts'
 import type { DeliveryError } from '../../core/errors.ts'
 import type { Held, Receipt } from '../../core/holding.ts'

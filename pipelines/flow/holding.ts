@@ -1,4 +1,5 @@
-import type { Batch, Context } from '../../core/batch.ts'
+import type { Batch } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import type { Budget } from '../../core/budget.ts'
 import type { Ended, Listener } from '../../core/delivery.ts'
 import { DeliveryError, InternalError } from '../../core/errors.ts'

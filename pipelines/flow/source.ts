@@ -1,4 +1,5 @@
-import type { Batch, Context } from '../../core/batch.ts'
+import type { Batch } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'

@@ -1,5 +1,5 @@
 import { Subject, type Subscription } from 'rxjs'
-import { Batch, type Context } from '../../core/batch.ts'
+import { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
 import { type Clock, GuardedClock, type Timer } from '../../core/clock.ts'
@@ -23,7 +23,6 @@ const faultPause = 1000
 /** A request, or what is left of it, inside a step. */
 interface Inside {
   share: Share
-  readonly context: Context
   items: number
 }
 
@@ -238,7 +237,7 @@ export class StepNode implements Target {
   }
 
   /** What of `batch` was not answered for. */
-  #restOf({ shares, context }: Batch): Inside[] {
+  #restOf({ shares }: Batch): Inside[] {
     const answered = this.#answered.flatMap(part => part.shares.map(share => ({ ...share })))
     return shares.flatMap(share => {
       let left = share.items
@@ -248,7 +247,7 @@ export class StepNode implements Target {
         left -= mine
         one.items -= mine
       }
-      return left === 0 ? [] : [{ share, context, items: left }]
+      return left === 0 ? [] : [{ share, items: left }]
     })
   }
 
@@ -384,8 +383,8 @@ export class StepNode implements Target {
   /** Back to the senders; lost where they were answered already. */
   #giveBack(parts: readonly Inside[], error: DeliveryError, lost = lossOf(error)): void {
     const { name } = this.books
-    for (const { share, items, context } of parts) {
-      const batch = new Batch(name.signal, [], items, context, [{ ...share, items, groups: 0 }])
+    for (const { share, items } of parts) {
+      const batch = new Batch(name.signal, [], items, share.origin, [{ ...share, items, groups: 0 }])
       const { refusable } = batch
       this.#journal.note(name, refusable ? 'returned' : 'lost', batch, error.code, error.message)
       if (refusable) this.books.returned.of(error.code).value += items
@@ -397,4 +396,4 @@ export class StepNode implements Target {
 
 const lossOf = ({ code }: DeliveryError): string => (code === 'DELIVERY_STOPPING' ? 'shutdown' : 'step_failed')
 
-const partsOf = ({ shares, context }: Batch): Inside[] => shares.map(share => ({ share, context, items: share.items }))
+const partsOf = ({ shares }: Batch): Inside[] => shares.map(share => ({ share, items: share.items }))

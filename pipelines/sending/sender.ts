@@ -49,8 +49,7 @@ export class Sender {
     this.#parts = parts
     this.#circuit = new Circuit(parts.config.retry_on_failure)
     this.#listener = {
-      settled: ({ claim }, batch, sent, took) =>
-        ends.endDelivered(parts, { batch, claim }, sent, took),
+      settled: ({ claim }, batch, sent, took) => ends.endDelivered(parts, { batch, claim }, sent, took),
       ended: (attempt, failure, sent, took) => this.#heard(attempt, failure, sent, took),
       maybeTwice: items => void (parts.books.maybeTwice += items),
     }

@@ -1,5 +1,5 @@
 /** What senders hear, over gRPC and HTTP. See the table of outcomes in core/delivery.ts. */
-import type { Context } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import type { ReceiverContext } from '../../core/component.ts'
 import type { Answer, Listener, Ticket } from '../../core/delivery.ts'
 import { DeliveryError } from '../../core/errors.ts'

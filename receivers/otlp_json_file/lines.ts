@@ -1,5 +1,5 @@
 /** Lines of files as requests: which signal they are of, what is told of those that are passed over. */
-import type { Context } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import type { ReceiverContext } from '../../core/component.ts'
 import type { Answer, Listener } from '../../core/delivery.ts'
 import type { Room } from '../../core/room.ts'

@@ -1,6 +1,7 @@
 /** Cutting, merging and parting of random batches: test/properties/batch.test.ts. */
 import { expect, test } from 'vitest'
-import { Batch, type Context } from '../../core/batch.ts'
+import { Batch } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import { mergeBatches } from '../../core/merge.ts'
 import { Budget } from '../../core/budget.ts'
 import { type Answer, Delivery, done } from '../../core/delivery.ts'

@@ -1,5 +1,6 @@
 /** Batches without a graph around them, for tests of the parts. */
-import { Batch, type Context } from '../../core/batch.ts'
+import { Batch } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import { Budget } from '../../core/budget.ts'
 import { Delivery } from '../../core/delivery.ts'
 import { Lease } from '../../core/lease.ts'

@@ -2,7 +2,7 @@
 import type { ExtensionDefinition } from '../../core/component.ts'
 import type { Extension } from '../../core/component.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
-import type { Context } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import { clientAuthenticatorKey, serverAuthenticatorKey } from '../../core/auth.ts'
 import { finderFor, offeredBy } from '../../core/capability.ts'
 import { type Clock, machineClock } from '../../core/clock.ts'

@@ -1,6 +1,7 @@
 /** A graph of toy components: a receiver that tests push through, exporters that do what tests say. */
 import * as z from 'zod'
-import { Batch, type Context } from '../../core/batch.ts'
+import { Batch } from '../../core/batch.ts'
+import type { Context } from '../../core/context.ts'
 import { Books } from '../../core/books.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
 import {
