@@ -30,6 +30,12 @@ export interface Clock {
 /** The clock of the process. */
 export const clockKey = new HostKey<Clock>('clock')
 
+/** The longest that a timer of Node waits, in milliseconds: about 25 days. */
+const longestWait = 2 ** 31 - 1
+
+/** So long a timer waits of `ms` milliseconds. What is longer than it can would be over at once. */
+export const timerWait = (ms: number): number => Math.min(ms, longestWait)
+
 /** The clock of this machine. Its timers keep no process alive. */
 export const machineClock: Clock = {
   now: () => performance.now(),
@@ -39,11 +45,11 @@ export const machineClock: Clock = {
     return { cancel: () => clearImmediate(immediate) }
   },
   every(ms, work) {
-    const timer = setInterval(() => void work(), ms).unref()
+    const timer = setInterval(() => void work(), timerWait(ms)).unref()
     return { cancel: () => clearInterval(timer) }
   },
   after(ms, work) {
-    const timer = setTimeout(() => void work(), ms).unref()
+    const timer = setTimeout(() => void work(), timerWait(ms)).unref()
     return { cancel: () => clearTimeout(timer) }
   },
 }

@@ -1,4 +1,5 @@
 /** The door of one server: what it takes in, what it turned away, and the clock over it. */
+import { timerWait } from '../core/clock.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Logger } from '../core/logger.ts'
 import { Slots } from './inflation.ts'
@@ -129,7 +130,7 @@ export class Admission {
   /** A connection comes in; undefined when there is no place for it. */
   enter(address: string | undefined): ConnectionShare | undefined {
     const share = this.occupancy.enter(address)
-    if (share !== undefined) this.#timer ??= setInterval(() => this.#look(), this.#sweep).unref()
+    if (share !== undefined) this.#timer ??= setInterval(() => this.#look(), timerWait(this.#sweep)).unref()
     return share
   }
 

@@ -1,4 +1,5 @@
 /** One unary call: sent on a stream, read from its answer, settled once. */
+import { timerWait } from '../core/clock.ts'
 import type { ClientHttp2Stream } from 'node:http2'
 import { constants } from 'node:http2'
 import { messageOf } from '../core/errors.ts'
@@ -62,7 +63,7 @@ export class GrpcCall {
       this.#timer = setTimeout(() => {
         if (this.#stream) this.#session?.probe()
         this.#stop(new GrpcError(GrpcCode.DEADLINE_EXCEEDED, `no answer within ${timeout}ms`, { sent: this.#isSent() }))
-      }, timeout)
+      }, timerWait(timeout))
     }
     if (abort) {
       this.#abort = abort

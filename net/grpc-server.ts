@@ -2,6 +2,7 @@
  * Unary gRPC calls, bytes in and bytes out (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md), on HTTP/2 frames of our own. What
  * a call costs here is what a request costs at least, so a call is one object, and the success path makes no promise.
  */
+import { timerWait } from '../core/clock.ts'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ServerAuthenticator } from '../core/auth.ts'
@@ -166,7 +167,7 @@ export class GrpcServer<C> implements CallServer<C> {
     this.#sweep ??= setInterval(() => {
       const now = Date.now()
       for (const connection of this.#connections) connection.look(now)
-    }, this.#rules.rules.interval).unref()
+    }, timerWait(this.#rules.rules.interval)).unref()
   }
 
   #closed(connection: GrpcConnection<C>): void {

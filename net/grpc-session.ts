@@ -1,4 +1,5 @@
 /** One HTTP/2 connection to one address, from the handshake to its end. */
+import { timerWait } from '../core/clock.ts'
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2'
 import type { ConnectionOptions } from 'node:tls'
 import { connectFailure, connectSocket } from './connect.ts'
@@ -76,7 +77,7 @@ export class GrpcSession {
     const socket = connectSocket(address, options.tls?.(), 'h2', options.serverName)
     this.#handshake = setTimeout(
       () => this.#lose(`no connection within ${options.connectTimeout}ms`),
-      options.connectTimeout,
+      timerWait(options.connectTimeout),
     )
     const session = http2.connect(options.tls ? 'https://peer' : 'http://peer', {
       createConnection: () => socket,
@@ -200,20 +201,20 @@ export class GrpcSession {
       const quiet = this.answers === heard
       heard = this.answers
       if (!quiet || (this.active === 0 && !keepalive.permit_without_stream)) {
-        this.#pinging = setTimeout(check, keepalive.time)
+        this.#pinging = setTimeout(check, timerWait(keepalive.time))
         return
       }
       this.#pinging = setTimeout(
         () => this.#lose(`no answer to a keepalive ping within ${keepalive.timeout}ms`),
-        keepalive.timeout,
+        timerWait(keepalive.timeout),
       )
       this.#session.ping(error => {
         if (error || this.#lost !== undefined) return
         clearTimeout(this.#pinging)
-        this.#pinging = setTimeout(check, keepalive.time)
+        this.#pinging = setTimeout(check, timerWait(keepalive.time))
       })
     }
-    this.#pinging = setTimeout(check, keepalive.time)
+    this.#pinging = setTimeout(check, timerWait(keepalive.time))
   }
 }
 

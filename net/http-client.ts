@@ -1,4 +1,5 @@
 /** HTTP requests to destinations: undici's pool, one per origin, made when it is first needed. */
+import { timerWait } from '../core/clock.ts'
 import type tls from 'node:tls'
 import type { buildConnector, Dispatcher, Pool, ProxyAgent } from 'undici'
 import { connectFailure, connectSocket } from './connect.ts'
@@ -140,8 +141,8 @@ export class HttpClient {
     const shared = {
       connections: maxConnections ? maxConnections : null,
       pipelining: keepAlive ? 1 : 0,
-      keepAliveTimeout: idleTimeout || never,
-      keepAliveMaxTimeout: idleTimeout || never,
+      keepAliveTimeout: timerWait(idleTimeout || never),
+      keepAliveMaxTimeout: timerWait(idleTimeout || never),
       allowH2: false,
     }
     if (proxy !== undefined) {
@@ -172,7 +173,7 @@ export class HttpClient {
         }
         const timer = setTimeout(
           () => socket.destroy(new Error(`no connection within ${connectTimeout}ms`)),
-          connectTimeout,
+          timerWait(connectTimeout),
         )
         socket.once(overTls ? 'secureConnect' : 'connect', () => finish(undefined))
         socket.once('error', finish)
@@ -203,7 +204,8 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#resolve = resolve
       this.#reject = reject
     })
-    if (timeout) this.#timer = setTimeout(() => this.#giveUp('timeout', `no answer within ${timeout}ms`), timeout)
+    if (timeout)
+      this.#timer = setTimeout(() => this.#giveUp('timeout', `no answer within ${timeout}ms`), timerWait(timeout))
     if (abort) {
       this.#abort = abort
       this.#onAbort = () => this.#giveUp('aborted', 'the request was given up', abort.reason)

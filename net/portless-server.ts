@@ -1,4 +1,5 @@
 /** An HTTP server without a port of its own: connections are handed to it, over TLS where that is configured. */
+import { timerWait } from '../core/clock.ts'
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
@@ -66,7 +67,7 @@ export class PortlessServer {
       if (raw !== undefined) this.#busy.add(raw)
       let timer: NodeJS.Timeout | undefined
       response.once('prefinish', () => {
-        if (answerWithin !== undefined) timer = setTimeout(() => socket.destroy(), answerWithin).unref()
+        if (answerWithin !== undefined) timer = setTimeout(() => socket.destroy(), timerWait(answerWithin)).unref()
       })
       response.once('close', () => {
         clearTimeout(timer)

@@ -1,4 +1,5 @@
 /** TLS with the Collector's keys, for servers and clients. Files are read when they are needed, and again when they change. */
+import { timerWait } from '../core/clock.ts'
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions, SecureContextOptions } from 'node:tls'
 import * as z from 'zod'
@@ -272,6 +273,6 @@ export class ServerTls {
     if (this.error !== before) this.#onChange(this.error)
     const { reload_interval: interval, client_ca_file_reload: reloadClientCa } = this.#config
     const next = this.error !== undefined ? retryInterval : interval > 0 ? interval : reloadClientCa ? retryInterval : 0
-    if (next > 0) this.#timer = setTimeout(() => this.#load(), Math.min(next, 2 ** 31 - 1)).unref()
+    if (next > 0) this.#timer = setTimeout(() => this.#load(), timerWait(next)).unref()
   }
 }

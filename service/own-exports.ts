@@ -1,6 +1,6 @@
 /** Sends own telemetry to OTLP backends, as `service.telemetry` says. Nobody waits for it; what cannot be sent is dropped. */
 import { Budget } from '../core/budget.ts'
-import { machineClock } from '../core/clock.ts'
+import { machineClock, timerWait } from '../core/clock.ts'
 import type { Attempt } from '../core/component.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -68,7 +68,7 @@ export class OwnExports {
       }
     }
     const tell = (error: unknown): void => this.#log.error({ error: messageOf(error) }, 'own metrics cannot be told')
-    const timer = setInterval(() => void send().catch(tell), interval).unref()
+    const timer = setInterval(() => void send().catch(tell), timerWait(interval)).unref()
     this.#ends.push(async () => {
       clearInterval(timer)
       await send()

@@ -1,4 +1,5 @@
 /** Time as the log sees it. */
+import { timerWait } from '../../core/clock.ts'
 
 /** What tells time, so that a test can. */
 export interface LogClock {
@@ -15,7 +16,7 @@ export const realClock: LogClock = {
   wall: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, then) {
-    const timer = setTimeout(then, ms).unref()
+    const timer = setTimeout(then, timerWait(ms)).unref()
     return () => clearTimeout(timer)
   },
 }

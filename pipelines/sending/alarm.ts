@@ -1,3 +1,5 @@
+import { timerWait } from '../../core/clock.ts'
+
 /** One timer that rings once. */
 export class Alarm {
   readonly #ring: () => void
@@ -12,7 +14,7 @@ export class Alarm {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       this.#ring()
-    }, ms)
+    }, timerWait(ms))
   }
 
   clear(): void {

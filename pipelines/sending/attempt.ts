@@ -1,3 +1,4 @@
+import { timerWait } from '../../core/clock.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Attempt, Exporter, Sent } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
@@ -54,7 +55,7 @@ export class RunningAttempt implements Attempt {
 
   /** Sends, for at most `timeout` milliseconds (0: no limit). The listener hears nothing of its end before this has returned. */
   begin(exporter: Exporter, timeout: number): void {
-    if (timeout > 0) this.#timer = setTimeout(() => this.#expire(timeout), timeout)
+    if (timeout > 0) this.#timer = setTimeout(() => this.#expire(timeout), timerWait(timeout))
     try {
       exporter.send(this.entry.batch, this).then(
         sent => this.#end(undefined, sent),

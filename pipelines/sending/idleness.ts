@@ -1,3 +1,5 @@
+import { timerWait } from '../../core/clock.ts'
+
 /** Waits until there is nothing left to do, or no time. */
 export class Idleness {
   #end: (() => void) | undefined
@@ -5,7 +7,7 @@ export class Idleness {
   /** Resolves when it is `reached`, or at `deadline` (milliseconds since the epoch). */
   wait(deadline: number): Promise<void> {
     return new Promise(resolve => {
-      const timer = setTimeout(resolve, Math.max(0, deadline - Date.now()))
+      const timer = setTimeout(resolve, timerWait(Math.max(0, deadline - Date.now())))
       this.#end = () => {
         clearTimeout(timer)
         resolve()

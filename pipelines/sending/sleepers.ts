@@ -1,3 +1,4 @@
+import { timerWait } from '../../core/clock.ts'
 import type { Entry } from './entry.ts'
 
 /** What waits for a time of its own to be tried again. */
@@ -17,7 +18,7 @@ export class Sleepers {
     const timer = setTimeout(() => {
       this.#timers.delete(entry)
       wake()
-    }, wait)
+    }, timerWait(wait))
     this.#timers.set(entry, timer)
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { GuardedClock } from '../../core/clock.ts'
+import { GuardedClock, machineClock } from '../../core/clock.ts'
 import { MovableClock } from '../support/clock.ts'
 
 function guarded() {
@@ -47,6 +47,17 @@ test('work does not overlap itself', async () => {
   await time.advance(10)
   expect(begun).toBe(2)
 })
+
+test.each([2 ** 31 - 1, 2 ** 31, 1000 * 3_600_000, Infinity])(
+  'a timer of %d milliseconds does not run at once',
+  async ms => {
+    let runs = 0
+    const timers = [machineClock.after(ms, () => void runs++), machineClock.every(ms, () => void runs++)]
+    await new Promise(resolve => setTimeout(resolve, 5))
+    for (const timer of timers) timer.cancel()
+    expect(runs).toBe(0)
+  },
+)
 
 test('a jump runs a timer once', async () => {
   const { time, clock } = guarded()
