@@ -198,9 +198,11 @@ export class Journal {
     const [group] = batch.groups
     const sample = isFrequent || group === undefined ? undefined : sampleResource(group, this.shows(name))
     detail = cut(detail)
-    for (const { delivery, items, origin } of batch.shares) {
+    for (const { delivery, items, origin, answered } of batch.shares) {
       const known = delivery.record
       const record = known ?? (delivery.record = this.#open(batch.signal, origin, delivery.items))
+      // Whoever was answered before there was a record heard success.
+      if (answered) record.outcome ??= 'success'
       const kept = this.#add(record, name, { what, items, reason, detail, sample, took })
       // Retries of one request are one record in the ring.
       if (kept && !record.events.slice(0, -1).some(event => same(event, name, what, reason))) this.#put(ring, record)
