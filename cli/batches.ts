@@ -94,8 +94,16 @@ function tellingEvents({ events }: BatchDocument, options: Partial<BatchesOption
   const everyday = new Set<string>(['received', 'passed', 'consumed', 'delivered'])
   const found = events.filter(asked)
   const odd = found.filter(event => !everyday.has(event.what))
-  return odd.length > 0 ? odd : found.slice(-1)
+  if (odd.length === 0) return found.slice(-1)
+  // What became of it says more than what was tried before.
+  const [tried, ends] = [odd.filter(isTry), odd.filter(event => !isTry(event))]
+  return [...ends, ...tried, ...found.filter(event => event.what === 'delivered').slice(-1)]
 }
+
+const isTry = ({ what }: EventDocument): boolean => what === 'attempt_failed'
+
+/** So many kinds of events stand in one line. */
+const mostTold = 2
 
 /** What happened, the most frequent kinds of events once each. */
 function eventsText(events: readonly EventDocument[]): string {
@@ -104,9 +112,9 @@ function eventsText(events: readonly EventDocument[]): string {
     const text = eventText(event)
     texts.set(text, (texts.get(text) ?? 0) + 1)
   }
-  const [first, ...others] = [...texts].map(([text, times]) => (times === 1 ? text : `${text} (${times} times)`))
-  if (first === undefined) return ''
-  return others.length === 0 ? first : `${first}, and ${others.length} more`
+  const all = [...texts].map(([text, times]) => (times === 1 ? text : `${text} (${times} times)`))
+  const rest = all.length - mostTold
+  return rest <= 0 ? all.join(', ') : `${all.slice(0, mostTold).join(', ')}, and ${rest} more`
 }
 
 function eventText({ what, items, component, reason }: EventDocument): string {
