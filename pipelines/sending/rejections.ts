@@ -18,6 +18,9 @@ interface Refused {
   readonly reason: RefusedFor
 }
 
+/** So many refused in a row are hardly all at fault. */
+const notTheData = 5
+
 /** A look at a batch. */
 type Steps = ReturnType<typeof examineBatch>
 
@@ -48,6 +51,8 @@ export class Rejections {
   #held: Entry[] = []
   #waiting: Refused[] = []
   #isFutile = false
+  /** Refused for good in a row, with nothing taken between. */
+  #inRow = 0
 
   constructor(parts: SenderParts, graves: Graves, listener: RejectionsListener) {
     this.#parts = parts
@@ -80,6 +85,7 @@ export class Rejections {
   /** It took something: what was refused is looked into further, in whatever number there is. */
   succeeded(): void {
     this.#isFutile = false
+    this.#inRow = 0
     if (this.#search === undefined && this.#waiting.length === 0) return
     this.#search = undefined
     const held = this.#held.splice(0).toReversed()
@@ -182,6 +188,7 @@ export class Rejections {
   }
 
   #reject({ entry, error, reason }: Refused): void {
+    if (++this.#inRow >= notTheData) this.#parts.status.set('RecoverableError', `takes nothing: ${error.message}`)
     if (this.#graves.bury(entry, error, reason)) return
     endRejected(this.#parts, entry, error, reason)
     this.#listener.ended(entry, true)

@@ -78,6 +78,19 @@ test('who waits for the answer hears of the malformed item', async () => {
   expect(await toy.push(requestOfItems('s', [bytes])).outcome).toMatchObject({ kind: 'rejected' })
 })
 
+test('a destination that takes nothing of what it is sent is not well, until it takes something', async () => {
+  toy = await toyGraph({ exporters: { sink: direct } })
+  const status = () => toy.graph.components.find(one => one.kind === 'exporter')?.status
+  const push = (name: string) => toy.push(tracesRequest([{ spans: [name] }])).outcome
+  sink().behave = without(name => name.startsWith('bad'))
+  for (const name of names('bad', 4)) await push(name)
+  expect(status()?.state).toBe('OK')
+  await push('bad5')
+  expect(status()).toMatchObject({ state: 'RecoverableError', lastError: 'takes nothing: cannot decode' })
+  await push('good')
+  expect(status()?.state).toBe('OK')
+})
+
 describe('a search for what a destination takes', () => {
   test.each([1, 4, 40])('among %i requests costs at most 64 sends and two per request', async requests => {
     toy = await toyGraph({ exporters: { sink: merged(requests * 100) } })
