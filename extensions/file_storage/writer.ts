@@ -132,7 +132,9 @@ export class Writer {
   #nextJob(): Job | undefined {
     const { trouble } = this
     if (trouble !== undefined) {
-      if (this.#retry.isDue && !this.#isClosing) return () => this.#probe(trouble)
+      // What has become empty makes room. Waiting for its snapshot, which finds none, would only put off the next look.
+      const isDue = this.#retry.isDue || (trouble.kind === 'full' && this.#freed() !== undefined)
+      if (isDue && !this.#isClosing) return () => this.#probe(trouble)
       return trouble.kind === 'full' ? this.#chore() : undefined
     }
     if (this.#waiting.length === 0) return this.#chore()
@@ -299,10 +301,14 @@ export class Writer {
     this.#terms.onRoom()
   }
 
+  /** A segment of which nothing is left, whether or not that is on disk. */
+  #freed(): Segment | undefined {
+    return this.#upkeep.removable(Infinity, segment => segment === this.#active || segment === this.#holder)
+  }
+
   async #findRoom(): Promise<void> {
-    const needed = (segment: Segment) => segment === this.#active || segment === this.#holder
     // Without room for a snapshot first: should the process die now, its totals will count what ended here as corrupt.
-    const removable = this.#upkeep.removable(Infinity, needed)
+    const removable = this.#freed()
     if (removable !== undefined) await this.#upkeep.remove(removable)
     await this.#terms.shelf.findRoom()
   }

@@ -154,6 +154,27 @@ test('at `max_size` appends are refused as full, and taken again when segments a
   expect(await found(disk)).toEqual([['again']])
 })
 
+test('at `max_size` what ends one after the other makes room with the first segment that is empty', async () => {
+  const clock = new SimulatedClock()
+  const { log } = await openWatched(new SimulatedDisk(), clock, 4 * 64 * 1024)
+  const queue = log.queue('q')
+  const places: Stored[] = []
+  await refusal(
+    (async () => {
+      for (;;) places.push(await queue.append(big('a')))
+    })(),
+  )
+  // Less than a segment, and an ending each time before the disk is looked at again.
+  let ended = 0
+  for (; log.trouble !== undefined && ended < places.length; ended++) {
+    queue.end(places[ended], 1, 'delivered')
+    clock.pass(250)
+    await settled()
+  }
+  expect(ended).toBeLessThan(places.length / 2)
+  await queue.append(big('again'))
+})
+
 test('a full disk refuses as full, gives its partial file back, and is tried again', async () => {
   const disk = new SimulatedDisk()
   const clock = new SimulatedClock()
