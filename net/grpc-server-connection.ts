@@ -28,6 +28,11 @@ const greeting = 20_000
 const forgiven = 2
 /** A connection that leaves so many answers is ended. */
 const unreadMost = 10
+/**
+ * Milliseconds from its beginning in which a connection may come to its first call before it is told to go. Clients open one
+ * to send something, after the handshakes; many hold the call for failed when they are told to go before.
+ */
+const firstCall = 1000
 /** Longest wait for calls that were sent before the client knew that the connection ends. */
 const roundTrip = 100
 /** Without a call and without `permit_without_stream`, pings may come once in this time. */
@@ -87,6 +92,9 @@ export class GrpcConnection<C> implements SessionOwner {
   readonly #age: number
   #greeted = false
   #calls = 0
+  #hasCalled = false
+  /** It is told to go once this is over, or with its first call. */
+  #waiting: NodeJS.Timeout | undefined
   #lastSeen = Date.now()
   #idleSince = Date.now()
   #pinged = 0
@@ -137,13 +145,16 @@ export class GrpcConnection<C> implements SessionOwner {
   }
 
   gone(): void {
+    clearTimeout(this.#waiting)
     this.#calling.gone(this)
   }
 
   /** A call has begun. */
   began(): void {
     this.#calls++
+    this.#hasCalled = true
     this.#lastSeen = Date.now()
+    if (this.#waiting !== undefined) this.retire()
   }
 
   /** A call's answer was not taken. */
@@ -223,6 +234,7 @@ export class GrpcConnection<C> implements SessionOwner {
   retire(): void {
     if (this.#retiredAt > 0) return
     this.#retiredAt = Date.now()
+    clearTimeout(this.#waiting)
     const { session } = this
     session.goaway(ErrorCode.NO_ERROR)
     // Clients on Node send no answer to a ping any more once they have been told. After a long turn of ours, calls may have
@@ -235,6 +247,13 @@ export class GrpcConnection<C> implements SessionOwner {
         setImmediate(() => session.close())
       }),
     )
+  }
+
+  /** Ends the connection gently, but not before its first call, if that comes soon. */
+  retireAfterCall(): void {
+    const left = firstCall - (Date.now() - this.#opened)
+    if (this.#hasCalled || left <= 0) return this.retire()
+    this.#waiting ??= setTimeout(() => this.retire(), left)
   }
 
   /** Ends the connection now. */

@@ -62,6 +62,7 @@ export class GrpcServer<C> implements CallServer<C> {
   readonly #gate: Gate
   #sweep: NodeJS.Timeout | undefined
   #stopping = false
+  #isReplaced = false
 
   constructor(options: GrpcServerOptions<C>) {
     const { config, budget } = options
@@ -126,12 +127,14 @@ export class GrpcServer<C> implements CallServer<C> {
 
   /**
    * Takes no new calls, lets those that run finish for `deadline` milliseconds, then ends all connections. Where another
-   * server has taken over (`replaced`), handshakes that have begun may end, too, to hear where they are to go.
+   * server has taken over (`replaced`), handshakes that have begun may end, too, and connections that were just made may send
+   * their first call.
    */
   async stop(deadline: number, replaced = false): Promise<void> {
     this.#stopping = true
     const until = Date.now() + deadline
-    for (const connection of this.#connections) connection.retire()
+    this.#isReplaced = replaced
+    for (const connection of this.#connections) this.#retire(connection)
     const isBusy = (): boolean => this.#connections.size > 0 || (replaced && this.#gate.sockets.size > 0)
     while (isBusy() && Date.now() < until) await new Promise(resolve => setTimeout(resolve, 10))
     this.#tls?.stop()
@@ -163,11 +166,16 @@ export class GrpcServer<C> implements CallServer<C> {
       },
     })
     this.#connections.add(connection)
-    if (this.#stopping) connection.retire()
+    if (this.#stopping) this.#retire(connection)
     this.#sweep ??= setInterval(() => {
       const now = Date.now()
       for (const connection of this.#connections) connection.look(now)
     }, timerWait(this.#rules.rules.interval)).unref()
+  }
+
+  #retire(connection: GrpcConnection<C>): void {
+    if (this.#isReplaced) connection.retireAfterCall()
+    else connection.retire()
   }
 
   #closed(connection: GrpcConnection<C>): void {

@@ -38,6 +38,40 @@ test('calls go on without a failure while connections are replaced', async () =>
   }
 })
 
+test('a connection that was just made when another server took over has its first call answered, and is told to go with it', async () => {
+  const { port, server } = await serve()
+  const client = await session(port)
+  const gone = new Promise(resolve => client.once('goaway', code => resolve(code)))
+  const stopped = server.stop(5000, true)
+  // Whatever was said when it stopped has come by now.
+  for (let i = 0; i < 2; i++) await new Promise(resolve => client.ping(resolve))
+  expect(client.closed).toBe(false)
+  expect(statusOf(await call(client, frame(body)))).toBe(0)
+  expect(await gone).toBe(http2.constants.NGHTTP2_NO_ERROR)
+  await stopped
+  expect(server.connections).toBe(0)
+})
+
+test('a connection that was just made and stays silent is told to go soon, and at once where nobody takes over', async () => {
+  const going = (client: http2.ClientHttp2Session) => new Promise(resolve => client.once('goaway', resolve))
+  const replaced = await serve()
+  const first = await session(replaced.port)
+  const told = going(first)
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+  try {
+    void replaced.server.stop(5000, true)
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(await told).toBe(http2.constants.NGHTTP2_NO_ERROR)
+  } finally {
+    vi.useRealTimers()
+  }
+  const { port, server } = await serve()
+  const second = await session(port)
+  const gone = going(second)
+  await server.stop(5000)
+  expect(await gone).toBe(http2.constants.NGHTTP2_NO_ERROR)
+})
+
 test('a connection that outstays the grace, or is idle, is closed', async () => {
   const { port, server } = await serve({
     settings: {
