@@ -11,10 +11,11 @@ import { answers, type Child, freePorts, start } from '../../bench/processes.ts'
 import { serverCert, serverKey } from '../net/certificates.ts'
 import { Random } from '../support/otlp.ts'
 import { Destination } from './destination.ts'
+import { freshClient, type FreshKind } from './fresh.ts'
 import type { Shape } from './ids.ts'
 import { scratch } from './kymo.ts'
 import { type Account, Ledger } from './ledger.ts'
-import { LoadSender } from './senders.ts'
+import { type Client, LoadSender } from './senders.ts'
 import { kinds, next, type Ports, Settings, wanted } from './settings.ts'
 
 const token = 'a token for these runs only'
@@ -26,6 +27,8 @@ export interface ReloadRun {
   readonly rate?: number
   /** Milliseconds between two reloads. */
   readonly pause?: number
+  /** Requests a second of each kind of sender that has a connection for each of them; none without it. */
+  readonly fresh?: number
   /** Queues are on disk. */
   readonly durable?: boolean
   /** Arguments of Node that run Kymo. */
@@ -39,8 +42,9 @@ export interface ReloadEnding {
   readonly results: Readonly<Record<string, number>>
   /** Reloads that ended otherwise than they should have. */
   readonly unexpected: readonly string[]
-  /** Attempts of senders by what they heard. */
+  /** Attempts of senders by what they heard; those with fresh connections apart. */
   readonly heard: Readonly<Record<string, number>>
+  readonly fresh: Readonly<Record<string, number>>
   /** What was heard besides success, once each. */
   readonly said: readonly string[]
   readonly faults: readonly string[]
@@ -59,6 +63,14 @@ const senders: readonly { transport: 'grpc' | 'http'; tls?: true; shape: Shape }
   { transport: 'grpc', shape: { signal: 'traces', items: 10, size: 100 } },
   { transport: 'http', shape: { signal: 'logs', items: 10, size: 100 } },
   { transport: 'grpc', tls: true, shape: { signal: 'traces', items: 5, size: 200 } },
+]
+
+/** Senders of which each request has a connection of its own. */
+const freshSenders: readonly { kind: FreshKind; shape: Shape }[] = [
+  { kind: 'grpc', shape: { signal: 'traces', items: 5, size: 100 } },
+  { kind: 'grpc-tls', shape: { signal: 'traces', items: 5, size: 100 } },
+  { kind: 'grpc-js', shape: { signal: 'logs', items: 5, size: 100 } },
+  { kind: 'http', shape: { signal: 'traces', items: 5, size: 100 } },
 ]
 
 /** The process, and what is asked of it. */
@@ -155,8 +167,9 @@ interface Book {
 
 /** Lets it happen. */
 export async function reloads(run: ReloadRun): Promise<ReloadEnding> {
-  const { reloads: count, seed = 1, rate = 60, pause = 20, durable = false, tell = () => {} } = run
-  const { program = ['--max-semi-space-size=4', join(import.meta.dirname, '../../cli/main.ts')] } = run
+  const { reloads: count, seed = 1, rate = 60, pause = 20, fresh = 0, durable = false, tell = () => {} } = run
+  const built = process.env['KYMO_BUNDLE'] ?? join(import.meta.dirname, '../../cli/main.ts')
+  const { program = ['--max-semi-space-size=4', built] } = run
   const from = performance.now()
   const ledger = new Ledger()
   const destination = await Destination.start(ledger)
@@ -167,25 +180,37 @@ export async function reloads(run: ReloadRun): Promise<ReloadEnding> {
       const port = one.tls === true ? kymo.ports.tls : kymo.ports[one.transport]
       return new LoadSender({ ...one, ledger, port, rate, mostWait: 50 }).start()
     })
+    const oneOff = (fresh === 0 ? [] : freshSenders).map(({ kind, shape }) => {
+      const transport = kind === 'http' ? 'http' : 'grpc'
+      const port = kind === 'grpc-tls' ? kymo.ports.tls : kymo.ports[transport]
+      const client = (port: number): Client => freshClient(kind, port)
+      const options = {
+        ledger,
+        port,
+        transport,
+        shape,
+        client,
+        rate: fresh,
+        mostWait: 50,
+      } as const
+      return new LoadSender({ ...options, concurrency: 32 }).start()
+    })
     await delay(200)
     const { results, unexpected, samples } = await exchange(kymo, settings, destination, { count, seed, pause, tell })
     destination.behave = () => ({ does: 'take' })
     await delay(200)
-    await Promise.all(load.map(one => one.stop()))
+    await Promise.all([...load, ...oneOff].map(one => one.stop()))
     const { books, books_faults: faults } = await drained(kymo)
     const memory = await kymo.memory()
     const exit = await kymo.stop()
-    const heard = { success: 0, refused: 0, rejected: 0, unknown: 0, unreached: 0 }
-    for (const { counts } of load) {
-      for (const what of Object.keys(heard) as (keyof typeof heard)[]) heard[what] += counts[what]
-    }
     const took = kymo.took.toSorted((a, b) => a - b)
     return {
       account: ledger.account(),
       results,
       unexpected,
-      heard,
-      said: load.flatMap(({ said }) => [...said].map(([what, text]) => `${what}: ${text}`)),
+      heard: sumOf(load),
+      fresh: sumOf(oneOff),
+      said: [...load, ...oneOff].flatMap(({ said }) => [...said].map(([what, text]) => `${what}: ${text}`)),
       faults,
       lost: books.reduce((sum, { lost }) => sum + Object.values(lost).reduce((a, b) => a + b, 0), 0),
       slope: { heap: slopeOf(samples.map(one => one.heap)), rss: slopeOf(samples.map(one => one.rss)) },
@@ -200,6 +225,14 @@ export async function reloads(run: ReloadRun): Promise<ReloadEnding> {
     await kymo.stop()
     await destination.close()
   }
+}
+
+function sumOf(senders: readonly LoadSender[]): Record<string, number> {
+  const heard = { success: 0, refused: 0, rejected: 0, unknown: 0, unreached: 0 }
+  for (const { counts } of senders) {
+    for (const what of Object.keys(heard) as (keyof typeof heard)[]) heard[what] += counts[what]
+  }
+  return heard
 }
 
 /** The reloads, one after the other. */
@@ -255,13 +288,14 @@ function slopeOf(samples: readonly number[]): number {
 
 /** What was found, in lines. */
 export function reloadLines(ending: ReloadEnding): string[] {
-  const { account, heard, results, slope, memory, took, seconds, faults, unexpected, said, exit, lost } = ending
+  const { account, heard, fresh, results, slope, memory, took, seconds, faults, unexpected, said, exit, lost } = ending
   const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
   return [
     `${seconds.toFixed(0)} s; ${account.items} items sent, ${account.acknowledged} acknowledged, of which **${account.missing}** are missing.`,
     `Connections refused: **${heard['unreached']}**, requests without an answer: **${heard['unknown']}**, rejected: ${heard['rejected']},`,
     `refused with "come again": ${heard['refused']}, success: ${heard['success']}. Items that arrived twice: ${account.doubled}, of which`,
     `${account.doubledByKymo} more often than their sender sent them. Items booked as lost: ${lost}; books that do not balance: ${faults.length}.`,
+    `With a connection for each request: ${JSON.stringify(fresh)}.`,
     `From request to answer: median ${took.median.toFixed(0)} ms, longest ${took.most.toFixed(0)} ms. Memory: ${mebibytes(memory.rss)} resident,`,
     `${mebibytes(memory.heap)} heap; growth a reload: ${(slope.rss / 1024).toFixed(1)} KiB resident, ${(slope.heap / 1024).toFixed(1)} KiB heap. Exit code ${exit}.`,
     ...Object.entries(results).map(([what, times]) => `- ${what}: ${times}`),
@@ -278,6 +312,7 @@ if (import.meta.main) {
       seed: { type: 'string', default: '1' },
       rate: { type: 'string', default: '60' },
       pause: { type: 'string', default: '20' },
+      fresh: { type: 'string', default: '0' },
       durable: { type: 'boolean', default: false },
     },
   })
@@ -286,11 +321,13 @@ if (import.meta.main) {
     seed: Number(values.seed),
     rate: Number(values.rate),
     pause: Number(values.pause),
+    fresh: Number(values.fresh),
     durable: values.durable,
     tell: line => console.log(line),
   })
   console.log(reloadLines(ending).join('\n'))
-  const { account, heard, faults, unexpected } = ending
-  const bad = account.missing + account.doubledByKymo + (heard['unreached'] ?? 0) + (heard['unknown'] ?? 0)
+  const { account, faults, unexpected } = ending
+  const unheard = [ending.heard, ending.fresh].map(heard => (heard['unreached'] ?? 0) + (heard['unknown'] ?? 0))
+  const bad = account.missing + account.doubledByKymo + unheard[0] + unheard[1]
   process.exit(bad + faults.length + unexpected.length === 0 ? 0 : 1)
 }

@@ -69,8 +69,8 @@ export function httpClient(port: number, more: Readonly<Record<string, string>> 
 
 const retryable = new Set([1, 4, 8, 10, 11, 14, 15])
 
-/** OTLP/gRPC over one connection that is made anew when it breaks; no retry of its own. */
-export function grpcClient(port: number, tls = false, more: Readonly<Record<string, string>> = {}): Client {
+/** OTLP/gRPC over one connection that is made anew when it breaks; what HTTP/2 says nobody has seen is tried so often. */
+export function grpcClient(port: number, tls = false, more: Readonly<Record<string, string>> = {}, tries = 3): Client {
   let session: ClientHttp2Session | undefined
   const sessionNow = (): ClientHttp2Session => {
     if (session !== undefined && !session.closed && !session.destroyed) return session
@@ -118,11 +118,11 @@ export function grpcClient(port: number, tls = false, more: Readonly<Record<stri
   return {
     // Clients of gRPC send such a call again without a word.
     async send(signal, body, patience) {
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < tries; i++) {
         const heard = await attempt(signal, body, patience)
         if (heard !== 'unsent') return heard
       }
-      return { what: 'unknown', message: 'refused by HTTP/2 again and again' }
+      return { what: 'unknown', message: 'refused by HTTP/2' }
     },
     close: () => session?.destroy(),
   }
@@ -162,6 +162,8 @@ export interface SenderOptions {
   readonly transport: 'grpc' | 'http'
   /** Over gRPC. */
   readonly tls?: boolean
+  /** Makes another client than the usual one of that transport. */
+  readonly client?: (port: number) => Client
   readonly shape: Shape
   /** Requests at the same time. */
   readonly concurrency?: number
@@ -207,7 +209,9 @@ export class LoadSender {
     this.#options = options
     this.number = options.ledger.join()
     this.#maker = new RequestMaker(this.number, options.shape)
-    this.#client = options.transport === 'grpc' ? grpcClient(options.port, options.tls) : httpClient(options.port)
+    const usual = (port: number): Client => (transport === 'grpc' ? grpcClient(port, options.tls) : httpClient(port))
+    const { port, transport, client = usual } = options
+    this.#client = client(port)
   }
 
   get itemsEach(): number {
