@@ -60,26 +60,43 @@ export class PipelineDoor implements Way {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Items of `from` that wait here. */
-  held(from: NodeBooks): number {
+  /** Items that wait here, all or those of `from`. */
+  held(from?: NodeBooks): number {
     return this.#waiting.items(from)
   }
 
   push(batch: Batch, from: NodeBooks): void {
     if (this.#waiting.length === 0 && !this.closed) return this.#inside.push(batch, from)
     for (const gone of this.#waiting.takeWithdrawn()) this.#inside.turnAway(gone.batch, gone.from)
-    if (this.#end.waits && batch.refusable && !this.#isShut) this.#waiting.push(batch, from)
+    // What a sender was told is taken waits in any case: nobody would send it again.
+    const waits = batch.answered || (this.#end.waits && batch.refusable && !this.#isShut)
+    if (waits) this.#waiting.push(batch, from)
     else this.#inside.turnAway(batch, from)
   }
 
   shut(from: NodeBooks): void {
-    for (const one of this.#waiting.takeAll(from)) this.#inside.turnAway(one.batch, from)
+    this.#sendAway(from)
   }
 
-  /** Nobody waits here any more. */
+  /** No sender waits here any more. */
   stop(): void {
     this.#isShut = true
+    this.#sendAway()
+  }
+
+  /** Nothing waits here any more: what nobody can be asked for again is given up. */
+  giveUp(): void {
+    this.#isShut = true
     for (const { batch, from } of this.#waiting.takeAll()) this.#inside.turnAway(batch, from)
+  }
+
+  /** Refuses those who wait; what was answered stays until there is room. */
+  #sendAway(from?: NodeBooks): void {
+    const waiting = this.#waiting.takeAll(from)
+    for (const one of waiting) {
+      if (one.batch.answered) this.#waiting.push(one.batch, one.from)
+      else this.#inside.turnAway(one.batch, one.from)
+    }
   }
 
   /** There may be room again. */

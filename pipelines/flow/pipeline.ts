@@ -85,9 +85,9 @@ export class Pipeline implements Downstream {
     return this.#end.closed
   }
 
-  /** Items that wait at its end for room. */
+  /** Items that wait for room, at its end and in front of it. */
   get waiting(): number {
-    return this.#end.held()
+    return this.#end.held() + this.#door.held()
   }
 
   start(): void {
@@ -108,11 +108,12 @@ export class Pipeline implements Downstream {
   /** Gives up what waits for room. */
   stopFanOut(): void {
     this.#end.stop()
+    this.#door.giveUp()
   }
 
   /** Nothing is left of it, in the books neither. */
   discard(): void {
-    this.#door.stop()
+    this.#door.giveUp()
     this.#end.connect([])
     this.#unheld?.()
   }

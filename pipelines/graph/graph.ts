@@ -162,7 +162,10 @@ export class Graph {
       for (const { id: connector, to, sink } of connectors.values()) {
         if (this.#assembly.pipelinesFrom(connector, to).some(one => one === pipeline)) await sink.stop(end)
       }
-      await pipeline?.stop(end)
+      if (pipeline === undefined) continue
+      await pipeline.stop(end)
+      // What waits at its end goes through connectors that are stopped next.
+      await roomFor(() => [pipeline], end)
     }
     const all = [...of(pipelines).map(({ pipeline }) => pipeline), ...this.#lingering]
     await roomFor(() => all, end)

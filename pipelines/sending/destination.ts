@@ -42,7 +42,6 @@ export interface DestinationParts extends Omit<SenderParts, 'consumers' | 'deadL
 /** What there is of a queue: goes over to the next destination of the same exporter on reload. */
 interface Room {
   used: number
-  readonly listeners: (() => void)[]
   /** Something ended. */
   onEnd: () => void
 }
@@ -61,6 +60,8 @@ export class Destination implements Sink {
   readonly #parts: DestinationParts
   readonly #unheld: () => void
   #room: Room
+  /** Who waits for room here. */
+  readonly #listeners: (() => void)[] = []
   #backlog: Backlog | undefined
   #storage: Storage | undefined
   /** Its queue on disk, from which nothing is read yet. */
@@ -84,7 +85,7 @@ export class Destination implements Sink {
     // Without a queue each sender waits for its own answer, so that senders are the bound.
     const consumers = this.#queue?.num_consumers ?? Infinity
     this.#sender = new Sender({ ...parts, consumers, deadLetters: () => this.#storage?.deadLetters })
-    this.#room = { used: 0, listeners: [], onEnd: () => this.#onEnd() }
+    this.#room = { used: 0, onEnd: () => this.#onEnd() }
     this.#unheld = this.books.holds(() => this.#sender.held() + this.#gathering() + (this.#backlog?.held() ?? 0))
   }
 
@@ -196,9 +197,8 @@ export class Destination implements Sink {
       return
     }
     this.#room = previous.#room
-    this.#room.listeners.length = 0
     this.#room.onEnd = () => this.#onEnd()
-    previous.#room = { used: 0, listeners: [], onEnd: () => {} }
+    previous.#room = { used: 0, onEnd: () => {} }
     if (previous.#backlog !== undefined) {
       this.#storage = previous.#storage
       this.#backlog = previous.#backlog
@@ -255,7 +255,7 @@ export class Destination implements Sink {
   }
 
   onRoom(listener: () => void): () => void {
-    const { listeners } = this.#room
+    const listeners = this.#listeners
     listeners.push(listener)
     return () => {
       const at = listeners.indexOf(listener)
@@ -307,7 +307,7 @@ export class Destination implements Sink {
   }
 
   #onEnd(): void {
-    for (const listener of this.#room.listeners) listener()
+    for (const listener of this.#listeners) listener()
     if (this.#sender.idle) this.#gatherer?.idle()
   }
 
