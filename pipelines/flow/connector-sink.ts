@@ -27,7 +27,6 @@ export class ConnectorSink implements Sink {
   readonly #listeners = new Set<() => void>()
   readonly #ways: Ways
   #unhear: (() => void)[] = []
-  #isStopped = false
 
   constructor(
     { id, definition, config }: ConfiguredComponent<'connector'>,
@@ -79,8 +78,7 @@ export class ConnectorSink implements Sink {
 
   async stop(deadline: number): Promise<void> {
     await this.#step.stop(deadline)
-    this.#isStopped = true
-    this.#letGo()
+    for (const unhear of this.#unhear.splice(0)) unhear()
   }
 
   /** What it hands on as it is needs room behind it: there may be nobody left who could send it again. */
@@ -98,15 +96,6 @@ export class ConnectorSink implements Sink {
 
   onRoom(listener: () => void): () => void {
     this.#listeners.add(listener)
-    return () => {
-      this.#listeners.delete(listener)
-      this.#letGo()
-    }
-  }
-
-  /** What waits in front of it for room still comes after the stop: it listens as long as anybody waits for that. */
-  #letGo(): void {
-    if (!this.#isStopped || this.#listeners.size > 0) return
-    for (const unhear of this.#unhear.splice(0)) unhear()
+    return () => this.#listeners.delete(listener)
   }
 }

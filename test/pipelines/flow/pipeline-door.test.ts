@@ -1,7 +1,9 @@
 import { afterEach, expect, test } from 'vitest'
+import { DeliveryError } from '../../../core/errors.ts'
+import { forward } from '../../../connectors/forward.ts'
 import { batch } from '../../../processors/batch.ts'
 import { toyGraph, type ToyGraph } from '../../support/graph.ts'
-import { tracesRequest } from '../../support/otlp-bytes.ts'
+import { names, tracesRequest } from '../../support/otlp-bytes.ts'
 
 let toy: ToyGraph
 afterEach(async () => {
@@ -73,6 +75,34 @@ test('with block_on_overflow senders wait at the shut door and go in, in order, 
   release()
   for (const one of pushed) expect((await one.outcome).kind).toBe('success')
   await expect.poll(() => toy.sinks['sink'].all).toEqual(['s0', 's1', 's2', 's3', 's4', 's5', 's6', 's7'])
+})
+
+test('at a stop, what was answered and waits in front of a connector goes through it before that stops', async () => {
+  toy = await toyGraph({
+    exporters: {
+      sink: {
+        sending_queue: { queue_size: 1, num_consumers: 1, block_on_overflow: true },
+        retry_on_failure: { initial_interval: '1ms', max_interval: '2ms' },
+      },
+    },
+    components: {
+      batch: { definition: batch, config: { timeout: '1ms', send_batch_size: 3 } },
+      forward: { definition: forward },
+    },
+    pipelines: [
+      { id: 'traces', processors: ['batch'], exporters: ['forward'] },
+      { id: 'traces/behind', receivers: ['forward'], exporters: ['sink'] },
+    ],
+  })
+  let moods = 0
+  toy.sinks['sink'].behave = () =>
+    moods++ < 2
+      ? Promise.reject(new DeliveryError('DELIVERY_BUSY', 'retry', 'later'))
+      : Promise.resolve(undefined)
+  const pushed = names('s', 8).map(name => toy.push(span(name)))
+  expect(await toy.graph.stop(5000)).toEqual({ lost: 0 })
+  for (const one of pushed) expect((await one.outcome).kind).toBe('success')
+  expect(toy.sinks['sink'].all.toSorted()).toEqual(names('s', 8))
 })
 
 test('at a stop, what waits at the door is refused and what was answered and cannot be sent is booked as lost', async () => {
