@@ -1,7 +1,14 @@
 import { afterEach, expect, test } from 'vitest'
+import type { Batch } from '../../../core/batch.ts'
+import { Books } from '../../../core/books.ts'
 import { DeliveryError } from '../../../core/errors.ts'
 import { forward } from '../../../connectors/forward.ts'
+import { Journal } from '../../../core/journal.ts'
+import { FanOut } from '../../../pipelines/flow/fanout.ts'
+import { PipelineDoor } from '../../../pipelines/flow/pipeline-door.ts'
+import type { Sink } from '../../../pipelines/sending/sink.ts'
 import { batch } from '../../../processors/batch.ts'
+import { batchOf } from '../../support/batches.ts'
 import { toyGraph, type ToyGraph } from '../../support/graph.ts'
 import { names, tracesRequest } from '../../support/otlp-bytes.ts'
 
@@ -96,9 +103,7 @@ test('at a stop, what was answered and waits in front of a connector goes throug
   })
   let moods = 0
   toy.sinks['sink'].behave = () =>
-    moods++ < 2
-      ? Promise.reject(new DeliveryError('DELIVERY_BUSY', 'retry', 'later'))
-      : Promise.resolve(undefined)
+    moods++ < 2 ? Promise.reject(new DeliveryError('DELIVERY_BUSY', 'retry', 'later')) : Promise.resolve(undefined)
   const pushed = names('s', 8).map(name => toy.push(span(name)))
   expect(await toy.graph.stop(5000)).toEqual({ lost: 0 })
   for (const one of pushed) expect((await one.outcome).kind).toBe('success')
@@ -116,4 +121,49 @@ test('at a stop, what waits at the door is refused and what was answered and can
   const kinds = await Promise.all(pushed.map(async one => (await one.outcome).kind))
   const lost = toy.books.nodes.reduce((sum, node) => sum + node.lost.total, 0)
   expect(lost).toBe(kinds.filter(kind => kind === 'success').length)
+})
+
+test('what was answered waits at the shut door, and is given up only with all the rest', () => {
+  const books = new Books()
+  const node = (id: string) => books.node({ kind: 'exporter', id, pipeline: '', signal: 'traces' })
+  const taken: Batch[] = []
+  let hasRoom = false
+  let opened = (): void => {}
+  const sink: Sink = {
+    id: 'sink',
+    books: node('sink'),
+    required: true,
+    blocks: false,
+    reserve: () => (hasRoom ? undefined : new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', 'full')),
+    cancel: () => {},
+    take: (one, done) => {
+      taken.push(one)
+      one.accept()
+      done()
+    },
+    onRoom: listener => {
+      opened = listener
+      return () => {}
+    },
+  }
+  const end = new FanOut(books, new Journal())
+  end.connect([sink])
+  const door = new PipelineDoor(end)
+  const from = node('connector')
+  const push = (name: string) => door.push(batchOf(span(name)).taken(), from)
+  push('shuts it')
+  expect(door.closed).toBe(true)
+  push('waits')
+  door.stop()
+  expect([door.held(), end.held()]).toEqual([1, 1])
+  hasRoom = true
+  opened()
+  expect(taken.length).toBe(2)
+  hasRoom = false
+  push('shuts it')
+  push('waits')
+  end.stop()
+  door.giveUp()
+  expect([door.held(), end.held(), taken.length]).toEqual([0, 0, 2])
+  expect(sink.books.lost.total).toBe(2)
 })
