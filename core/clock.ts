@@ -36,6 +36,9 @@ const longestWait = 2 ** 31 - 1
 /** So long a timer waits of `ms` milliseconds. What is longer than it can would be over at once. */
 export const timerWait = (ms: number): number => Math.min(ms, longestWait)
 
+/** So long one waits until `deadline`, in milliseconds since the epoch; 0 when that is over. */
+export const waitUntil = (deadline: number): number => timerWait(Math.max(0, deadline - Date.now()))
+
 /** The clock of this machine. Its timers keep no process alive. */
 export const machineClock: Clock = {
   now: () => performance.now(),

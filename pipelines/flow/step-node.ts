@@ -2,7 +2,7 @@ import { Subject, type Subscription } from 'rxjs'
 import { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
-import { type Clock, GuardedClock, type Timer, timerWait } from '../../core/clock.ts'
+import { type Clock, GuardedClock, type Timer, waitUntil } from '../../core/clock.ts'
 import type { Downstream, Hold, Step } from '../../core/component.ts'
 import { DeliveryError, InternalError, messageOf } from '../../core/errors.ts'
 import type { HoldingPort } from '../../core/holding.ts'
@@ -317,7 +317,7 @@ export class StepNode implements Target {
     clearTimeout(this.#restart)
     if (this.#running) {
       const drained = new Promise<void>(resolve => (this.#drained = resolve))
-      const timer = setTimeout(() => this.#drained?.(), timerWait(Math.max(0, deadline - Date.now())))
+      const timer = setTimeout(() => this.#drained?.(), waitUntil(deadline))
       this.#subject.complete()
       await drained
       clearTimeout(timer)

@@ -1,5 +1,5 @@
 /** What a new configuration has no place for: it finishes what it has begun, within a deadline, while the rest goes on. */
-import { timerWait } from '../../core/clock.ts'
+import { waitUntil } from '../../core/clock.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { Signal } from '../../proto/signals.ts'
@@ -45,7 +45,7 @@ const lookEvery = 20
 /** Resolves with `promise`, or at `end`. */
 export async function until(promise: Promise<unknown> | undefined, end: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise(resolve => (timer = setTimeout(resolve, timerWait(Math.max(0, end - Date.now())))))
+  const late = new Promise(resolve => (timer = setTimeout(resolve, waitUntil(end))))
   await Promise.race([promise, late])
   clearTimeout(timer)
 }

@@ -1,7 +1,7 @@
 /** Components as the graph has them: what pages show of them, and how they start and stop. */
 import type { NodeBooks } from '../../core/books.ts'
 import type { KeptApart } from '../../plan/apart.ts'
-import { type GuardedClock, timerWait } from '../../core/clock.ts'
+import { type GuardedClock, waitUntil } from '../../core/clock.ts'
 import type { Exporter, Extension, Lifecycle } from '../../core/component.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { RunningComponent } from '../../core/health.ts'
@@ -81,7 +81,7 @@ export async function stopPart({ kind, id, status, lifecycle, clock }: Part, end
   let timer: NodeJS.Timeout | undefined
   try {
     const late = new Promise<'late'>(
-      resolve => (timer = setTimeout(() => resolve('late'), timerWait(Math.max(0, end - Date.now())))),
+      resolve => (timer = setTimeout(() => resolve('late'), waitUntil(end))),
     )
     const stopped = Promise.resolve(lifecycle.stop?.()).then(() => 'stopped' as const)
     if ((await Promise.race([stopped, late])) === 'late') log.warn({ kind, id }, 'did not stop within the deadline')

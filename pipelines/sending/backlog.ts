@@ -1,4 +1,4 @@
-import { timerWait } from '../../core/clock.ts'
+import { waitUntil } from '../../core/clock.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
@@ -306,7 +306,7 @@ export class Backlog {
         this.#idle = undefined
         resolve()
       }
-      const timer = setTimeout(end, timerWait(Math.max(0, deadline - Date.now())))
+      const timer = setTimeout(end, waitUntil(deadline))
       this.#idle = () => {
         if (ended()) end()
       }

@@ -1,4 +1,4 @@
-import { timerWait } from '../../core/clock.ts'
+import { waitUntil } from '../../core/clock.ts'
 
 /** Waits until there is nothing left to do, or no time. */
 export class Idleness {
@@ -7,7 +7,7 @@ export class Idleness {
   /** Resolves when it is `reached`, or at `deadline` (milliseconds since the epoch). */
   wait(deadline: number): Promise<void> {
     return new Promise(resolve => {
-      const timer = setTimeout(resolve, timerWait(Math.max(0, deadline - Date.now())))
+      const timer = setTimeout(resolve, waitUntil(deadline))
       this.#end = () => {
         clearTimeout(timer)
         resolve()
