@@ -175,6 +175,8 @@ export class Leaving {
     for (const [pipeline, steps] of pipelines) {
       await stopConnectors()
       await pipeline.retire(steps, end)
+      // What waits at its end goes through connectors that are stopped next.
+      await roomFor(() => [pipeline], end)
       open.delete(pipeline)
     }
     await stopConnectors()

@@ -80,9 +80,7 @@ export async function stopPart({ kind, id, status, lifecycle, clock }: Part, end
   status.set('Stopping')
   let timer: NodeJS.Timeout | undefined
   try {
-    const late = new Promise<'late'>(
-      resolve => (timer = setTimeout(() => resolve('late'), waitUntil(end))),
-    )
+    const late = new Promise<'late'>(resolve => (timer = setTimeout(() => resolve('late'), waitUntil(end))))
     const stopped = Promise.resolve(lifecycle.stop?.()).then(() => 'stopped' as const)
     if ((await Promise.race([stopped, late])) === 'late') log.warn({ kind, id }, 'did not stop within the deadline')
   } catch (error) {
