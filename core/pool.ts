@@ -54,10 +54,10 @@ export class BufferPool {
     const { buffer: memory, length } = buffer
     const room = memory.byteLength
     if (!(memory instanceof ArrayBuffer)) return
-    // What is too large to be kept would stand until the next full collection, and the next of its size come before that.
-    if (length > most) return room - length < least ? letGo(memory) : undefined
     // Of Node's own pool, which hands out small pieces of one memory, none fills its room.
-    if (length < least || roomFor(length) !== room) return
+    if (length < least || room - length > length >> 2) return
+    // What is too large to be kept, or of no class, would stand until the next full collection.
+    if (length > most || roomFor(length) !== room) return length < largeRead ? undefined : letGo(memory)
     if (this.#idle + room > this.#limit) {
       letGo(memory)
       return

@@ -148,10 +148,10 @@ export class Inflation {
     const parts: Buffer[] = []
     let size = 0
     try {
-      size = await this.#pieces(encoding, limit, isOnePiece, (chunk, at) => {
+      const copied = isKept && whole === undefined ? undefined : new Copied()
+      size = await this.#pieces(encoding, limit, isOnePiece, copied, (chunk, at) => {
         if (whole !== undefined) whole.set(chunk, at)
-        else if (isKept) return void parts.push(chunk)
-        if (isFull(chunk)) letGo(chunk.buffer)
+        else if (isKept) parts.push(chunk)
       })
       if (whole === undefined) return exact(parts.length === 1 ? parts[0] : Buffer.concat(parts), limit)
       return exact(whole.subarray(0, size), limit)
@@ -161,11 +161,12 @@ export class Inflation {
     }
   }
 
-  /** Inflates frame by frame; returns how many bytes came out, each with its place. */
+  /** Inflates frame by frame; returns how many bytes came out, each with its place. What is `copied` is freed behind it. */
   async #pieces(
     encoding: Zlib,
     limit: number,
     isOnePiece: boolean,
+    copied: Copied | undefined,
     take: (chunk: Buffer, at: number) => void,
   ): Promise<number> {
     const frames = this.#zstd?.frames ?? [{ start: 0, end: this.#body.length }]
@@ -174,12 +175,15 @@ export class Inflation {
       if (!this.#isWanted()) throw new GivenUpError()
       const bytes = this.#body.subarray(start, end)
       const bounds = boundsFor(encoding, limit - size, isOnePiece ? limit : pieceOutput)
-      await pump(engineFor(encoding, bytes, bounds), bytes, limit - size, this.#isWanted, chunk => {
-        const at = size
-        // Whoever takes it may free it.
-        size += chunk.length
-        take(chunk, at)
-      })
+      try {
+        await pump(engineFor(encoding, bytes, bounds), bytes, limit - size, this.#isWanted, chunk => {
+          take(chunk, size)
+          size += chunk.length
+          copied?.add(chunk)
+        })
+      } finally {
+        copied?.end()
+      }
     }
     return size
   }
@@ -293,15 +297,25 @@ function explained(error: unknown, limit: number): unknown {
   return error
 }
 
-/** Whether the engine goes on in another buffer behind it: then what it wrote to so far is garbage once it is copied. */
-function isFull(chunk: Buffer): chunk is Buffer<ArrayBuffer> {
-  const { buffer, byteOffset, length } = chunk
-  return (
-    buffer instanceof ArrayBuffer &&
-    length > 0 &&
-    buffer.byteLength > pieceOutput &&
-    byteOffset + length === buffer.byteLength
-  )
+/**
+ * What an engine wrote its output to, once that is copied: each such piece is garbage as soon as the engine goes on in another
+ * or is done, and large enough that many of them in a row would stand there until the next full collection.
+ */
+class Copied {
+  #last: ArrayBuffer | undefined
+
+  /** `chunk` is copied; the engine may go on behind it in the same memory. */
+  add({ buffer }: Buffer): void {
+    if (buffer === this.#last) return
+    this.end()
+    if (buffer instanceof ArrayBuffer && buffer.byteLength > pieceOutput) this.#last = buffer
+  }
+
+  /** The engine is done. */
+  end(): void {
+    if (this.#last !== undefined) letGo(this.#last)
+    this.#last = undefined
+  }
 }
 
 /** Bytes that a buffer may hold beside its content. */

@@ -35,6 +35,13 @@ test('what is larger than it keeps is freed at once, if it has its memory for it
   expect([own.length, shared.length, pool.idle]).toEqual([0, size, 0])
 })
 
+test('what an inflater made, of a byte more than it is long, is freed at once', () => {
+  const pool = new BufferPool()
+  const body = Buffer.from(new ArrayBuffer(4 * 2 ** 20 + 1), 0, 4 * 2 ** 20)
+  pool.give(body)
+  expect([body.length, pool.idle]).toEqual([0, 0])
+})
+
 test('what a burst of small requests left is let go of when nobody needs it', () => {
   const pool = new BufferPool()
   const burst = Array.from({ length: 1000 }, () => pool.take(4759))

@@ -170,6 +170,21 @@ test.each(all)('what %s inflates to holds no more memory than it is long', async
   }
 })
 
+test.each(['gzip', 'deflate', 'zstd'] as const)('what %s was inflated through is freed with it', async encoding => {
+  const size = 12 * mebibyte
+  const packed = await compress(encoding, undefined, Buffer.alloc(size))
+  const before = process.memoryUsage().arrayBuffers
+  let made = 0
+  for (let i = 0; i < 8; i++) {
+    const out = await new Inflation(encoding, packed).runLater(size)
+    made += out.length
+    ;(out.buffer as ArrayBuffer).transfer(0)
+  }
+  expect(made).toBe(8 * size)
+  // Each went through a piece of a mebibyte.
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * mebibyte)
+})
+
 test.each([
   ['gzip', 'gzip'],
   ['GZIP', 'gzip'],
