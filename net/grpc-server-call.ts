@@ -8,7 +8,7 @@ import { type AuthRefusal, type Doorman, isPending, isRefusal, type PendingAnswe
 import { type Encoding, encodingOf } from './compression.ts'
 import { statusOf } from './grpc-refusal.ts'
 import type { GrpcConnection } from './grpc-server-connection.ts'
-import { packHeaders, PreparedAnswer } from './http2/answer.ts'
+import { packHeaders, PreparedAnswer } from './http2/message.ts'
 import { ErrorCode } from './http2/protocol.ts'
 import type { RequestHead } from './http2/request-head.ts'
 import { ServerStream } from './http2/server-stream.ts'

@@ -35,8 +35,10 @@ export class FrameReader {
   #isPaddingKnown = true
   #isPassing = false
 
-  constructor(sink: FrameSink) {
+  /** `isGreeted`: frames come at once, as they do from a server. */
+  constructor(sink: FrameSink, isGreeted = false) {
     this.#sink = sink
+    if (isGreeted) this.#prefaced = preface.length
   }
 
   /** Whether the client has said that it speaks HTTP/2. */

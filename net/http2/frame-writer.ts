@@ -65,6 +65,15 @@ export class FrameWriter {
     }
   }
 
+  /** What is written until `end` goes out together. */
+  begin(): void {
+    this.#socket.cork()
+  }
+
+  end(): void {
+    this.#socket.uncork()
+  }
+
   /** Writes what is gathered. */
   flush(): void {
     this.#isDue = false

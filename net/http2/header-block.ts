@@ -12,13 +12,13 @@ export class HeaderBlock {
   flags = 0
   /** Whether the stream says that it depends on itself. */
   isAbsurd = false
-  readonly #budget: Budget
+  readonly #budget: Budget | undefined
   readonly #most: number
   #parts: Buffer[] = []
   #size = 0
 
-  /** `most`: bytes of a block. */
-  constructor(budget: Budget, most: number) {
+  /** `most`: bytes of a block. Without a budget that is the only bound. */
+  constructor(budget: Budget | undefined, most: number) {
     this.#budget = budget
     this.#most = most
   }
@@ -35,7 +35,7 @@ export class HeaderBlock {
   add(bytes: Buffer, from: number, to: number): void {
     const size = to - from
     if (this.#size + size > this.#most || this.#parts.length === framesMost) throw tooMuch()
-    if (!this.#budget.tryCharge(size)) throw tooMuch()
+    if (this.#budget?.tryCharge(size) === false) throw tooMuch()
     this.#size += size
     this.#parts.push(Buffer.from(bytes.subarray(from, to)))
   }
@@ -45,7 +45,7 @@ export class HeaderBlock {
     const whole = Buffer.concat(this.#parts)
     this.isOpen = false
     this.#parts = []
-    this.#budget.release(this.#size)
+    this.#budget?.release(this.#size)
     this.#size = 0
     return whole
   }

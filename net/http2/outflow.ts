@@ -1,50 +1,60 @@
-/** The answers of one connection on their way out: within the windows that the client gives, and as fast as it reads. */
-import { type StreamAnswer, noTable, type PreparedAnswer } from './answer.ts'
+/** The messages of one connection on their way out: within the windows that the other side gives, and as fast as it reads. */
+import { type StreamMessage, noTable, type PreparedAnswer } from './message.ts'
 import type { FrameWriter } from './frame-writer.ts'
-import { defaultWindow, Frame, headerTableSize, maxFrame, mostWindow } from './protocol.ts'
-import type { ServerStream } from './server-stream.ts'
+import { defaultWindow, Flag, Frame, headerTableSize, maxFrame, mostWindow } from './protocol.ts'
 
 const nothing = Buffer.alloc(0)
 /** Largest frame of ours: larger ones, where they are allowed, save little and keep others waiting. */
 const frameMost = maxFrame
 
+/** What is known of a stream whose message goes out. */
+export interface OutStream {
+  readonly id: number
+  /** What the other side has allowed beyond the window that its streams begin with; negative where that is used. */
+  credit: number
+  /** What is to be sent, while it cannot be: whether the head is out, and how much of the body. */
+  message: StreamMessage | undefined
+  isHeadSent: boolean
+  sent: number
+}
+
 /** See above. */
-export class Outflow {
+export class Outflow<Stream extends OutStream> {
   readonly #writer: FrameWriter
-  /** Told when all of an answer is written. */
-  readonly #onAnswered: (stream: ServerStream) => void
+  /** Told when all of a message is written. */
+  readonly #onWritten: (stream: Stream) => void
   /** What may be sent on the connection, and on each stream at first. */
   #window = defaultWindow
   #streamWindow = defaultWindow
-  /** Whether the client has yet to hear that its table of headers is not used. */
+  /** Whether the other side has yet to hear that its table of headers is not used. */
   #tellsTable = false
-  readonly #waiting = new Set<ServerStream>()
+  readonly #waiting = new Set<Stream>()
 
-  constructor(writer: FrameWriter, onAnswered: (stream: ServerStream) => void) {
+  constructor(writer: FrameWriter, onWritten: (stream: Stream) => void) {
     this.#writer = writer
-    this.#onAnswered = onAnswered
+    this.#onWritten = onWritten
   }
 
   /** Sends an answer whose frames are made. */
-  sendPrepared(stream: ServerStream, answer: PreparedAnswer): void {
+  sendPrepared(stream: Stream, answer: PreparedAnswer): void {
     const { length } = answer.body
     if (this.#writer.blocked || this.#tellsTable || this.#room(stream) < length) return this.send(stream, answer)
     this.#window -= length
     stream.credit -= length
     this.#writer.made(answer.frames, answer.places, stream.id)
-    this.#onAnswered(stream)
+    this.#onWritten(stream)
   }
 
-  /** Sends an answer, now or when there is room. */
-  send(stream: ServerStream, answer: StreamAnswer): void {
-    stream.answer = answer
-    if (this.#push(stream, answer)) this.#onAnswered(stream)
+  /** Sends a message, now or when there is room. */
+  send(stream: Stream, message: StreamMessage): void {
+    stream.message = message
+    if (this.#push(stream, message)) this.#onWritten(stream)
     else this.#waiting.add(stream)
   }
 
   /** The stream is gone. */
-  forget(stream: ServerStream): void {
-    stream.answer = undefined
+  forget(stream: Stream): void {
+    stream.message = undefined
     this.#waiting.delete(stream)
   }
 
@@ -52,62 +62,72 @@ export class Outflow {
   pump(): void {
     for (const stream of this.#waiting) {
       if (this.#writer.blocked) return
-      if (stream.answer === undefined || !this.#push(stream, stream.answer)) continue
+      if (stream.message === undefined || !this.#push(stream, stream.message)) continue
       this.#waiting.delete(stream)
-      this.#onAnswered(stream)
+      this.#onWritten(stream)
     }
   }
 
-  /** The client allows `bytes` more on the connection; false where that is more than may be. */
+  /** The other side allows `bytes` more on the connection; false where that is more than may be. */
   widen(bytes: number): boolean {
     this.#window += bytes
     return this.#window <= mostWindow
   }
 
   /** The same on a stream. */
-  widenStream(stream: ServerStream, bytes: number): boolean {
+  widenStream(stream: Stream, bytes: number): boolean {
     stream.credit += bytes
     return this.#streamWindow + stream.credit <= mostWindow
   }
 
-  /** The client gives its streams another window, also those that are open; false where one of them is too large then. */
-  resize(window: number, streams: Iterable<ServerStream>): boolean {
+  /** The other side gives its streams another window, also those that are open; false where one of them is too large then. */
+  resize(window: number, streams: Iterable<Stream>): boolean {
     const isWider = window > this.#streamWindow
     this.#streamWindow = window
     if (isWider) for (const { credit } of streams) if (window + credit > mostWindow) return false
     return true
   }
 
-  /** The client has a table of headers of `size` bytes. */
+  /** The other side has a table of headers of `size` bytes. */
   resizeTable(size: number): void {
     // Whoever makes it smaller has to hear that this was understood.
     if (size < headerTableSize) this.#tellsTable = true
   }
 
-  #room(stream: ServerStream): number {
+  #room(stream: Stream): number {
     return Math.min(this.#window, this.#streamWindow + stream.credit)
   }
 
-  /** Sends what of an answer there is room for; whether that was all. */
-  #push(stream: ServerStream, answer: StreamAnswer): boolean {
+  /** Sends what of a message there is room for; whether that was all. */
+  #push(stream: Stream, { head, body = nothing, trailers }: StreamMessage): boolean {
     const writer = this.#writer
     if (writer.blocked) return false
-    const { body = nothing, trailers } = answer
+    const isBodyLast = trailers === undefined
     if (!stream.isHeadSent) {
       stream.isHeadSent = true
-      writer.headers(stream.id, this.#packed(answer.head), trailers === undefined, frameMost)
+      writer.headers(stream.id, this.#packed(head), isBodyLast && body.length === 0, frameMost)
     }
-    while (stream.sent < body.length) {
-      if (writer.blocked) return false
-      const size = Math.min(body.length - stream.sent, this.#room(stream), frameMost)
-      if (size <= 0) return false
-      writer.frame(Frame.DATA, 0, stream.id, body.subarray(stream.sent, stream.sent + size))
+    if (stream.sent < body.length && !this.#pushBody(stream, body, isBodyLast)) return false
+    if (trailers !== undefined) writer.headers(stream.id, trailers, true, frameMost)
+    return true
+  }
+
+  /** Frames of a large body are written together. */
+  #pushBody(stream: Stream, body: Buffer, isLast: boolean): boolean {
+    const writer = this.#writer
+    writer.begin()
+    while (stream.sent < body.length && !writer.blocked) {
+      const left = body.length - stream.sent
+      const size = Math.min(left, this.#room(stream), frameMost)
+      if (size <= 0) break
+      const flags = isLast && size === left ? Flag.END_STREAM : 0
+      writer.frame(Frame.DATA, flags, stream.id, body.subarray(stream.sent, stream.sent + size))
       stream.sent += size
       stream.credit -= size
       this.#window -= size
     }
-    if (trailers !== undefined) writer.headers(stream.id, trailers, true, frameMost)
-    return true
+    writer.end()
+    return stream.sent === body.length
   }
 
   #packed(head: Buffer): Buffer {

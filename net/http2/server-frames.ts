@@ -1,6 +1,7 @@
 /** What each frame of a client means to its server (RFC 9113, 5 and 6), and which are errors, of a stream or of all. */
 import type { Floods } from './floods.ts'
 import type { FrameSink } from './frame-reader.ts'
+import { checkShape } from './frame-shapes.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import type { HeaderBlock } from './header-block.ts'
 import { HeadCache } from './head-cache.ts'
@@ -29,26 +30,13 @@ export interface FramesOwner {
   pump(): void
 }
 
-/** Whether a frame is about a stream, and its length where that is given. */
-const shapes: Record<number, { readonly isOfStream?: boolean; readonly length?: number } | undefined> = {
-  [Frame.DATA]: { isOfStream: true },
-  [Frame.HEADERS]: { isOfStream: true },
-  [Frame.PRIORITY]: { isOfStream: true },
-  [Frame.RST_STREAM]: { isOfStream: true, length: 4 },
-  [Frame.SETTINGS]: { isOfStream: false },
-  [Frame.PING]: { isOfStream: false, length: 8 },
-  [Frame.GOAWAY]: { isOfStream: false },
-  [Frame.WINDOW_UPDATE]: { length: 4 },
-  [Frame.CONTINUATION]: { isOfStream: true },
-}
-
 /** The frames of one connection. */
 export class ServerFrames implements FrameSink {
   readonly #owner: FramesOwner
   readonly #rules: SessionRules
   readonly #writer: FrameWriter
   readonly #floods: Floods
-  readonly #outflow: Outflow
+  readonly #outflow: Outflow<ServerStream>
   readonly #streams: Streams
   readonly #heads: HeadCache
   /** Headers of which more is to come. */
@@ -64,7 +52,13 @@ export class ServerFrames implements FrameSink {
   constructor(
     owner: FramesOwner,
     rules: SessionRules,
-    parts: { writer: FrameWriter; floods: Floods; outflow: Outflow; streams: Streams; block: HeaderBlock },
+    parts: {
+      writer: FrameWriter
+      floods: Floods
+      outflow: Outflow<ServerStream>
+      streams: Streams
+      block: HeaderBlock
+    },
   ) {
     this.#owner = owner
     this.#rules = rules
@@ -90,11 +84,7 @@ export class ServerFrames implements FrameSink {
     }
     if (type !== Frame.HEADERS) this.#floods.idle(length)
     if (type === Frame.PUSH_PROMISE) throw broken('clients promise nothing')
-    const shape = shapes[type]
-    if (shape === undefined) return false
-    if (shape.isOfStream !== undefined && shape.isOfStream !== stream > 0) throw broken('a frame on the wrong stream')
-    if (shape.length !== undefined && shape.length !== length) throw wrongSize('a frame of a wrong size')
-    return true
+    return checkShape(type, stream, length)
   }
 
   frame(type: number, flags: number, stream: number, bytes: Buffer, from: number, to: number): void {

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { Budget } from '../../core/budget.ts'
 import { freeRead } from '../../core/pool.ts'
 import type { Work } from '../../core/turns.ts'
-import type { StreamAnswer, PreparedAnswer } from './answer.ts'
+import type { StreamMessage, PreparedAnswer } from './message.ts'
 import { Floods } from './floods.ts'
 import { FrameReader } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -64,7 +64,7 @@ export class ServerSession implements Work {
   readonly #budget: Budget
   readonly #writer: FrameWriter
   readonly #floods = new Floods()
-  readonly #outflow: Outflow
+  readonly #outflow: Outflow<ServerStream>
   readonly #streams: Streams
   readonly #block: HeaderBlock
   readonly #reader: FrameReader
@@ -107,7 +107,7 @@ export class ServerSession implements Work {
   }
 
   /** Answers a stream, now or as soon as it may be. */
-  send(stream: ServerStream, answer: StreamAnswer): void {
+  send(stream: ServerStream, answer: StreamMessage): void {
     if (!this.#isOver && !stream.isClosed) this.#outflow.send(stream, answer)
   }
 

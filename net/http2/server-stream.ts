@@ -1,9 +1,10 @@
 /** One stream as its server has it: where it stands. What it is about is a subclass's. */
-import type { StreamAnswer } from './answer.ts'
+import type { StreamMessage } from './message.ts'
+import type { OutStream } from './outflow.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** A stream, which is a request and its answer. */
-export abstract class ServerStream {
+export abstract class ServerStream implements OutStream {
   readonly id: number
   readonly head: RequestHead
   /** Whether nothing of it is left to do. */
@@ -15,10 +16,8 @@ export abstract class ServerStream {
   arrived = 0
   /** Bytes that the client may still send before it is told that there is room. */
   window: number
-  /** What the client has allowed to be sent beyond the window that its streams begin with; negative where that is used. */
   credit = 0
-  /** What is to be sent, while it cannot be: whether the head is out, and how much of the body. */
-  answer: StreamAnswer | undefined
+  message: StreamMessage | undefined
   isHeadSent = false
   sent = 0
 

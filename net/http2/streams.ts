@@ -19,13 +19,13 @@ export class Streams {
   onNone: (() => void) | undefined
   readonly #writer: FrameWriter
   readonly #floods: Floods
-  readonly #outflow: Outflow
+  readonly #outflow: Outflow<ServerStream>
   /** What a client may still send of streams that we ended, by their numbers. */
   readonly #cut = new Map<number, number>()
   readonly #ended = new Int32Array(endedMost)
   #endedAt = 0
 
-  constructor(writer: FrameWriter, floods: Floods, outflow: Outflow) {
+  constructor(writer: FrameWriter, floods: Floods, outflow: Outflow<ServerStream>) {
     this.#writer = writer
     this.#floods = floods
     this.#outflow = outflow

@@ -2,7 +2,7 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { Budget } from '../../core/budget.ts'
-import { packHeaders } from '../../net/http2/answer.ts'
+import { packHeaders } from '../../net/http2/message.ts'
 import type { RequestHead } from '../../net/http2/request-head.ts'
 import { ServerSession, type SessionSocket } from '../../net/http2/server-session.ts'
 import { ServerStream } from '../../net/http2/server-stream.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { HeadCache } from '../../../net/http2/head-cache.ts'
 import { HpackReader } from '../../../net/http2/hpack.ts'
-import { packHeaders } from '../../../net/http2/answer.ts'
+import { packHeaders } from '../../../net/http2/message.ts'
 import { ConnectionError } from '../../../net/http2/protocol.ts'
 import { RequestHead } from '../../../net/http2/request-head.ts'
 import { hpackInt, indexed, literal, remembered, tableSize } from '../../attacks/frames.ts'

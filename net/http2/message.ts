@@ -1,4 +1,4 @@
-/** Answers: heads and trailers packed, and frames of those that are given again and again. */
+/** Messages: heads and trailers packed, and frames of answers that are given again and again. */
 import { Flag, Frame, frameHead } from './protocol.ts'
 import { staticTable } from './static-table.ts'
 
@@ -39,15 +39,15 @@ function number(first: number, bits: number, value: number): Buffer {
   return Buffer.from([...bytes, left])
 }
 
-/** What is answered: a packed head, and perhaps a body and packed trailers; both of them or none. */
-export interface StreamAnswer {
+/** What goes out on a stream: a packed head, and perhaps a body and packed trailers. What comes last says so. */
+export interface StreamMessage {
   readonly head: Buffer
   readonly body: Buffer | undefined
   readonly trailers: Buffer | undefined
 }
 
 /** An answer of a head, a short body and trailers whose frames are made once, but for the number of the stream. */
-export class PreparedAnswer implements StreamAnswer {
+export class PreparedAnswer implements StreamMessage {
   readonly head: Buffer
   readonly body: Buffer
   readonly trailers: Buffer
