@@ -31,8 +31,8 @@ const unused: Record<string, readonly string[]> = {
     './lib/histogram',
     './lib/summary',
   ],
-  // Forms as bodies.
-  undici: ['../web/fetch/body.js', '../web/fetch/formdata', '../web/webidl'],
+  // HTTP/2, which is off, and forms as bodies.
+  undici: ['./client-h2.js', '../web/fetch/body.js', '../web/fetch/formdata', '../web/webidl'],
 }
 
 /** WebAssembly that few need: compiled at its first use. */
@@ -48,7 +48,7 @@ function packageOf(path: string): string | undefined {
  * Modules of Node that are read when the module that imports them runs: at the top of the bundle they would be read whenever it
  * starts. They take 1 to 5 MiB each.
  */
-const late = ['child_process', 'crypto', 'dns/promises', 'http', 'http2', 'https', 'tls', 'worker_threads', 'zlib']
+const late = ['child_process', 'crypto', 'dns/promises', 'http', 'https', 'tls', 'worker_threads', 'zlib']
 const lateMark = '\0late '
 
 const lateModules: Plugin = {

@@ -1,21 +1,14 @@
-/** One unary call: sent on a stream, read from its answer, settled once. */
+/** One unary call: sent on a stream, settled once. */
 import { timerWait } from '../core/clock.ts'
-import type { ClientHttp2Stream } from 'node:http2'
-import { constants } from 'node:http2'
 import { messageOf } from '../core/errors.ts'
-import { encodingOf } from './compression.ts'
 import { GrpcCode } from '../proto/status.ts'
-import { type AnswerHeaders, errorOfHttp, errorOfReset, errorOfTrailers, GrpcError } from './grpc-error.ts'
-import type { GrpcSession } from './grpc-session.ts'
-import { inflateSmall } from './inflation.ts'
+import { type AnswerOwner, GrpcAnswer } from './grpc-answer.ts'
+import { GrpcError } from './grpc-error.ts'
+import { answerLimit, type GrpcSession } from './grpc-session.ts'
+import type { StreamMessage } from './http2/message.ts'
 
-/** Longest answer that is read, as OTLP recommends. */
-const answerLimit = 4 * 1024 * 1024
 /** How often one call is started anew because the server said that it did not look at it. */
 const restarts = 5
-const prefixSize = 5
-const END_STREAM = 1
-const nothing = Buffer.alloc(0)
 
 /** What a call needs of the client it belongs to. */
 export interface CallOwner {
@@ -26,9 +19,8 @@ export interface CallOwner {
 }
 
 /** A call, from when it was asked for until it is settled. */
-export class GrpcCall {
-  readonly frame: Buffer
-  readonly headers: Record<string, string>
+export class GrpcCall implements AnswerOwner {
+  readonly #request: StreamMessage
   readonly resolve: (message: Buffer) => void
   readonly reject: (error: GrpcError) => void
   settled = false
@@ -38,30 +30,23 @@ export class GrpcCall {
   readonly #timer: NodeJS.Timeout | undefined
   #restarts = restarts
   #session: GrpcSession | undefined
-  #stream: ClientHttp2Stream | undefined
-  #head: AnswerHeaders | undefined
-  #trailers: AnswerHeaders | undefined
-  #chunks: Buffer[] | undefined
-  #size = 0
-  #error: Error | undefined
+  #answer: GrpcAnswer | undefined
 
   constructor(
     owner: CallOwner,
-    frame: Buffer,
-    headers: Record<string, string>,
+    request: StreamMessage,
     more: { timeout?: number | undefined; abort?: AbortSignal | undefined },
     resolve: (message: Buffer) => void,
     reject: (error: GrpcError) => void,
   ) {
     this.#owner = owner
-    this.frame = frame
-    this.headers = headers
+    this.#request = request
     this.resolve = resolve
     this.reject = reject
     const { timeout, abort } = more
     if (timeout) {
       this.#timer = setTimeout(() => {
-        if (this.#stream) this.#session?.probe()
+        if (this.#answer !== undefined) this.#session?.probe()
         this.#stop(new GrpcError(GrpcCode.DEADLINE_EXCEEDED, `no answer within ${timeout}ms`, { sent: this.#isSent() }))
       }, timerWait(timeout))
     }
@@ -78,31 +63,10 @@ export class GrpcCall {
 
   /** Sends the request on `session`. */
   start(session: GrpcSession): void {
-    this.#head = this.#trailers = this.#chunks = this.#error = undefined
-    this.#size = 0
-    const stream = session.open(this.headers)
+    const answer = new GrpcAnswer(this)
     this.#session = session
-    this.#stream = stream
-    stream.on('response', (headers: AnswerHeaders, flags: number) => {
-      this.#head = headers
-      if (flags & END_STREAM) this.#trailers = headers
-    })
-    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
-    stream.on('trailers', (headers: AnswerHeaders) => {
-      this.#trailers = headers
-    })
-    stream.on('error', error => {
-      this.#error = error
-    })
-    // A server may answer before it has read all; then nobody needs the rest.
-    stream.on('end', () => {
-      if (!stream.writableFinished && this.#trailers) stream.close(constants.NGHTTP2_CANCEL)
-    })
-    stream.on('close', () => {
-      session.closed(this.#head !== undefined)
-      if (this.#stream === stream) this.#onClose(stream, session)
-    })
-    stream.end(this.frame)
+    this.#answer = answer
+    session.open(answer, this.#request)
   }
 
   /** Ends the call with `error`. */
@@ -110,30 +74,36 @@ export class GrpcCall {
     if (this.#settle()) this.reject(error)
   }
 
-  #onData(chunk: Buffer): void {
-    this.#size += chunk.length
-    if (this.#size > answerLimit + prefixSize) {
-      this.#stop(
-        new GrpcError(GrpcCode.INTERNAL, `the answer is longer than ${answerLimit} bytes`, { answered: 'grpc' }),
-      )
+  tooLong(): void {
+    this.#stop(new GrpcError(GrpcCode.INTERNAL, `the answer is longer than ${answerLimit} bytes`, { answered: 'grpc' }))
+  }
+
+  ended(answer: GrpcAnswer): void {
+    const session = this.#session
+    session?.closed(answer.isAnswered)
+    if (this.#answer !== answer || session === undefined) return
+    this.#answer = undefined
+    if (answer.isRefused && this.#restarts > 0) {
+      this.#restarts--
+      this.#owner.restart(this)
       return
     }
-    if (this.#chunks) this.#chunks.push(chunk)
-    else this.#chunks = [chunk]
+    const heard = answer.read(session.lost)
+    if (heard instanceof GrpcError) this.fail(heard)
+    else if (this.#settle()) this.resolve(heard)
   }
 
   #isSent(): boolean {
-    return this.#stream?.id !== undefined
+    return this.#answer?.isHeadSent === true
   }
 
   /** Ends the call before its stream has ended. */
   #stop(error: GrpcError): void {
-    const stream = this.#stream
-    this.#stream = undefined
+    const answer = this.#answer
+    this.#answer = undefined
     this.#owner.forget(this)
     this.fail(error)
-    // What is being written is no more of use; close() would first wait for it.
-    stream?.close(constants.NGHTTP2_CANCEL)
+    if (answer !== undefined) this.#session?.cancel(answer)
   }
 
   #settle(): boolean {
@@ -142,68 +112,5 @@ export class GrpcCall {
     clearTimeout(this.#timer)
     if (this.#onAbort) this.#abort?.removeEventListener('abort', this.#onAbort)
     return true
-  }
-
-  #onClose(stream: ClientHttp2Stream, session: GrpcSession): void {
-    this.#stream = undefined
-    if (this.settled) return
-    if (this.#head === undefined && session.refused(stream) && this.#restarts > 0) {
-      this.#restarts--
-      this.#owner.restart(this)
-      return
-    }
-    const answer = this.#read(stream, session)
-    if (answer instanceof GrpcError) this.fail(answer)
-    else if (this.#settle()) this.resolve(answer)
-  }
-
-  #read(stream: ClientHttp2Stream, session: GrpcSession): Buffer | GrpcError {
-    const head = this.#head
-    const trailers = this.#trailers ?? (head && head['grpc-status'] !== undefined ? head : undefined)
-    // A status counts wherever it stands, also when the stream was reset behind it.
-    if (trailers && trailers['grpc-status'] !== undefined) return errorOfTrailers(trailers) ?? this.#message()
-    if (head === undefined || stream.rstCode !== 0 || this.#error) return this.#broken(stream, session)
-    const type = head['content-type']
-    const contentType = typeof type === 'string' ? type : undefined
-    if (head[':status'] !== 200 || !contentType?.startsWith('application/grpc')) {
-      return errorOfHttp(Number(head[':status']), contentType, this.#body())
-    }
-    return errorOfReset(0)
-  }
-
-  /** The error of a stream that ended before its answer. */
-  #broken(stream: ClientHttp2Stream, session: GrpcSession): GrpcError {
-    const refused = session.refused(stream)
-    const lost = session.lost
-    if (lost !== undefined) return new GrpcError(GrpcCode.UNAVAILABLE, lost, { sent: !refused, cause: this.#error })
-    if (refused) return new GrpcError(GrpcCode.UNAVAILABLE, 'the server refuses new streams', { sent: false })
-    return errorOfReset(stream.rstCode ?? constants.NGHTTP2_INTERNAL_ERROR)
-  }
-
-  #body(): Buffer | undefined {
-    const chunks = this.#chunks
-    return chunks === undefined || chunks.length === 1 ? chunks?.[0] : Buffer.concat(chunks, this.#size)
-  }
-
-  /** The message of a successful answer. An OK without one is taken for an empty one: the data has been taken. */
-  #message(): Buffer | GrpcError {
-    const body = this.#body()
-    if (body === undefined || (body.length === prefixSize && body.readUInt32BE(1) === 0)) return nothing
-    const bad = (what: string): GrpcError => new GrpcError(GrpcCode.INTERNAL, what, { answered: 'grpc' })
-    if (body.length < prefixSize) return bad('the answer is cut off')
-    const length = body.readUInt32BE(1)
-    if (length !== body.length - prefixSize)
-      return bad(`the answer's prefix says ${length} of ${body.length - prefixSize} bytes`)
-    const message = body.subarray(prefixSize)
-    if (body[0] === 0) return message
-    const name = String(this.#head?.['grpc-encoding'])
-    const encoding = encodingOf(name)
-    if (encoding === undefined) return bad(`the answer is compressed with \`${name}\`, which was not offered`)
-    try {
-      // Some servers answer with the compression of the request, whatever is offered.
-      return inflateSmall(encoding, message)
-    } catch (error) {
-      return bad(`the answer cannot be inflated: ${messageOf(error)}`)
-    }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * OTLP's unary call over node:http2: one client per target, which keeps a connection per address, spreads calls over
+ * OTLP's unary call: one client per target, which keeps a connection per address, spreads calls over
  * them, and connects anew by itself. Nothing is connected before the first call.
  */
 import type tls from 'node:tls'
@@ -12,6 +12,7 @@ import { GrpcError } from './grpc-error.ts'
 import type { GrpcSession, Keepalive, SessionOptions } from './grpc-session.ts'
 import { type Backoff, backoffDelay, grpcBackoff, Subchannel } from './grpc-subchannel.ts'
 import { type Address, addressText, type GrpcTarget, parseTarget, resolveTarget } from './grpc-target.ts'
+import { packHeaders } from './http2/message.ts'
 
 export type { Keepalive } from './grpc-session.ts'
 export { GrpcError } from './grpc-error.ts'
@@ -63,7 +64,8 @@ export class GrpcClient {
   readonly #options: GrpcClientOptions
   readonly #session: SessionOptions
   readonly #backoff: Backoff
-  readonly #headers = new Map<string, { timeout: number | undefined; headers: Record<string, string> }>()
+  /** Packed heads of calls that have no headers of their own, by path. */
+  readonly #heads = new Map<string, { timeout: number | undefined; head: Buffer }>()
   #subchannels: Subchannel[] = []
   /** Calls that found no place yet, in order. */
   #waiting: GrpcCall[] = []
@@ -100,10 +102,8 @@ export class GrpcClient {
       else if (abort?.aborted)
         reject(new GrpcError(GrpcCode.CANCELLED, messageOf(abort.reason), { cause: abort.reason }))
       else {
-        const { timeout, headers } = options
-        const all = this.#headersOf(path, timeout)
-        const mine = headers === undefined ? all : changedHeaders(all, encodeBinary(headers))
-        this.#place(new GrpcCall(this, frame, mine, options, resolve, reject))
+        const head = this.#headOf(path, options)
+        this.#place(new GrpcCall(this, { head, body: frame, trailers: undefined }, options, resolve, reject))
       }
     })
   }
@@ -268,9 +268,16 @@ export class GrpcClient {
     if (!this.#resolving) setImmediate(() => this.#resolve())
   }
 
+  #headOf(path: string, { timeout, headers }: CallOptions): Buffer {
+    if (headers !== undefined) return pack(changedHeaders(this.#headersOf(path, timeout), encodeBinary(headers)))
+    const known = this.#heads.get(path)
+    if (known !== undefined && known.timeout === timeout) return known.head
+    const head = pack(this.#headersOf(path, timeout))
+    this.#heads.set(path, { timeout, head })
+    return head
+  }
+
   #headersOf(path: string, timeout: number | undefined): Record<string, string> {
-    const known = this.#headers.get(path)
-    if (known && known.timeout === timeout) return known.headers
     const { headers: custom = {}, compression, userAgent, authority } = this.#options
     const headers: Record<string, string> = {
       ':method': 'POST',
@@ -285,11 +292,12 @@ export class GrpcClient {
     if (compression) headers['grpc-encoding'] = compression
     if (timeout) headers['grpc-timeout'] = timeoutText(timeout)
     const lowerCase = Object.entries(custom).map(([name, value]) => [name.toLowerCase(), value])
-    Object.assign(headers, encodeBinary(Object.fromEntries(lowerCase)))
-    this.#headers.set(path, { timeout, headers })
-    return headers
+    return Object.assign(headers, encodeBinary(Object.fromEntries(lowerCase)))
   }
 }
+
+/** Headers on the wire, in the order they were set: pseudo-headers come first. */
+const pack = (headers: Readonly<Record<string, string>>): Buffer => packHeaders(Object.entries(headers))
 
 /** Headers whose names end in `-bin` travel as base64. */
 function encodeBinary(headers: HeaderChanges): HeaderChanges {

@@ -39,11 +39,8 @@ export class GrpcError extends Error {
   }
 }
 
-/** Headers or trailers as node:http2 gives them. */
-export type AnswerHeaders = Readonly<Record<string, string | string[] | number | undefined>>
-
-const first = (value: string | string[] | number | undefined): string | undefined =>
-  Array.isArray(value) ? value[0] : value === undefined ? undefined : String(value)
+/** Headers or trailers by name. */
+export type AnswerHeaders = Readonly<Record<string, string | undefined>>
 
 /** Undoes the percent-encoding of `grpc-message`; what is not encoded as it should be stays as it is. */
 export function decodeGrpcMessage(text: string): string {
@@ -54,12 +51,12 @@ export function decodeGrpcMessage(text: string): string {
 
 /** The error that trailers tell of; undefined when they say OK, or nothing at all. */
 export function errorOfTrailers(trailers: AnswerHeaders): GrpcError | undefined {
-  const status = first(trailers['grpc-status'])
+  const status = trailers['grpc-status']
   if (status === undefined || status === '0') return undefined
   const code = /^\d+$/.test(status) ? Number(status) : GrpcCode.UNKNOWN
-  const details = first(trailers['grpc-status-details-bin'])
+  const details = trailers['grpc-status-details-bin']
   const decoded = details === undefined ? undefined : decodeStatus(Buffer.from(details, 'base64'))
-  const message = decodeGrpcMessage(first(trailers['grpc-message']) ?? '') || decoded?.message || 'no message'
+  const message = decodeGrpcMessage(trailers['grpc-message'] ?? '') || decoded?.message || 'no message'
   return new GrpcError(code > GrpcCode.UNAUTHENTICATED ? GrpcCode.UNKNOWN : code, message, {
     retryDelay: decoded?.retryDelay,
     answered: 'grpc',

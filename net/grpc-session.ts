@@ -1,10 +1,15 @@
 /** One HTTP/2 connection to one address, from the handshake to its end. */
-import { timerWait } from '../core/clock.ts'
-import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
+import { timerWait } from '../core/clock.ts'
 import { connectFailure, connectSocket } from './connect.ts'
 import type { Address } from './grpc-target.ts'
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
+import type { ClientRules } from './http2/client-frames.ts'
+import { ClientSession } from './http2/client-session.ts'
+import type { ClientStream } from './http2/client-stream.ts'
+import type { StreamMessage } from './http2/message.ts'
+import { ErrorCode } from './http2/protocol.ts'
 
 /** Pings that find out whether the peer is still there, in milliseconds. */
 export interface Keepalive {
@@ -17,7 +22,7 @@ export interface Keepalive {
 }
 
 /** What a session tells of itself. */
-export interface ClientSessionOwner {
+export interface GrpcSessionOwner {
   /** The handshake is done; calls may start. */
   onReady(session: GrpcSession): void
   /** It takes no more calls: GOAWAY, or the connection is lost, or never came to be. `lost` says which. */
@@ -36,14 +41,18 @@ export interface SessionOptions {
   readonly connectTimeout: number
 }
 
-/** Answers are small; these let even the largest arrive without waiting for window updates. */
-const streamWindow = 4 * 1024 * 1024
-const sessionWindow = 16 * 1024 * 1024
+/** Longest answer that is read, as OTLP recommends. */
+export const answerLimit = 4 * 1024 * 1024
+/** Answers are small; these let even the largest arrive, with what stands before it, without waiting for window updates. */
+const rules: ClientRules = {
+  answer: answerLimit + 64 * 1024,
+  window: 16 * 1024 * 1024,
+  headers: { count: maxHeaders, bytes: maxHeaderBytes },
+}
 /** Servers count pings against their clients, so there are few. */
 const probeInterval = 60_000
 const probeTimeout = 10_000
 const closed = 'the connection was closed'
-const noError = constants.NGHTTP2_NO_ERROR
 
 /** A connection that calls are sent on. */
 export class GrpcSession {
@@ -64,51 +73,36 @@ export class GrpcSession {
   /** Called when the connection is closed. */
   onEnd: (() => void) | undefined
   #lost: string | undefined
-  #lastStream = Number.POSITIVE_INFINITY
-  readonly #session: ClientHttp2Session
-  readonly #owner: ClientSessionOwner
+  readonly #socket: Socket
+  #session: ClientSession | undefined
+  readonly #owner: GrpcSessionOwner
+  readonly #options: SessionOptions
   readonly #handshake: NodeJS.Timeout
   #pinging: NodeJS.Timeout | undefined
   #probed = Number.NEGATIVE_INFINITY
 
-  constructor(address: Address, options: SessionOptions, owner: ClientSessionOwner) {
+  constructor(address: Address, options: SessionOptions, owner: GrpcSessionOwner) {
     this.address = address
     this.#owner = owner
-    const socket = connectSocket(address, options.tls?.(), 'h2', options.serverName)
+    this.#options = options
+    const secure = options.tls !== undefined
+    const socket = (this.#socket = connectSocket(address, options.tls?.(), 'h2', options.serverName))
     this.#handshake = setTimeout(
       () => this.#lose(`no connection within ${options.connectTimeout}ms`),
       timerWait(options.connectTimeout),
     )
-    const session = http2.connect(options.tls ? 'https://peer' : 'http://peer', {
-      createConnection: () => socket,
-      settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: maxHeaderBytes },
-      maxHeaderListPairs: maxHeaders,
-      // What is in flight is counted by the budget; this limit would only break calls.
-      maxSessionMemory: Number.MAX_SAFE_INTEGER,
-    })
-    this.#session = session
-    session.on('connect', () => {
-      if ('alpnProtocol' in socket && socket.alpnProtocol !== 'h2') {
-        this.#lose('the server did not choose HTTP/2 in the TLS handshake (ALPN)')
-      } else if (!session.destroyed) session.setLocalWindowSize(sessionWindow) // Told although it has ended meanwhile.
-    })
-    session.on('remoteSettings', settings => this.#onSettings(settings, options.keepalive))
-    session.on('goaway', (code: number, lastStream: number, data?: Uint8Array) =>
-      this.#onGoaway(code, lastStream, data),
-    )
-    // A TLS alert behind the handshake ends the session without a word of it: the socket is listened to as well.
-    socket.on('error', error => this.#lose(explain(error, this.ready, options.tls !== undefined)))
-    session.on('error', error => this.#lose(explain(error, this.ready, options.tls !== undefined)))
-    session.on('close', () => {
-      this.#lose(this.ready ? closed : explainEarlyEnd(options.tls !== undefined))
+    socket.once(secure ? 'secureConnect' : 'connect', () => this.#begin())
+    // A TLS alert may come behind the handshake.
+    socket.on('error', error => this.#lose(explain(error, secure)))
+    socket.once('close', () => {
+      this.#lose(this.ready ? closed : explainEarlyEnd(secure))
       this.onEnd?.()
     })
   }
 
   /** How the connection was lost; undefined while it stands, and after GOAWAY while streams end in peace. */
   get lost(): string | undefined {
-    // Streams hear of the end before the session does.
-    return this.#lost ?? (this.#session.destroyed ? closed : undefined)
+    return this.#lost
   }
 
   /** Whether a call may start now. */
@@ -116,11 +110,14 @@ export class GrpcSession {
     return this.ready && !this.gone && this.active < this.limit
   }
 
-  /** Opens a stream, which must be told to have `closed`. */
-  open(headers: Record<string, string>): ClientHttp2Stream {
+  /** Sends a request on a stream, which must be told to have `closed`. */
+  open(stream: ClientStream, request: StreamMessage): void {
     this.active++
     this.opened++
-    return this.#session.request(headers)
+    if (this.#session?.request(stream, request) === true) return
+    // It has no numbers left, or is over.
+    this.drain()
+    stream.closed()
   }
 
   /** A stream has ended; `answered` when the peer said something. */
@@ -130,17 +127,16 @@ export class GrpcSession {
     this.#owner.onRoom()
   }
 
-  /** Whether the peer said that it did not look at `stream`, or it never left. */
-  refused(stream: ClientHttp2Stream): boolean {
-    return (
-      stream.rstCode === constants.NGHTTP2_REFUSED_STREAM || stream.id === undefined || stream.id > this.#lastStream
-    )
+  /** Nobody waits for the answer of `stream` any more. */
+  cancel(stream: ClientStream): void {
+    this.#session?.cancel(stream)
   }
 
   /** Takes no more calls; those in flight may end. */
   drain(): void {
     this.#leave()
-    this.#session.close()
+    if (this.#session === undefined) this.#lose(closed)
+    else this.#session.close()
   }
 
   /** Ends at once, with whatever is in flight. */
@@ -154,11 +150,29 @@ export class GrpcSession {
     if (this.gone || now - this.#probed < probeInterval) return
     this.#probed = now
     const timer = setTimeout(() => this.#lose(`no answer to a ping within ${probeTimeout}ms`), probeTimeout)
-    this.#session.ping(() => clearTimeout(timer))
+    this.#session?.ping(() => clearTimeout(timer))
   }
 
-  #onSettings(settings: http2.Settings, keepalive: Keepalive | undefined): void {
-    this.limit = settings.maxConcurrentStreams ?? Number.POSITIVE_INFINITY
+  /** The connection stands: speaks HTTP/2 on it. */
+  #begin(): void {
+    const socket = this.#socket
+    if ('alpnProtocol' in socket && socket.alpnProtocol !== 'h2') {
+      return this.#lose('the server did not choose HTTP/2 in the TLS handshake (ALPN)')
+    }
+    const session = (this.#session = new ClientSession(
+      socket,
+      {
+        allowed: streams => this.#onAllowed(streams),
+        leaves: (code, text) => this.#onGoaway(code, text),
+        over: fault => this.#lose(fault === undefined ? closed : explainFault(fault, session.isGreeted)),
+      },
+      rules,
+    ))
+  }
+
+  #onAllowed(streams: number): void {
+    const { keepalive } = this.#options
+    this.limit = streams
     if (this.gone) return
     if (this.ready) {
       this.#owner.onRoom()
@@ -170,22 +184,20 @@ export class GrpcSession {
     this.#owner.onReady(this)
   }
 
-  #onGoaway(code: number, lastStream: number, data: Uint8Array | undefined): void {
-    this.#lastStream = lastStream
-    if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && data && Buffer.from(data).includes('too_many_pings')) {
-      this.tooManyPings = true
-    }
-    // With an error code, node:http2 ends all streams at once.
-    if (code !== noError) this.#lose(`the server ended the connection (GOAWAY, HTTP/2 code ${code})`)
+  #onGoaway(code: number, text: Buffer): void {
+    if (code === ErrorCode.ENHANCE_YOUR_CALM && text.includes('too_many_pings')) this.tooManyPings = true
+    if (code !== ErrorCode.NO_ERROR) this.#lose(`the server ended the connection (GOAWAY, HTTP/2 code ${code})`)
     else this.#leave()
   }
 
   #lose(reason: string): void {
-    this.#lost ??= reason
+    if (this.#lost !== undefined) return
+    this.#lost = reason
     this.#leave()
     clearTimeout(this.#handshake)
     clearTimeout(this.#pinging)
-    if (!this.#session.destroyed) this.#session.destroy()
+    this.#session?.destroy()
+    this.#socket.destroy()
   }
 
   #leave(): void {
@@ -208,8 +220,8 @@ export class GrpcSession {
         () => this.#lose(`no answer to a keepalive ping within ${keepalive.timeout}ms`),
         timerWait(keepalive.timeout),
       )
-      this.#session.ping(error => {
-        if (error || this.#lost !== undefined) return
+      this.#session?.ping(() => {
+        if (this.#lost !== undefined) return
         clearTimeout(this.#pinging)
         this.#pinging = setTimeout(check, timerWait(keepalive.time))
       })
@@ -218,13 +230,14 @@ export class GrpcSession {
   }
 }
 
-function explain(error: unknown, ready: boolean, secure: boolean): string {
+function explain(error: unknown, secure: boolean): string {
   const text = connectFailure(error, secure)
-  if (ready) return text
-  if (text.includes('does not speak TLS')) return `${text}; for a plain connection set \`tls.insecure: true\``
-  if (!secure && /Protocol error/i.test(text))
-    return 'the server does not speak HTTP/2 on this port; is it a gRPC port?'
-  return text
+  return text.includes('does not speak TLS') ? `${text}; for a plain connection set \`tls.insecure: true\`` : text
+}
+
+function explainFault(fault: string, isGreeted: boolean): string {
+  if (!isGreeted) return 'the server does not speak HTTP/2 on this port; is it a gRPC port?'
+  return `the server breaks the rules of HTTP/2: ${fault}`
 }
 
 function explainEarlyEnd(secure: boolean): string {

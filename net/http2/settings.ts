@@ -6,6 +6,7 @@ export interface PeerSettings {
   readonly headerTable: number | undefined
   readonly window: number | undefined
   readonly frame: number | undefined
+  readonly streams: number | undefined
 }
 
 /**
@@ -16,6 +17,7 @@ export function readSettings(bytes: Buffer, from: number, to: number): PeerSetti
   let headerTable: number | undefined
   let window: number | undefined
   let frame: number | undefined
+  let streams: number | undefined
   for (let at = from; at < to; at += 6) {
     const value = bytes.readUInt32BE(at + 2)
     switch (bytes.readUInt16BE(at)) {
@@ -24,6 +26,9 @@ export function readSettings(bytes: Buffer, from: number, to: number): PeerSetti
         break
       case Setting.ENABLE_PUSH:
         if (value > 1) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'ENABLE_PUSH is neither 0 nor 1')
+        break
+      case Setting.MAX_CONCURRENT_STREAMS:
+        streams = value
         break
       case Setting.INITIAL_WINDOW_SIZE:
         if (value > mostWindow) throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'a window that is too large')
@@ -37,7 +42,7 @@ export function readSettings(bytes: Buffer, from: number, to: number): PeerSetti
         break
     }
   }
-  return { headerTable, window, frame }
+  return { headerTable, window, frame, streams }
 }
 
 /** The payload for `settings`, number and value. */

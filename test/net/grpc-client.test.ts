@@ -299,10 +299,11 @@ test('a socket of the file system is an address', async () => {
 })
 
 test('closing ends calls in flight and those that come after', async () => {
-  const server = kept(await bareHttp2(() => {}))
+  const begun = Promise.withResolvers<void>()
+  const server = kept(await bareHttp2(() => begun.resolve()))
   const made = client(server.endpoint)
   const call = failed(made.call(path, frame))
-  await expect.poll(() => server.sessions.size, { interval: 2 }).toBe(1)
+  await begun.promise
   made.close()
   expect(await call).toMatchObject({ code: GrpcCode.UNAVAILABLE, message: 'the client is closed', sent: true })
   expect(await failed(made.call(path, frame))).toMatchObject({ code: GrpcCode.CANCELLED, sent: false })
