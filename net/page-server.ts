@@ -82,7 +82,7 @@ export class PageServer {
 
   /** Ends all connections. */
   stop(): void {
-    void this.#server.stop()
+    void this.#server.stop(0)
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {

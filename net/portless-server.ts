@@ -28,6 +28,17 @@ export interface PortlessOptions {
   readonly answerWithin?: number | undefined
 }
 
+/** Milliseconds that a server of small pages has for its last answers: a round trip, and whoever reads slowly. No data waits for it. */
+export const lastAnswers = 1000
+
+/** A connection that requests come over. */
+interface Asking {
+  /** The answer to its last request, until that is over; those to earlier ones go before it. */
+  answer: ServerResponse | undefined
+  /** Bytes that had come when its last answer was over: with more than that, a request has begun. */
+  heard: number
+}
+
 /** See above. */
 export class PortlessServer {
   /** To hear requests. */
@@ -37,6 +48,9 @@ export class PortlessServer {
   readonly #most: number
   /** Those with a request that has no answer yet, where idle ones are ended for others. */
   readonly #busy = new Set<Socket>()
+  /** By the socket that HTTP is spoken on, which TLS makes of the one that was accepted. */
+  readonly #asking = new Map<Socket, Asking>()
+  #isLast = false
 
   constructor(options: PortlessOptions) {
     const { config, places, limits, onTls, handshakeTimeout: patience = handshakeTimeout, most, answerWithin } = options
@@ -46,6 +60,7 @@ export class PortlessServer {
     const settings = { ...limits, keepAliveTimeout, maxHeaderSize: maxHeaderBytes }
     if (tls === undefined) {
       this.node = createServer(settings)
+      this.#follow('connection')
       this.#attend(most, answerWithin)
       return
     }
@@ -56,7 +71,27 @@ export class PortlessServer {
     this.#tls.start(made => server.setSecureContext(made))
     server.on('secureConnection', socket => this.#gate.shaken(socket))
     this.node = server
+    this.#follow('secureConnection')
     this.#attend(most, answerWithin)
+  }
+
+  /** Notes where requests run. Node calls a connection idle as soon as its answer is made, however much is still to be written. */
+  #follow(opened: 'connection' | 'secureConnection'): void {
+    this.node.on(opened, (socket: Socket) => {
+      this.#asking.set(socket, { answer: undefined, heard: 0 })
+      socket.once('close', () => this.#asking.delete(socket))
+    })
+    this.node.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      if (this.#isLast) response.shouldKeepAlive = false
+      const asking = this.#asking.get(socket)
+      if (asking === undefined) return
+      asking.answer = response
+      response.once('close', () => {
+        if (asking.answer !== response) return
+        asking.answer = undefined
+        asking.heard = socket.bytesRead
+      })
+    })
   }
 
   /** Notes who has asked something, and ends who does not take the answer. */
@@ -132,14 +167,25 @@ export class PortlessServer {
   }
 
   /**
-   * Ends idle connections, lets requests that run finish for `deadline` milliseconds, then ends all connections; without a
-   * deadline it does so at once. Where another server has taken over (`replaced`), idle ones may send one more request until
-   * then: a request that is already on its way when its connection is closed looks like a failure to whoever sent it.
+   * From now on every answer is the last of its connection, and says so. Idle ones end, unless another server has taken over
+   * (`replaced`): those may send one more request, as one that is already on its way when its connection is closed looks like
+   * a failure to whoever sent it.
    */
-  async stop(deadline = 0, replaced = false): Promise<void> {
+  retire(replaced: boolean): void {
+    this.#isLast = true
+    // Of several on one connection the last, or the others would never be written.
+    for (const { answer } of this.#asking.values()) if (answer?.headersSent === false) answer.shouldKeepAlive = false
+    if (!replaced) this.#endIdle()
+  }
+
+  /**
+   * Retires, lets requests that run finish for `deadline` milliseconds, and those that idle connections may still send where
+   * another server has taken over (`replaced`), then ends all connections.
+   */
+  async stop(deadline: number, replaced = false): Promise<void> {
     this.#tls?.stop()
     const until = Date.now() + deadline
-    if (!replaced) this.#endIdle()
+    this.retire(replaced)
     const { sockets } = this.#gate
     while (sockets.size > 0 && Date.now() < until) {
       await new Promise(resolve => setTimeout(resolve, 10))
@@ -150,8 +196,9 @@ export class PortlessServer {
   }
 
   #endIdle(): void {
-    this.node.closeIdleConnections()
-    // Node does not call idle what has never sent anything.
+    for (const [socket, { answer, heard }] of this.#asking)
+      if (answer === undefined && socket.bytesRead === heard) socket.destroy()
+    // What has not even begun its handshake.
     for (const socket of this.#gate.sockets) if (socket.bytesRead === 0) socket.destroy()
   }
 }

@@ -7,7 +7,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { type Binding, ListenError, type Listeners, parseEndpoint } from '../net/listeners.ts'
 import { hostCheck, type Reach, reachOf } from '../net/local-host.ts'
 import { pageHeaders } from '../net/page-headers.ts'
-import { PortlessServer } from '../net/portless-server.ts'
+import { lastAnswers, PortlessServer } from '../net/portless-server.ts'
 import { clearSocketPlace, privately } from '../net/unix-socket.ts'
 import type { MetricsPage } from '../telemetry/metrics.ts'
 import { type Access, type Stake, tokenAccess } from './access.ts'
@@ -102,8 +102,7 @@ export async function startAdmin(
   return {
     address: isSocket ? `unix:${binding.address}` : binding.address,
     async close() {
-      await binding.close()
-      await server.stop()
+      await Promise.all([binding.close(), server.stop(lastAnswers)])
     },
   }
 }

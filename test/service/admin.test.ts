@@ -67,6 +67,24 @@ test('a port in use is told with address, owner and the key to change', async ()
   )
 })
 
+test('closing lets what was asked be answered', async () => {
+  const asked = Promise.withResolvers<void>()
+  const page = Promise.withResolvers<{ contentType: string; text: string }>()
+  const { address, close } = await admin({
+    metrics() {
+      asked.resolve()
+      return page.promise
+    },
+  })
+  const answer = fetch(`http://${address}/metrics`)
+  await asked.promise
+  const closed = close()
+  page.resolve({ contentType: 'text/plain', text: 'up 1\n' })
+  const response = await answer
+  expect([response.headers.get('connection'), await response.text()]).toEqual(['close', 'up 1\n'])
+  await closed
+})
+
 test('closing does not wait for connections that stay open', async () => {
   const { address, close } = await admin()
   const [host, port] = address.split(':')
