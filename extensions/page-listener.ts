@@ -42,7 +42,7 @@ export class PageListener {
   }
 
   async stop(): Promise<void> {
-    await this.#binding?.close()
-    this.#server?.stop()
+    const replaced = this.#binding?.replaced
+    await Promise.all([this.#binding?.close(), this.#server?.stop(replaced)])
   }
 }

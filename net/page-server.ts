@@ -8,7 +8,7 @@ import { Cors } from './cors.ts'
 import type { PageServerConfig } from './http-server-keys.ts'
 import { hostCheck } from './local-host.ts'
 import { pageHeaders } from './page-headers.ts'
-import { PortlessServer } from './portless-server.ts'
+import { lastAnswers, PortlessServer } from './portless-server.ts'
 
 /** What is answered. */
 export interface Page {
@@ -80,9 +80,14 @@ export class PageServer {
   /** Takes a connection over. */
   readonly accept = (socket: Socket): void => this.#server.accept(socket)
 
-  /** Ends all connections. */
-  stop(): void {
-    void this.#server.stop(0)
+  /** From now on every answer is the last of its connection; without `replaced` idle ones end. */
+  retire(replaced: boolean): void {
+    this.#server.retire(replaced)
+  }
+
+  /** Lets requests that run finish, for a moment; where another server has taken over (`replaced`) each connection may send one more. */
+  stop(replaced = false): Promise<void> {
+    return this.#server.stop(lastAnswers, replaced)
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {

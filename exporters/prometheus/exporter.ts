@@ -118,11 +118,20 @@ export class PrometheusPage implements Exporter {
 
   async stop(): Promise<void> {
     this.#sweeps?.cancel()
-    this.#kept.release(this)
-    await this.#binding?.close()
-    // Pages that are being made take their turns by the clock, which ends with the exporter.
-    await Promise.allSettled(this.#making.values())
-    this.#server?.stop()
+    const replaced = this.#binding?.replaced
+    const closed = this.#binding?.close()
+    this.#server?.retire(replaced ?? false)
+    try {
+      await closed
+      // Pages that are being made take their turns by the clock, which ends with the exporter: those of large tables before the
+      // time for last answers begins, those that were asked for in it at its end.
+      await Promise.allSettled(this.#making.values())
+      await this.#server?.stop(replaced)
+      await Promise.allSettled(this.#making.values())
+    } finally {
+      // Until here it may be read.
+      this.#kept.release(this)
+    }
   }
 
   send(batch: Batch): Promise<Sent | undefined> {

@@ -156,7 +156,7 @@ function detailed(config: Config, context: ComponentContext): Extension {
       for (const listener of listeners) await listener.start()
     },
     async stop() {
-      for (const listener of listeners) await listener.stop()
+      await Promise.all(listeners.map(listener => listener.stop()))
     },
   }
 }

@@ -1,4 +1,4 @@
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
 import { type Clock, GuardedClock, machineClock } from '../../../core/clock.ts'
@@ -56,9 +56,9 @@ interface Answer {
   readonly body: Buffer
 }
 
-const get = (port: number, path = '/metrics', headers: Record<string, string> = {}) =>
+const get = (port: number, path = '/metrics', headers: Record<string, string> = {}, agent?: Agent) =>
   new Promise<Answer>((resolve, reject) => {
-    request({ port, path, headers }, response => {
+    request({ port, path, headers, agent }, response => {
       const parts: Buffer[] = []
       response.on('data', (part: Buffer) => parts.push(part))
       response.on('end', () =>
@@ -165,6 +165,33 @@ test.each<[string, object, string]>([
   await before.stop()
   await after.exporter.send(deltas(7, 5), forever)
   expect((await get(port)).body.toString()).toContain(expected)
+})
+
+test('a scraper that keeps its connection over a reload gets one more page on it, and hears that it is the last', async () => {
+  const port = await freePort()
+  const own = processOf()
+  const endpoint = `127.0.0.1:${port}`
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  running.push(() => agent.destroy())
+  const before = await exporterIn(own, { endpoint })
+  await before.exporter.send(deltas(3, 1), forever)
+  expect((await get(port, '/metrics', {}, agent)).headers['connection']).toBe('keep-alive')
+  own.listeners.stage(new Set(['prometheus']))
+  const after = await exporterIn(own, { endpoint, namespace: 'ns' }, 'prometheus', before.exporter)
+  own.listeners.commit()
+  await after.exporter.send(deltas(7, 5), forever)
+  const stopped = before.stop()
+  const last = await get(port, '/metrics', {}, agent)
+  expect([last.headers['connection'], String(last.body)]).toEqual([
+    'close',
+    expect.stringContaining('c_total{a="b"} 3\n'),
+  ])
+  await stopped
+  const next = await get(port, '/metrics', {}, agent)
+  expect([next.headers['connection'], String(next.body)]).toEqual([
+    'keep-alive',
+    expect.stringContaining('ns_c_total{a="b"} 7\n'),
+  ])
 })
 
 test('an exporter that was away begins anew', async () => {
