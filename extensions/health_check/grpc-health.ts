@@ -69,8 +69,8 @@ export class GrpcHealth {
   }
 
   async stop(): Promise<void> {
-    await this.#binding?.close()
-    await this.#server?.stop(stopDeadline)
+    const replaced = this.#binding?.replaced
+    await Promise.all([this.#binding?.close(), this.#server?.stop(stopDeadline, replaced)])
   }
 }
 
