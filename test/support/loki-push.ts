@@ -208,16 +208,18 @@ function expected({ resource, scope, item }: FlatItem, choices: Choices): [Recor
   labels['service_name'] ??= found.find(([name]) => serviceNames.includes(name))?.[1] ?? 'unknown_service'
   Object.assign(labels, choices.fixed)
   const own: KeyValue[] = []
-  const chosen = new Set<string>()
+  // Of a key that is given twice the first decides, as wherever an attribute is asked for by its name.
+  const chosen = new Map<string, boolean>()
   for (const attribute of attributesOf(item)) {
     const { key = '', value } = attribute
     const [kind] = memberOf(value)
     const wanted = choices.attributes?.includes(key) === true
     const text = ['kvlist_value', 'array_value', ''].includes(kind) ? '' : textOf(value)
-    if (wanted && (chosen.has(key) || text !== '')) {
-      if (!chosen.has(key)) labels[nameOf(key)] = text
-      chosen.add(key)
-    } else own.push(attribute)
+    if (wanted && !chosen.has(key)) {
+      chosen.set(key, text !== '')
+      if (text !== '') labels[nameOf(key)] = text
+    }
+    if (chosen.get(key) !== true) own.push(attribute)
   }
   if (choices.severity === true) {
     const number = Number(item['severity_number'] ?? 0)
