@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import * as z from 'zod'
 import type { Held } from '../../core/holding.ts'
 import { holding } from '../../processors/steps.ts'
@@ -7,6 +7,7 @@ import { defineProcessor } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { toyGraph } from '../support/graph.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
+import { until } from '../support/until.ts'
 
 const body = tracesRequest([{ namespace: 'shop', spans: names('a', 5) }])
 const direct = { sending_queue: { enabled: false }, retry_on_failure: { enabled: false } }
@@ -87,7 +88,7 @@ test('what nobody can be asked for again waits in front of it while the queue be
   expect(accepted).toHaveLength(3)
   expect(toy.books.faults()).toEqual([])
   free()
-  await vi.waitFor(() => expect(toy.sinks['one'].all).toEqual(accepted))
+  await until(() => expect(toy.sinks['one'].all).toEqual(accepted))
   expect((await toy.push(tracesRequest([{ spans: ['late'] }])).outcome).kind).toBe('success')
   await toy.graph.stop(500)
   expect(toy.sinks['one'].all).toEqual([...accepted, 'late'])

@@ -12,6 +12,7 @@ import { Listeners, listenersKey } from '../../net/listeners.ts'
 import { textPage } from '../../net/page-server.ts'
 import { serverCert, serverKey } from '../net/certificates.ts'
 import { componentContext } from '../support/contexts.ts'
+import { until } from '../support/until.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
@@ -105,7 +106,7 @@ test.each(schemes)('%s: a page that is half written when another takes over arri
 test.each(schemes)('%s: a page that is being made when another takes over is answered, as the last', async scheme => {
   const { port, asked, slow, replace } = await processOf(scheme)
   const answer = clientOf(scheme, port).get('/slow')
-  await vi.waitFor(() => expect(asked).toEqual(['/slow']))
+  await until(() => expect(asked).toEqual(['/slow']))
   const { stopped } = await replace()
   slow.resolve()
   expect(await answer).toEqual({ text: 'before', connection: 'close' })
@@ -129,7 +130,7 @@ test.each(schemes)(
 async function stalled(scheme: Scheme, port: number, asked: readonly string[]) {
   const one = await silent(scheme, port)
   one.socket.write('GET /never HTTP/1.1\r\nhost: localhost\r\n\r\n')
-  await vi.waitFor(() => expect(asked).toContain('/never'))
+  await until(() => expect(asked).toContain('/never'))
   return one
 }
 
@@ -153,7 +154,7 @@ test.each(schemes)(
     const { port, asked, slow, before } = await processOf(scheme)
     const quiet = await silent(scheme, port)
     const answer = clientOf(scheme, port).get('/slow')
-    await vi.waitFor(() => expect(asked).toEqual(['/slow']))
+    await until(() => expect(asked).toEqual(['/slow']))
     const one = await stalled(scheme, port, asked)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
     const stopped = before.stop()

@@ -80,7 +80,9 @@ export async function suffer(fault: Hostile, transport: Transport, mode: Mode): 
   const sent = requests * shape.items
   const pace = fault.rate === undefined ? {} : { rate: fault.rate }
   const destination = await Destination.start(ledger)
-  const exporters = exporterOf(transport, destination, { mode, ...(fault.queue && { queue: fault.queue }) })
+  // A destination that answers is waited for, however busy this machine is: giving up would be a fault of another kind.
+  const timeout = fault.lasts === undefined ? { timeout: '30s' } : {}
+  const exporters = exporterOf(transport, destination, { mode, ...timeout, ...(fault.queue && { queue: fault.queue }) })
   const [id] = Object.keys(exporters)
   const site = await Site.make({ exporters, pipelines: { traces: [id] } })
   site.configure({ exporters, pipelines: { traces: [id] }, extensions: storageIn(mode, site.folder) })

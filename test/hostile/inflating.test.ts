@@ -6,6 +6,7 @@ import { Admission, type Refusal } from '../../net/admission.ts'
 import type { Encoding } from '../../net/compression.ts'
 import { Inflation } from '../../net/inflation.ts'
 import { Intake } from '../../net/intake.ts'
+import { until } from '../support/until.ts'
 
 const mebibyte = 2 ** 20
 afterEach(() => void vi.restoreAllMocks())
@@ -139,7 +140,7 @@ test('only so many are inflated at once, others wait, and one whose request is o
   })
   expect(budget.used).toBeLessThan(4 * 18 * mebibyte)
   for (const intake of intakes.slice(5)) intake.close()
-  await vi.waitFor(() => expect(results.length).toBe(5), { timeout: 60_000 })
+  await until(() => expect(results.length).toBe(5))
   for (const intake of intakes) intake.close()
-  await vi.waitFor(() => expect(budget.used).toBe(0), { timeout: 60_000 })
+  await until(() => expect(budget.used).toBe(0))
 }, 90_000)

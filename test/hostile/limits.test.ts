@@ -1,6 +1,6 @@
 /** What senders may take up: each attack beside a healthy sender, which is served; and when it is over nothing is held. */
 import type { Socket } from 'node:net'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { Budget } from '../../core/budget.ts'
 import { silent } from '../../core/logger.ts'
 import { grpcServer } from '../../net/grpc-server-keys.ts'
@@ -14,9 +14,9 @@ import { GrpcCode } from '../../proto/status.ts'
 import { call, cleanup, frame as message, session, statusOf } from '../support/grpc-serving.ts'
 import { attacker, frame, head, preface } from '../support/http2-frames.ts'
 import { httpSend } from '../support/receiving.ts'
+import { until } from '../support/until.ts'
 
 const path = '/test.Echo/Call'
-const minute = { timeout: 60_000 }
 const open: (() => unknown)[] = []
 afterEach(async () => {
   await cleanup()
@@ -78,10 +78,10 @@ test('answers that nobody takes stay charged, are given up in time, and the conn
     const calls = Array.from({ length: 200 }, (_, i) => oneCall(2 * i + 1, message(Buffer.from('x'))))
     socket.write(Buffer.concat([preface(0), ...calls]))
   }
-  await vi.waitFor(() => expect(budget.used).toBeGreaterThan(600 * 8192), minute)
+  await until(() => expect(budget.used).toBeGreaterThan(600 * 8192))
   expect(await healthy()).toBe(0)
-  await vi.waitFor(() => expect(closed).toBe(3), minute)
-  await vi.waitFor(() => expect(budget.used).toBe(0), minute)
+  await until(() => expect(closed).toBe(3))
+  await until(() => expect(budget.used).toBe(0))
   expect(refusals.unread).toBeGreaterThanOrEqual(30)
   expect([server.admission.open, server.admission.occupancy.requests]).toEqual([0, 0])
   expect(await healthy()).toBe(0)
@@ -100,10 +100,10 @@ test('calls that announce 60 MB and stay silent hold what they are, are ended so
     )
     attack().write(Buffer.concat([preface(), ...calls]))
   }
-  await vi.waitFor(() => expect(server.admission.occupancy.requests).toBeGreaterThanOrEqual(900), minute)
+  await until(() => expect(server.admission.occupancy.requests).toBeGreaterThanOrEqual(900))
   expect(budget.used).toBeLessThan(1500 * 9000)
   expect(await healthy()).toBe(0)
-  await vi.waitFor(() => expect(server.admission.occupancy.requests).toBeLessThanOrEqual(900), minute)
+  await until(() => expect(server.admission.occupancy.requests).toBeLessThanOrEqual(900))
   expect(refusals.slow + refusals.requests).toBeGreaterThan(0)
   expect(await healthy()).toBe(0)
 })
@@ -114,7 +114,7 @@ test.each([
 ])('beyond the limit of %s new ones are closed at once, counted and told once', async (_what, limits, kind) => {
   const { server, attack, healthy, refusals, lines, sockets } = await grpcVictim({ limits })
   for (let i = 0; i < 20; i++) attack().write(preface())
-  await vi.waitFor(() => expect(sockets.filter(socket => socket.closed)).toHaveLength(15), minute)
+  await until(() => expect(sockets.filter(socket => socket.closed)).toHaveLength(15))
   expect(refusals.connections).toBe(15)
   expect(server.admission.occupancy.usage['connections']?.used).toBe(6)
   expect(lines.filter(({ fields }) => 'limit' in fields && fields.limit === kind)).toHaveLength(1)
@@ -129,7 +129,7 @@ test.each([
   const { port, held, healthy, refusals, server } = await grpcVictim({ limits, holds: true })
   const greedy = await session(port)
   const answers = Array.from({ length: 60 }, () => call(greedy, message(Buffer.from('x'))))
-  await vi.waitFor(() => expect(held.length + refusals[kind]).toBe(60), minute)
+  await until(() => expect(held.length + refusals[kind]).toBe(60))
   expect(held).toHaveLength(30)
   expect(refusals[kind]).toBe(30)
   expect(await healthy()).toBe(0)
@@ -137,7 +137,7 @@ test.each([
   const statuses = (await Promise.all(answers)).map(statusOf)
   expect(statuses.filter(status => status === 0)).toHaveLength(30)
   expect(statuses.filter(status => status === GrpcCode.UNAVAILABLE)).toHaveLength(30)
-  await vi.waitFor(() => expect(server.admission.occupancy.requests).toBe(0), minute)
+  await until(() => expect(server.admission.occupancy.requests).toBe(0))
 })
 
 test('memory is shared by peer: one that sends from many connections leaves room for the others', async () => {
@@ -149,7 +149,7 @@ test('memory is shared by peer: one that sends from many connections leaves room
     for (let i = 0; i < 18; i++) pieces.push(frame(0, 0, 1, Buffer.alloc(15_000)))
     attack('127.0.0.2').write(Buffer.concat([preface(), ...pieces]))
   }
-  await vi.waitFor(() => expect(refusals.peer).toBeGreaterThan(0), minute)
+  await until(() => expect(refusals.peer).toBeGreaterThan(0))
   expect(budget.used).toBeLessThanOrEqual(budget.limit / 2 + 20 * 9000)
   expect(await healthy()).toBe(0)
   const other = await session(port)
@@ -192,7 +192,7 @@ test.each<[string, Buffer]>([
   }
   await over
   expect(await healthy()).toBe(0)
-  await vi.waitFor(() => expect(budget.used).toBe(0), minute)
+  await until(() => expect(budget.used).toBe(0))
 })
 
 test('messages in small frames are no flood, however many there are', async () => {
@@ -207,13 +207,13 @@ test('messages in small frames are no flood, however many there are', async () =
   let answered = 0
   socket.on('data', chunk => (answered += chunk.length))
   socket.write(Buffer.concat(pieces))
-  await vi.waitFor(() => expect(answered).toBeGreaterThan(100), minute)
+  await until(() => expect(answered).toBeGreaterThan(100))
   // Beyond the next looks at the connection.
   await new Promise(resolve => setTimeout(resolve, 2500))
   expect([refusals.flood, socket.destroyed, server.connections]).toEqual([0, false, 2])
   expect(await healthy()).toBe(0)
   socket.destroy()
-  await vi.waitFor(() => expect(budget.used).toBe(0), minute)
+  await until(() => expect(budget.used).toBe(0))
 })
 
 async function httpVictim(settings: object, holds = false) {
@@ -259,20 +259,20 @@ test('HTTP: answers that nobody reads end their connection', async () => {
   expect(server.admission.refusals.unread).toBeGreaterThan(0)
   expect((await httpSend(port, Buffer.from('x'))).status).toBe(200)
   socket.destroy()
-  await vi.waitFor(() => expect([budget.used, server.admission.open]).toEqual([0, 0]), minute)
+  await until(() => expect([budget.used, server.admission.open]).toEqual([0, 0]))
 })
 
 test('HTTP: who has as many requests in flight as one peer may hears 429 and when to come again', async () => {
   const { port, held, server } = await httpVictim({ limits: { max_requests_per_peer: 8 } }, true)
   const sent = Array.from({ length: 12 }, () => httpSend(port, Buffer.from('x')))
-  await vi.waitFor(() => expect(held.length + server.admission.refusals.peer).toBe(12), minute)
+  await until(() => expect(held.length + server.admission.refusals.peer).toBe(12))
   for (const reply of held) reply()
   const answers = await Promise.all(sent)
   const refused = answers.filter(({ status }) => status === 429)
   expect(refused.length).toBe(12 - held.length)
   expect(refused.length).toBeGreaterThan(0)
   expect(refused[0].retryAfter).toBe('1')
-  await vi.waitFor(() => expect(server.admission.occupancy.requests).toBe(0), minute)
+  await until(() => expect(server.admission.occupancy.requests).toBe(0))
 })
 
 test('HTTP: of requests in a line one is in flight; the others wait unread, and hold nothing when the connection breaks', async () => {
@@ -281,15 +281,15 @@ test('HTTP: of requests in a line one is in flight; the others wait unread, and 
   let answers = ''
   socket.on('data', bytes => (answers += String(bytes)))
   socket.write(`${post(1)}x`.repeat(5))
-  await vi.waitFor(() => expect(held).toHaveLength(1), minute)
+  await until(() => expect(held).toHaveLength(1))
   expect(server.admission.open).toBe(1)
   held[0]()
-  await vi.waitFor(() => expect(held).toHaveLength(2), minute)
-  await vi.waitFor(() => expect(answers.match(/HTTP\/1\.1 200/g)).toHaveLength(1), minute)
+  await until(() => expect(held).toHaveLength(2))
+  await until(() => expect(answers.match(/HTTP\/1\.1 200/g)).toHaveLength(1))
   // What waits is charged, too.
   expect(budget.used).toBeGreaterThan(8192 + 65_536)
   socket.destroy()
-  await vi.waitFor(() => expect([budget.used, server.admission.open]).toEqual([0, 0]), minute)
+  await until(() => expect([budget.used, server.admission.open]).toEqual([0, 0]))
   for (const reply of held) reply()
   expect(held).toHaveLength(2)
 })

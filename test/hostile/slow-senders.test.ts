@@ -2,11 +2,12 @@
 import http2 from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { Budget } from '../../core/budget.ts'
 import { signals } from '../../proto/signals.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
 import { grpcSender, httpSend, receive } from '../support/receiving.ts'
+import { until } from '../support/until.ts'
 
 const mebibyte = 2 ** 20
 const cleanups: (() => unknown)[] = []
@@ -56,7 +57,7 @@ test.each([
   expect(after.rss - before.rss).toBeLessThan(128 * mebibyte)
   expect(await healthy()).toEqual([0, 200])
   session.destroy()
-  await vi.waitFor(() => expect(budget.used).toBe(0), 5000)
+  await until(() => expect(budget.used).toBe(0))
 })
 
 test('100 connections that declare 64 MiB and stall stay in the budget', async () => {
@@ -77,7 +78,7 @@ test('100 connections that declare 64 MiB and stall stay in the budget', async (
   expect(process.memoryUsage().rss - before).toBeLessThan(64 * mebibyte)
   expect(await healthy()).toEqual([0, 200])
   for (const socket of sockets) socket.destroy()
-  await vi.waitFor(() => expect(budget.used).toBe(0), 5000)
+  await until(() => expect(budget.used).toBe(0))
 })
 
 test('compression bombs on many connections stop at the limit while others are served', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import http2 from 'node:http2'
 import { connect, type Socket } from 'node:net'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import * as z from 'zod'
 import { components } from '../support/components.ts'
 import { Budget } from '../../core/budget.ts'
@@ -20,6 +20,7 @@ import { serverCert, serverKey } from '../net/certificates.ts'
 import { frame } from '../support/http2-frames.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 import { grpcSender, httpSend, receive } from '../support/receiving.ts'
+import { until } from '../support/until.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
@@ -68,7 +69,7 @@ test.each<[string, Record<string, string>, number]>([
   expect([status, ...(status === 431 ? ['read ECONNRESET', 'write EPIPE', 'write ECONNRESET'] : [])]).toContain(answer)
   expect(batches).toHaveLength(status === 200 ? 1 : 0)
   expect(await healthy()).toEqual([0, 200])
-  await vi.waitFor(() => expect(budget.used).toBe(0))
+  await until(() => expect(budget.used).toBe(0))
 })
 
 async function session(port: number) {
@@ -104,7 +105,7 @@ test.each<[string, Record<string, string>, boolean]>([
   expect(answered).toBe(passes)
   expect(batches).toHaveLength(passes ? 1 : 0)
   expect(await healthy()).toEqual([0, 200])
-  await vi.waitFor(() => expect(budget.used).toBe(0))
+  await until(() => expect(budget.used).toBe(0))
 })
 
 test('gRPC: a head that never ends (CONTINUATION frames) ends the connection and holds no memory', async () => {
@@ -168,13 +169,13 @@ test.each(['grpc', 'http'] as const)(
     }
     // Nothing, and the first bytes of a ClientHello.
     for (let i = 0; i < 100; i++) stall(i % 2 === 0 ? Buffer.alloc(0) : Buffer.from([0x16, 3, 1, 2, 0, 1]))
-    await vi.waitFor(() => expect(closed).toBe(100), 3000)
+    await until(() => expect(closed).toBe(100))
     const late = stall(Buffer.alloc(0))
     await once(late, 'connect')
     await new Promise(resolve => setTimeout(resolve, 20))
     const began = performance.now()
     await server.stop(20)
-    await vi.waitFor(() => expect(closed).toBe(101))
+    await until(() => expect(closed).toBe(101))
     expect(performance.now() - began).toBeLessThan(120)
   },
 )

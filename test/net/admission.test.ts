@@ -7,6 +7,7 @@ import { Budget } from '../../core/budget.ts'
 import { Admission, type AdmissionLimits, readAhead, type Refusal, requestCost } from '../../net/admission.ts'
 import { Intake } from '../../net/intake.ts'
 import type { ConnectionShare } from '../../net/occupancy.ts'
+import { until } from '../support/until.ts'
 
 const mebibyte = 2 ** 20
 
@@ -251,6 +252,6 @@ test('a request given up while it is inflated gives its charge back when that ha
   one.inflate('gzip', one.finish() as Buffer, () => (called = true))
   one.close()
   expect(budget.used).toBeGreaterThan(2 * mebibyte)
-  await vi.waitFor(() => expect(budget.used).toBe(0))
+  await until(() => expect(budget.used).toBe(0))
   expect(called).toBe(false)
 })

@@ -2,6 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { AuthError, type Identity, type PendingIdentity } from '../../core/auth.ts'
 import { Doorman, isPending, isRefusal } from '../../net/auth.ts'
 import { keepingLogger, type Line } from '../support/kymo.ts'
+import { until } from '../support/until.ts'
 
 afterEach(() => vi.useRealTimers())
 
@@ -59,7 +60,7 @@ test('an answer that takes a while is told once, and not to who has left', async
   third.cancel()
   third.cancel()
   expect(told).not.toHaveBeenCalled()
-  await vi.waitFor(() => expect(told).toHaveBeenCalledTimes(2))
+  await until(() => expect(told).toHaveBeenCalledTimes(2))
   expect(told.mock.calls).toEqual([[alice], [expect.objectContaining({ kind: 'unready' })]])
   first.cancel()
   second.cancel()

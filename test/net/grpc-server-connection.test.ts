@@ -7,6 +7,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { body, call, cleanup, frame, grpcJs, path, serve, session, statusOf } from '../support/grpc-serving.ts'
 import { attacker, frame as rawFrame, head, preface } from '../support/http2-frames.ts'
 import { authority, clientCert, clientKey, serverCert, serverKey } from './certificates.ts'
+import { until } from '../support/until.ts'
 
 afterEach(cleanup)
 
@@ -23,7 +24,7 @@ test('a connection that is too old is ended gently: its call is answered, new ca
   expect(server.connections).toBe(1)
   answers[0]()
   expect(statusOf(await answer)).toBe(0)
-  await vi.waitFor(() => expect(server.connections).toBe(0))
+  await until(() => expect(server.connections).toBe(0))
 })
 
 test('calls go on without a failure while connections are replaced', async () => {
@@ -80,10 +81,10 @@ test('a connection that outstays the grace, or is idle, is closed', async () => 
     handler: () => {},
   })
   void call(await session(port), frame(body))
-  await vi.waitFor(() => expect(server.connections).toBe(0))
+  await until(() => expect(server.connections).toBe(0))
   const idle = await serve({ settings: { keepalive: { server_parameters: { max_connection_idle: '40ms' } } } })
   await session(idle.port)
-  await vi.waitFor(() => expect(idle.server.connections).toBe(0))
+  await until(() => expect(idle.server.connections).toBe(0))
 })
 
 test('a client that pings too often is told to calm down, one that may ping is not', async () => {
@@ -108,7 +109,7 @@ test('a client that opens and resets streams without end loses its connection', 
     stream.close(http2.constants.NGHTTP2_CANCEL)
     if (sent % 100 === 0) await new Promise(resolve => setImmediate(resolve))
   }
-  await vi.waitFor(() => expect(server.connections).toBe(0))
+  await until(() => expect(server.connections).toBe(0))
 })
 
 test('stop lets calls finish, within its deadline', async () => {
@@ -116,7 +117,7 @@ test('stop lets calls finish, within its deadline', async () => {
   const { port, server } = await serve({ handler: call => void answers.push(() => call.reply(Buffer.alloc(0))) })
   const client = await session(port)
   const first = call(client, frame(body))
-  await vi.waitFor(() => expect(answers).toHaveLength(1))
+  await until(() => expect(answers).toHaveLength(1))
   const stopped = server.stop(5000)
   setTimeout(() => answers[0](), 20)
   await stopped
@@ -125,7 +126,7 @@ test('stop lets calls finish, within its deadline', async () => {
 
   const stuck = await serve({ handler: () => {} })
   const second = call(await session(stuck.port), frame(body))
-  await vi.waitFor(() => expect(stuck.server.connections).toBe(1))
+  await until(() => expect(stuck.server.connections).toBe(1))
   await stuck.server.stop(30)
   expect((await second).headers[':status']).toBeUndefined()
 })
@@ -166,6 +167,6 @@ test.each([
   })
   const socket = attacker(port)
   socket.write(Buffer.concat([preface(), bytes]))
-  await vi.waitFor(() => expect([server.connections, server.admission.refusals.slow > 0]).toEqual([0, true]))
+  await until(() => expect([server.connections, server.admission.refusals.slow > 0]).toEqual([0, true]))
   socket.destroy()
 })

@@ -6,6 +6,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { Budget } from '../../core/budget.ts'
 import { decodeStatus, GrpcCode } from '../../proto/status.ts'
 import { body, call, cleanup, frame, grpcJs, path, serve, session, statusOf } from '../support/grpc-serving.ts'
+import { until } from '../support/until.ts'
 
 afterEach(cleanup)
 
@@ -42,7 +43,7 @@ test('a handler that never answers meets the deadline, is told once, and the sen
     },
   })
   await expect(grpcJs(port)(Buffer.from('x'), { deadline: Date.now() + 60 })).rejects.toMatchObject({ code: 4 })
-  await vi.waitFor(() => expect(cancelled).toHaveBeenCalledOnce())
+  await until(() => expect(cancelled).toHaveBeenCalledOnce())
   const answer = await call(await session(port), frame(Buffer.from('x')), { 'grpc-timeout': '20m' })
   expect(statusOf(answer)).toBe(GrpcCode.DEADLINE_EXCEEDED)
   expect(cancelled).toHaveBeenCalledTimes(2)
@@ -61,9 +62,9 @@ test('a sender that goes away while the handler works is told to the handler, an
   })
   const client = await session(port)
   void call(client, frame(Buffer.from('x')))
-  await vi.waitFor(() => expect(late).toBeDefined())
+  await until(() => expect(late).toBeDefined())
   client.destroy()
-  await vi.waitFor(() => expect(cancelled).toHaveBeenCalledOnce())
+  await until(() => expect(cancelled).toHaveBeenCalledOnce())
   late?.()
 })
 

@@ -14,6 +14,7 @@ import { HttpServer } from '../../net/http-server.ts'
 import { Listeners } from '../../net/listeners.ts'
 import { decodeStatus } from '../../proto/status.ts'
 import { authority, serverCert, serverKey } from './certificates.ts'
+import { until } from '../support/until.ts'
 
 const type = 'application/x-protobuf'
 const cleanups: (() => unknown)[] = []
@@ -122,7 +123,7 @@ test.each<[string, number, Uint8Array, Record<string, string>]>([
   expect(answer.headers.get('retry-after')).toBeNull()
   expect(decodeStatus(answer.body)?.message).toMatch(/larger than|no valid gzip|not supported/)
   expect((await send(url, body)).status).toBe(200)
-  await vi.waitFor(() => expect(budget.used).toBe(0), 60_000)
+  await until(() => expect(budget.used).toBe(0))
   expect(budget.peak).toBeLessThan(4 << 20)
 })
 
@@ -210,7 +211,7 @@ test('a path that takes two formats answers each in its own, and another path ta
     415,
     '415 content type application/json is not supported; send application/x-protobuf',
   ])
-  await vi.waitFor(() => expect(server.admission.budget.used).toBe(0), 60_000)
+  await until(() => expect(server.admission.budget.used).toBe(0))
 })
 
 test('an error has its status, and Retry-After in whole seconds', async () => {
@@ -245,14 +246,14 @@ test('a sender that goes away is told to the handler, and what it sent is given 
   const head = `POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-length: 5\r\n\r\n`
   const whole = connect(port, '127.0.0.1', () => whole.write(`${head}12345`))
   const half = connect(port, '127.0.0.1', () => half.write(`${head}12`))
-  await vi.waitFor(() => expect(server.connections).toBe(2))
-  await vi.waitFor(() => expect(budget.used).toBeGreaterThan(0))
+  await until(() => expect(server.connections).toBe(2))
+  await until(() => expect(budget.used).toBeGreaterThan(0))
   setTimeout(() => {
     whole.destroy()
     half.destroy()
   }, 20)
-  await vi.waitFor(() => expect(cancelled).toHaveBeenCalledOnce())
-  await vi.waitFor(() => expect(server.connections).toBe(0))
+  await until(() => expect(cancelled).toHaveBeenCalledOnce())
+  await until(() => expect(server.connections).toBe(0))
   expect(budget.used).toBe(0)
   expect(server.admission.open).toBe(0)
 })
@@ -265,7 +266,7 @@ test('a body that stalls is answered 503 and its connection ends', async () => {
   socket.write(`POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-length: 5000\r\n\r\nx`)
   await new Promise(resolve => socket.on('close', resolve))
   expect(answer).toMatch(/^HTTP\/1\.1 503 /)
-  await vi.waitFor(() => expect(budget.used).toBe(0), 60_000)
+  await until(() => expect(budget.used).toBe(0))
 })
 
 test('an answer that takes longer than write_timeout is 503', async () => {
@@ -339,7 +340,7 @@ test('connections are kept for further requests, unless turned off', async () =>
       })
     }
     agent.destroy()
-    await vi.waitFor(() => expect(server.connections).toBe(0))
+    await until(() => expect(server.connections).toBe(0))
     return ports.size
   }
   expect(await twice({})).toBe(1)
@@ -364,7 +365,7 @@ test('an idle connection is closed', async () => {
     outgoing.on('response', response => response.resume().on('end', () => resolve())).end(body)
   })
   expect(server.connections).toBe(1)
-  await vi.waitFor(() => expect(server.connections).toBe(0), 3000)
+  await until(() => expect(server.connections).toBe(0))
   agent.destroy()
 })
 
@@ -372,7 +373,7 @@ test('stop lets requests finish, within its deadline, and ends idle connections'
   const answers: (() => void)[] = []
   const { url, server } = await serve({ handler: e => void answers.push(() => e.reply(Buffer.from('late'))) })
   const first = send(url, body)
-  await vi.waitFor(() => expect(answers).toHaveLength(1))
+  await until(() => expect(answers).toHaveLength(1))
   setTimeout(() => answers[0](), 20)
   await server.stop(5000)
   expect(String((await first).body)).toBe('late')
@@ -381,7 +382,7 @@ test('stop lets requests finish, within its deadline, and ends idle connections'
   const stuck = await serve({ handler: () => {} })
   const second = send(stuck.url, body)
   second.catch(() => {})
-  await vi.waitFor(() => expect(stuck.server.connections).toBe(1))
+  await until(() => expect(stuck.server.connections).toBe(1))
   await stuck.server.stop(30)
   await expect(second).rejects.toThrow()
 })

@@ -6,6 +6,7 @@ import { httpServer } from '../../net/http-server-keys.ts'
 import { Listeners } from '../../net/listeners.ts'
 import { PageServer, textPage } from '../../net/page-server.ts'
 import { serverCert, serverKey } from './certificates.ts'
+import { until } from '../support/until.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
@@ -117,7 +118,7 @@ test('who takes a while to be known waits for the page as long', async () => {
       },
     },
   )
-  const next = () => vi.waitFor(() => expect(asked).toHaveLength(1), 60_000).then(() => asked.splice(0)[0])
+  const next = () => until(() => expect(asked).toHaveLength(1)).then(() => asked.splice(0)[0])
   const welcome = get(port)
   ;(await next()).resolve(new Map())
   expect(await welcome).toMatchObject({ status: 200, text: 'page 1' })
@@ -129,7 +130,7 @@ test('who takes a while to be known waits for the page as long', async () => {
   socket.write('GET /page HTTP/1.1\r\nhost: localhost\r\n\r\n')
   await next()
   socket.destroy()
-  await vi.waitFor(() => expect(cancel).toHaveBeenCalledOnce(), 60_000)
+  await until(() => expect(cancel).toHaveBeenCalledOnce())
 })
 
 test('a head that is too large is answered 431', async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
-import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, expect, test } from 'vitest'
 import { Budget } from '../../core/budget.ts'
 import { type Logger, silent } from '../../core/logger.ts'
 import { grpcServer } from '../../net/grpc-server-keys.ts'
@@ -22,6 +22,7 @@ import {
   serverCert,
   serverKey,
 } from './certificates.ts'
+import { until } from '../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kymo-strangers-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -119,9 +120,9 @@ test.each<[string, 'grpc' | 'http', object, (port: number) => Promise<void>, 'ha
   const { server, port, lines } = await serve(protocol, settings)
   await knock(port)
   await knock(port)
-  await vi.waitFor(() => expect(server.admission.refusals[kind]).toBe(2))
+  await until(() => expect(server.admission.refusals[kind]).toBe(2))
   expect(lines).toEqual([expect.stringMatching(text)])
-  await vi.waitFor(() => expect(server.connections).toBe(0))
+  await until(() => expect(server.connections).toBe(0))
 })
 
 test('a probe that says nothing is no stranger, and neither is a sender with all that is asked for', async () => {
@@ -132,7 +133,7 @@ test('a probe that says nothing is no stranger, and neither is a sender with all
     socket.once('secureConnect', () => socket.end()).on('close', () => resolve())
     socket.resume()
   })
-  await vi.waitFor(() => expect(server.connections).toBe(0))
+  await until(() => expect(server.connections).toBe(0))
   expect([server.admission.refusals.handshake, lines]).toEqual([0, []])
 })
 

@@ -1,5 +1,5 @@
 /** Which `batch` is done behind the queues of destinations, and how they gather then; at a start, and over reloads. */
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { components } from '../support/components.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { explain } from '../../plan/explain.ts'
@@ -8,6 +8,7 @@ import { batch } from '../../processors/batch.ts'
 import { type ToyGraph, toyGraph, type ToyParts } from '../support/graph.ts'
 import { tracesRequest } from '../support/otlp-bytes.ts'
 import { diskOf, MemoryStorage } from '../support/storage.ts'
+import { until } from '../support/until.ts'
 
 /** The plan of pipelines between one receiver, some steps, and exporters with and without a disk. */
 const planOf = (pipelines: string) =>
@@ -117,7 +118,7 @@ describe('while it runs', () => {
       return Promise.reject(new DeliveryError('DELIVERY_REJECTED', 'rejected', 'no'))
     }
     for (const name of ['a', 'bad', 'c']) expect((await push(toy, name, `${name}'`)).kind).toBe('success')
-    await vi.waitFor(() => expect(sink.all.toSorted()).toEqual(['a', "a'", 'c', "c'"]))
+    await until(() => expect(sink.all.toSorted()).toEqual(['a', "a'", 'c', "c'"]))
     expect(storage.records.filter(({ left }) => left.size > 0)).toHaveLength(1)
     await toy.graph.stop(10)
     expect([toy.books.faults(), toy.budget.used]).toEqual([[], 0])
@@ -157,10 +158,10 @@ describe('while it runs', () => {
     ].entries()) {
       const { over } = await toy.reload(partsFor(storage, more))
       await over
-      await vi.waitFor(() => expect(taken().length).toBeGreaterThan(i))
+      await until(() => expect(taken().length).toBeGreaterThan(i))
       await push(toy, `b${i}`)
     }
-    await vi.waitFor(() => expect(taken()).toEqual(['a', 'b0', 'b1', 'b2', 'b3']))
+    await until(() => expect(taken()).toEqual(['a', 'b0', 'b1', 'b2', 'b3']))
     await toy.graph.stop(100)
     expect([toy.books.faults(), toy.budget.used]).toEqual([[], 0])
   })

@@ -1,9 +1,10 @@
 /** A client of HTTP/2 that sends what it is told, and says in words what it is answered. */
 import { connect } from 'node:net'
-import { expect, vi } from 'vitest'
+import { expect } from 'vitest'
 import { indexed } from '../attacks/frames.ts'
 import { frame, inWords, readFrames } from './http2-frames.ts'
 import { EchoServer } from './http2-server.ts'
+import { until } from './until.ts'
 
 const PING = 6
 const marker = Buffer.from('marker!!')
@@ -54,7 +55,7 @@ export async function exchange(
   await over
   const said = [...words]
   socket.destroy()
-  await vi.waitFor(() => expect(server.heard).toContain('gone'), { interval: 5 })
+  await until(() => expect(server.heard).toContain('gone'), 5)
   server.close()
   // Nothing is left of a connection, whatever became of it.
   expect(server.budget.used).toBe(0)

@@ -1,10 +1,11 @@
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { ConfigError } from '../../../core/errors.ts'
 import { config, endpointOf } from '../../../exporters/datadog/config.ts'
 import { datadogExporter } from '../../../exporters/datadog/datadog.ts'
 import { allSignals } from '../../../proto/signals.ts'
 import { batchOf, complaints, forever, refusal } from '../../support/exporting.ts'
 import { key, logsRequest, metricsRequest, run, type Run } from './datadog-runs.ts'
+import { until } from '../../support/until.ts'
 
 const runs: Run[] = []
 afterEach(async () => {
@@ -93,7 +94,7 @@ test('each signal has its intake at the site', () => {
 test('the key goes with every request, and into no message', async () => {
   const one = await started()
   await one.exporter.start?.()
-  await vi.waitFor(() => expect(one.intake.to('/api/v1/validate')).toHaveLength(1))
+  await until(() => expect(one.intake.to('/api/v1/validate')).toHaveLength(1))
   one.intake.answer = () => ({ status: 403, body: '{"errors":["Forbidden"]}' })
   const error = await refusal(one.exporter.send(batchOf(logsRequest([{}]), 'logs'), forever))
   expect(error).toMatchObject({ kind: 'denied' })
@@ -107,7 +108,7 @@ test('the key is asked about at the start; one that is not known shows in the st
   const one = await started()
   one.intake.answer = ({ path }) => (path === '/api/v1/validate' ? { status: 403 } : undefined)
   await one.exporter.start?.()
-  await vi.waitFor(() => expect(one.status.lastError).toContain('does not know the API key'))
+  await until(() => expect(one.status.lastError).toContain('does not know the API key'))
   expect(one.intake.seen).toMatchObject([{ method: 'GET', path: '/api/v1/validate' }])
   expect(one.status.state).toBe('RecoverableError')
   expect(one.status.lastError).not.toContain(key)
@@ -131,7 +132,7 @@ test('the host is told of once it runs, with its tags', async () => {
   await one.exporter.start?.()
   expect(one.intake.to('/intake/')).toEqual([])
   one.exporter.run?.()
-  await vi.waitFor(() => expect(one.intake.to('/intake/')).toHaveLength(1))
+  await until(() => expect(one.intake.to('/intake/')).toHaveLength(1))
   const told = JSON.parse(one.intake.to('/intake/')[0].body.toString()) as Record<string, unknown>
   expect(told).toMatchObject({
     meta: { hostname: 'gateway' },
@@ -149,7 +150,7 @@ test('the name of the first resource is that of the host, where that is wanted, 
     'metrics',
   )
   expect(await one.exporter.send(batch, forever)).toMatchObject({ rejected: 1, reasons: { only_metadata: 1 } })
-  await vi.waitFor(() => expect(one.intake.to('/intake/')).toHaveLength(1))
+  await until(() => expect(one.intake.to('/intake/')).toHaveLength(1))
   const told = JSON.parse(one.intake.to('/intake/')[0].body.toString()) as Record<string, unknown>
   expect(told['internalHostname']).toBe('node-7')
   expect(one.intake.series).toEqual([])

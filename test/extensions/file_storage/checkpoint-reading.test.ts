@@ -8,7 +8,9 @@ const value = (text: string): Buffer => Buffer.from(text)
 
 /** Changes a byte in each place. */
 function damage(disk: SimulatedDisk, name: string, ...places: number[]): void {
-  for (const at of places) disk.damage(`${directory}/${name}`, at, value('?'))
+  const path = `${directory}/${name}`
+  // What stands there may be random.
+  for (const at of places) disk.damage(path, at, value(disk.image.get(path)?.[at] === 0x3f ? '!' : '?'))
 }
 
 /** Groups of one key each, from the first on; the next file begins with all of them. */

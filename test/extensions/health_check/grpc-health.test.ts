@@ -12,6 +12,7 @@ import { GrpcCode } from '../../../proto/status.ts'
 import { serverCert, serverKey } from '../../net/certificates.ts'
 import { componentContext } from '../../support/contexts.ts'
 import { call, frame, statusOf } from '../../support/grpc-serving.ts'
+import { until } from '../../support/until.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
@@ -105,7 +106,7 @@ test('a TLS handshake that has begun when another takes over comes to its end, a
   const { port, listeners, replace } = await processOf('https')
   const socket = connect(port, '127.0.0.1')
   open.push(() => socket.destroy())
-  await vi.waitFor(() => expect(listeners.connections).toBe(1))
+  await until(() => expect(listeners.connections).toBe(1))
   const { stopped } = await replace()
   const secure = secureConnect({ socket, rejectUnauthorized: false, ALPNProtocols: ['h2'] })
   const client = http2.connect(`https://127.0.0.1:${port}`, { createConnection: () => secure })

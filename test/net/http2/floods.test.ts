@@ -5,6 +5,7 @@ import { exchange, get, head } from '../../support/http2-exchange.ts'
 import { frame, preface } from '../../support/http2-frames.ts'
 import { EchoServer } from '../../support/http2-server.ts'
 import { MemorySocket } from '../../support/memory-socket.ts'
+import { until } from '../../support/until.ts'
 
 const [DATA, RST_STREAM, PING, WINDOW_UPDATE] = [0, 3, 6, 8]
 const times = (count: number, make: (i: number) => Buffer) => [
@@ -60,11 +61,11 @@ test('who asks without reading the answers is ended', async () => {
   deaf.push(preface())
   const pings = (count: number) => deaf.push(times(count, () => frame(PING, 0, 0, Buffer.alloc(8)))[0])
   pings(10)
-  await vi.waitFor(() => expect(server.heard.filter(what => what === 'pinged')).toHaveLength(10))
+  await until(() => expect(server.heard.filter(what => what === 'pinged')).toHaveLength(10))
   pings(995)
-  await vi.waitFor(() => expect(server.heard.filter(what => what === 'pinged').length).toBeGreaterThan(990))
+  await until(() => expect(server.heard.filter(what => what === 'pinged').length).toBeGreaterThan(990))
   expect(server.heard).not.toContain('flooded')
   pings(20)
-  await vi.waitFor(() => expect(server.heard.slice(-2)).toEqual(['flooded', 'gone']))
+  await until(() => expect(server.heard.slice(-2)).toEqual(['flooded', 'gone']))
   expect(server.budget.used).toBe(0)
 })

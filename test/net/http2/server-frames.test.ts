@@ -1,11 +1,12 @@
 /** The protocol as a table: what a client sends, and what it is answered (RFC 9113). */
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { hpackInt, indexed, literal, settings, uint32 } from '../../attacks/frames.ts'
 import { frame, inWords, preface, readFrames } from '../../support/http2-frames.ts'
 import { data, exchange, get, head, post } from '../../support/http2-exchange.ts'
 import { EchoServer } from '../../support/http2-server.ts'
+import { until } from '../../support/until.ts'
 
 const servers: EchoServer[] = []
 afterEach(() => {
@@ -310,11 +311,11 @@ test('a connection that is closed ignores new streams, answers the others, and e
   let read: Buffer = Buffer.alloc(0)
   socket.on('data', (chunk: Buffer) => (read = Buffer.concat([read, chunk])))
   socket.write(Buffer.concat([preface(), get(1)]))
-  await vi.waitFor(() => expect(server.held).toHaveLength(1))
+  await until(() => expect(server.held).toHaveLength(1))
   for (const session of server.sessions) session.close()
   socket.write(Buffer.concat([head(3), data(3, 'x'), frame(PING, 0, 0, Buffer.alloc(8))]))
   const words = () => readFrames(read).frames.map(inWords).slice(3)
-  await vi.waitFor(() => expect(words()).toEqual(['GOAWAY 1 NO_ERROR', 'PING ack']))
+  await until(() => expect(words()).toEqual(['GOAWAY 1 NO_ERROR', 'PING ack']))
   server.held[0]()
   await once(socket, 'close')
   expect(words().slice(2)).toEqual(answered(1))

@@ -1,12 +1,13 @@
 /** Senders of whom it takes a while to tell whether they may come in. */
 import { connect } from 'node:net'
 import { Metadata } from '@grpc/grpc-js'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { AuthError, type Identity, type ServerAuthenticator, serverAuthenticatorKey } from '../../../core/auth.ts'
 import { offered } from '../../../core/capability.ts'
 import { GrpcCode } from '../../../proto/status.ts'
 import { tracesRequest } from '../../support/otlp-bytes.ts'
 import { grpcSender, httpSend, receive } from '../../support/receiving.ts'
+import { until } from '../../support/until.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
@@ -44,10 +45,10 @@ async function guarded() {
   const client = grpcSender(running.grpcPort)
   open.push(running.stop, client.close)
   const next = async (): Promise<Asked> => {
-    await vi.waitFor(() => expect(asked).toHaveLength(1), { timeout: 60_000 })
+    await until(() => expect(asked).toHaveLength(1))
     return asked[0]
   }
-  const gone = () => vi.waitFor(() => expect(running.budget.used).toBe(0), { timeout: 60_000 })
+  const gone = () => until(() => expect(running.budget.used).toBe(0))
   return { ...running, asked, client, next, gone }
 }
 
@@ -129,7 +130,7 @@ test('over gRPC a message is charged as it comes', async () => {
   const size = 2 << 20
   const heard = send(running, 'grpc', tracesRequest([{ spans: ['a'.repeat(size)] }]))
   const { answer } = await running.next()
-  await vi.waitFor(() => expect(running.budget.used).toBeGreaterThan(size), { timeout: 60_000 })
+  await until(() => expect(running.budget.used).toBeGreaterThan(size))
   expect(running.batches).toEqual([])
   answer(alice)
   expect(await heard).toBe('in')
@@ -148,7 +149,7 @@ test.each([
   socket.write(Buffer.concat([Buffer.from(head), body]))
   const { cancelled, answer } = await running.next()
   socket.destroy()
-  await vi.waitFor(() => expect(cancelled()).toBe(true), { timeout: 60_000 })
+  await until(() => expect(cancelled()).toBe(true))
   // Too late.
   answer(alice)
   await running.gone()
@@ -164,7 +165,7 @@ test.each([
   const { cancelled, fail } = await running.next()
   then(() => running.client.close())
   if (deadline === undefined) await running.stop()
-  await vi.waitFor(() => expect(cancelled()).toBe(true), { timeout: 60_000 })
+  await until(() => expect(cancelled()).toBe(true))
   fail(new Error('too late'))
   expect((await heard).status).not.toBe(0)
   await running.gone()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import { connect } from 'node:net'
 import { Metadata } from '@grpc/grpc-js'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { requestCost } from '../../../net/admission.ts'
 import { components } from '../../support/components.ts'
 import { ConfigErrors, loadConfig } from '../../../config/load.ts'
@@ -19,6 +19,7 @@ import { decodeStatus, GrpcCode } from '../../../proto/status.ts'
 import { runKymo } from '../../support/kymo.ts'
 import { tracesRequest } from '../../support/otlp-bytes.ts'
 import { grpcSender, httpSend, receive, type ReceivingOptions } from '../../support/receiving.ts'
+import { until } from '../../support/until.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
@@ -95,7 +96,7 @@ test.each([undefined, 'bob', 'alice '.repeat(2)])(
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Key realm="test"'])
     expect(await response.json()).toMatchObject({ message: 'the key is wrong' })
     expect(batches).toEqual([])
-    await vi.waitFor(() => expect(budget.used).toBe(0))
+    await until(() => expect(budget.used).toBe(0))
   },
 )
 
@@ -123,7 +124,7 @@ test('over HTTP the answer comes before the body has', async () => {
   // The request costs until its answer is taken; of the body nothing is charged.
   expect(budget.used).toBeLessThan(requestCost + 1000)
   socket.destroy()
-  await vi.waitFor(() => expect(budget.used).toBe(0), 60_000)
+  await until(() => expect(budget.used).toBe(0))
 })
 
 test('over gRPC the answer comes before the message has', async () => {

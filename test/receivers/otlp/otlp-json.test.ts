@@ -1,6 +1,6 @@
 /** OTLP/JSON over HTTP; what it shares with protobuf stands in otlp.test.ts. */
 import { gzipSync } from 'node:zlib'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { requestCost } from '../../../net/admission.ts'
 import type { Batch } from '../../../core/batch.ts'
 import { Budget } from '../../../core/budget.ts'
@@ -14,6 +14,7 @@ import { names, tracesRequest } from '../../support/otlp-bytes.ts'
 import { decode } from '../../support/otlp-proto.ts'
 import { httpSend, receive, type Receiving, type ReceivingOptions } from '../../support/receiving.ts'
 import { retained } from '../../support/batches.ts'
+import { until } from '../../support/until.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -75,7 +76,7 @@ test('a request in gzip holds what its protobuf takes, and neither its text nor 
   await post(running, gzipSync(text), { ...json, 'content-encoding': 'gzip' })
   const size = ten.length + readRequest('traces', ten).groups.length * groupCost
   expect(held).toEqual([size, size])
-  await vi.waitFor(() => expect(running.budget.used).toBe(0), 60_000)
+  await until(() => expect(running.budget.used).toBe(0))
 })
 
 test('the text and the room to read it are charged while it is read, and there must be some', async () => {

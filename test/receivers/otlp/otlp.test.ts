@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import * as grpc from '@grpc/grpc-js'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { requestCost } from '../../../net/admission.ts'
 import type { Batch } from '../../../core/batch.ts'
 import type { ReceiverDefinition } from '../../../core/component.ts'
@@ -20,6 +20,7 @@ import {
   type ReceivingOptions,
 } from '../../support/receiving.ts'
 import { retained } from '../../support/batches.ts'
+import { until } from '../../support/until.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -227,9 +228,9 @@ test("a sender's deadline or disconnect withdraws its delivery, whose bytes stay
   const abort = new AbortController()
   const heard = httpSend(running.httpPort, ten, { abort: abort.signal })
   heard.catch(() => {})
-  await vi.waitFor(() => expect(running.batches).toHaveLength(2))
+  await until(() => expect(running.batches).toHaveLength(2))
   abort.abort()
-  await vi.waitFor(() => expect(running.batches.map(batch => batch.withdrawn)).toEqual([true, true]))
+  await until(() => expect(running.batches.map(batch => batch.withdrawn)).toEqual([true, true]))
   expect(running.budget.used).toBe(2 * held)
   for (const batch of running.batches) batch.accept()
   expect(running.budget.used).toBe(0)
@@ -241,7 +242,7 @@ test('compressed requests hold what they inflate to, not what was sent', async (
   const abort = new AbortController()
   const heard = httpSend(running.httpPort, packed, { headers: { 'content-encoding': 'gzip' }, abort: abort.signal })
   heard.catch(() => {})
-  await vi.waitFor(() => expect(running.batches).toHaveLength(1))
+  await until(() => expect(running.batches).toHaveLength(1))
   // Beside it, what the request costs with its head until the answer is taken.
   const request = running.budget.used - held
   expect(request).toBeGreaterThan(requestCost)
@@ -266,7 +267,7 @@ test('stop answers what is under way, takes nothing more, and may be called twic
   const running = await receive({ push: batch => void waiting.push(batch) })
   const { grpc, http } = senders(running)
   const answers = Promise.all([grpc(ten), http(ten)])
-  await vi.waitFor(() => expect(waiting).toHaveLength(2))
+  await until(() => expect(waiting).toHaveLength(2))
   setTimeout(() => waiting.forEach(batch => batch.accept()), 20)
   await running.stop()
   expect((await answers).map(heard => heard.status)).toEqual([0, 200])

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, vi } from 'vitest'
+import { afterEach, beforeEach, expect } from 'vitest'
 import type { Batch } from '../../../core/batch.ts'
 import { Books } from '../../../core/books.ts'
 import { Budget, budgetKey } from '../../../core/budget.ts'
@@ -20,6 +20,7 @@ import { keepingLogger, type Line } from '../../support/kymo.ts'
 import type { MemoryStorage } from '../../support/storage.ts'
 import { spanNames, tracesRequest } from '../../support/otlp-bytes.ts'
 import { receiverContext } from '../../support/contexts.ts'
+import { until as eventually } from '../../support/until.ts'
 
 export let folder = ''
 export const stops: (() => unknown)[] = []
@@ -90,8 +91,7 @@ export function following(config: object = {}, options: Options = {}) {
   void receiver.start?.()
   receiver.run?.()
   const spans = (): readonly string[] => seen
-  const until = (...expected: string[]) =>
-    vi.waitFor(() => expect(spans()).toEqual(expected), { interval: 5, timeout: 60_000 })
+  const until = (...expected: string[]) => eventually(() => expect(spans()).toEqual(expected), 5)
   /** A few polls later. */
   const later = () => new Promise(resolve => setTimeout(resolve, 40))
   return { receiver, batches, budget, lines, status, stop, spans, until, later, refused: () => refusals }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { appendFile, chmod, copyFile, readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Batch } from '../../../core/batch.ts'
 import { Budget } from '../../../core/budget.ts'
 import type { ReceiverDefinition } from '../../../core/component.ts'
@@ -18,6 +18,7 @@ import { names, spanNames, tracesRequest } from '../../support/otlp-bytes.ts'
 import { decode } from '../../support/otlp-proto.ts'
 
 import { at, following, inFolder, line, linesOf } from './following.ts'
+import { until as eventually } from '../../support/until.ts'
 
 inFolder()
 
@@ -25,7 +26,7 @@ test.each(allSignals)('a line of %s becomes one batch that says the same, field 
   const body = everything(signal)
   await writeFile(at('a.json'), `\n${String(protobufToJson(signals[signal].request, body))}\n  \n`)
   const { batches, budget, stop } = following()
-  await vi.waitFor(() => expect(batches).toHaveLength(1))
+  await eventually(() => expect(batches).toHaveLength(1))
   expect(batches[0]).toMatchObject({ signal, context: { receiver: 'otlp_json_file', transport: 'file' } })
   expect(decode(signal, encodeGroups(batches[0].groups))).toEqual(decode(signal, body))
   await stop()
@@ -69,7 +70,7 @@ test.each([
     const { until, spans, later } = following({ start_at })
     await later()
     await appendFile(at('a.json'), start_at === 'end' ? linesOf('after') : whole.slice(20))
-    await vi.waitFor(() => expect(spans()).toHaveLength(expected.length - 1))
+    await eventually(() => expect(spans()).toHaveLength(expected.length - 1))
     await writeFile(at('b.json'), linesOf('new file'))
     await until(...expected)
   },
@@ -102,7 +103,7 @@ test('a file that is renamed goes on under its new name, and what comes in its p
   await rename(at('a.json'), at('a.json.1'))
   await appendFile(at('a.json.1'), linesOf('c'))
   await writeFile(at('a.json'), linesOf('d'))
-  await vi.waitFor(() => expect(spans().toSorted()).toEqual(['a', 'b', 'c', 'd']))
+  await eventually(() => expect(spans().toSorted()).toEqual(['a', 'b', 'c', 'd']))
 })
 
 test('what is left of a file that is moved away is still read', async () => {
@@ -145,7 +146,7 @@ test('files that begin alike are two files', async () => {
   const { spans, until } = following()
   await until(...names('same', 20), 'a')
   await writeFile(at('b.json'), same + linesOf('b'))
-  await vi.waitFor(() => expect(spans()).toHaveLength(42))
+  await eventually(() => expect(spans()).toHaveLength(42))
   expect(spans().at(-1)).toBe('b')
 })
 
@@ -160,7 +161,7 @@ test('a file that is written anew in place is read from its beginning', async ()
 test('with `replay_file` a file is read again and again', async () => {
   await writeFile(at('a.json'), linesOf('a', 'b'))
   const { spans } = following({ replay_file: true, start_at: 'end' })
-  await vi.waitFor(() => expect(spans().length).toBeGreaterThan(7))
+  await eventually(() => expect(spans().length).toBeGreaterThan(7))
   expect(spans().slice(0, 6)).toEqual(['a', 'b', 'a', 'b', 'a', 'b'])
 })
 
@@ -181,9 +182,9 @@ test('a line that is refused is sent again until it is taken, and what is behind
   }
   const { spans, budget, stop } = following({}, { push })
   await writeFile(at('a.json'), linesOf('a'))
-  await vi.waitFor(() => expect(spans()).toEqual(['a', 'a', 'a']), { timeout: 3000 })
+  await eventually(() => expect(spans()).toEqual(['a', 'a', 'a']))
   await appendFile(at('a.json'), linesOf('b'))
-  await vi.waitFor(() => expect(spans()).toEqual(['a', 'a', 'a', 'b']))
+  await eventually(() => expect(spans()).toEqual(['a', 'a', 'a', 'b']))
   await stop()
   expect(budget.used).toBe(0)
 })
@@ -213,7 +214,7 @@ test('lines that are no OTLP/JSON are passed over, told with their place, and co
   )
   const { until, lines, refused } = following()
   await until('a', 'b')
-  await vi.waitFor(() => expect(refused()).toEqual({ malformed: 4, too_large: 0 }))
+  await eventually(() => expect(refused()).toEqual({ malformed: 4, too_large: 0 }))
   const told = lines.filter(({ level }) => level === 'warn')
   expect(told.map(({ message }) => message)).toEqual([2, 3, 5, 6].map(n => `${at('a.json')}:${n} is passed over`))
   expect(told[1].fields).toMatchObject({
@@ -225,7 +226,7 @@ test('lines that are no OTLP/JSON are passed over, told with their place, and co
 test('a file that is no JSON at all does not fill the log', async () => {
   await writeFile(at('a.json'), 'x\n'.repeat(2500))
   const { lines, refused } = following()
-  await vi.waitFor(() => expect(refused()).toMatchObject({ malformed: 2500 }))
+  await eventually(() => expect(refused()).toMatchObject({ malformed: 2500 }))
   expect(lines.filter(({ level }) => level === 'warn')).toHaveLength(5 + 3)
 })
 
@@ -233,10 +234,10 @@ test('a line that is too long is passed over, and those around it are read', asy
   await writeFile(at('a.json'), `${linesOf('a')}${line('x'.repeat(5000))}${linesOf('b')}`)
   await writeFile(at('b.json'), line('y'.repeat(5000)).trimEnd())
   const { spans, refused, later } = following({ max_log_size: '2KiB' })
-  await vi.waitFor(() => expect(spans()).toEqual(['a', 'b']))
-  await vi.waitFor(() => expect(refused()).toEqual({ malformed: 0, too_large: 2 }))
+  await eventually(() => expect(spans()).toEqual(['a', 'b']))
+  await eventually(() => expect(refused()).toEqual({ malformed: 0, too_large: 2 }))
   await appendFile(at('b.json'), `more\n${linesOf('c')}`)
-  await vi.waitFor(() => expect(spans()).toEqual(['a', 'b', 'c']))
+  await eventually(() => expect(spans()).toEqual(['a', 'b', 'c']))
   await later()
   expect(refused()).toEqual({ malformed: 0, too_large: 2 })
 })
@@ -245,7 +246,7 @@ test('lines of a signal that no pipeline takes are passed over in silence', asyn
   const logs = `${String(protobufToJson('ExportLogsServiceRequest', everything('logs')))}\n`
   await writeFile(at('a.json'), linesOf('a') + logs + linesOf('b'))
   const { batches, lines } = following({}, { signals: ['logs'] })
-  await vi.waitFor(() => expect(batches).toHaveLength(1))
+  await eventually(() => expect(batches).toHaveLength(1))
   expect(batches[0].signal).toBe('logs')
   expect(lines.filter(({ level }) => level === 'warn')).toEqual([])
 })
@@ -278,17 +279,17 @@ test.runIf(process.getuid?.() !== 0)('a file that may not be read is a status, u
   await writeFile(at('a.json'), linesOf('a'))
   await chmod(at('a.json'), 0)
   const { status, until } = following()
-  await vi.waitFor(() => expect(status.state).toBe('RecoverableError'))
+  await eventually(() => expect(status.state).toBe('RecoverableError'))
   await chmod(at('a.json'), 0o600)
   await until('a')
-  await vi.waitFor(() => expect(status.state).toBe('OK'))
+  await eventually(() => expect(status.state).toBe('OK'))
 })
 
 test('more files than may be followed are told, and the others are read', async () => {
   for (const name of ['a', 'b', 'c']) await writeFile(at(`${name}.json`), linesOf(name))
   const { status, spans } = following({ max_concurrent_files: 2 })
-  await vi.waitFor(() => expect(status.lastError).toContain('`max_concurrent_files`'))
-  await vi.waitFor(() => expect(spans()).toHaveLength(2))
+  await eventually(() => expect(status.lastError).toContain('`max_concurrent_files`'))
+  await eventually(() => expect(spans()).toHaveLength(2))
 })
 
 const complaints = (config: unknown) =>
@@ -337,7 +338,7 @@ test.skipIf(process.platform === 'win32')(
     await writeFile(at('real.json'), line('a'))
     await symlink(at('real.json'), at('linked.json'))
     const { spans } = following()
-    await expect.poll(spans, { timeout: 60_000 }).toEqual(['a'])
+    await expect.poll(spans).toEqual(['a'])
     // What a look found as a file, and is none when it is opened.
     await expect(openToRead(at('pipe.json'))).rejects.toThrow('what stands there is no file')
     await expect(openToRead(at('zero.json'))).rejects.toThrow('what stands there is no file')

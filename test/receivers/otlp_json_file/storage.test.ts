@@ -1,12 +1,13 @@
 /** How far files were read is kept in a storage. */
 import { appendFile, rename, writeFile } from 'node:fs/promises'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Batch } from '../../../core/batch.ts'
 import { done } from '../../../core/delivery.ts'
 import { DeliveryError } from '../../../core/errors.ts'
 import { MemoryStorage } from '../../support/storage.ts'
 
 import { at, following, line, linesOf, inFolder } from './following.ts'
+import { until as eventually } from '../../support/until.ts'
 
 inFolder()
 
@@ -62,11 +63,11 @@ test('a storage that another has still is waited for', async () => {
   const other = await storage.checkpoints('otlp_json_file')
   await writeFile(at('a.json'), line('one'))
   const { status, until, spans } = following(kept, { storage })
-  await vi.waitFor(() => expect(status.lastError).toContain('in use'))
+  await eventually(() => expect(status.lastError).toContain('in use'))
   expect(spans()).toEqual([])
   other.close()
   await until('one')
-  await vi.waitFor(() => expect(status.state).toBe('OK'))
+  await eventually(() => expect(status.state).toBe('OK'))
 })
 
 test('a place that cannot be read is told, and the file is read from where it begins', async () => {
