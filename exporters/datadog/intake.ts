@@ -73,8 +73,9 @@ function complaint(error: unknown): string {
   return parts.filter(part => typeof part === 'string' && part !== '').join(': ')
 }
 
-/** The batch makes a larger request than the intake takes: it has to be split. */
-export function tooLarge(target: Target, size: number, most: number): DeliveryError {
-  const message = `${target.name}: a request of ${size} bytes, where ${most} are the most; the batch is split`
+/** The batch makes a larger request than the intake takes: it has to be split, or is given up where it is one item. */
+export function tooLarge(target: Target, size: number, most: number, { items }: Batch): DeliveryError {
+  const end = items > 1 ? 'the batch is split' : 'a single item cannot be split'
+  const message = `${target.name}: a request of ${size} bytes, where ${most} are the most; ${end}`
   return new DeliveryError('DELIVERY_TOO_LARGE', 'too_large', message)
 }

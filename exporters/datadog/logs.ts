@@ -45,9 +45,9 @@ export class DatadogLogs {
 
   async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
     const { body, cut } = entriesOf(batch, this.#blocks, this.#intake)
-    if (body.length > mostBytes && batch.items > 1) {
+    if (body.length > mostBytes) {
       this.#intake.push.budget?.pool.give(body)
-      throw tooLarge(this.#target, body.length, mostBytes)
+      throw tooLarge(this.#target, body.length, mostBytes, batch)
     }
     await this.#intake.send(this.#target, batch, body, abort)
     return cut === 0

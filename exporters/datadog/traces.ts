@@ -47,9 +47,9 @@ export class DatadogTraces {
   async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
     const { body, spans, left } = this.#encode(batch)
     if (spans > 0) {
-      if (body.length > mostBytes && batch.items > 1) {
+      if (body.length > mostBytes) {
         this.#intake.push.budget?.pool.give(body)
-        throw tooLarge(this.#target, body.length, mostBytes)
+        throw tooLarge(this.#target, body.length, mostBytes, batch)
       }
       await this.#intake.send(this.#target, batch, body, abort)
     }

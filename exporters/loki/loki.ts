@@ -138,7 +138,7 @@ const config = z
       .default(4 * 1024 * 1024)
       .describe(
         'Larger batches are split: most bytes of lines and attributes. Above `ingestion_burst_size_mb` Loki never takes a ' +
-          'request. 0 sets no limit.',
+          'request, so that a record which is larger by itself is rejected as too_large, unsent. 0 sets no limit.',
       ),
     default_labels_enabled: unused('choose labels with `labels`; `service_name` is always there.').optional(),
     ...httpClient({ compression: 'gzip' }),

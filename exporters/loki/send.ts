@@ -137,7 +137,8 @@ export class Loki implements Exporter {
     const { otlp } = this.#options
     const { tenant, batch } = part
     const target = this.#target(tenant)
-    const { body, left } = otlp ? { body: undefined, left: undefined } : this.#pushBody(batch)
+    if (otlp && !this.fits(batch)) this.#alone(batch, batch.byteLength, target)
+    const { body, left } = otlp ? { body: undefined, left: undefined } : this.#pushBody(batch, target)
     if (body === undefined && !otlp) return left
     const { answer } =
       body === undefined
@@ -160,11 +161,11 @@ export class Loki implements Exporter {
     return new DeliveryError('DELIVERY_REJECTED', 'rejected', text, { cause: error })
   }
 
-  #pushBody({ groups }: Batch): { body: Buffer | undefined; left: Sent | undefined } {
+  #pushBody(batch: Batch, target: Target): { body: Buffer | undefined; left: Sent | undefined } {
     const memory = this.#http.budget?.pool
     let pushed: Pushed
     try {
-      pushed = this.#writer.write(groups, memory)
+      pushed = this.#writer.write(batch.groups, memory)
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       const message = `cannot be written for Loki: ${error.message}`
@@ -175,10 +176,20 @@ export class Loki implements Exporter {
       this.#note(pushed)
       const left = leftOut(pushed, this.#options.push)
       if (entries.count === 0) return { body: undefined, left }
+      if (this.#options.maxRequest > 0 && entries.out.at > this.#options.maxRequest) {
+        this.#alone(batch, entries.out.at, target)
+      }
       return { body: this.#options.json ? toJson(entries) : entries.toProtobuf(memory), left }
     } finally {
       entries.abandon()
     }
+  }
+
+  /** A record that is a larger request by itself than Loki takes is not sent: what Loki says to that may be to come again. */
+  #alone({ items }: Batch, size: number, { name }: Target): void {
+    if (items > 1) return
+    const message = `${name}: a record of ${size} bytes, where \`max_request_size\` is ${this.#options.maxRequest}`
+    throw new DeliveryError('DELIVERY_TOO_LARGE', 'too_large', message)
   }
 
   /** Says now and then that there are too many streams. */

@@ -69,7 +69,7 @@ test('what is left out is told with its reason, and nothing is sent for nothing'
   expect(one.intake.to(path)).toHaveLength(1)
 })
 
-test('a payload that would be too large is halved before it is sent; one span never', async () => {
+test('a payload that would be too large is halved before it is sent, and one span is not sent', async () => {
   const one = await started()
   const large = (n: number, size: number) =>
     batchOf(request(Array.from({ length: n }, (_, i) => span({ text: 'x'.repeat(size) }, { span_id: id(i + 1, 8) }))))
@@ -80,8 +80,8 @@ test('a payload that would be too large is halved before it is sent; one span ne
   const whole = batchOf(
     request([span(Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`k${i}`, 'x'.repeat(20_000)])))]),
   )
-  await one.exporter.send(whole, forever)
-  expect(one.intake.to(path)).toHaveLength(1)
+  expect(await refusal(one.exporter.send(whole, forever))).toMatchObject({ kind: 'too_large' })
+  expect(one.intake.to(path)).toEqual([])
 })
 
 test('it is never larger than it was thought to be', async () => {
