@@ -99,7 +99,7 @@ const metrics = z
           .optional()
           .describe(
             'What the first value of a counter counts: `auto` (the default) all of it where the counter started after Kymo, ' +
-              '`drop` nothing, `keep` all of it.',
+              '`drop` nothing, `keep` all of it. One that is known and begins anew counts all it says.',
           ),
       })
       .refine(s => s.cumulative_monotonic_mode === 'to_delta' || s.initial_cumulative_monotonic_value === undefined, {

@@ -5,11 +5,17 @@
 
 import { endless, type Room, textCost } from '../../proto/room.ts'
 
-/** How a point stands to what is known of its series. */
+/** Nothing is known, or nothing that it goes on from. */
 export const FIRST = 0
+/** It goes on from what is known. */
 export const NEXT = 1
 /** As old as what is known, or older. */
 export const OLD = 2
+/** It began anew after what is known: all it says is new. */
+export const RESET = 3
+
+/** How a point stands to what is known of its series. */
+export type Relation = typeof FIRST | typeof NEXT | typeof OLD | typeof RESET
 
 /** What is known of one series. */
 export class Series<More> {
@@ -91,14 +97,18 @@ export class Differences<More = undefined> {
   }
 
   /** How a point stands to what is known. */
-  relation(series: Series<More>, start: number, time: number): typeof FIRST | typeof NEXT | typeof OLD {
+  relation(series: Series<More>, start: number, time: number): Relation {
     const mine = series.batch === this.#batch
     const known = mine ? series.newTime : series.time
     if (known < 0) return FIRST
     if (time <= known) return OLD
-    // A start that is not known says nothing; one of its own, or one that is the point's time, says that counting began anew.
+    // A start that is not known says nothing; one that is the point's time says only where counting stands.
     if (start === 0) return NEXT
-    return start !== time && start === (mine ? series.newStart : series.start) ? NEXT : FIRST
+    if (start === time) return FIRST
+    const began = mine ? series.newStart : series.start
+    // One that is not later is that of what was counted so far, too.
+    if (start <= began || (began === 0 && start < known)) return NEXT
+    return start >= known ? RESET : FIRST
   }
 
   /** What the series said last. */
@@ -110,13 +120,15 @@ export class Differences<More = undefined> {
     return series.batch === this.#batch ? series.newMore : series.more
   }
 
-  /** Notes what the series says now. */
+  /** Notes what the series says now. One that does not say when it began has begun when it was known to, as long as it goes on. */
   note(series: Series<More>, start: number, time: number, value: number, more?: More): void {
+    const before = series.batch === this.#batch ? series.newStart : series.start
+    const goesOn = start === 0 && value >= this.value(series)
     if (series.batch !== this.#batch) {
       series.batch = this.#batch
       this.#touched.push(series)
     }
-    series.newStart = start
+    series.newStart = goesOn ? before : start
     series.newTime = time
     series.newValue = value
     series.newMore = more

@@ -3,7 +3,7 @@ import type { Buckets, DataPoint } from '../../proto/data-point.ts'
 import type { Numbers } from '../../proto/numbers.ts'
 import { COUNT, GAUGE } from '../../backends/datadog/series.ts'
 import { mostValues, Sketch } from '../../backends/datadog/sketch.ts'
-import { type Differences, NEXT, OLD } from './differences.ts'
+import { type Differences, NEXT, OLD, RESET } from './differences.ts'
 import type { MetricOutput } from './metric-output.ts'
 import { countsFirst, type MetricSettings } from './metric-settings.ts'
 
@@ -106,7 +106,7 @@ export class Histograms {
     const count = known.value(series)
     known.note(series, point.start, point.time, point.count, stateOf(point))
     if (relation !== NEXT || before === undefined || !subtract(point, count, before)) {
-      return countsFirst(this.#settings, point.start, point.time)
+      return relation === RESET || countsFirst(this.#settings, point.start, point.time)
     }
     // A smallest or largest value that is new came in this time; otherwise they are those of all its time.
     this.#exactMin = point.min < before.min

@@ -14,7 +14,7 @@ import { asBuffer, BYTES, Range, valueKind } from '../../proto/values.ts'
 import { attributeTags, findAttribute } from '../../proto/attributes.ts'
 import { fieldNamed, findField, ItemCursor } from '../../proto/views.ts'
 import { sameBytes } from '../../proto/wire.ts'
-import { Differences, NEXT, OLD } from './differences.ts'
+import { Differences, NEXT, OLD, RESET } from './differences.ts'
 import { boundText, Histograms, type HistogramState } from './histograms.ts'
 import { type MetricBody, MetricOutput } from './metric-output.ts'
 import { countsFirst, type MetricSettings } from './metric-settings.ts'
@@ -178,7 +178,7 @@ export class MetricMapping {
     const before = known.value(series)
     known.note(series, start, time, value)
     if (relation === NEXT && value >= before) output.series(COUNT, value - before, time)
-    else if (countsFirst(this.#settings, start, time)) output.series(COUNT, value, time)
+    else if (relation === RESET || countsFirst(this.#settings, start, time)) output.series(COUNT, value, time)
     output.point()
   }
 
@@ -194,7 +194,7 @@ export class MetricMapping {
     const sumBefore = known.more(series) ?? NaN
     known.note(series, start, time, count, sum)
     const next = relation === NEXT && count >= before
-    if (next || countsFirst(this.#settings, start, time)) {
+    if (next || relation === RESET || countsFirst(this.#settings, start, time)) {
       output.series(COUNT, next ? count - before : count, time, suffixes.count)
       const grown = next ? sum - sumBefore : sum
       if (Number.isFinite(grown)) output.series(COUNT, grown, time, suffixes.sum)
