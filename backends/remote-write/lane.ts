@@ -41,6 +41,8 @@ export class Lane {
   #starts = new Int32Array(1024)
   #times = new Float64Array(1024)
   #runs = 0
+  /** The request as it was before the run under way. */
+  readonly #before = { out: 0, aside: 0, samples: 0, histograms: 0, exemplars: 0 }
 
   constructor(number: number) {
     this.number = number
@@ -65,6 +67,28 @@ export class Lane {
     }
     this.#starts[this.#runs] = this.out.at
     this.#times[this.#runs++] = time
+    const before = this.#before
+    before.out = this.out.at
+    before.aside = this.aside.at
+    before.samples = this.samples
+    before.histograms = this.histograms
+    before.exemplars = this.exemplars
+  }
+
+  /** Whether the run under way is the first of the request. */
+  get isFirst(): boolean {
+    return this.#runs === 1
+  }
+
+  /** Takes back the run under way: the request is to be finished without it. */
+  takeBack(): void {
+    const { out, aside, samples, histograms, exemplars } = this.#before
+    this.#runs--
+    this.out.at = out
+    this.aside.at = aside
+    this.samples = samples
+    this.histograms = histograms
+    this.exemplars = exemplars
   }
 
   /** Makes room for symbol `id`. */

@@ -196,16 +196,22 @@ export class RemoteWriteEncoder {
     series.info = info
     series.time = time
     series.startTime = data.temporality === DELTA ? 0 : point.startMilliseconds
-    const lane = this.#run(info.id)
-    const before = lane.size
-    const problem = this.#kind(data, lane)
-    if (problem !== '') {
-      this.#leaveOut(problem)
-      return
+    let lane = this.#run(info.id)
+    let problem = this.#kind(data, lane)
+    if (problem === '' && this.#isTooMuch(lane)) {
+      lane = this.#run(info.id)
+      problem = this.#kind(data, lane)
     }
-    lane.points++
-    // Another one like this would be too much.
-    if (lane.size * 2 - before > this.#options.maxBytes) this.#complete(lane)
+    if (problem === '') lane.points++
+    else this.#leaveOut(problem)
+  }
+
+  /** Whether what was written last makes the request too large: then it is completed without that, which is to be written again. */
+  #isTooMuch(lane: Lane): boolean {
+    if (lane.size <= this.#options.maxBytes || lane.isFirst) return false
+    lane.takeBack()
+    this.#complete(lane)
+    return true
   }
 
   /** Writes the point as what its kind is; gives why not, or ''. */
@@ -360,9 +366,13 @@ export class RemoteWriteEncoder {
     series.startTime = 0
     series.which = BASE
     this.#readExemplars(false, false)
-    const lane = this.#run(this.#info.id)
+    let lane = this.#run(this.#info.id)
     // 1 as a double.
     this.#writer.sample(lane, series, 0, 0x3ff00000)
+    if (this.#isTooMuch(lane)) {
+      lane = this.#run(this.#info.id)
+      this.#writer.sample(lane, series, 0, 0x3ff00000)
+    }
     lane.infos++
   }
 }

@@ -4,12 +4,17 @@
  */
 import { createHash } from 'node:crypto'
 import { afterEach, expect, test } from 'vitest'
+import { RemoteWriteEncoder } from '../../backends/remote-write/request.ts'
+import { readRequest } from '../../proto/request.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { type RunningKymo, runKymo } from '../support/kymo.ts'
 import { type LimitedSink, limitedSink, type Measured } from '../support/limited-sink.ts'
 import { readPush, type Streams } from '../support/loki-push.ts'
 import { encode, type Plain } from '../support/otlp-proto.ts'
 import { httpSend } from '../support/otlp-send.ts'
+import { metricsRequest } from '../support/prometheus-page.ts'
+import { decodeRequest } from '../support/remote-write.ts'
+import { plain } from '../support/remote-write-reference.ts'
 
 const ends: (() => unknown)[] = []
 afterEach(async () => {
@@ -254,5 +259,51 @@ test.each(Object.keys(queues).flatMap(queue => rows.map(row => [row.to, row.what
     expect(Object.fromEntries(reasons)).toEqual(ended)
     expect([books.delivered, books.lost.total]).toEqual([count - all, 0])
     expect(kymo.books.faults()).toEqual([])
+  },
+)
+
+/** Sizes of texts beside the points of a gauge. */
+const uneven = (i: number): string => noise(i % 121 === 120 ? 12_000 : 1)
+
+test.each([
+  [1, 'one metric'],
+  [2, 'one metric'],
+  [1, 'a resource that says much of itself'],
+  [2, 'a resource that says much of itself'],
+] as const)(
+  'A3: no request of remote write %i.0 is larger than `max_batch_size_bytes` for points of %s',
+  (version, what) => {
+    const large = what === 'one metric' ? {} : { 'service.name': 's', much: noise(12_000) }
+    const points = Array.from({ length: 500 }, (_, i) => i)
+    const request = metricsRequest(
+      [
+        {
+          name: 'm',
+          gauge: {
+            data_points: points.map(i => ({
+              time_unix_nano: '1900000000000000000',
+              as_int: i,
+              attributes: [attribute('id', idOf(i)), attribute('beside', what === 'one metric' ? uneven(i) : 'x')],
+            })),
+          },
+        },
+      ],
+      { resource: large },
+    )
+    const encoder = new RemoteWriteEncoder({ ...plain, version, targetInfo: true, metadata: true, maxBytes: 20_000 })
+    const sizes: number[] = []
+    const ids: string[] = []
+    let told = 0
+    const leftOut = encoder.encode(readRequest('metrics', request).groups, ({ body, points }) => {
+      sizes.push(body.length)
+      told += points
+      for (const { labels } of decodeRequest(version, body).series) {
+        for (const [name, value] of labels) if (name === 'id') ids.push(value)
+      }
+    })
+    expect(leftOut).toEqual({})
+    expect(told).toBe(500)
+    expect(ids.toSorted()).toEqual(points.map(idOf).toSorted())
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(20_000)
   },
 )
