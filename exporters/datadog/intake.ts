@@ -1,6 +1,7 @@
 /** Datadog's intakes: where they are, how they are spoken to, what their answers mean. */
 import { hostname } from 'node:os'
 import type { Batch } from '../../core/batch.ts'
+import type { BodyFormat } from '../../core/body.ts'
 import type { ExporterContext } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { HttpAnswer } from '../../net/http-client.ts'
@@ -34,11 +35,19 @@ export class Intake {
 
   /**
    * Posts bytes that were made of the batch and resolves when they are taken. They depend on settings and state of this
-   * exporter: no other one sends the same.
+   * exporter: no other one sends the same. They are not sent where they are more than `most` once compressed.
    * @throws DeliveryError saying what it means for the data
    */
-  async send(target: Target, batch: Batch, bytes: Buffer, abort: AbortSignal): Promise<void> {
-    const { answer } = await this.push.sendBytes(target, batch, bytes, abort)
+  async send(target: Target, batch: Batch, bytes: Buffer, abort: AbortSignal, most = Infinity): Promise<void> {
+    const format = this.push.compressed({ write: () => ({ bytes }) })
+    const limited: BodyFormat = {
+      async write(batch, budget) {
+        const body = await format.write(batch, budget)
+        if (body.bytes.length > most) throw tooLarge(target, body.bytes.length, most, batch)
+        return body
+      },
+    }
+    const { answer } = await this.push.send(target, batch, limited, abort)
     checkAnswer(answer, target.name)
   }
 }
@@ -73,9 +82,14 @@ function complaint(error: unknown): string {
   return parts.filter(part => typeof part === 'string' && part !== '').join(': ')
 }
 
+/** A request is larger than the intake takes, which it was not even asked. */
+export class TooLarge extends DeliveryError {
+  override name = 'TooLarge'
+}
+
 /** The batch makes a larger request than the intake takes: it has to be split, or is given up where it is one item. */
-export function tooLarge(target: Target, size: number, most: number, { items }: Batch): DeliveryError {
-  const end = items > 1 ? 'the batch is split' : 'a single item cannot be split'
+export function tooLarge(target: Target, size: number, most: number, { items }: Batch): TooLarge {
+  const end = items > 1 ? 'it is split' : 'a single item cannot be split'
   const message = `${target.name}: a request of ${size} bytes, where ${most} are the most; ${end}`
-  return new DeliveryError('DELIVERY_TOO_LARGE', 'too_large', message)
+  return new TooLarge('DELIVERY_TOO_LARGE', 'too_large', message)
 }

@@ -1,4 +1,5 @@
 /** Where the mapping of metrics writes to: payloads that are cut before they are too large, and what could not be mapped. */
+import { elementAt } from '../../core/element-at.ts'
 import type { MetricBlock } from '../../backends/datadog/metric-block.ts'
 import type { PointTags } from '../../backends/datadog/point-tags.ts'
 import { type SeriesHead, MetricWriter } from '../../backends/datadog/series.ts'
@@ -6,15 +7,28 @@ import type { Sketch } from '../../backends/datadog/sketch.ts'
 import type { Memory } from '../../proto/growing.ts'
 import { Range } from '../../proto/values.ts'
 
-/** Bytes of a payload after which the next one is begun; compressed they are far below what the intakes take. */
+/** Bytes of a payload after which the next one is begun; compressed they are seldom more than the intakes take. */
 const enough = 2_000_000
 
 /** One payload. */
 export interface MetricBody {
   readonly kind: 'series' | 'sketches'
   readonly bytes: Buffer
-  /** Points whose last value is in it. */
-  readonly points: number
+  /** Where each of its points ends. */
+  readonly ends: readonly number[]
+}
+
+/** Two payloads that are this one together; undefined where it is of one point. */
+export function halves({ kind, bytes, ends }: MetricBody): [MetricBody, MetricBody] | undefined {
+  const middle = ends.length >> 1
+  if (middle === 0) return undefined
+  const at = elementAt(ends, middle - 1)
+  // What every payload ends with.
+  const tail = bytes.subarray(ends.at(-1))
+  return [
+    { kind, bytes: Buffer.concat([bytes.subarray(0, at), tail]), ends: ends.slice(0, middle) },
+    { kind, bytes: Buffer.from(bytes.subarray(at)), ends: ends.slice(middle).map(end => end - at) },
+  ]
 }
 
 const none = Buffer.alloc(0)
@@ -24,7 +38,7 @@ const noBlock: MetricBlock = { identity: '', hostname: none, host: none, seriesT
 /** One payload being written. */
 interface Open {
   readonly writer: MetricWriter
-  points: number
+  readonly ends: number[]
 }
 
 export class MetricOutput {
@@ -68,8 +82,8 @@ export class MetricOutput {
   point(): void {
     for (const kind of ['series', 'sketches'] as const) {
       const open = this.#open[kind]
-      if (open === undefined) continue
-      open.points++
+      if (open === undefined || open.writer.at === open.ends.at(-1)) continue
+      open.ends.push(open.writer.at)
       if (open.writer.at > enough) this.#close(kind, open)
     }
   }
@@ -80,12 +94,12 @@ export class MetricOutput {
   }
 
   #opened(kind: 'series' | 'sketches'): Open {
-    return (this.#open[kind] ??= { writer: new MetricWriter(this.#size, this.#memory), points: 0 })
+    return (this.#open[kind] ??= { writer: new MetricWriter(this.#size, this.#memory), ends: [] })
   }
 
-  #close(kind: 'series' | 'sketches', { writer, points }: Open): void {
+  #close(kind: 'series' | 'sketches', { writer, ends }: Open): void {
     if (kind === 'sketches') writer.metadata()
-    this.#bodies.push({ kind, bytes: writer.done(), points })
+    this.#bodies.push({ kind, bytes: writer.done(), ends })
     this.#open[kind] = undefined
   }
 

@@ -8,12 +8,16 @@ import { statsBody } from '../../backends/datadog/stats.ts'
 import { WireError } from '../../proto/wire.ts'
 import { givenUpFor } from '../given-up.ts'
 import type { Target } from '../http-push.ts'
-import type { Intake } from './intake.ts'
+import { type Intake, TooLarge } from './intake.ts'
 import { type KnownSeries, type MappedMetrics, MetricMapping } from './metric-mapping.ts'
+import { halves, type MetricBody } from './metric-output.ts'
 import { metricSettings } from './metric-settings.ts'
 
 /** A batch of more bytes is halved, so that what is made of it at one time stays small. */
 const mostBytes = 16_000_000
+
+/** Bytes that the intakes take in one request, compressed. */
+const mostCompressed = { series: 512_000, sketches: 3_200_000 } as const
 
 /** One request of a batch. */
 interface Request {
@@ -22,18 +26,20 @@ interface Request {
   readonly body: Buffer
   /** Data points that are done with it. */
   readonly points: number
+  /** What can be cut; APM stats cannot. */
+  readonly metrics: MetricBody | undefined
 }
 
 /** What is sent of a batch, and how far that is. */
 class Plan {
-  readonly requests: readonly Request[]
+  readonly requests: Request[]
   readonly commit: () => void
   next = 0
   rejected: number
   message: string
   readonly reasons: Record<string, number>
 
-  constructor(requests: readonly Request[], { rejected, reasons, commit }: MappedMetrics) {
+  constructor(requests: Request[], { rejected, reasons, commit }: MappedMetrics) {
     this.requests = requests
     this.commit = commit
     this.rejected = rejected
@@ -86,12 +92,11 @@ export class DatadogMetrics {
 
   async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     const plan = attempt.memo instanceof Plan ? attempt.memo : this.#plan(batch)
-    for (const request of plan.requests.slice(plan.next)) {
+    for (let request = plan.requests[plan.next]; request !== undefined; request = plan.requests[plan.next]) {
       try {
-        // A body that may be needed again is not given away.
-        const body = plan.requests.length === 1 ? request.body : Buffer.from(request.body)
-        await request.intake.send(request.target, batch, body, attempt.signal)
+        await this.#post(request, plan, batch, attempt.signal)
       } catch (error) {
+        if (this.#cut(request, plan, error)) continue
         // Before anything was taken the batch can be cut and sent again; after that only the rest of it can.
         if (plan.next === 0) throw error
         const reason = givenUpFor(error, attempt.isSuspect)
@@ -112,15 +117,35 @@ export class DatadogMetrics {
     return rejected === 0 ? undefined : { rejected, message, reasons }
   }
 
+  async #post({ intake, target, body, metrics }: Request, plan: Plan, batch: Batch, abort: AbortSignal): Promise<void> {
+    const most = metrics === undefined ? Infinity : mostCompressed[metrics.kind]
+    // A body that may be needed again is not given away.
+    const isKept = plan.requests.length > 1 || body.length > most / 2
+    await intake.send(target, batch, isKept ? Buffer.from(body) : body, abort, most)
+  }
+
+  /**
+   * Puts two requests in the place of one that is too large, and says whether it did. What an intake says before it has taken
+   * anything is left to whoever cuts batches, and knows when to stop.
+   */
+  #cut({ metrics }: Request, plan: Plan, error: unknown): boolean {
+    if (!(error instanceof DeliveryError) || error.kind !== 'too_large') return false
+    if (plan.next === 0 && !(error instanceof TooLarge)) return false
+    const parts = metrics && halves(metrics)
+    if (parts === undefined) return false
+    plan.requests.splice(plan.next, 1, ...parts.map(part => this.#request(part)))
+    return true
+  }
+
+  #request(metrics: MetricBody): Request {
+    const { kind, bytes, ends } = metrics
+    return { intake: this.#intake, target: this.#targets[kind], body: bytes, points: ends.length, metrics }
+  }
+
   /** Maps a batch. Until something of it is taken that gives the same every time. */
   #plan(batch: Batch): Plan {
     const mapped = this.#mapped(batch)
-    const requests = mapped.bodies.map(({ kind, bytes, points }): Request => ({
-      intake: this.#intake,
-      target: this.#targets[kind],
-      body: bytes,
-      points,
-    }))
+    const requests = mapped.bodies.map(body => this.#request(body))
     if (mapped.stats.length > 0) requests.push(this.#statsRequest(mapped.stats))
     return new Plan(requests, mapped)
   }
@@ -137,7 +162,7 @@ export class DatadogMetrics {
     const { hostname } = this.#stats
     try {
       const body = statsBody(stats, { hostname, env: '', version: userAgent })
-      return { intake: this.#stats, target: this.#targets.stats, body, points: stats.length }
+      return { intake: this.#stats, target: this.#targets.stats, body, points: stats.length, metrics: undefined }
     } catch (error) {
       throw unreadable(error)
     }

@@ -225,9 +225,21 @@ interface Row {
 const metricsTo = (to: Row['to']): Row[] => [
   { to, what: 'one metric of 200,000 points', signal: 'metrics', count: 200_000, body: () => gauge(200_000) },
 ]
+/** Half of the points have tags that nothing can be made of, and the others have tags that compress to nothing. */
+const denseBeside = (i: number): string =>
+  i < 20_000
+    ? 'same'.repeat(20)
+    : [hashOf(-i), hashOf(-i - 1e6), hashOf(-i - 2e6)].map(hash => hash.toString('base64')).join('')
+const densePoints = {
+  what: 'points that compress badly',
+  signal: 'metrics',
+  count: 40_000,
+  body: () => gauge(40_000, denseBeside),
+} as const
 const largeLog = { what: 'a log record of 12 MiB among others', signal: 'logs', count: 2501 } as const
 const rows: readonly Row[] = [
   ...metricsTo('datadog'),
+  { to: 'datadog', ...densePoints },
   ...metricsTo('remote write 1.0'),
   ...metricsTo('remote write 2.0'),
   { to: 'datadog', ...largeLog, body: () => logs(2501, 12 * mebibyte) },
@@ -261,6 +273,36 @@ test.each(Object.keys(queues).flatMap(queue => rows.map(row => [row.to, row.what
     expect(kymo.books.faults()).toEqual([])
   },
 )
+
+const compressed =
+  (most: number) =>
+  ({ wire }: Measured): string | undefined =>
+    wire > most ? `${wire} bytes` : undefined
+
+test.each<Pick<Row, 'to' | 'what' | 'signal' | 'count' | 'body'> & { readonly over: Destination['over'] }>([
+  { to: 'datadog', ...densePoints, over: compressed(300_000) },
+  { to: 'remote write 1.0', ...densePoints, over: compressed(200_000) },
+  { to: 'remote write 2.0', ...densePoints, over: compressed(200_000) },
+  { to: 'datadog', what: 'logs', signal: 'logs', count: 2501, body: () => logs(2501, 0), over: compressed(5000) },
+  { to: 'datadog', what: 'spans', signal: 'traces', count: 2501, body: () => spans(2501, 0), over: compressed(5000) },
+  { to: 'loki', what: 'logs', signal: 'logs', count: 2501, body: () => logs(2501, 0), over: compressed(5000) },
+  {
+    to: 'loki over OTLP',
+    what: 'logs',
+    signal: 'logs',
+    count: 2501,
+    body: () => logs(2501, 0),
+    over: compressed(5000),
+  },
+])('A3: $what are cut until they fit where $to is in front of something that takes less', async row => {
+  const { to, signal, body, over, count } = row
+  const queue = `, sending_queue: {batch: {min_size: ${count}}}`
+  const { sink, kymo, books } = await sent(destinations[to], signal, body(), { queue, over })
+  expect(sink.over.length).toBeGreaterThan(0)
+  expect(notOnce(sink, count)).toEqual([])
+  expect([books.delivered, books.rejected.total, books.lost.total]).toEqual([count, 0, 0])
+  expect(kymo.books.faults()).toEqual([])
+})
 
 /** Sizes of texts beside the points of a gauge. */
 const uneven = (i: number): string => noise(i % 121 === 120 ? 12_000 : 1)
