@@ -29,6 +29,8 @@ export class Lane {
   histograms = 0
   exemplars = 0
   infos = 0
+  /** So many points more are written only to be thrown away. */
+  unwanted = 0
   /** Counts the requests, so that what was said in one is told apart from what was said in this one. */
   request = 1
   /** How many symbols this request has, and for each symbol its place in it, valid where `seen` is `request`. */
@@ -89,6 +91,12 @@ export class Lane {
     this.samples = samples
     this.histograms = histograms
     this.exemplars = exemplars
+  }
+
+  /** The run under way is a point of the request. */
+  point(): void {
+    this.points++
+    if (this.unwanted > 0 && --this.unwanted === 0) this.reset()
   }
 
   /** Makes room for symbol `id`. */

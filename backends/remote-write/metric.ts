@@ -148,3 +148,18 @@ function typeOf({ kind, isMonotonic, temporality }: MetricData): number {
   if (kind === SUM) return isMonotonic ? types.counter : types.gauge
   return types.histogram
 }
+
+/** The metric that describes resources. */
+export function targetInfo(namespace: string, strategy: TranslationStrategy): MetricInfo {
+  const text = metricName('target_info', '', 'unknown', strategy, namespace)
+  return {
+    id: -2,
+    refusal: '',
+    names: [encodedLabel(['__name__', text])],
+    texts: Array.from({ length: 4 }, () => Buffer.from(text)),
+    type: types.gauge,
+    help: Buffer.from('Target metadata'),
+    unit: Buffer.alloc(0),
+    symbols: new Int32Array(7).fill(-1),
+  }
+}

@@ -4,7 +4,6 @@
  * OpenMetrics Compatibility").
  */
 import type { Group } from '../../proto/group.ts'
-import { encodedLabel } from '../prometheus/label-bytes.ts'
 import type { Besides, LabelRules } from '../prometheus/label-base.ts'
 import { LabelSets } from '../prometheus/labels.ts'
 import { ExemplarList } from './exemplars.ts'
@@ -15,8 +14,18 @@ import { DataPoint } from '../../proto/data-point.ts'
 import { MetricData } from '../../proto/metric-data.ts'
 import { TooManyNumbers } from '../../proto/numbers.ts'
 import { EXPONENTIAL_HISTOGRAM, HISTOGRAM, SUM, SUMMARY } from '../../proto/points.ts'
-import { BASE, BUCKET_OF, COUNT_OF, DELTA, lastHead, type MetricInfo, MetricTable, SUM_OF, types } from './metric.ts'
-import { metricName, type TranslationStrategy } from '../prometheus/names.ts'
+import {
+  BASE,
+  BUCKET_OF,
+  COUNT_OF,
+  DELTA,
+  lastHead,
+  type MetricInfo,
+  MetricTable,
+  SUM_OF,
+  targetInfo,
+} from './metric.ts'
+import type { TranslationStrategy } from '../prometheus/names.ts'
 import type { Room } from '../../proto/room.ts'
 import { SeenSeries } from './seen.ts'
 import { Series, type SeriesWriter, SeriesWriter1 } from './series.ts'
@@ -56,6 +65,10 @@ export interface EncodeOptions {
   readonly lanes?: number
   /** Off: without describing the resources. */
   readonly targetInfo?: boolean
+  /** Bytes from which on a request is complete, in place of those of the options. */
+  readonly maxBytes?: number
+  /** How many data points of each lane are not wanted, from the first on; the lanes are as they are without it. */
+  readonly passOver?: readonly number[]
 }
 
 /** Data points that were left out, by reason. */
@@ -91,6 +104,7 @@ export class RemoteWriteEncoder {
   readonly #infoTimes = new Map<number, number>()
   readonly #lane: Lane
   #laneCount = 1
+  #maxBytes = 0
   #targetInfos = false
   /** The latest time in the group. */
   #latest = 0
@@ -120,6 +134,7 @@ export class RemoteWriteEncoder {
    */
   encode(groups: readonly Group[], emit: (part: RemoteWritePart) => void, how: EncodeOptions = {}): LeftOut {
     this.#emit = emit
+    this.#maxBytes = how.maxBytes ?? this.#options.maxBytes
     this.#targetInfos = this.#options.targetInfo && how.targetInfo !== false
     this.#laneCount = Math.max(1, how.lanes ?? 1)
     this.#leftOut = {}
@@ -127,7 +142,11 @@ export class RemoteWriteEncoder {
     this.#symbols?.trim(this.#labels.generation)
     this.#writer.begin()
     this.#seen.clear()
-    for (let i = 0; i < this.#laneCount; i++) this.#laneAt(i).reset()
+    for (let i = 0; i < this.#laneCount; i++) {
+      const lane = this.#laneAt(i)
+      lane.reset()
+      lane.unwanted = how.passOver?.[i] ?? 0
+    }
     for (const group of groups) this.#group(group)
     for (let i = 0; i < this.#laneCount; i++) this.#complete(this.#laneAt(i))
     return this.#leftOut
@@ -138,7 +157,7 @@ export class RemoteWriteEncoder {
   }
 
   #complete(lane: Lane): void {
-    if (!lane.empty) this.#emit(lane.finish(this.#writer.asideFirst))
+    if (!lane.empty && lane.unwanted === 0) this.#emit(lane.finish(this.#writer.asideFirst))
     lane.reset()
   }
 
@@ -202,13 +221,13 @@ export class RemoteWriteEncoder {
       lane = this.#run(info.id)
       problem = this.#kind(data, lane)
     }
-    if (problem === '') lane.points++
+    if (problem === '') lane.point()
     else this.#leaveOut(problem)
   }
 
   /** Whether what was written last makes the request too large: then it is completed without that, which is to be written again. */
   #isTooMuch(lane: Lane): boolean {
-    if (lane.size <= this.#options.maxBytes || lane.isFirst) return false
+    if (lane.size <= this.#maxBytes || lane.isFirst) return false
     lane.takeBack()
     this.#complete(lane)
     return true
@@ -374,20 +393,5 @@ export class RemoteWriteEncoder {
       this.#writer.sample(lane, series, 0, 0x3ff00000)
     }
     lane.infos++
-  }
-}
-
-/** The metric that describes resources. */
-function targetInfo(namespace: string, strategy: TranslationStrategy): MetricInfo {
-  const text = metricName('target_info', '', 'unknown', strategy, namespace)
-  return {
-    id: -2,
-    refusal: '',
-    names: [encodedLabel(['__name__', text])],
-    texts: Array.from({ length: 4 }, () => Buffer.from(text)),
-    type: types.gauge,
-    help: Buffer.from('Target metadata'),
-    unit: Buffer.alloc(0),
-    symbols: new Int32Array(7).fill(-1),
   }
 }

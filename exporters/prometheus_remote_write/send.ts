@@ -5,7 +5,12 @@ import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/compon
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { compressSnappy } from '../../net/snappy.ts'
 import { labelName } from '../../backends/prometheus/names.ts'
-import { type EncodeOptions, type LeftOut, RemoteWriteEncoder } from '../../backends/remote-write/request.ts'
+import {
+  type EncodeOptions,
+  type LeftOut,
+  RemoteWriteEncoder,
+  type RemoteWritePart,
+} from '../../backends/remote-write/request.ts'
 import type { Room } from '../../proto/room.ts'
 import { WireError } from '../../proto/wire.ts'
 import { givenUpFor } from '../given-up.ts'
@@ -19,18 +24,30 @@ type Version = 1 | 2
 /** One request, ready to be sent. */
 interface Request {
   readonly body: Buffer
+  /** Bytes before compression. */
+  readonly size: number
   readonly counts: Counts
+}
+
+/** What a batch is sent as. */
+interface Encoded {
+  readonly requests: readonly Request[]
+  readonly laneCount: number
+  readonly leftOut: LeftOut
 }
 
 /** A batch on its way, over all its attempts: a request that was answered is not sent again. */
 class Progress {
   readonly version: Version
-  readonly requests: readonly Request[]
   readonly outcomes = new Map<Request, Outcome>()
+  /** How many lanes there are; those of one batch stay as they are. */
+  readonly laneCount: number
+  requests: readonly Request[]
   readonly #leftOut: LeftOut
 
-  constructor(version: Version, requests: readonly Request[], leftOut: LeftOut) {
+  constructor(version: Version, { requests, laneCount, leftOut }: Encoded) {
     this.version = version
+    this.laneCount = laneCount
     this.requests = requests
     this.#leftOut = leftOut
   }
@@ -48,6 +65,14 @@ class Progress {
   lanes(): Request[][] {
     const open = this.requests.filter(request => !this.outcomes.has(request))
     return [...Map.groupBy(open, ({ counts }) => counts.lane).values()]
+  }
+
+  /** How many points of each lane were answered for; all, where no request of it is open. */
+  answered(): number[] {
+    const answered = Array.from({ length: this.laneCount }, () => 0)
+    for (const { counts } of this.outcomes.keys()) answered[counts.lane] = (answered[counts.lane] ?? 0) + counts.points
+    const open = new Set(this.lanes().map(([first]) => first?.counts.lane))
+    return answered.map((points, lane) => (open.has(lane) ? points : Infinity))
   }
 
   /** What is told of the batch. */
@@ -143,15 +168,20 @@ export class RemoteWrite implements Exporter {
   /** Sends what has no answer yet. Once some of it is taken the batch cannot be cut, so that what is refused of it ends here. */
   async #sendRest(progress: Progress, batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     const { budget } = this.#push
-    const { bytes, outcomes } = progress
-    budget?.charge(bytes)
+    const { outcomes } = progress
+    let charged = 0
     try {
       for (;;) {
+        budget?.release(charged)
+        charged = progress.bytes
+        budget?.charge(charged)
         const failures = await this.#sendLanes(progress, batch, attempt.signal)
         if (failures.length === 0) return progress.sent()
         if (outcomes.size === 0) throw worst(failures)
         attempt.memo = progress
+        const isCut = this.#cut(progress, batch, failures)
         const open = failures.filter(({ request, error }) => {
+          if (isCut && isTooLarge(error)) return false
           const reason = givenUpFor(error, attempt.isSuspect)
           if (reason === undefined) return true
           outcomes.set(request, { reasons: { [reason]: request.counts.points }, message: messageOf(error) })
@@ -160,28 +190,41 @@ export class RemoteWrite implements Exporter {
         if (open.length > 0) throw worst(open)
       }
     } finally {
-      budget?.release(bytes)
+      budget?.release(charged)
     }
+  }
+
+  /** Makes smaller requests of all that is open where one of several points is too large, and says whether it did. */
+  #cut(progress: Progress, batch: Batch, failures: readonly FailedRequest[]): boolean {
+    const { outcomes, version, laneCount } = progress
+    const large = failures.filter(({ request, error }) => isTooLarge(error) && request.counts.points > 1)
+    if (large.length === 0) return false
+    const maxBytes = Math.min(...large.map(({ request }) => request.size)) / 2
+    // What was said of the resources need not be said again.
+    const how = { lanes: laneCount, maxBytes, passOver: progress.answered(), targetInfo: false }
+    progress.requests = [...outcomes.keys(), ...this.#requests(version, batch, how).requests]
+    return true
   }
 
   #encode(batch: Batch, how: EncodeOptions): Progress {
     const version = this.#version
-    const requests: Request[] = []
-    let plain = 0
     const { max_batch_size_bytes: most } = this.#config
     // More than one only where there will be more than one request.
     const lanes = Math.min(this.#lanes, Math.ceil((batch.byteLength * this.#growth) / most))
+    const encoded = this.#requests(version, batch, { ...how, lanes })
+    const plain = encoded.requests.reduce((sum, { size }) => sum + size, 0)
+    this.#growth += (Math.max(0.5, plain / batch.byteLength) - this.#growth) / 4
+    return new Progress(version, encoded)
+  }
+
+  #requests(version: Version, batch: Batch, how: EncodeOptions): Encoded {
+    const requests: Request[] = []
+    const put = ({ body, ...counts }: RemoteWritePart): void => {
+      requests.push({ body: compressSnappy(body), size: body.length, counts })
+    }
     try {
-      const leftOut = this.#encoder(version).encode(
-        batch.groups,
-        ({ body, ...counts }) => {
-          plain += body.length
-          requests.push({ body: compressSnappy(body), counts })
-        },
-        { ...how, lanes },
-      )
-      this.#growth += (Math.max(0.5, plain / batch.byteLength) - this.#growth) / 4
-      return new Progress(version, requests, leftOut)
+      const leftOut = this.#encoder(version).encode(batch.groups, put, how)
+      return { requests, laneCount: Math.max(1, how.lanes ?? 1), leftOut }
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       // Receivers check framing; what is wrong deeper down is found by whoever reads there.
@@ -266,6 +309,8 @@ function encoderOf(config: RemoteWriteConfig, version: Version, room: Room): Rem
     room,
   })
 }
+
+const isTooLarge = (error: unknown): boolean => error instanceof DeliveryError && error.kind === 'too_large'
 
 /** Of several failures the one that says most about what to do. */
 function worst(failures: readonly FailedRequest[]): unknown {

@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { inflateSnappy } from '../../../net/snappy.ts'
 import { prometheusRemoteWrite } from '../../../exporters/prometheus_remote_write/prometheus_remote_write.ts'
 import { Attempts, batchOf, exporterOf, refusal } from '../../support/exporting.ts'
 import { encode } from '../../support/otlp.ts'
+import { decodeRequest } from '../../support/remote-write.ts'
 import { gauge, point, requestOf } from '../../support/remote-write-reference.ts'
 
 let server: Server
@@ -17,11 +19,21 @@ let close: () => Promise<void>
 
 beforeEach(async () => {
   seen = []
+  taken = []
+  answer = undefined
+  status = undefined
   server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      seen.push(Buffer.concat(chunks).toString('base64'))
+      const body = Buffer.concat(chunks)
+      seen.push(body.toString('base64'))
+      const own = answer?.(body)
+      if (own !== undefined) {
+        if (own === 204) taken.push(body)
+        response.writeHead(own, { 'x-prometheus-remote-write-samples-written': '9' }).end()
+        return
+      }
       const isSecond = new Set(seen).size > 1 && seen.at(-1) === [...new Set(seen)][1]
       response.writeHead(isSecond ? (status ?? 204) : 204).end()
     })
@@ -35,9 +47,30 @@ afterEach(async () => {
   server.close()
 })
 
-function running() {
+const messages = { 1: 'prometheus.WriteRequest', 2: 'io.prometheus.write.v2.Request' } as const
+
+/** What a body has to say to its answer; undefined: nothing. */
+let answer: ((body: Buffer) => number) | undefined
+/** What is spoken. */
+let version: 1 | 2
+/** Bodies that were answered 204. */
+let taken: Buffer[]
+
+/** The attribute of each point in a body. */
+const samplesOf = (body: Buffer): string[] =>
+  decodeRequest(version, inflateSnappy(body, 1 << 20)).series.flatMap(({ labels }) =>
+    labels.filter(([name]) => name === 'i').map(([, value]) => value),
+  )
+
+function running(spoken: 1 | 2 = 1, lanes = 1) {
+  version = spoken
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/write`
-  const config = { endpoint, max_batch_size_bytes: 200, max_batch_request_parallelism: 1 }
+  const config = {
+    endpoint,
+    max_batch_size_bytes: 200,
+    max_batch_request_parallelism: lanes,
+    protobuf_message: messages[spoken],
+  }
   const made = exporterOf(prometheusRemoteWrite, config, ['metrics'])
   void made.exporter.start?.()
   close = async () => made.exporter.stop?.()
@@ -85,4 +118,43 @@ test('what fails again and again is given up alone, once the batch is suspected'
   const sent = await attempts.send(exporter)
   expect(sent?.reasons).toEqual({ suspect: sent?.rejected })
   expect(times().slice(0, 3)).toEqual([1, 2, 1])
+})
+
+test.each([
+  [1, 1],
+  [1, 2],
+  [2, 1],
+  [2, 2],
+] as const)(
+  'what is too large of %i.0 after others were taken is cut, down to one point, over %i lanes',
+  async (...how) => {
+    const { exporter, attempts, budget } = running(...how)
+    // Of the first is taken what comes, of all others no more than one point at a time.
+    let first = true
+    answer = body => {
+      if (first || samplesOf(body).length === 1) {
+        first = false
+        return 204
+      }
+      return 413
+    }
+    expect(await attempts.send(exporter)).toBeUndefined()
+    expect(taken.flatMap(samplesOf).toSorted()).toEqual(['0', '1', '2', '3', '4', '5', '6', '7'])
+    expect(seen.length).toBeGreaterThan(taken.length)
+    expect(budget.inFlight).toBe(0)
+  },
+)
+
+test('a point that is too large alone is given up alone', async () => {
+  const { exporter, attempts } = running()
+  let first = true
+  answer = body => {
+    if (first || !samplesOf(body).includes('7')) {
+      first = false
+      return 204
+    }
+    return 413
+  }
+  expect(await attempts.send(exporter)).toMatchObject({ rejected: 1, reasons: { rejected: 1 } })
+  expect(taken.flatMap(samplesOf).toSorted()).toEqual(['0', '1', '2', '3', '4', '5', '6'])
 })
