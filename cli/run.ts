@@ -8,7 +8,7 @@ import { planned, type Planned } from '../plan/load.ts'
 import { type Access, tokenAccess } from '../service/access.ts'
 import { ConfigWatch } from '../service/config-watch.ts'
 import { exitCodes, runToEnd } from '../service/process.ts'
-import { collectGarbage, garbageAfter, tuneForLoad } from '../service/memory.ts'
+import { collectAllGarbage, garbageAfter, tuneForLoad } from '../service/memory.ts'
 import type { ReloadsParts } from '../service/reloads.ts'
 import { Service } from '../service/service.ts'
 import { type AdminPlace, adminPlace, type OwnTelemetry, ownTelemetry } from '../service/settings.ts'
@@ -25,7 +25,7 @@ const tidyAfter = 5000
 /** Runs until it is told to stop; resolves to the exit code. */
 export async function run(options: RunOptions & { readonly version: string }): Promise<number> {
   // What loading left behind goes before the rest is added to it: 6 MiB less at the highest.
-  collectGarbage()
+  collectAllGarbage()
   const { config, shutdownTimeout, version } = options
   const files = new Set<string>()
   const loaded = await load(options, noting(files))

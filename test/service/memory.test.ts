@@ -1,8 +1,10 @@
+import { constants, type NodeGCPerformanceDetail, PerformanceObserver } from 'node:perf_hooks'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { Budget } from '../../core/budget.ts'
 import { silent } from '../../core/logger.ts'
 import { MemoryPlan } from '../../core/memory.ts'
-import { MemoryWatch, surveyMemory, youngGeneration } from '../../service/memory.ts'
+import { collectGarbage, MemoryWatch, surveyMemory, youngGeneration } from '../../service/memory.ts'
 
 const mib = 1024 * 1024
 
@@ -169,4 +171,24 @@ test('what components keep beside the data is nothing that a closed door would g
   expect(budget.tryKeep(100 * mib)).toBe(true)
   expect(look(1001)).toBe(false)
   expect(state.warnings).toBe(1)
+})
+
+test('garbage is collected in one pass, while data waits for it', async () => {
+  const passes: { readonly at: number; readonly kind: number | undefined }[] = []
+  const observer = new PerformanceObserver(list => {
+    for (const one of list.getEntries()) {
+      const { startTime: at, detail } = one as typeof one & { readonly detail: NodeGCPerformanceDetail }
+      passes.push({ at, kind: detail.kind })
+    }
+  })
+  observer.observe({ entryTypes: ['gc'] })
+  // Ends a marking that was under way.
+  collectGarbage()
+  const from = performance.now()
+  collectGarbage()
+  const to = performance.now()
+  while (!passes.some(({ at }) => at >= from)) await nextTurn()
+  observer.disconnect()
+  const major = passes.filter(({ at, kind }) => at >= from && at <= to && kind === constants.NODE_PERFORMANCE_GC_MAJOR)
+  expect(major).toHaveLength(1)
 })
