@@ -1,78 +1,161 @@
-/** Counts as the bytes of an ExportMetricsServiceRequest. */
+/** Counts as the bytes of an ExportMetricsServiceRequest: measured first, then written in one go, as there can be thousands of resources. */
 import type { Group } from '../../proto/group.ts'
 import { encodeField } from '../../proto/values.ts'
 import { fieldNamed, readText } from '../../proto/views.ts'
-import { putVarint, varintSize } from '../../proto/wire.ts'
+import { fieldSize, putVarint } from '../../proto/wire.ts'
 import type { CountedMetric, LevelTally, Series, Tally } from './tally.ts'
 
 const schemaUrl = fieldNamed('ResourceMetrics', 'schema_url')
 const scope = encodeField(0x0a, encodeField(0x0a, Buffer.from('kymo/connectors/count')))
+const noText = Buffer.alloc(0)
 
 /**
  * A request with the counts: of each resource one group, of each metric a monotonic delta sum. `now`, in milliseconds since
  * the epoch, is the time of what has none of its own. Undefined when nothing was counted.
  */
 export function encodeTallies(tallies: Iterable<Tally>, now: number): Buffer | undefined {
-  const groups: Buffer[] = []
+  const plan = new Plan()
+  const groups: GroupPlan[] = []
+  let size = 0
   for (const { group, levels } of tallies) {
-    const metrics = [...levels.values()].flatMap(level => metricsOf(level, now))
-    if (metrics.length > 0) groups.push(encodeField(0x0a, groupOf(group, metrics)))
+    const metrics = plan.metrics(levels.values())
+    if (metrics.length === 0) continue
+    const planned = groupPlan(group, metrics)
+    groups.push(planned)
+    size += fieldSize(planned.size)
   }
-  return groups.length === 0 ? undefined : Buffer.concat(groups)
+  if (groups.length === 0) return undefined
+  const writer = new Writer(size, now)
+  for (const group of groups) writer.group(group)
+  return writer.out
 }
 
-function groupOf(group: Group, metrics: readonly Buffer[]): Buffer {
-  const { bytes, start, end, resource, resourceStart, resourceEnd } = group
-  const url = readText(bytes, start, end, schemaUrl)
-  return Buffer.concat([
-    encodeField(0x0a, resource.subarray(resourceStart, resourceEnd)),
-    encodeField(0x12, Buffer.concat([scope, ...metrics])),
-    ...(url === '' ? [] : [encodeField(0x1a, Buffer.from(url))]),
-  ])
+/** A metric that will be; the sizes are those of the contents of messages. */
+interface MetricPlan {
+  /** Name and description, as its fields. */
+  readonly head: Buffer
+  readonly level: LevelTally
+  readonly series: ReadonlyMap<string, Series>
+  readonly sum: number
+  readonly size: number
 }
 
-function metricsOf(level: LevelTally, now: number): Buffer[] {
-  const time = timeOf(level, now)
-  return level.counted.flatMap(({ metric, series }) =>
-    series.size === 0 ? [] : [metricOf(metric, [...series.values()], time)],
-  )
+interface GroupPlan {
+  readonly group: Group
+  readonly url: Buffer
+  readonly metrics: readonly MetricPlan[]
+  /** Of its scope group. */
+  readonly inner: number
+  readonly size: number
 }
 
-function metricOf({ name, description }: CountedMetric, series: readonly Series[], time: Buffer): Buffer {
-  const points = series.map(({ attributes, count }) =>
-    encodeField(0x0a, Buffer.concat([attributes, time, fixed64(0x31, count)])),
-  )
-  // Delta, monotonic.
-  const sum = Buffer.concat([...points, Buffer.from([0x10, 1, 0x18, 1])])
-  return encodeField(
-    0x12,
-    Buffer.concat([
-      encodeField(0x0a, Buffer.from(name)),
-      ...(description === '' ? [] : [encodeField(0x12, Buffer.from(description))]),
-      encodeField(0x3a, sum),
-    ]),
-  )
-}
+/** `is_monotonic` and the temporality, delta, as fields of a Sum. */
+const kind = Buffer.from([0x10, 1, 0x18, 1])
 
-/** Start time and time of a data point, as its fields. */
-function timeOf(level: LevelTally, now: number): Buffer {
-  const { earliestHigh, earliestLow, latestHigh, latestLow } = level
-  const out = Buffer.alloc(18)
-  out[0] = 0x11
-  out[9] = 0x19
-  if (latestHigh === 0 && latestLow === 0) {
-    out.writeBigUInt64LE(BigInt(now) * 1_000_000n, 10)
-    return out.subarray(9)
+const hasTime = ({ latestHigh, latestLow }: LevelTally): boolean => latestHigh !== 0 || latestLow !== 0
+
+/** Bytes of the times and the count of a point. */
+const pointTail = (level: LevelTally): number => (hasTime(level) ? 27 : 18)
+
+/** Measures metrics. */
+class Plan {
+  readonly #heads = new Map<CountedMetric, Buffer>()
+
+  metrics(levels: Iterable<LevelTally>): MetricPlan[] {
+    const all: MetricPlan[] = []
+    for (const level of levels) {
+      const tail = pointTail(level)
+      for (const { metric, series } of level.counted) {
+        if (series.size === 0) continue
+        const head = this.#head(metric)
+        let sum = kind.length
+        for (const { attributes } of series.values()) sum += fieldSize(attributes.length + tail)
+        all.push({ head, level, series, sum, size: head.length + fieldSize(sum) })
+      }
+    }
+    return all
   }
-  out.writeUInt32LE(earliestLow, 1)
-  out.writeUInt32LE(earliestHigh, 5)
-  out.writeUInt32LE(latestLow, 10)
-  out.writeUInt32LE(latestHigh, 14)
-  return out
+
+  #head(metric: CountedMetric): Buffer {
+    let head = this.#heads.get(metric)
+    if (head === undefined) {
+      const { name, description } = metric
+      const fields = [encodeField(0x0a, Buffer.from(name))]
+      if (description !== '') fields.push(encodeField(0x12, Buffer.from(description)))
+      this.#heads.set(metric, (head = Buffer.concat(fields)))
+    }
+    return head
+  }
 }
 
-function fixed64(tag: number, n: number): Buffer {
-  const out = Buffer.alloc(varintSize(tag) + 8)
-  out.writeBigInt64LE(BigInt(n), putVarint(out, 0, tag))
-  return out
+function groupPlan(group: Group, metrics: readonly MetricPlan[]): GroupPlan {
+  const text = readText(group.bytes, group.start, group.end, schemaUrl)
+  const url = text === '' ? noText : Buffer.from(text)
+  let inner = scope.length
+  for (const { size } of metrics) inner += fieldSize(size)
+  let size = fieldSize(group.resourceEnd - group.resourceStart) + fieldSize(inner)
+  if (url.length > 0) size += fieldSize(url.length)
+  return { group, url, metrics, inner, size }
+}
+
+/** Writes what was measured. */
+class Writer {
+  readonly out: Buffer
+  readonly #now = Buffer.alloc(8)
+  #at = 0
+
+  constructor(size: number, now: number) {
+    this.out = Buffer.allocUnsafeSlow(size)
+    this.#now.writeBigUInt64LE(BigInt(now) * 1_000_000n)
+  }
+
+  group({ group, url, metrics, inner, size }: GroupPlan): void {
+    const { resource, resourceStart, resourceEnd } = group
+    this.#open(0x0a, size)
+    this.#open(0x0a, resourceEnd - resourceStart)
+    this.#at += resource.copy(this.out, this.#at, resourceStart, resourceEnd)
+    this.#open(0x12, inner)
+    this.#copy(scope)
+    for (const metric of metrics) this.#metric(metric)
+    if (url.length === 0) return
+    this.#open(0x1a, url.length)
+    this.#copy(url)
+  }
+
+  #metric({ head, level, series, sum, size }: MetricPlan): void {
+    this.#open(0x12, size)
+    this.#copy(head)
+    this.#open(0x3a, sum)
+    for (const one of series.values()) this.#point(one, level)
+    this.#copy(kind)
+  }
+
+  #point({ attributes, count }: Series, level: LevelTally): void {
+    const { out } = this
+    this.#open(0x0a, attributes.length + pointTail(level))
+    this.#copy(attributes)
+    if (hasTime(level)) {
+      this.#fixed64(0x11, level.earliestLow, level.earliestHigh)
+      this.#fixed64(0x19, level.latestLow, level.latestHigh)
+    } else {
+      out[this.#at++] = 0x19
+      this.#copy(this.#now)
+    }
+    this.#fixed64(0x31, count >>> 0, Math.floor(count / 2 ** 32))
+  }
+
+  #open(tag: number, size: number): void {
+    this.out[this.#at] = tag
+    this.#at = putVarint(this.out, this.#at + 1, size)
+  }
+
+  #copy(bytes: Buffer): void {
+    this.#at += bytes.copy(this.out, this.#at)
+  }
+
+  #fixed64(tag: number, low: number, high: number): void {
+    this.out[this.#at] = tag
+    this.out.writeUInt32LE(low, this.#at + 1)
+    this.#at = this.out.writeUInt32LE(high, this.#at + 5)
+  }
 }
