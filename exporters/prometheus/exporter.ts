@@ -9,11 +9,13 @@ import { budgetKey } from '../../core/budget.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
 import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { Kept } from '../../core/kept.ts'
+import { Turns } from '../../core/turns.ts'
 import { type Binding, listenersKey } from '../../net/listeners.ts'
 import { type Page, PageServer, textPage } from '../../net/page-server.ts'
 import { metricName } from '../../backends/prometheus/names.ts'
 import { type PageFormat, pageFormat, takesGzip } from '../../backends/prometheus/text-format.ts'
 import { Ingest } from './ingest.ts'
+import { Intake } from './intake.ts'
 import { namingOf } from './naming.ts'
 import type { PageSettings, PageWriter } from './families.ts'
 import { TextPage } from './page.ts'
@@ -36,11 +38,13 @@ class Filled {
   readonly identity: string
   readonly table: Table
   readonly ingest: Ingest
+  readonly intake: Intake
 
-  constructor(identity: string, table: Table, ingest: Ingest) {
+  constructor(identity: string, table: Table, ingest: Ingest, turns: Turns) {
     this.identity = identity
     this.table = table
     this.ingest = ingest
+    this.intake = new Intake(ingest, turns)
   }
 }
 
@@ -70,9 +74,11 @@ export class PrometheusPage implements Exporter {
       infoName: metricName('target_info', '', 'gauge', strategy, namespace),
       withTimestamps: config.send_timestamps,
     }
-    const account = new Account(context.host.find(budgetKey), 'exporter', context.id)
+    const budget = context.host.find(budgetKey)
+    const account = new Account(budget, 'exporter', context.id)
     const table = new Table([this.#settings.infoName], account)
-    this.#kept = new Kept(new Filled(identity, table, new Ingest(table, naming, account)), account, this)
+    const filled = new Filled(identity, table, new Ingest(table, naming, account), budget?.turns ?? new Turns())
+    this.#kept = new Kept(filled, account, this)
     this.#limit()
   }
 
@@ -134,10 +140,10 @@ export class PrometheusPage implements Exporter {
     }
   }
 
-  send(batch: Batch): Promise<Sent | undefined> {
-    const sent = this.#kept.known.ingest.take(batch, this.#context.clock.now())
+  async send(batch: Batch): Promise<Sent | undefined> {
+    const sent = await this.#kept.known.intake.take(batch, this.#context.clock.now())
     if (sent !== undefined) this.#complain(sent)
-    return Promise.resolve(sent)
+    return sent
   }
 
   /** Says in log and status what is not on the page, when that changes. */

@@ -2,6 +2,7 @@
 import type { Batch } from '../../core/batch.ts'
 import type { Sent } from '../../core/component.ts'
 import { attributeTags, findAttribute } from '../../proto/attributes.ts'
+import type { Group } from '../../proto/group.ts'
 import { MetricData } from '../../proto/metric-data.ts'
 import { GAUGE, metricPoints } from '../../proto/points.ts'
 import { Range, readValue } from '../../proto/values.ts'
@@ -14,6 +15,9 @@ import { Takers } from './takers.ts'
 
 /** Under which the prometheus receiver says what type a metric had. */
 const typeKey = Buffer.from('prometheus.type')
+
+/** Points that are taken between two pauses: some five milliseconds of series that are all new. */
+const stride = 1024
 
 /** Counts what is not on the page, and why. */
 class Refused {
@@ -57,21 +61,34 @@ export class Ingest {
     if (table.left * 8 > table.size) this.#streams.forget()
   }
 
-  /** Takes all points of a batch, heard of at `now`. What is not taken is told. */
-  take(batch: Batch, now: number): Sent | undefined {
+  /**
+   * Takes all points of a batch, heard of at `now`, with a pause now and then, in which series may leave the table; another
+   * batch comes when this one has ended. What is not taken is told.
+   */
+  *take(batch: Batch, now: number): Generator<undefined, Sent | undefined> {
     const streams = this.#streams
     streams.begin()
     this.#refused = new Refused()
     this.#warnings = []
     this.#taken = 0
+    let left = stride
     for (const group of batch.groups) {
-      streams.resource(group.resource, group.resourceStart, group.resourceEnd, now)
+      this.#resource(group, now)
       const items = this.#items.set(group)
       while (items.nextScope()) {
-        const scope = this.#scope
-        if (!items.scope(scope)) scope.set(items.bytes, 0, 0)
-        streams.scope(scope.bytes, scope.start, scope.end, items.scopeSchemaUrl())
-        while (items.nextItem()) this.#metric(items.bytes, items.start, items.end, now)
+        this.#enter()
+        while (items.nextItem()) {
+          let stream = this.#streamIn(items.bytes, items.start, items.end)
+          while (stream !== undefined && this.#point(stream, now)) {
+            if (--left > 0) continue
+            left = stride
+            yield
+            // What was known may have been forgotten meanwhile.
+            this.#resource(group, now)
+            this.#enter()
+            stream = streams.stream(this.#data, isUnknown(this.#data))
+          }
+        }
       }
     }
     streams.end()
@@ -81,6 +98,18 @@ export class Ingest {
     return this.#sent()
   }
 
+  #resource({ resource, resourceStart, resourceEnd }: Group, now: number): void {
+    this.#streams.resource(resource, resourceStart, resourceEnd, now)
+  }
+
+  /** Says what scope the metrics are of that come. */
+  #enter(): void {
+    const items = this.#items
+    const scope = this.#scope
+    if (!items.scope(scope)) scope.set(items.bytes, 0, 0)
+    this.#streams.scope(scope.bytes, scope.start, scope.end, items.scopeSchemaUrl())
+  }
+
   #sent(): Sent | undefined {
     const { total, reasons, complaints } = this.#refused
     const message = [...complaints, ...this.#warnings].slice(0, 5).join('; ')
@@ -88,32 +117,44 @@ export class Ingest {
     return { rejected: total, message, reasons: Object.fromEntries(reasons) }
   }
 
-  #metric(bytes: Buffer, start: number, end: number, now: number): void {
+  /** The metric between `start` and `end`; undefined where none of its points can be taken. */
+  #streamIn(bytes: Buffer, start: number, end: number): Stream | undefined {
     const data = this.#data
     try {
-      if (!data.read(bytes, start, end)) return
+      if (!data.read(bytes, start, end)) return undefined
       const stream = this.#streams.stream(data, isUnknown(data))
-      if (stream.family === undefined) {
-        this.#refused.add(stream.refusal ?? 'invalid', pointsOf(bytes, start, end), stream.complaint)
-        return
-      }
-      while (data.nextPoint()) this.#point(stream, now)
+      if (stream.family !== undefined) return stream
+      this.#refused.add(stream.refusal ?? 'invalid', pointsOf(bytes, start, end), stream.complaint)
     } catch (error) {
       // Its points are missed when all are counted.
       if (!(error instanceof WireError)) throw error
     }
+    return undefined
   }
 
-  #point(stream: Stream, now: number): void {
-    const { kind, bytes, pointStart, pointEnd } = this.#data
+  /** Takes the next point of the metric, and says whether there was one. */
+  #point(stream: Stream, now: number): boolean {
+    const data = this.#data
     try {
-      const reason = this.#takers.take(stream, kind, bytes, pointStart, pointEnd, now)
+      if (!data.nextPoint()) return false
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      return false
+    }
+    try {
+      const { kind, bytes, pointStart, pointEnd } = data
+      const reason =
+        stream.family === undefined
+          ? (stream.refusal ?? 'invalid')
+          : this.#takers.take(stream, kind, bytes, pointStart, pointEnd, now)
       if (reason === undefined) this.#taken++
+      else if (stream.family === undefined) this.#refused.add(reason, 1, stream.complaint)
       else this.#refused.add(reason, 1, complaintOf(reason, stream, this.#table.limit))
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       this.#refused.add('invalid', 1, `\`${stream.source}\`: ${error.message}`)
     }
+    return true
   }
 }
 

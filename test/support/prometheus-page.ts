@@ -78,7 +78,19 @@ export class TestPage {
   }
 
   takeBatch(batch: Batch, now = 1000): Sent | undefined {
+    const steps = this.steps(batch, now)
+    let step = steps.next()
+    while (step.done !== true) step = steps.next()
+    return step.value
+  }
+
+  /** The same, one step after the other. */
+  steps(batch: Batch, now = 1000): Generator<undefined, Sent | undefined> {
     return this.#ingest.take(batch, now)
+  }
+
+  expire(now: number): void {
+    this.#ingest.expire(now)
   }
 
   /** The page for a reader that sends `accept`. */

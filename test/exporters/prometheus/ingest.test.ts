@@ -328,3 +328,18 @@ test('a metric that is none is rejected with all of its points', () => {
   expect(page.takeBatch(batch)).toMatchObject({ rejected: 2, reasons: { invalid: 2 } })
   expect(samples(page)).toEqual([])
 })
+
+test('series that leave while a large batch is taken do not take the rest of it with them', () => {
+  const page = new TestPage({ metric_expiration: '1m' })
+  const points = Array.from({ length: 3000 }, (_, i) => span(0, 1, { as_int: i }, { i: String(i) }))
+  const steps = page.steps(batchOf(metricsRequest([gauge(...points)]), 'metrics'), 1000)
+  expect(steps.next()).toEqual({ done: false, value: undefined })
+  const early = samples(page).length
+  expect(early).toBeGreaterThan(0)
+  page.expire(62_000)
+  expect(samples(page)).toEqual([])
+  let step = steps.next()
+  while (step.done !== true) step = steps.next()
+  expect(step.value).toBeUndefined()
+  expect(samples(page)).toEqual(points.slice(early).map((_, i) => `g{i="${early + i}"} ${early + i}`))
+})

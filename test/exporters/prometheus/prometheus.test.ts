@@ -138,6 +138,23 @@ test('many readers at once each get the whole page', async () => {
   for (const body of bodies) expect(body.toString().split('\n')).toHaveLength(20_002)
 })
 
+test('a large batch is taken in turns, and one that comes meanwhile after it', async () => {
+  const port = await freePort()
+  const { exporter } = await exporterIn(processOf(), { endpoint: `127.0.0.1:${port}` })
+  const pointOf = (i: number, value: number) => ({ as_int: value, attributes: attributes({ i: String(i) }) })
+  const send = (...data_points: object[]) =>
+    exporter.send(batchOf(metricsRequest([{ name: 'g', gauge: { data_points } }]), 'metrics'), forever)
+  const order: string[] = []
+  const ended = [
+    send(...Array.from({ length: 40_000 }, (_, i) => pointOf(i, 1))).then(() => order.push('large')),
+    send(pointOf(39_999, 2)).then(() => order.push('small')),
+  ]
+  setImmediate(() => order.push('others'))
+  await Promise.all(ended)
+  expect(order).toEqual(['others', 'large', 'small'])
+  expect((await get(port)).body.toString()).toContain('g{i="39999"} 2\n')
+})
+
 test('what is not on the page is told in status and log, once', async () => {
   const { exporter, status, warnings } = await exporterIn(processOf(), { endpoint: '127.0.0.1:0' })
   const falling = batchOf(
