@@ -106,7 +106,7 @@ export class PrometheusPage implements Exporter {
     const { id, log, status, host, clock } = this.#context
     const { auth, endpoint, transport, metric_expiration: expiration } = this.#config
     const between = Math.min(expiration || mostBetweenSweeps, mostBetweenSweeps)
-    this.#sweeps = clock.every(between, () => this.#kept.known.ingest.expire(clock.now()))
+    this.#sweeps = clock.every(between, () => inTurns(this.#kept.known.ingest.expire(clock.now()), clock))
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
@@ -184,7 +184,7 @@ export class PrometheusPage implements Exporter {
   async #make(format: PageFormat, zip: boolean): Promise<Buffer> {
     const { table, ingest } = this.#kept.known
     const { clock } = this.#context
-    ingest.expire(clock.now())
+    await inTurns(ingest.expire(clock.now()), clock)
     const source = { table, format, settings: this.#settings }
     const page = format.kind === 'protobuf' ? new ProtobufPage(source) : new TextPage(source)
     return zip ? zipped(page.write(), clock) : joined(page.write(), clock)
@@ -194,16 +194,23 @@ export class PrometheusPage implements Exporter {
 /** Lets others have their turn. */
 const turnOf = (clock: Clock): Promise<void> => new Promise(resolve => clock.soon(resolve))
 
-/** A page in one piece. */
-async function joined(pieces: PageWriter, clock: Clock): Promise<Buffer> {
-  const all: Buffer[] = []
+/** Takes all steps, and lets others have their turn whenever these took theirs. */
+async function inTurns<T>(steps: Iterable<T>, clock: Clock, each: (step: T) => void = () => {}): Promise<void> {
   let since = clock.now()
-  for (const piece of pieces) {
-    if (piece !== undefined) all.push(piece)
+  for (const step of steps) {
+    each(step)
     if (clock.now() - since < turn) continue
     await turnOf(clock)
     since = clock.now()
   }
+}
+
+/** A page in one piece. */
+async function joined(pieces: PageWriter, clock: Clock): Promise<Buffer> {
+  const all: Buffer[] = []
+  await inTurns(pieces, clock, piece => {
+    if (piece !== undefined) all.push(piece)
+  })
   return Buffer.concat(all)
 }
 

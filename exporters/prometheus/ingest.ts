@@ -55,9 +55,9 @@ export class Ingest {
   }
 
   /** Takes what was not heard of for too long off the page, and gives its memory back. */
-  expire(now: number): void {
+  *expire(now: number): Generator<undefined, void> {
     const table = this.#table
-    table.expire(now)
+    yield* table.expire(now)
     if (table.left * 8 > table.size) this.#streams.forget()
   }
 

@@ -76,6 +76,9 @@ const infoCost = 400
 export const pairsCost = (pairs: readonly Pair[]): number =>
   pairs.reduce((sum, [name, value]) => sum + pairCost + 2 * (name.length + value.length), 0)
 
+/** Series that are looked at between two pauses, of which all may leave. */
+const sweepStride = 2048
+
 /** What is known of one resource. */
 export interface TargetInfo {
   readonly pairs: readonly Pair[]
@@ -266,17 +269,29 @@ export class Table {
     this.#room.shrink(known.cost)
   }
 
-  /** Forgets what has not been heard of for too long. */
-  expire(now: number): void {
+  /** Forgets what has not been heard of for too long, with a pause now and then, in which others may come and go. */
+  *expire(now: number): Generator<undefined, void> {
+    let left = sweepStride
     for (const family of this.families.values()) {
-      for (const series of family.series.values()) if (this.#isOld(series.updated, now)) this.remove(series)
+      for (const series of family.series.values()) {
+        if (this.#isOld(series.updated, now)) this.remove(series)
+        if (--left > 0) continue
+        left = sweepStride
+        yield
+      }
       if (family.overflow !== undefined && this.#isOld(family.overflow.updated, now)) {
         this.#keepSum(family.overflow, undefined, undefined)
         family.overflow = undefined
       }
-      if (family.series.size === 0 && family.overflow === undefined) this.#forget(family)
+      const isHere = this.families.get(family.name) === family
+      if (isHere && family.series.size === 0 && family.overflow === undefined) this.#forget(family)
     }
-    for (const [identity, info] of this.infos) if (this.#isOld(info.updated, now)) this.#forgetInfo(identity)
+    for (const [identity, info] of this.infos) {
+      if (this.#isOld(info.updated, now)) this.#forgetInfo(identity)
+      if (--left > 0) continue
+      left = sweepStride
+      yield
+    }
   }
 
   #isOld(updated: number, now: number): boolean {

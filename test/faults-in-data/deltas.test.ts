@@ -141,7 +141,7 @@ test.each(Object.keys(kinds))('A20: a rare %s goes on from its sum when it comes
   const page = new TestPage({ metric_expiration: '2s' })
   page.take([kinds[kind](0, 1)], 1000)
   for (let now = 10_000; now < 50_000; now += 10_000) {
-    page.table.expire(now)
+    page.expireTable(now)
     expect(counted(page)).toBeUndefined()
     expect(page.table.size).toBe(0)
     expect(page.take([kinds[kind](now, now + 1)], now)).toBeUndefined()
@@ -155,7 +155,7 @@ test('A20: so does what found no room for its own series', () => {
     { name: 'n', sum: { ...delta, is_monotonic: true, data_points: [point(0, 1, { as_int: 2 }, { a: 'b' })] } },
   ]
   for (const now of [1000, 10_000, 20_000]) {
-    page.table.expire(now)
+    page.expireTable(now)
     page.take([kinds['counter'](0, 1)], now)
     page.take(other, now)
   }
@@ -165,7 +165,7 @@ test('A20: so does what found no room for its own series', () => {
 test('A20: a gauge that comes back is as it says, and a metric of another type has the name', () => {
   const page = new TestPage({ metric_expiration: '2s' })
   page.take([kinds['counter'](0, 1)], 1000)
-  page.table.expire(10_000)
+  page.expireTable(10_000)
   const gauge = { name: 'n_total', gauge: { data_points: [point(0, 1, { as_int: 7 })] } }
   expect(page.take([gauge], 10_000)).toBeUndefined()
   expect(page.text()).toContain('n_total 7\n')
@@ -198,7 +198,7 @@ test.each(Object.keys(kinds))('A20: sums of a %s are charged, give way to what i
   // Far more than there is room for at a time: each is taken, and those that left first make room.
   for (let i = 0; i < 1000; i++) {
     const now = i * 10_000
-    page.table.expire(now)
+    page.expireTable(now)
     page.table.forgetLeft()
     expect(page.take([named(i)], now)).toBeUndefined()
   }
@@ -212,14 +212,14 @@ test('A20: no more sums are kept than there may be series', () => {
   const page = new TestPage({ metric_expiration: '2s', series_limit: 2 })
   const named = (i: number) => ({ ...kinds['counter'](0, 1), name: `n${i}` })
   for (let i = 0; i < 5; i++) {
-    page.table.expire(i * 10_000)
+    page.expireTable(i * 10_000)
     page.take([named(i)], i * 10_000)
   }
-  page.table.expire(90_000)
+  page.expireTable(90_000)
   page.take([named(4), named(3)], 90_000)
   expect(page.text()).toContain('n4_total 4\n')
   expect(page.text()).toContain('n3_total 4\n')
-  page.table.expire(99_000)
+  page.expireTable(99_000)
   page.take([named(0)], 99_000)
   expect(page.text()).toContain('n0_total 2\n')
 })

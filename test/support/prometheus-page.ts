@@ -89,8 +89,14 @@ export class TestPage {
     return this.#ingest.take(batch, now)
   }
 
+  /** Takes what was not heard of for too long off the page. */
   expire(now: number): void {
-    this.#ingest.expire(now)
+    for (const _ of this.#ingest.expire(now));
+  }
+
+  /** The same without the lookups, which know it still. */
+  expireTable(now: number): void {
+    for (const _ of this.table.expire(now));
   }
 
   /** The page for a reader that sends `accept`. */

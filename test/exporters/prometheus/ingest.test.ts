@@ -252,12 +252,12 @@ test('what is not heard of leaves the page, and its name is free again', () => {
   const page = new TestPage({ metric_expiration: '10s' })
   page.take([gauge(span(0, 1, { as_int: 1 }, { a: '1' }))], 1000, { resource: { 'service.name': 's', x: 'y' } })
   page.take([gauge(span(0, 1, { as_int: 1 }, { a: '2' }))], 9000)
-  page.table.expire(11_000)
+  page.expireTable(11_000)
   expect(samples(page)).toHaveLength(3)
-  page.table.expire(11_001)
+  page.expireTable(11_001)
   expect(samples(page)).toEqual(['g{a="2"} 1'])
   expect(page.take([{ ...deltas(span(0, 1, { as_int: 3 })), name: 'g' }])).toBeUndefined()
-  page.table.expire(19_001)
+  page.expireTable(19_001)
   const sent = page.take([{ ...histograms(cumulative, span(0, 1, { count: '1' })), name: 'g' }])
   expect(sent).toBeUndefined()
   expect(samples(page)).toContain('g_count 1')
@@ -300,7 +300,7 @@ test('what found no room is counted for a thousand names, the rest together', ()
   const page = new TestPage({ series_limit: 1 })
   const metrics = Array.from({ length: 1202 }, (_, i) => ({ ...gauge(span(0, 1, { as_int: 1 })), name: `g${i}` }))
   page.take(metrics)
-  page.table.expire(1)
+  page.expireTable(1)
   page.take(metrics)
   const counted = samples(page).filter(line => line.startsWith('kymo_prometheus'))
   expect(counted).toHaveLength(1001)
@@ -312,7 +312,7 @@ test('series that leave make room, and keys of those that left are forgotten', (
   const page = new TestPage({ series_limit: 3000, metric_expiration: '1s' })
   for (let round = 0; round < 10; round++) {
     const points = Array.from({ length: 3000 }, (_, i) => span(0, 1, { as_int: round }, { i: `${round}-${i}` }))
-    page.table.expire(round * 2000)
+    page.expireTable(round * 2000)
     expect(page.take([gauge(...points)], round * 2000)).toBeUndefined()
     expect(page.table.size).toBe(3000)
   }
@@ -342,4 +342,34 @@ test('series that leave while a large batch is taken do not take the rest of it 
   while (step.done !== true) step = steps.next()
   expect(step.value).toBeUndefined()
   expect(samples(page)).toEqual(points.slice(early).map((_, i) => `g{i="${early + i}"} ${early + i}`))
+})
+
+test('many series leave in steps, and what comes meanwhile stays', () => {
+  const page = new TestPage({ metric_expiration: '1m' })
+  const point = (i: number, name: string) => span(0, 1, { as_int: i }, { [name]: String(i) })
+  page.take([gauge(...Array.from({ length: 10_000 }, (_, i) => point(i, 'old')))], 1000)
+  const [first, second] = [page.table.expire(62_000), page.table.expire(62_000)]
+  expect(first.next()).toEqual({ done: false, value: undefined })
+  const left = page.table.size
+  expect(left).toBeLessThan(10_000)
+  expect(left).toBeGreaterThan(5000)
+  page.take([gauge(point(1, 'new'))], 62_000)
+  for (const _ of second);
+  for (const _ of first);
+  expect(page.table.size).toBe(1)
+  expect(samples(page)).toEqual(['g{new="1"} 1'])
+})
+
+test('a family that leaves while another sweep goes on gives its memory back once', () => {
+  let taken = 0
+  const room = { grow: (bytes: number) => ((taken += bytes), true), shrink: (bytes: number) => void (taken -= bytes) }
+  const page = new TestPage({ metric_expiration: '1m' }, room)
+  page.take([gauge(...Array.from({ length: 5000 }, (_, i) => span(0, 1, { as_int: i }, { i: String(i) })))], 1000)
+  const [first, second] = [page.table.expire(62_000), page.table.expire(62_000)]
+  first.next()
+  for (const _ of second);
+  for (const _ of first);
+  page.table.forgetLeft()
+  expect([page.table.size, page.table.families.size]).toEqual([0, 0])
+  expect(taken).toBe(0)
 })
