@@ -1,6 +1,7 @@
 /** The table behind the page: the metrics and their series as they stand. */
 import { type Pair } from '../../backends/prometheus/label-base.ts'
 import { isPlainLabelName, labelText } from '../../backends/prometheus/text.ts'
+import { TextTable } from '../../backends/text-table.ts'
 import { endless, type Room, textCost } from '../../proto/room.ts'
 import type { Bounds, ExponentialHistogram, Histogram, Summary } from './states.ts'
 import { Sums } from './sums.ts'
@@ -49,7 +50,7 @@ export class Family {
   readonly type: FamilyType
   readonly help: string
   readonly unit: string
-  readonly series = new Map<string, Series>()
+  readonly series = new TextTable<Series>()
   /** What found no room in the table, where that can be summed up in one series. */
   overflow: Series | undefined
   readonly cost: number
