@@ -1,6 +1,6 @@
 import { AttributeWalk, usualKey, usualValue } from '../../proto/attributes.ts'
 import { asBuffer, encodeKeyValue, Range, readKeyValue, withValue } from '../../proto/values.ts'
-import { sameBytes } from '../../proto/wire.ts'
+import { fieldSize, putVarint, sameBytes } from '../../proto/wire.ts'
 import type { Runs } from '../../proto/runs.ts'
 
 /** A key to group by; `value` is the first it has in the message, without bytes where it has none. */
@@ -85,6 +85,44 @@ export class GroupedKeys {
 
   /** The resource between `start` and `end` with what was found set in it. */
   addedTo(resource: Buffer, start: number, end: number, tag: number): Buffer {
+    return this.#hasAny(resource, start, end, tag)
+      ? this.#replacedIn(resource, start, end, tag)
+      : this.#addedBehind(resource, start, end, tag)
+  }
+
+  /** Whether the resource has an attribute of that name already. */
+  #hasAny(resource: Buffer, start: number, end: number, tag: number): boolean {
+    const key = this.#range
+    const walk = new AttributeWalk(resource, start, end, tag)
+    while (walk.next()) {
+      readKeyValue(resource, walk.from, walk.to, key, key.other)
+      const found = this.#find(key)
+      if (found !== undefined && found.value.bytes !== nothing) return true
+    }
+    return false
+  }
+
+  /** The usual case, written in one go: there may be a resource for each item. */
+  #addedBehind(resource: Buffer, start: number, end: number, tag: number): Buffer {
+    let size = end - start
+    for (const { key, value } of this.#grouped) if (value.bytes !== nothing) size += fieldSize(sizeOf(key, value))
+    const out = Buffer.allocUnsafe(size)
+    let at = resource.copy(out, 0, start, end)
+    for (const { key, value } of this.#grouped) {
+      if (value.bytes === nothing) continue
+      out[at] = tag
+      at = putVarint(out, at + 1, sizeOf(key, value))
+      out[at] = 0x0a
+      at = putVarint(out, at + 1, key.length)
+      at += key.copy(out, at)
+      out[at] = 0x12
+      at = putVarint(out, at + 1, value.end - value.start)
+      at += asBuffer(value.bytes).copy(out, at, value.start, value.end)
+    }
+    return out
+  }
+
+  #replacedIn(resource: Buffer, start: number, end: number, tag: number): Buffer {
     const parts: Buffer[] = []
     const missing = new Set(this.#grouped)
     const key = new Range()
@@ -110,3 +148,6 @@ export class GroupedKeys {
 }
 
 const nothing = Buffer.alloc(0)
+
+/** Bytes of a KeyValue. */
+const sizeOf = (key: Buffer, { start, end }: Range): number => fieldSize(key.length) + fieldSize(end - start)

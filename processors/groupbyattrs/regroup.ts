@@ -48,14 +48,29 @@ export function regroup(signal: Signal, groups: readonly Group[], keys: GroupedK
 class Place extends GroupOut {
   /** The group this is, as long as it is one that came as it is. */
   whole: Group | undefined
-  readonly scopes = new Map<string, Scope>()
+  /** Most have one scope group, and need no map. */
+  #scope: Scope | undefined
+  #identity = ''
+  #others: Map<string, Scope> | undefined
+
+  scope(identity: string): Scope | undefined {
+    return identity === this.#identity ? this.#scope : this.#others?.get(identity)
+  }
+
+  add(identity: string, scope: Scope): void {
+    this.parts.push(scope)
+    if (this.#scope === undefined) {
+      this.#scope = scope
+      this.#identity = identity
+    } else (this.#others ??= new Map()).set(identity, scope)
+  }
 }
 
 /** A scope group of the result. */
 class Scope extends MessageOut {
   readonly items = new Runs()
-  /** The points of metrics that are put together, by what tells those apart. */
-  readonly metrics = new Map<string, Runs>()
+  /** The points of metrics that are put together, by what tells those apart; there are none of other signals. */
+  metrics: Map<string, Runs> | undefined
 
   constructor(head: Runs) {
     super(SECOND, head)
@@ -230,10 +245,11 @@ class Regrouping {
       const place = found ? this.#placeOf(source) : this.#plainOf(source)
       place.items++
       const scope = this.#scopeIn(place, head)
-      let points = scope.metrics.get(identity)
+      const metrics = (scope.metrics ??= new Map<string, Runs>())
+      let points = metrics.get(identity)
       if (points === undefined) {
         this.#take(partCost)
-        scope.metrics.set(identity, (points = new Runs()))
+        metrics.set(identity, (points = new Runs()))
         scope.parts.push(parts.with(points))
       }
       if (found) this.#addEdited(points, FIRST, from, to)
@@ -242,12 +258,11 @@ class Regrouping {
   }
 
   #scopeIn(place: Place, { runs, identity }: Head): Scope {
-    let scope = place.scopes.get(identity)
+    let scope = place.scope(identity)
     if (scope === undefined) {
       this.#take(partCost)
       scope = new Scope(runs)
-      place.scopes.set(identity, scope)
-      place.parts.push(scope)
+      place.add(identity, scope)
     }
     return scope
   }
