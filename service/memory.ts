@@ -55,17 +55,21 @@ function collect(flavor: 'regular' | 'last-resort'): void {
   gc({ type: 'major', flavor })
 }
 
+/** Milliseconds in which others have their turn between the passes of a collection. */
+const betweenPasses = 20
+
 /**
- * Collects garbage at once, in one pass: 15 to 30 ms for a heap as small as ours. What the young generation does not need
- * V8 gives back by itself a few seconds later.
+ * Collects garbage in one pass, of 15 to 30 ms for a heap as small as ours, and has its memory given back a little later: what
+ * one pass frees V8 keeps for 8 s, and when most is gone the passes that give it back are two short ones.
  */
 export function collectGarbage(): void {
   collect('regular')
+  setTimeout(collectAllGarbage, betweenPasses).unref()
 }
 
 /**
- * Collects until nothing more goes, and has the young generation shrink: two to seven passes without a pause, so that it is
- * only for when nobody waits.
+ * Collects until nothing more goes, and gives the memory back at once: two to seven passes without a pause, so that it is for
+ * when nobody waits, or the door would be shut.
  */
 export function collectAllGarbage(): void {
   collect('last-resort')
@@ -114,8 +118,8 @@ export function youngGeneration(options: readonly string[]): number {
 /** What the watch looks at and does; another one in tests. */
 export interface MemorySenses {
   rss(): number
-  /** Collects garbage at once. */
-  collect(): void
+  /** Collects garbage. Where it `isPressing`, the memory is back at once, else a little later. */
+  collect(isPressing: boolean): void
   /** Bytes that peers may have sent unasked; undefined where nobody knows. */
   windows(): number | undefined
   /** Milliseconds of CPU that the process has used. */
@@ -125,7 +129,7 @@ export interface MemorySenses {
 const senses: MemorySenses = {
   windows: () => undefined,
   rss: () => process.memoryUsage.rss(),
-  collect: collectGarbage,
+  collect: isPressing => (isPressing ? collectAllGarbage() : collectGarbage()),
   cpu: () => {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1000
@@ -177,8 +181,8 @@ export class MemoryWatch {
     this.settle()
     // What starting left behind would stay until there is load.
     this.#first = setTimeout(() => {
-      this.#senses.collect()
-      this.settle()
+      this.#senses.collect(false)
+      this.#first = setTimeout(() => this.settle(), 10 * betweenPasses).unref()
     }, settleAfter)
     this.#first.unref()
     this.#timer = setInterval(() => this.check(), interval)
@@ -218,7 +222,7 @@ export class MemoryWatch {
     const isCalm = now - this.#busy >= calmAfter && now - this.#collected >= calmEvery
     if (isHigh || (isCalm && rss > this.#floor + leftBehind)) {
       this.#collected = now
-      this.#senses.collect()
+      this.#senses.collect(isHigh)
       rss = this.#senses.rss()
       // What data took then goes with it.
       this.#floor = Math.max(0, rss - budget.inFlight)

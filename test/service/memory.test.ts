@@ -173,7 +173,7 @@ test('what components keep beside the data is nothing that a closed door would g
   expect(state.warnings).toBe(1)
 })
 
-test('garbage is collected in one pass, while data waits for it', async () => {
+test('garbage is collected in one pass at a time, while data waits for it', async () => {
   const passes: { readonly at: number; readonly kind: number | undefined }[] = []
   const observer = new PerformanceObserver(list => {
     for (const one of list.getEntries()) {
