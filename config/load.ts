@@ -1,5 +1,6 @@
 /** From the texts a user gives to a checked configuration, or to everything that is wrong with it. */
 import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Definition } from '../core/component.ts'
 import type { Configured } from '../core/configured.ts'
 import { type ConfigError, InternalError } from '../core/errors.ts'
@@ -99,7 +100,13 @@ export async function loadListedConfig(given: ListedOptions, trapsOf: FindTraps 
   } catch (error) {
     if (!(error instanceof ConfigErrors)) throw told(error)
   }
-  return loadConfig({ ...options, components: await Promise.all(components.map(one => one.load())) }, trapsOf)
+  const all: Definition[] = []
+  for (const one of components) {
+    all.push(await one.load())
+    // Its schema and what else it brings is made now: in a process that moves data others have their turn in between.
+    await nextTurn()
+  }
+  return loadConfig({ ...options, components: all }, trapsOf)
 }
 
 /** What may be told of `error`. */
