@@ -3,6 +3,7 @@ import { jsonInSlices, jsonToProtobuf, largeText } from '../proto/json-read.ts'
 import { verify } from '../proto/examine.ts'
 import { Framer } from '../proto/framer.ts'
 import type { Piece } from '../proto/gathering.ts'
+import { PiecePace } from './piece-pace.ts'
 import { isOnePiece, piecesOf } from '../proto/pieces.ts'
 import { NoRoomError } from '../proto/purse.ts'
 import { type Request, readRequest } from '../proto/request.ts'
@@ -277,13 +278,17 @@ export class Entrance {
     const { signal, origin } = arrival
     const delivery = arrival.begin(items)
     const lease = new Lease(this.#budget, charge, items, isPooled ? body : undefined)
+    const { turns } = this.#budget
+    const pace = new PiecePace()
     let left = items
     let reason: unknown
     try {
-      for (const piece of piecesOf(signal, groups, this.#memory)) {
+      for (const piece of piecesOf(signal, groups, this.#memory, pace)) {
         if (piece !== undefined) {
           left -= piece.items
+          const from = turns.now()
           this.#push(Batch.of(signal, piece, origin, delivery, this.#leaseOf(piece, lease)))
+          pace.took(turns.now() - from)
         }
         // Nothing is left to be cut, or to be had: what was refused in part is sent again as a whole.
         if (left === 0 || delivery.refusal !== undefined) break

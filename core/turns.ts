@@ -20,6 +20,11 @@ export class Turns {
     this.#now = now
   }
 
+  /** Milliseconds, from whenever. */
+  now(): number {
+    return this.#now()
+  }
+
   /** Starts `work`: its first step is taken in a later turn. */
   start(work: Work): void {
     this.#waiting.push(work)

@@ -8,6 +8,11 @@ import { fieldSize, putVarint, WireError } from './wire.ts'
 /** What a piece holds at most, but for one item that is larger. */
 export const pieceLimits = { items: 2048, groups: 2_048, bytes: 512 * 1024 }
 
+/** How large pieces are to be from now on: items or groups, at most as the limits say. It may change from piece to piece. */
+export interface PieceSize {
+  readonly items: number
+}
+
 /** Bytes of resources and scopes that may be written again beyond what the request is long. */
 const freeRepeats = 1024 * 1024
 
@@ -23,6 +28,7 @@ export interface Piece {
 export class Gathering {
   items = 0
   readonly #memory: Memory
+  readonly #size: PieceSize
   #repeatable = freeRepeats
   #resource: Uint8Array = nothing
   #resourceSize = 0
@@ -33,8 +39,9 @@ export class Gathering {
   #scopeHead: Part = new Runs()
   readonly #runs = new Runs()
 
-  constructor(memory: Memory, groups: readonly Group[]) {
+  constructor(memory: Memory, groups: readonly Group[], size: PieceSize) {
     this.#memory = memory
+    this.#size = size
     for (const { field, end } of groups) this.#repeatable += end - field
   }
 
@@ -55,7 +62,7 @@ export class Gathering {
     const all = this.items + held
     if (all === 0) return false
     const size = (this.#scopes?.at ?? 0) + this.#runs.size
-    return all + items > pieceLimits.items || size + bytes > pieceLimits.bytes
+    return all + items > this.#size.items || size + bytes > pieceLimits.bytes
   }
 
   /** Adds items as they stand. */

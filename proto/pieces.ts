@@ -1,6 +1,6 @@
 /** Large requests in pieces, so that whatever is done to a piece in one go takes a short while. */
 import { FIRST, MessageOut, SECOND } from './assembly.ts'
-import { Gathering, type Piece, pieceLimits } from './gathering.ts'
+import { Gathering, type Piece, pieceLimits, type PieceSize } from './gathering.ts'
 import type { Group } from './group.ts'
 import type { Memory } from './growing.ts'
 import { smallItem } from './item-limits.ts'
@@ -27,10 +27,11 @@ export function* piecesOf(
   signal: Signal,
   groups: readonly Group[],
   memory: Memory,
+  size: PieceSize = pieceLimits,
 ): Generator<Piece | undefined, void> {
-  const gathering = new Gathering(memory, groups)
+  const gathering = new Gathering(memory, groups, size)
   try {
-    yield* new Cutter(signal, gathering).pieces(groups)
+    yield* new Cutter(signal, gathering, size).pieces(groups)
   } finally {
     gathering.abandon()
   }
@@ -61,11 +62,13 @@ function isOneItem({ bytes, start, end, items }: Group): boolean {
 class Cutter {
   readonly #metrics: boolean
   readonly #gathering: Gathering
+  readonly #size: PieceSize
   #steps = stride
 
-  constructor(signal: Signal, gathering: Gathering) {
+  constructor(signal: Signal, gathering: Gathering, size: PieceSize) {
     this.#metrics = signal === 'metrics'
     this.#gathering = gathering
+    this.#size = size
   }
 
   *pieces(groups: readonly Group[]): Generator<Piece | undefined, void> {
@@ -75,7 +78,7 @@ class Cutter {
     for (const group of groups) {
       const size = group.end - group.field
       const fits = isOnePiece(1, group.items, size) || (!this.#metrics && isOneItem(group))
-      if (whole.length > 0 && !(fits && isOnePiece(whole.length + 1, items + group.items, bytes + size))) {
+      if (whole.length > 0 && !(fits && this.#isRoom(whole.length + 1, items + group.items, bytes + size))) {
         if (items > 0) yield { groups: whole, items, body: undefined }
         whole = []
         items = bytes = 0
@@ -87,6 +90,11 @@ class Cutter {
       } else yield* this.#group(group)
     }
     if (items > 0) yield { groups: whole, items, body: undefined }
+  }
+
+  #isRoom(groups: number, items: number, bytes: number): boolean {
+    const most = this.#size.items
+    return groups <= most && items <= most && isOnePiece(groups, items, bytes)
   }
 
   *#group(group: Group): Generator<Piece | undefined, void> {
