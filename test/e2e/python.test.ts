@@ -1,6 +1,7 @@
 /** Peers in another language, over other implementations of gRPC and protobuf: the Python SDK and grpcio. */
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { allSignals, type Signal } from '../../proto/signals.ts'
+import { brokenItems, healthyItem, requestOfItems } from '../support/broken.ts'
 import { everything } from '../support/everything.ts'
 import { gateway, inOrder, throughGateway } from '../support/gateway.ts'
 import { runKymo, type RunningKymo } from '../support/kymo.ts'
@@ -115,10 +116,18 @@ service: {pipelines: {${allSignals.map(signal => `${signal}: {receivers: [otlp],
 
   test('that cannot decode what is deep inside: all but that arrives', async () => {
     await through('sending_queue: {enabled: false}')
-    const broken = Buffer.concat([ten, tracesRequest([{ spans: ['ok', '\u0000'] }])])
-    broken[broken.length - 1] = 0xff
+    const cut = brokenItems('traces').find(({ where }) => where === 'in the value of an attribute')?.bytes
+    const broken = Buffer.concat([ten, requestOfItems('shop', [healthyItem('traces', 'ok'), cut ?? Buffer.alloc(0)])])
     expect(await send(broken)).toMatchObject({ code: 0, partial: { rejected: '1' } })
     expect(spans().toSorted()).toEqual(['ok', ...names('s', 10)])
+  })
+
+  test('that takes no text which is not UTF-8: it arrives, mended', async () => {
+    await through('sending_queue: {enabled: false}')
+    const broken = Buffer.concat([ten, tracesRequest([{ spans: ['ok', '\u0000'] }])])
+    broken[broken.length - 1] = 0xff
+    expect(await send(broken)).toMatchObject({ code: 0, partial: undefined })
+    expect(spans().toSorted()).toEqual(['ok', ...names('s', 10), '\ufffd'])
   })
 
   test('serves many calls at a time', async () => {
