@@ -4,7 +4,8 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Listeners } from '../../net/listeners.ts'
 import { tokenAccess } from '../../service/access.ts'
-import { type AdminLimits, type AdminPages, startAdmin } from '../../service/admin.ts'
+import { type AdminLimits, startAdmin } from '../../service/admin.ts'
+import type { AdminPages } from '../../service/admin-pages.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {

@@ -1,7 +1,8 @@
 import { request as httpRequest } from 'node:http'
 import { afterEach, expect, test } from 'vitest'
 import { Listeners } from '../../net/listeners.ts'
-import { type Admin, type AdminPages, startAdmin } from '../../service/admin.ts'
+import { type Admin, startAdmin } from '../../service/admin.ts'
+import type { AdminPages } from '../../service/admin-pages.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
