@@ -54,10 +54,10 @@ export function clock(time: string | null, now = new Date()): string {
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${hours}`
 }
 
-/** Text from elsewhere on one line, without what a terminal would obey. */
+/** Text from elsewhere on one line, without what a terminal would obey, or what turns the direction of the text behind it. */
 export function printable(text: string): string {
   // eslint-disable-next-line no-control-regex -- these are what is looked for
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ')
 }
 
 /** Text cut to `width`. */

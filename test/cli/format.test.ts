@@ -51,6 +51,7 @@ test('a time of today has no day, another one has', () => {
 
 test('what a terminal would obey does not reach it', () => {
   expect(printable('a\u001b[2Jb\r\nc\u009b31m\u2028d')).toBe('a [2Jb c 31m d')
+  expect(printable('user\u202egpj.exe\u2066\u200f')).toBe('user gpj.exe ')
 })
 
 test('text that is too long is cut, and says so', () => {

@@ -43,7 +43,7 @@ const requests: Record<Signal, Buffer> = {
       {
         resource,
         scope_logs: [
-          { scope, log_records: [{ body: { string_value: 'hello\u001b[2J\nworld' }, severity_number: 9, attributes }] },
+          { scope, log_records: [{ body: { string_value: 'hello\u001b[2J\u202e\nworld' }, severity_number: 9, attributes }] },
         ],
       },
     ],
@@ -102,7 +102,7 @@ GET / 0102030405060708090a0b0c0d0e0f10 1112131415161718 text=x list=[1,true]`,
     'logs',
     `ResourceLogs #0 service.name=shop
 ScopeLogs #0 lib@1.0
-hello\ufffd[2J
+hello\ufffd[2J\ufffd
 world text=x list=[1,true]`,
   ],
   [
