@@ -18,6 +18,13 @@ export interface GatherSettings {
   readonly mostKeys: number
 }
 
+/** What gathering does with requests, in words. */
+export function gatheringText({ least, timeout, sizer }: Pick<GatherSettings, 'least' | 'timeout' | 'sizer'>): string {
+  if (timeout === 0) return 'requests on as they come'
+  const size = least > 0 && least < Infinity ? `of ${least} ${sizer}, or ` : ''
+  return `requests into larger batches: ${size}of what there is after ${timeout} ms`
+}
+
 /** What a gatherer has to know of where it stands. */
 export interface GatherTerms<T> {
   readonly clock: Clock

@@ -83,7 +83,7 @@ export function gatheredBy(
   plan: CarriedParts,
 ): Gathered | undefined {
   const { sending_queue: queue } = (plan.exporters.get(id)?.config ?? {}) as Partial<SendingConfig>
-  const own = queue === undefined ? undefined : settingsOf(queue)
+  const own = queue === undefined ? undefined : queueGathering(queue)
   const pipeline = plan.pipelines.find(one => one.signal === signal && one.exporters.includes(id))
   const last = pipeline && carried.get(pipeline.id)
   if (last === undefined) return own && { settings: own, inPlaceOf: undefined }
@@ -96,7 +96,7 @@ export function gatheredBy(
 }
 
 /** What `sending_queue.batch` means. */
-function settingsOf({ enabled, sizer, batch }: QueueConfig): GatherSettings | undefined {
+export function queueGathering({ enabled, sizer, batch }: QueueConfig): GatherSettings | undefined {
   if (!enabled || batch === undefined) return undefined
   return {
     least: batch.min_size,

@@ -4,7 +4,7 @@ import { budgetKey } from '../core/budget.ts'
 import { defineProcessor, type ProcessorContext } from '../core/component.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { duration, int, texts } from '../core/fields.ts'
-import { Gatherer, type GatherSettings, inParts, keyOf } from '../core/gathering.ts'
+import { Gatherer, type GatherSettings, gatheringText, inParts, keyOf } from '../core/gathering.ts'
 import type { Held, Holder } from '../core/holding.ts'
 import type { Touch } from '../core/touch.ts'
 import { holding } from './steps.ts'
@@ -57,14 +57,15 @@ export const batch = defineProcessor({
     { title: 'Large batches, one per tenant', config: { send_batch_size: 20000, metadata_keys: ['x-tenant'] } },
   ],
 
-  touches({ metadata_keys, send_batch_max_size }): Touch[] {
+  touches(settings): Touch[] {
+    const { metadata_keys, send_batch_max_size } = settings
     const apart = metadata_keys.map(name => `metadata.${name.toLowerCase()}`)
     const touches: Touch[] = apart.map(what => ({ depth: 'request', does: 'reads', key: 'metadata_keys', what }))
     touches.push({
       depth: 'request',
       does: 'moves',
       key: 'send_batch_size',
-      what: 'requests into larger batches',
+      what: gatheringText(gatheringOf(settings)),
       apart,
     })
     if (send_batch_max_size > 0) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Gatherer, type GatherSettings, inParts, keyOf } from '../../core/gathering.ts'
+import { Gatherer, type GatherSettings, gatheringText, inParts, keyOf } from '../../core/gathering.ts'
 import { batchOf, namesOf, spans } from '../support/batches.ts'
 import { MovableClock } from '../support/clock.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
@@ -169,4 +169,13 @@ describe('in parts', () => {
     expect(inParts(counting(4096) as never, 1)).toHaveLength(4096)
     expect(moved).toBeLessThanOrEqual(4096 * 12)
   })
+})
+
+test.each([
+  [8192, 200, 'items', 'requests into larger batches: of 8192 items, or of what there is after 200 ms'],
+  [1_000_000, 5000, 'bytes', 'requests into larger batches: of 1000000 bytes, or of what there is after 5000 ms'],
+  [Infinity, 200, 'items', 'requests into larger batches: of what there is after 200 ms'],
+  [8192, 0, 'items', 'requests on as they come'],
+] as const)('gathering by %d after %d ms of %s is told', (least, timeout, sizer, text) => {
+  expect(gatheringText({ least, timeout, sizer })).toBe(text)
 })
