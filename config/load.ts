@@ -21,6 +21,7 @@ import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, SourceText } from './place.ts'
+import { tellSameAddress } from './listening.ts'
 import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
 import { concealedOf, shown } from './shown.ts'
@@ -152,6 +153,7 @@ function* loaded(
   tellHalfUsed(service.pipelines, components, report)
   tellCycles(service.pipelines, components, report)
   tellExtensionsInUse(components, service.started, definitions, report)
+  tellSameAddress(components, service, report)
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)
   const configured = {

@@ -1,4 +1,5 @@
 /** `service.pipelines` and `service.extensions`: what is connected to what, and whether it exists and fits. */
+import type { Kind } from '../core/component.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import { allSignals, type Signal } from '../proto/signals.ts'
 import { type Components, type ComponentSection, tellReference } from './components.ts'
@@ -36,6 +37,19 @@ const signalNames: readonly string[] = allSignals
 export interface ServiceSection {
   readonly started: readonly Reference[]
   readonly pipelines: readonly PipelineSection[]
+}
+
+/** Ids of the components that run, by kind. */
+export function usedIn({ started, pipelines }: ServiceSection): Record<Kind, ReadonlySet<string>> {
+  const named = (...lists: ('receivers' | 'processors' | 'exporters')[]): ReadonlySet<string> =>
+    new Set(lists.flatMap(list => pipelines.flatMap(pipeline => pipeline[list].map(({ id }) => id))))
+  return {
+    receiver: named('receivers'),
+    processor: named('processors'),
+    exporter: named('exporters'),
+    connector: named('receivers', 'exporters'),
+    extension: new Set(started.map(({ id }) => id)),
+  }
 }
 
 /** Reads `service` but for `telemetry`. `top` is the place of the whole configuration. */

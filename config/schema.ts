@@ -138,6 +138,7 @@ function complete(schema: z.core.$ZodTypes, made: z.core.JSONSchema.BaseSchema):
   delete made['secret']
   delete made['reference']
   delete made['deciding']
+  delete made['listens']
   if (def.type === 'bigint') made.type = 'integer'
   if (secret && made.type === 'string') made.writeOnly = true
 }

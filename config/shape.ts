@@ -17,6 +17,8 @@ export interface SchemaShape {
   readonly duration: boolean
   /** What the extension has to offer whose id it is; undefined when it is none. */
   readonly reference: Capability | undefined
+  /** Whether it is an address that is listened on. */
+  readonly listens: boolean
 }
 
 /** Takes off defaults, optionals, transforms. */
@@ -27,11 +29,13 @@ export function shapeOf(schema: Schema): SchemaShape {
   let deciding = false
   let duration = false
   let reference: Capability | undefined
+  let listens = false
   for (;;) {
     const meta = z.globalRegistry.get(at)
     secret ||= meta?.['secret'] === true
     deciding ||= meta?.['deciding'] === true
     duration ||= meta?.['format'] === 'duration'
+    listens ||= meta?.['listens'] === true
     if (meta?.['reference'] instanceof Capability) reference ??= meta['reference']
     const { def } = at._zod
     let inner: Schema
@@ -41,7 +45,7 @@ export function shapeOf(schema: Schema): SchemaShape {
     } else if (at._zod.def.type === 'lazy') inner = (at as z.core.$ZodLazy)._zod.innerType
     else if (def.type === 'pipe') inner = def.in._zod.def.type === 'transform' ? def.out : def.in
     else if ('innerType' in def) inner = def.innerType
-    else return { schema: at, nullable, secret, deciding, duration, reference }
+    else return { schema: at, nullable, secret, deciding, duration, reference, listens }
     at = inner as z.core.$ZodTypes
   }
 }

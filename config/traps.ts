@@ -1,9 +1,8 @@
 /** What is legal but seldom meant: told as warnings. */
-import type { Kind } from '../core/component.ts'
 import type { Configured } from '../core/configured.ts'
 import { type Components, kinds } from './components.ts'
 import type { MapEntry } from './document.ts'
-import type { Reference, ServiceSection } from './pipelines.ts'
+import { type ServiceSection, usedIn } from './pipelines.ts'
 import type { Report } from './report.ts'
 
 /** One trap, at a component that a pipeline names. */
@@ -29,19 +28,11 @@ export function warnOfTraps(traps: readonly Trap[], { pipelines }: ServiceSectio
 }
 
 /** Warns of what is configured and does not run. */
-export function warnOfUnused(components: Components, { started, pipelines }: ServiceSection, report: Report): void {
-  const named = (list: 'receivers' | 'processors' | 'exporters') => pipelines.flatMap(pipeline => pipeline[list])
-  const uses: Record<Kind, readonly Reference[]> = {
-    receiver: named('receivers'),
-    processor: named('processors'),
-    exporter: named('exporters'),
-    connector: [...named('receivers'), ...named('exporters')],
-    extension: started,
-  }
+export function warnOfUnused(components: Components, service: ServiceSection, report: Report): void {
+  const used = usedIn(service)
   for (const kind of kinds) {
-    const used = new Set(uses[kind].map(({ id }) => id))
     for (const [id, { key }] of components[kind]) {
-      if (used.has(id)) continue
+      if (used[kind].has(id)) continue
       const where = kind === 'extension' ? '`service::extensions`' : 'any pipeline'
       report.warn('CONFIG_REFERENCE', key, `${kind}s::${id}: not used in ${where}`, 'it is checked, but does not run')
     }

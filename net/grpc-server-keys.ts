@@ -18,7 +18,11 @@ export const unsupported = (message: string) =>
 
 /** Keys of every server. */
 export const serverKeys = (defaults: { endpoint: string }) => ({
-  endpoint: z.string().default(defaults.endpoint).describe('Where to listen: `host:port`, or a path with `unix`.'),
+  endpoint: z
+    .string()
+    .default(defaults.endpoint)
+    .meta({ listens: true })
+    .describe('Where to listen: `host:port`, or a path with `unix`.'),
   transport: z.enum(['tcp', 'tcp4', 'tcp6', 'unix']).default('tcp').describe('Kind of socket.'),
   tls: tlsServer()
     .nullish()

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { components } from '../support/components.ts'
+import { errorsOf } from './toys.ts'
+
+const hint = '(give one of them another `endpoint`)'
+
+/** Errors of a configuration of two receivers and some more. */
+const told = (otlp: string, other: string, more = '', used = 'exporters: [debug]'): string[] =>
+  errorsOf(
+    `receivers:
+  otlp: ${otlp}
+  otlp/b: ${other}
+exporters: {debug: , prometheus: {endpoint: "0.0.0.0:9999"}}
+${more === '' ? '' : `extensions: ${more}\n`}service:
+  ${more === '' ? '' : 'extensions: [health_check, zpages]\n  '}pipelines: {metrics: {receivers: [otlp, otlp/b], ${used}}}`,
+    { components },
+  )
+
+test.each<[what: string, errors: string[], expected: string[]]>([
+  ['two addresses', told('{protocols: {grpc: }}', "{protocols: {grpc: {endpoint: 'localhost:4320'}}}"), []],
+  [
+    'the same default twice',
+    told('{protocols: {grpc: , http: }}', '{protocols: {grpc: }}'),
+    [
+      `3:30 receivers::otlp/b::protocols::grpc::endpoint: receivers::otlp::protocols::grpc::endpoint listens on 127.0.0.1:4317 already ${hint}`,
+    ],
+  ],
+  [
+    'one that is written as another',
+    told('{protocols: {http: }}', "{protocols: {grpc: {endpoint: '127.0.0.1:4318'}}}"),
+    [
+      `3:41 receivers::otlp/b::protocols::grpc::endpoint: receivers::otlp::protocols::http::endpoint listens on 127.0.0.1:4318 already ${hint}`,
+    ],
+  ],
+  [
+    'a receiver and an exporter',
+    told("{protocols: {grpc: {endpoint: ':9999'}}}", '{protocols: {http: }}', '', 'exporters: [prometheus]'),
+    [
+      `4:45 exporters::prometheus::endpoint: receivers::otlp::protocols::grpc::endpoint listens on 0.0.0.0:9999 already ${hint}`,
+    ],
+  ],
+  ['an exporter that does not run', told("{protocols: {grpc: {endpoint: ':9999'}}}", '{protocols: {http: }}'), []],
+  [
+    'two sockets of one path',
+    told(
+      '{protocols: {grpc: {endpoint: /run/a.sock, transport: unix}}}',
+      '{protocols: {http: {endpoint: "unix:///run/a.sock"}}}',
+    ),
+    [
+      `3:41 receivers::otlp/b::protocols::http::endpoint: receivers::otlp::protocols::grpc::endpoint listens on unix:/run/a.sock already ${hint}`,
+    ],
+  ],
+  [
+    'both ports of one receiver',
+    told("{protocols: {grpc: {endpoint: ':5000'}, http: {endpoint: '0.0.0.0:5000'}}}", '{protocols: {http: }}'),
+    [
+      `2:66 receivers::otlp::protocols::http::endpoint: receivers::otlp::protocols::grpc::endpoint listens on 0.0.0.0:5000 already ${hint}`,
+    ],
+  ],
+  [
+    'any port, and what a component does not use',
+    told(
+      "{protocols: {grpc: {endpoint: ':0'}}}",
+      "{protocols: {grpc: {endpoint: ':0'}}}",
+      "{health_check: {use_v2: true, http: {endpoint: 'localhost:13133'}}, zpages: }",
+    ),
+    [],
+  ],
+])('%s', (_, errors, expected) => {
+  expect(errors).toEqual(expected)
+})
