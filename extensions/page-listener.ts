@@ -1,6 +1,7 @@
 /** Pages of an extension on a port of their own. */
 import { serverAuthenticatorKey } from '../core/auth.ts'
 import type { ComponentContext } from '../core/component.ts'
+import { CertificateStatus } from '../net/certificate-status.ts'
 import type { PageServerConfig } from '../net/http-server-keys.ts'
 import { type Binding, listenersKey } from '../net/listeners.ts'
 import { PageServer, type PageSource } from '../net/page-server.ts'
@@ -11,19 +12,30 @@ export class PageListener {
   readonly #context: ComponentContext
   readonly #page: PageSource
   readonly #names: readonly string[] | undefined
+  readonly #certificates: CertificateStatus
   #server: PageServer | undefined
   #binding: Binding | undefined
 
-  /** `names`: what the server is called; without a list any name may be its own where the network may connect. */
-  constructor(config: PageServerConfig, context: ComponentContext, page: PageSource, names?: readonly string[]) {
+  /**
+   * `names`: what the server is called; without a list any name may be its own where the network may connect.
+   * `certificates`: where the component has other servers, too.
+   */
+  constructor(
+    config: PageServerConfig,
+    context: ComponentContext,
+    page: PageSource,
+    names?: readonly string[],
+    certificates = new CertificateStatus(context.status),
+  ) {
     this.#config = config
     this.#context = context
     this.#page = page
     this.#names = names
+    this.#certificates = certificates
   }
 
   async start(): Promise<void> {
-    const { id, log, status, host } = this.#context
+    const { id, log, host } = this.#context
     const { auth, endpoint, transport } = this.#config
     const server = new PageServer({
       config: this.#config,
@@ -31,10 +43,7 @@ export class PageListener {
       log,
       page: this.#page,
       names: this.#names,
-      onTls(error) {
-        if (error === undefined) status.set('OK')
-        else status.set('RecoverableError', error)
-      },
+      onTls: error => this.#certificates.tell('http', error),
     })
     this.#server = server
     this.#binding = await host.get(listenersKey).listen(endpoint, server.accept, id, transport)

@@ -7,6 +7,7 @@
 import { budgetKey } from '../../core/budget.ts'
 import { serverAuthenticatorKey } from '../../core/auth.ts'
 import type { ComponentContext } from '../../core/component.ts'
+import type { CertificateStatus } from '../../net/certificate-status.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import type { GrpcServerConfig } from '../../net/grpc-server-keys.ts'
 import { type Binding, listenersKey } from '../../net/listeners.ts'
@@ -27,17 +28,24 @@ export class GrpcHealth {
   readonly #config: GrpcServerConfig
   readonly #context: ComponentContext
   readonly #servingOf: ServingOf
+  readonly #certificates: CertificateStatus
   #server: GrpcServer<undefined> | undefined
   #binding: Binding | undefined
 
-  constructor(config: GrpcServerConfig, context: ComponentContext, servingOf: ServingOf) {
+  constructor(
+    config: GrpcServerConfig,
+    context: ComponentContext,
+    servingOf: ServingOf,
+    certificates: CertificateStatus,
+  ) {
     this.#config = config
     this.#context = context
     this.#servingOf = servingOf
+    this.#certificates = certificates
   }
 
   async start(): Promise<void> {
-    const { id, log, host, status } = this.#context
+    const { id, log, host } = this.#context
     const { auth, endpoint, transport } = this.#config
     const budget = host.get(budgetKey)
     const server = new GrpcServer<undefined>({
@@ -46,10 +54,7 @@ export class GrpcHealth {
       log,
       authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       connected: () => undefined,
-      onTls(error) {
-        if (error === undefined) status.set('OK')
-        else status.set('RecoverableError', error)
-      },
+      onTls: error => this.#certificates.tell('grpc', error),
     })
     this.#server = server
     server.register('/grpc.health.v1.Health/Check', call => {

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { type ComponentContext, defineExtension, type Extension } from '../../core/component.ts'
 import { duration } from '../../core/fields.ts'
 import { type Health, healthKey } from '../../core/health.ts'
+import { CertificateStatus } from '../../net/certificate-status.ts'
 import { grpcServer } from '../../net/grpc-server-keys.ts'
 import { pageServer } from '../../net/http-server-keys.ts'
 import { jsonPage, type Page, textPage } from '../../net/page-server.ts'
@@ -147,9 +148,10 @@ function detailed(config: Config, context: ComponentContext): Extension {
     const verdict = verdictOf(service)
     return verdict === undefined ? undefined : httpStatusOf(verdict) === 200
   }
+  const certificates = new CertificateStatus(context.status, true)
   const listeners = [
-    ...(http === undefined ? [] : [new PageListener(http, context, page)]),
-    ...(grpc === undefined ? [] : [new GrpcHealth(grpc, context, isServing)]),
+    ...(http === undefined ? [] : [new PageListener(http, context, page, undefined, certificates)]),
+    ...(grpc === undefined ? [] : [new GrpcHealth(grpc, context, isServing, certificates)]),
   ]
   return {
     async start() {

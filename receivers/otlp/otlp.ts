@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { budgetKey } from '../../core/budget.ts'
 import { serverAuthenticatorKey } from '../../core/auth.ts'
 import { defineReceiver, type ReceiverContext } from '../../core/component.ts'
+import { CertificateStatus } from '../../net/certificate-status.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import { grpcServer, type GrpcServerConfig } from '../../net/grpc-server-keys.ts'
 import { jsonFormat, protobufFormat } from '../../net/http-exchange.ts'
@@ -103,12 +104,14 @@ export const otlp = defineReceiver({
 class OtlpReceiver {
   readonly #config: Config
   readonly #context: ReceiverContext
+  readonly #certificates: CertificateStatus
   readonly #bindings: Binding[] = []
   readonly #servers: { stop(deadline: number, replaced: boolean): Promise<void> }[] = []
 
   constructor(config: Config, context: ReceiverContext) {
     this.#config = config
     this.#context = context
+    this.#certificates = new CertificateStatus(context.status, true)
   }
 
   async start(): Promise<void> {
@@ -140,7 +143,7 @@ class OtlpReceiver {
   }
 
   #options(transport: 'grpc' | 'http', auth: { readonly authenticator: string } | undefined) {
-    const { id, host, log, status } = this.#context
+    const { id, host, log } = this.#context
     const suspects = host.find(suspectsKey)
     return {
       budget: host.get(budgetKey),
@@ -155,13 +158,9 @@ class OtlpReceiver {
         standing: suspects && new Standing(suspects, addressOf(peer)),
       }),
       onTls: (error: string | undefined) => {
-        if (error === undefined) {
-          status.set('OK')
-          log.info({ transport }, 'certificates are in use')
-        } else {
-          status.set('RecoverableError', error)
-          log.warn({ transport, error }, 'certificates cannot be used; they are tried again')
-        }
+        this.#certificates.tell(transport, error)
+        if (error === undefined) log.info({ transport }, 'certificates are in use')
+        else log.warn({ transport, error }, 'certificates cannot be used; they are tried again')
       },
     }
   }

@@ -43,7 +43,10 @@ const requests: Record<Signal, Buffer> = {
       {
         resource,
         scope_logs: [
-          { scope, log_records: [{ body: { string_value: 'hello\u001b[2J\u202e\nworld' }, severity_number: 9, attributes }] },
+          {
+            scope,
+            log_records: [{ body: { string_value: 'hello\u001b[2J\u202e\nworld' }, severity_number: 9, attributes }],
+          },
         ],
       },
     ],

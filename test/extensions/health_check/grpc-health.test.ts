@@ -6,6 +6,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { Budget, budgetKey } from '../../../core/budget.ts'
 import { Host } from '../../../core/host.ts'
 import { GrpcHealth } from '../../../extensions/health_check/grpc-health.ts'
+import { CertificateStatus } from '../../../net/certificate-status.ts'
 import { grpcServer } from '../../../net/grpc-server-keys.ts'
 import { Listeners, listenersKey } from '../../../net/listeners.ts'
 import { GrpcCode } from '../../../proto/status.ts'
@@ -32,7 +33,8 @@ async function processOf(scheme: Scheme) {
   const start = async (endpoint: string, isServing: boolean): Promise<GrpcHealth> => {
     const tls = scheme === 'https' ? { tls: { cert_pem: serverCert, key_pem: serverKey } } : {}
     const config = grpcServer({ endpoint }).parse(tls)
-    const health = new GrpcHealth(config, componentContext({ id: 'health_check', host }), () => isServing)
+    const context = componentContext({ id: 'health_check', host })
+    const health = new GrpcHealth(config, context, () => isServing, new CertificateStatus(context.status))
     await health.start()
     return health
   }
