@@ -1,6 +1,7 @@
 /** Addresses that components listen on: two at one address can never run together. */
 import type * as z from 'zod'
 import { type Address, parseEndpoint } from '../net/listeners.ts'
+import { isLoopback } from '../net/local-host.ts'
 import { type Components, type ComponentSection, kinds } from './components.ts'
 import type { Node } from './document.ts'
 import { type ServiceSection, usedIn } from './pipelines.ts'
@@ -25,8 +26,8 @@ export function tellSameAddress(components: Components, service: ServiceSection,
   const first = new Map<string, Listening>()
   for (const kind of kinds) {
     for (const [id, section] of components[kind]) {
-      if (!used[kind].has(id) || section.definition === undefined || section.config === undefined) continue
-      for (const one of listeningIn(section, section.definition.config, section.config, section.node, [])) {
+      if (!used[kind].has(id)) continue
+      for (const one of addressesOf(section)) {
         const key = keyOf(one.address)
         const other = key === undefined ? undefined : first.get(key)
         if (key !== undefined && other === undefined) first.set(key, one)
@@ -37,6 +38,48 @@ export function tellSameAddress(components: Components, service: ServiceSection,
         }
       }
     }
+  }
+}
+
+/** Warns of exporters that send to a receiver of their own pipeline: what they send never ends. */
+export function warnOfLoops(components: Components, { pipelines }: ServiceSection, report: Report): void {
+  for (const { id: pipeline, receivers, exporters } of pipelines) {
+    const doors = receivers.flatMap(({ id }) => {
+      const section = components.receiver.get(id)
+      return section === undefined ? [] : [...addressesOf(section)]
+    })
+    for (const { id } of exporters) {
+      const section = components.exporter.get(id)
+      const target = section === undefined ? undefined : targetOf(section.config)
+      const door = doors.find(({ address }) => target !== undefined && leadsTo(target, address))
+      if (section === undefined || door === undefined) continue
+      const message = `exporters::${id}: it sends to where ${pathOf(door)} listens, in the same pipeline (${pipeline})`
+      report.warn('CONFIG_PIPELINE', section.key, message, 'what is sent comes in again, and is sent again without end')
+    }
+  }
+}
+
+/** Where an exporter sends, if that is an address of its `endpoint`. */
+function targetOf(config: unknown): Address | undefined {
+  if (typeof config !== 'object' || config === null || !('endpoint' in config)) return undefined
+  const { endpoint } = config
+  if (typeof endpoint !== 'string') return undefined
+  return parseEndpoint(endpoint.replace(/^(?:https?|dns):\/+/, '').replace(/\/.*$/, ''))
+}
+
+/** Whether whoever connects to `target` comes to what listens on `door`, as far as that can be known. */
+function leadsTo(target: Address, door: Address): boolean {
+  if ('path' in target || 'path' in door) return false
+  if (target.port !== door.port || target.host === undefined || !isLoopback(target.host)) return false
+  return door.host === undefined || anywhere.has(door.host) || isLoopback(door.host)
+}
+
+const anywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
+
+function* addressesOf(section: ComponentSection): Generator<Listening> {
+  const { definition, config, node } = section
+  if (definition !== undefined && config !== undefined) {
+    yield* listeningIn(section, definition.config, config, node, [])
   }
 }
 

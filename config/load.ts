@@ -21,7 +21,7 @@ import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, SourceText } from './place.ts'
-import { tellSameAddress } from './listening.ts'
+import { tellSameAddress, warnOfLoops } from './listening.ts'
 import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
 import { concealedOf, shown } from './shown.ts'
@@ -170,6 +170,7 @@ function* loaded(
     report.concealed = concealedOf(root)
     warnOfTraps(trapsOf(configured), service, report)
     warnOfUnused(components, service, report)
+    warnOfLoops(components, service, report)
     warnOfAddress(telemetryEntry, report)
     report.concealed = undefined
   }

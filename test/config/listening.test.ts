@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { components } from '../support/components.ts'
-import { errorsOf } from './toys.ts'
+import { errorsOf, warningsOf } from './toys.ts'
 
 const hint = '(give one of them another `endpoint`)'
 
@@ -68,4 +68,26 @@ test.each<[what: string, errors: string[], expected: string[]]>([
   ],
 ])('%s', (_, errors, expected) => {
   expect(errors).toEqual(expected)
+})
+
+/** Warnings of a pipeline from a receiver to an exporter. */
+const warned = (endpoint: string, exporter: string, more = ''): string[] =>
+  warningsOf(
+    `receivers: {otlp: {protocols: {grpc: {endpoint: '${endpoint}'}}}, otlp/b: {protocols: {http: }}}
+exporters: {debug: , ${exporter}}
+service: {pipelines: {traces: {receivers: [otlp], exporters: [otlp_grpc]}, logs: {receivers: [otlp/b], exporters: [debug]}${more}}}`,
+    { components },
+  )
+const loop = (exporter: string): string =>
+  `2:22 exporters::${exporter}: it sends to where receivers::otlp::protocols::grpc::endpoint listens, in the same pipeline (traces) ` +
+  '(what is sent comes in again, and is sent again without end)'
+
+test.each<[what: string, warnings: string[], expected: string[]]>([
+  ['elsewhere', warned('localhost:4317', 'otlp_grpc: {endpoint: "tempo:4317"}'), []],
+  ['to another port', warned('localhost:4317', 'otlp_grpc: {endpoint: "localhost:4320"}'), []],
+  ['to the receiver of another pipeline', warned('localhost:4317', 'otlp_grpc: {endpoint: "localhost:4318"}'), []],
+  ['to its own', warned('0.0.0.0:4317', 'otlp_grpc: {endpoint: "http://localhost:4317"}'), [loop('otlp_grpc')]],
+  ['to its own by another name', warned(':4317', 'otlp_grpc: {endpoint: "127.0.0.1:4317"}'), [loop('otlp_grpc')]],
+])('an exporter that sends %s', (_, warnings, expected) => {
+  expect(warnings).toEqual(expected)
 })
