@@ -2,6 +2,7 @@
 import { type FileHandle, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock, Timer } from '../core/clock.ts'
+import { DeliveryError } from '../core/errors.ts'
 import { openToAppend, refuseLinkedFolders } from '../core/own-file.ts'
 import { removeOld, type Rotation, setAside } from './file-rotation.ts'
 
@@ -206,4 +207,17 @@ async function writeAll(handle: FileHandle, parts: readonly Uint8Array[], size: 
     if (bytesWritten === 0) throw new Error('the system takes no more')
     at += bytesWritten
   }
+}
+
+/** The result of `work`, or a retry when `abort` comes first: a disk may take for ever. */
+export function ended<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const given = (): void => {
+      const message = 'the file did not take the data in time'
+      reject(new DeliveryError('DELIVERY_TIMEOUT', 'retry', message, { maybeTaken: true }))
+    }
+    if (abort.aborted) given()
+    else abort.addEventListener('abort', given, { once: true })
+    work.then(resolve, reject).finally(() => abort.removeEventListener('abort', given))
+  })
 }

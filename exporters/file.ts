@@ -10,7 +10,7 @@ import { allSignals } from '../proto/signals.ts'
 import type { Group } from '../proto/group.ts'
 import { resourceAttribute } from '../proto/views.ts'
 import { Begun, GroupedPath, longestSegment, mostFolders } from './file-path.ts'
-import { type FileSettings, FileWriter } from './file-writer.ts'
+import { ended, type FileSettings, FileWriter } from './file-writer.ts'
 import { compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
 
 const mebibyte = 1024 * 1024
@@ -250,24 +250,35 @@ class FileExporter implements Exporter {
   async #sendGrouped(paths: GroupedPath, batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     const fresh = new Set<string>()
     const problems = new Set<string>()
+    const places = new Map<Group, string | typeof nowhere>()
     const parts = partsOf(batch, group => {
       const path = this.#pathOf(group, paths, fresh)
-      if (typeof path === 'string') return path
-      problems.add(path.problem)
-      return nowhere
+      const place = typeof path === 'string' ? path : nowhere
+      if (typeof path !== 'string') problems.add(path.problem)
+      places.set(group, place)
+      return place
     })
     const rejected = parts.get(nowhere)
-    const sent = rejected && { rejected: rejected.items, message: [...problems].join('; ') }
-    const results = await Promise.allSettled(
-      [...parts].map(async ([path, part]) => {
-        if (path === nowhere) return
-        await this.#append(path, part)
-        if (parts.size > 1) attempt.settle(part)
-      }),
-    )
-    const failed = results.find(result => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
-    return sent
+    const isAlone = parts.size === 1
+    parts.delete(nowhere)
+    let failure: { readonly reason: unknown } | undefined
+    const all = [...parts]
+    // What is begun after the abort would only count as perhaps written.
+    for (let at = 0; at < all.length && !attempt.signal.aborted; at += openAtOnce) {
+      const done = new Set<unknown>()
+      const results = await Promise.allSettled(
+        all.slice(at, at + openAtOnce).map(async ([path, part]) => {
+          await this.#append(String(path), part)
+          done.add(path)
+        }),
+      )
+      // All at once: each by itself would take as long as all that is left.
+      const part = partsOf(batch, group => done.has(places.get(group))).get(true)
+      if (part !== undefined && !isAlone) attempt.settle(part)
+      failure ??= results.find(result => result.status === 'rejected')
+    }
+    if (failure !== undefined) throw failure.reason
+    return rejected && { rejected: rejected.items, message: [...problems].join('; ') }
   }
 
   /** The file of a group, or why it gets none. `fresh`: files that this batch begins. */
@@ -371,6 +382,9 @@ class FileExporter implements Exporter {
   }
 }
 
+/** Files of one batch that are written to at once. */
+const openAtOnce = 64
+
 const lineEnd = Buffer.from('\n')
 
 /** Where what has no file goes. */
@@ -383,17 +397,4 @@ function lengthOf(body: Buffer): Buffer {
   const length = Buffer.allocUnsafe(4)
   length.writeUInt32BE(body.length)
   return length
-}
-
-/** The result of `work`, or a retry when `abort` comes first: a disk may take for ever. */
-function ended<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const given = (): void => {
-      const message = 'the file did not take the data in time'
-      reject(new DeliveryError('DELIVERY_TIMEOUT', 'retry', message, { maybeTaken: true }))
-    }
-    if (abort.aborted) given()
-    else abort.addEventListener('abort', given, { once: true })
-    work.then(resolve, reject).finally(() => abort.removeEventListener('abort', given))
-  })
 }

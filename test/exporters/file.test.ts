@@ -3,6 +3,7 @@ import { chmod, link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
+import type { Batch } from '../../core/batch.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { file } from '../../exporters/file.ts'
 import { jsonToProtobuf } from '../../proto/json-read.ts'
@@ -208,6 +209,21 @@ test('only so many files are open, and one that is opened again is gone on with'
   }
   await stop()
   for (const name of names('n', 5)) expect((await lines(`${name}.json`)).flatMap(spansOf)).toEqual(['0', '1', '2'])
+})
+
+test('of a batch that goes to many files a few dozen are written at once, and told of together', async () => {
+  const { exporter, stop } = await started(group())
+  const settled: number[] = []
+  const attempt = { ...forever, settle: (part: Batch) => void settled.push(part.items) }
+  const all = names('n', 200)
+  // One cannot be: its name is too long for the system.
+  const asked = [...all, 'x'.repeat(1000)].map(namespace => ({ namespace, spans: [namespace] }))
+  await expect(exporter.send(batchOf(tracesRequest(asked)), attempt)).rejects.toMatchObject({
+    code: 'DELIVERY_REJECTED',
+  })
+  expect(settled).toEqual([64, 64, 64, 8])
+  await stop()
+  for (const name of all) expect((await lines(`${name}.json`)).map(spansOf)).toEqual([[name]])
 })
 
 test('no value leads out of the folder', async () => {
