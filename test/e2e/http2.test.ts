@@ -1,17 +1,19 @@
 /** HTTP/2 of our own against what others make of it: h2spec, curl, and many connections and streams at a time. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http2 from 'node:http2'
-import { connect, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { memoryOf } from '../../bench/processes.ts'
 import { signals } from '../../proto/signals.ts'
 import { serverCert, serverKey } from '../net/certificates.ts'
 import { frame, head, preface, readFrames } from '../support/http2-frames.ts'
 import { framed } from '../support/grpc-peer.ts'
+import { EchoServer } from '../support/http2-server.ts'
 import { freePort, type KymoProcess, spawnKymo } from '../support/kymo.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
 
@@ -23,11 +25,12 @@ const h2spec = [join(bin, 'h2spec'), join(homedir(), 'go/bin/h2spec')].find(exis
 if (h2spec === undefined) console.warn('skipped: h2spec is not there')
 const hasCurl = /\bHTTP2\b/.test(spawnSync('curl', ['-V']).stdout?.toString() ?? '')
 
-let kymo: KymoProcess
+let kymo: KymoProcess | undefined
 let port: number
 afterEach(async () => {
-  kymo.child.kill('SIGTERM')
-  await kymo.ended
+  kymo?.child.kill('SIGTERM')
+  await kymo?.ended
+  kymo = undefined
 })
 
 /** Starts a process whose receiver has these settings beside its port. */
@@ -43,32 +46,61 @@ async function start(more: object = {}): Promise<void> {
   }
   const file = join(folder, 'config.json')
   writeFileSync(file, JSON.stringify(config))
-  kymo = spawnKymo(['run', '--config', file, '--no-admin'])
+  kymo = spawnKymo(['run', '--config', file])
   await kymo.until('everything is ready')
 }
 
 const path = signals.traces.grpcPath
 const message = framed(tracesRequest([{ namespace: 'shop', spans: names('s', 10) }]))
 
-describe.skipIf(h2spec === undefined)('h2spec', () => {
-  const tls = { cert_file: join(folder, 'cert.pem'), key_file: join(folder, 'key.pem') }
+/** Its figures, and what failed. */
+async function runH2spec(at: number, secure: boolean): Promise<{ all: number; failed: number; which: string[] }> {
+  const args = ['-h', '127.0.0.1', '-p', String(at), '-P', path, '--timeout', '2', ...(secure ? ['-t', '-k'] : [])]
+  const child = spawn(h2spec ?? '', args)
+  let text = ''
+  child.stdout.on('data', chunk => (text += String(chunk)))
+  await once(child, 'close')
+  const [, all, failed] = /(\d+) tests, .* (\d+) failed/.exec(text) ?? []
+  const which = new Set([...text.matchAll(/× \d+: (.+)/g)].map(([, name = '']) => name))
+  return { all: Number(all), failed: Number(failed), which: [...which].toSorted() }
+}
 
-  test.each([
-    ['clear text', {}, []],
-    ['TLS', { tls }, ['-t', '-k']],
-  ])('passes over %s', async (_, settings, flags) => {
+describe.skipIf(h2spec === undefined)('h2spec', () => {
+  test.each([false, true])('finds nothing wrong with our frames, with TLS: %s', async secure => {
+    const echo = new EchoServer({ holds: true })
+    // A moment later: streams are open beside one another, as where answers take a while.
+    const answering = setInterval(() => {
+      for (const answer of echo.held.splice(0)) answer()
+    }, 2)
+    const server = secure
+      ? createTlsServer({ cert: serverCert, key: serverKey, ALPNProtocols: ['h2'] }, socket => echo.accept(socket))
+      : createServer(socket => echo.accept(socket))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    const found = await runH2spec(typeof address === 'object' && address !== null ? address.port : 0, secure)
+    clearInterval(answering)
+    echo.close()
+    server.close()
+    expect(found).toEqual({ all: expect.any(Number) as number, failed: 0, which: [] })
+    expect(found.all).toBeGreaterThan(140)
+    expect(echo.faults).toEqual([])
+  })
+
+  test.each([false, true])('finds with the receiver only what cannot be, with TLS: %s', async secure => {
+    const tls = { cert_file: join(folder, 'cert.pem'), key_file: join(folder, 'key.pem') }
     writeFileSync(tls.cert_file, serverCert)
     writeFileSync(tls.key_file, serverKey)
-    await start(settings)
-    const args = ['-h', '127.0.0.1', '-p', String(port), '-P', path, '--timeout', '2', ...flags]
-    const { stdout } = spawnSync(h2spec ?? '', args, { timeout: 300_000 })
-    const text = stdout.toString()
-    const [, all, passed, skipped, failed] = /(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed/.exec(text) ?? []
-    expect(Number(failed), text).toBe(0)
-    expect(Number(passed) + Number(skipped)).toBe(Number(all))
-    expect(Number(all)).toBeGreaterThan(140)
-    // Those about parts of an answer's body: what is no call is answered without one.
-    expect(Number(skipped), text).toBeLessThanOrEqual(2)
+    await start(secure ? { tls } : {})
+    const { all, which } = await runH2spec(port, secure)
+    expect(all).toBeGreaterThan(140)
+    expect(which).toEqual([
+      // What is no call is answered at once: there are never more streams open than may be.
+      'Sends HEADERS frames that causes their advertised concurrent stream limit to be exceeded',
+      // And it is answered without a body, for which these two wait.
+      'Sends a PRIORITY frame on half-closed (remote) stream',
+      'Sends a WINDOW_UPDATE frame on half-closed (remote) stream',
+    ])
   })
 })
 
@@ -126,7 +158,7 @@ describe('many at a time', () => {
     return sockets
   }
 
-  const rss = (): number => memoryOf(kymo.child.pid ?? 0).rss
+  const rss = (): number => memoryOf(kymo?.child.pid ?? 0).rss
 
   test('10,000 connections that have made a call and are idle', async () => {
     await start({ limits: { max_connections: 10_001 } })
