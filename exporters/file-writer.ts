@@ -221,3 +221,10 @@ export function ended<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
     work.then(resolve, reject).finally(() => abort.removeEventListener('abort', given))
   })
 }
+
+/** The length of a record, in the four bytes that stand before it. */
+export function lengthOf(body: Buffer): Buffer {
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32BE(body.length)
+  return length
+}

@@ -10,7 +10,7 @@ import { allSignals } from '../proto/signals.ts'
 import type { Group } from '../proto/group.ts'
 import { resourceAttribute } from '../proto/views.ts'
 import { Begun, GroupedPath, longestSegment, mostFolders } from './file-path.ts'
-import { ended, type FileSettings, FileWriter } from './file-writer.ts'
+import { ended, type FileSettings, FileWriter, lengthOf } from './file-writer.ts'
 import { compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
 
 const mebibyte = 1024 * 1024
@@ -171,6 +171,8 @@ class FileExporter implements Exporter {
   readonly #writers = new Map<string, FileWriter>()
   /** Files that were opened before: what is in them is ours. */
   #begun = new Set<string>()
+  /** Files that batches on their way are about to begin. */
+  readonly #fresh = new Set<string>()
   /** Files that the exporter before this one has begun. */
   #before: ReadonlySet<string> = this.#begun
   readonly #closing = new Set<Promise<void>>()
@@ -248,16 +250,17 @@ class FileExporter implements Exporter {
 
   /** What is in its file is done: where another one fails, only the rest is written again. */
   async #sendGrouped(paths: GroupedPath, batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
-    const fresh = new Set<string>()
     const problems = new Set<string>()
     const places = new Map<Group, string | typeof nowhere>()
-    const parts = partsOf(batch, group => {
-      const path = this.#pathOf(group, paths, fresh)
-      const place = typeof path === 'string' ? path : nowhere
-      if (typeof path !== 'string') problems.add(path.problem)
-      places.set(group, place)
-      return place
-    })
+    for (const [i, group] of batch.groups.entries()) {
+      if (group.items > 0) {
+        const path = this.#pathOf(group, paths)
+        if (typeof path !== 'string') problems.add(path.problem)
+        places.set(group, typeof path === 'string' ? path : nowhere)
+      }
+      if (i % groupsAtOnce === groupsAtOnce - 1) await new Promise<void>(resolve => this.#context.clock.soon(resolve))
+    }
+    const parts = partsOf(batch, group => places.get(group) ?? nowhere)
     const rejected = parts.get(nowhere)
     const isAlone = parts.size === 1
     parts.delete(nowhere)
@@ -277,12 +280,13 @@ class FileExporter implements Exporter {
       if (part !== undefined && !isAlone) attempt.settle(part)
       failure ??= results.find(result => result.status === 'rejected')
     }
+    for (const [path] of all) this.#fresh.delete(String(path))
     if (failure !== undefined) throw failure.reason
     return rejected && { rejected: rejected.items, message: [...problems].join('; ') }
   }
 
-  /** The file of a group, or why it gets none. `fresh`: files that this batch begins. */
-  #pathOf(group: Group, paths: GroupedPath, fresh: Set<string>): string | { problem: string } {
+  /** The file of a group, or why it gets none. */
+  #pathOf(group: Group, paths: GroupedPath): string | { problem: string } {
     const { resource_attribute: attribute, max_files: most } = this.#config.group_by
     const segment = resourceAttribute(group, this.#key)
     if (typeof segment !== 'string') return { problem: `no text in resource attribute ${attribute}` }
@@ -291,9 +295,9 @@ class FileExporter implements Exporter {
       const limits = `${longestSegment} characters or ${mostFolders} folders`
       return { problem: `more than ${limits} in resource attribute ${attribute}` }
     }
-    if (this.#begun.has(path) || fresh.has(path)) return path
-    if (this.#begun.size + fresh.size >= most) return { problem: `\`group_by.max_files\` (${most}) were begun` }
-    fresh.add(path)
+    if (this.#begun.has(path) || this.#fresh.has(path)) return path
+    if (this.#begun.size + this.#fresh.size >= most) return { problem: `\`group_by.max_files\` (${most}) were begun` }
+    this.#fresh.add(path)
     return path
   }
 
@@ -354,6 +358,7 @@ class FileExporter implements Exporter {
   }
 
   #begin(path: string): void {
+    this.#fresh.delete(path)
     if (this.#begun.has(path)) return
     this.#begun.add(path)
     this.#budget?.charge(this.#costOf(path))
@@ -382,7 +387,8 @@ class FileExporter implements Exporter {
   }
 }
 
-/** Files of one batch that are written to at once. */
+/** Groups of a batch that are looked at in one turn, and files of it that are written to at once. */
+const groupsAtOnce = 1024
 const openAtOnce = 64
 
 const lineEnd = Buffer.from('\n')
@@ -392,9 +398,3 @@ const nowhere = Symbol('no file')
 
 /** What is wrong with a name, not with the disk: it will not be better next time. */
 const unusable = new Set(['ENAMETOOLONG', 'EISDIR', 'ENOTDIR', 'EEXIST', 'EINVAL', 'ERR_INVALID_ARG_VALUE'])
-
-function lengthOf(body: Buffer): Buffer {
-  const length = Buffer.allocUnsafe(4)
-  length.writeUInt32BE(body.length)
-  return length
-}

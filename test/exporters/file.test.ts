@@ -226,6 +226,14 @@ test('of a batch that goes to many files a few dozen are written at once, and to
   for (const name of all) expect((await lines(`${name}.json`)).map(spansOf)).toEqual([[name]])
 })
 
+test('batches that come at once begin no more files together than may be', async () => {
+  const { exporter } = await started(group({ max_files: 100 }))
+  const of = (start: string) => names(start, 80).map(namespace => ({ namespace, spans: ['a'] }))
+  const answers = await Promise.all([of('x'), of('y')].map(all => exporter.send(batchOf(tracesRequest(all)), forever)))
+  expect(answers.map(answer => answer?.rejected ?? 0)).toEqual([0, 60])
+  expect((await readdir(folder)).length).toBe(100)
+})
+
 test('no value leads out of the folder', async () => {
   const base = join(folder, 'base')
   const { send, stop } = await started({ ...group(), path: join(base, '*.json') })
