@@ -182,12 +182,13 @@ export function detailedText(signal: Signal, groups: readonly Group[]): string {
   return printable(lines)
 }
 
-/** Lines without the control characters that senders may have put there to move a terminal's cursor, or to turn the text. */
+/** What moves a terminal's cursor, and what turns the text behind it. */
+// oxlint-disable-next-line no-control-regex -- they are what this is about
+const obeyed = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+
+/** Lines without the characters that senders may have put there for a terminal to obey. */
 function printable(lines: readonly string[]): string {
-  // oxlint-disable-next-line no-control-regex -- they are what this is about
-  return lines
-    .join('\n')
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
+  return lines.join('\n').replace(obeyed, '\ufffd')
 }
 
 function tree(lines: string[], message: Message, bytes: Uint8Array, start: number, end: number, depth: number): void {
