@@ -7,7 +7,8 @@ import { pathToFileURL } from 'node:url'
 const root = join(import.meta.dirname, '..')
 const bundle = join(root, 'dist/kymo.mjs')
 const sources = [
-  '{proto,core,net,telemetry,receivers,processors,exporters,connectors,extensions,config,pipelines,service,cli}/**/*.ts',
+  '{proto,core,backends,net,telemetry,receivers,processors,exporters,connectors,extensions}/**/*.ts',
+  '{config,plan,pipelines,service,cli}/**/*.ts',
   'components.ts',
   'package.json',
   'package-lock.json',
