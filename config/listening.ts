@@ -50,7 +50,9 @@ export function warnOfLoops(components: Components, { pipelines }: ServiceSectio
     })
     for (const { id } of exporters) {
       const section = components.exporter.get(id)
-      const target = section === undefined ? undefined : targetOf(section.config)
+      // Others may have the same address by mistake; what they send is not taken there.
+      const speaksOtlp = section?.definition?.type.startsWith('otlp') === true
+      const target = speaksOtlp ? targetOf(section.config) : undefined
       const door = doors.find(({ address }) => target !== undefined && leadsTo(target, address))
       if (section === undefined || door === undefined) continue
       const message = `exporters::${id}: it sends to where ${pathOf(door)} listens, in the same pipeline (${pipeline})`
@@ -71,7 +73,8 @@ function targetOf(config: unknown): Address | undefined {
 function leadsTo(target: Address, door: Address): boolean {
   if ('path' in target || 'path' in door) return false
   if (target.port !== door.port || target.host === undefined || !isLoopback(target.host)) return false
-  return door.host === undefined || anywhere.has(door.host) || isLoopback(door.host)
+  const host = target.host === 'localhost' ? '127.0.0.1' : target.host
+  return door.host === undefined || anywhere.has(door.host) || door.host === host
 }
 
 const anywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::'])

@@ -86,6 +86,7 @@ test.each<[what: string, warnings: string[], expected: string[]]>([
   ['elsewhere', warned('localhost:4317', 'otlp_grpc: {endpoint: "tempo:4317"}'), []],
   ['to another port', warned('localhost:4317', 'otlp_grpc: {endpoint: "localhost:4320"}'), []],
   ['to the receiver of another pipeline', warned('localhost:4317', 'otlp_grpc: {endpoint: "localhost:4318"}'), []],
+  ['to another address', warned('127.0.0.1:4317', 'otlp_grpc: {endpoint: "127.0.0.3:4317"}'), []],
   ['to its own', warned('0.0.0.0:4317', 'otlp_grpc: {endpoint: "http://localhost:4317"}'), [loop('otlp_grpc')]],
   ['to its own by another name', warned(':4317', 'otlp_grpc: {endpoint: "127.0.0.1:4317"}'), [loop('otlp_grpc')]],
 ])('an exporter that sends %s', (_, warnings, expected) => {
