@@ -48,7 +48,7 @@ test('more keys than are remembered have the same verdicts', () => {
   }
 })
 
-test('remembered keys keep nothing else alive', () => {
+test('remembered keys keep nothing else alive', async () => {
   const rules = new Rules(settings, [])
   collectGarbage()
   const before = process.memoryUsage().arrayBuffers
@@ -58,7 +58,11 @@ test('remembered keys keep nothing else alive', () => {
     // What else goes through a process meanwhile: the memory that small buffers share is used up by it.
     for (let left = 40; left > 0; left--) Buffer.from('x'.repeat(2000))
   }
-  collectGarbage()
-  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20)
+  // One pass may leave what it found to be freed behind it.
+  const kept = (): number => {
+    collectGarbage()
+    return process.memoryUsage().arrayBuffers - before
+  }
+  await expect.poll(kept).toBeLessThan(2 ** 20)
   expect(rules.ofName('key-1')).toBe(REMOVE)
 })
