@@ -10,6 +10,7 @@ import type { Clock, Timer } from '../../core/clock.ts'
 import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { Kept } from '../../core/kept.ts'
 import { Turns } from '../../core/turns.ts'
+import { CertificateStatus } from '../../net/certificate-status.ts'
 import { type Binding, listenersKey } from '../../net/listeners.ts'
 import { type Page, PageServer, textPage } from '../../net/page-server.ts'
 import { metricName } from '../../backends/prometheus/names.ts'
@@ -107,15 +108,13 @@ export class PrometheusPage implements Exporter {
     const { auth, endpoint, transport, metric_expiration: expiration } = this.#config
     const between = Math.min(expiration || mostBetweenSweeps, mostBetweenSweeps)
     this.#sweeps = clock.every(between, () => inTurns(this.#kept.known.ingest.expire(clock.now()), clock))
+    const certificates = new CertificateStatus(status)
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       log,
       page: (path, _query, headers) => (path === '/metrics' ? this.#page(headers) : undefined),
-      onTls(error) {
-        if (error === undefined) status.set('OK')
-        else status.set('RecoverableError', error)
-      },
+      onTls: error => certificates.tell('http', error),
     })
     this.#server = server
     this.#binding = await host.get(listenersKey).listen(endpoint, server.accept, id, transport)
