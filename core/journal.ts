@@ -71,6 +71,14 @@ export interface JournalRecord {
   rings: number
 }
 
+/** What more is known of something that happened to a batch. */
+interface Noted {
+  /** Milliseconds that it took. */
+  readonly took?: number
+  /** Items of the batch that it happened to, at most, where nobody says whose they are. */
+  readonly most?: number
+}
+
 /** Hears what happens to one request, to make spans of it. */
 export interface Trace {
   happened(record: JournalRecord, event: JournalEvent): void
@@ -171,9 +179,17 @@ export class Journal {
   }
 
   /** Something went well: kept only for requests that are recorded already. */
-  follow(name: NodeName, what: 'passed' | 'consumed' | 'delivered', batch: Batch, took?: number): void {
-    for (const { delivery, items } of batch.shares) {
-      if (delivery.record !== undefined) this.#add(delivery.record, name, { what, items, took })
+  follow(
+    name: NodeName,
+    what: 'passed' | 'consumed' | 'delivered',
+    batch: Batch,
+    { took, most = Infinity }: Noted = {},
+  ): void {
+    for (const {
+      delivery: { record },
+      items,
+    } of batch.shares) {
+      if (record !== undefined) this.#add(record, name, { what, items: Math.min(items, most), took })
     }
   }
 
@@ -187,7 +203,7 @@ export class Journal {
     batch: Batch,
     reason: string | undefined,
     detail: string | undefined,
-    took?: number,
+    { took, most = Infinity }: Noted = {},
   ): void {
     const ring = this.#ring(name, what, reason)
     const isFrequent = this.#isFrequent(ring)
@@ -201,9 +217,10 @@ export class Journal {
     for (const { delivery, items, origin, answered } of batch.shares) {
       const known = delivery.record
       const record = known ?? (delivery.record = this.#open(batch.signal, origin, delivery.items))
-      // Whoever was answered before there was a record heard success.
+      // Whoever was answered before there was a record heard success, and who gave up before heard nothing good.
       if (answered) record.outcome ??= 'success'
-      const kept = this.#add(record, name, { what, items, reason, detail, sample, took })
+      else if (delivery.withdrawn) record.outcome ??= 'refused'
+      const kept = this.#add(record, name, { what, items: Math.min(items, most), reason, detail, sample, took })
       // Retries of one request are one record in the ring.
       if (kept && !record.events.slice(0, -1).some(event => same(event, name, what, reason))) this.#put(ring, record)
     }

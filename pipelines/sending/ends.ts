@@ -30,11 +30,12 @@ export function endDelivered(
   took: number,
 ) {
   const { batch, claim } = entry
-  journal.follow(books.name, 'delivered', batch, took)
   // Whatever an exporter says, no more than there is.
   const rejected = Math.max(0, Math.min(Math.floor(sent?.rejected ?? 0) || 0, batch.items))
-  books.delivered += batch.items - rejected
-  claim.settle(batch.items - rejected, 'delivered', batch.shares)
+  const delivered = batch.items - rejected
+  if (delivered > 0) journal.follow(books.name, 'delivered', batch, { took, most: delivered })
+  books.delivered += delivered
+  claim.settle(delivered, 'delivered', batch.shares)
   claim.settle(rejected, 'rejected', batch.shares)
   claim.delivered = true
   if (sent !== undefined && (rejected > 0 || sent.message !== '')) {
@@ -44,11 +45,17 @@ export function endDelivered(
       if (of <= 0) continue
       rest -= of
       books.rejected.of(reason).value += of
-      journal.note(books.name, 'rejected', batch, reason, sent.message)
+      journal.note(books.name, 'rejected', batch, reason, ofWhich(batch, of, sent.message), { most: of })
     }
     log.warn({ rejected, of: batch.items, message: sent.message }, 'destination took the batch in part')
   }
   batch.acceptInPart(rejected, sent?.message ?? '')
+}
+
+/** What was said of `items` of a batch: of several requests, nobody knows whose they are. */
+function ofWhich({ items: all, shares }: Batch, items: number, message: string): string {
+  if (shares.length === 1) return message
+  return `${items} of ${all} items, of ${shares.length} requests that were sent as one: whose is not said; ${message}`
 }
 
 /** The destination refuses it for good. */

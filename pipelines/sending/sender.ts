@@ -287,7 +287,7 @@ export class Sender {
   #failed(entry: Entry, error: DeliveryError, took: number): void {
     const { books, journal } = this.#parts
     books.failedAttempts++
-    journal.note(books.name, 'attempt_failed', entry.batch, error.code, error.message, took)
+    journal.note(books.name, 'attempt_failed', entry.batch, error.code, error.message, { took })
     this.#lastFailure = error
     switch (error.kind) {
       case 'retry':

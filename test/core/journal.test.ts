@@ -61,6 +61,44 @@ test('each attempt of a failing batch is told with its answer, and its end', asy
   )
 })
 
+test('of a batch of several requests that a destination took in part, each record says how many at most were its own', async () => {
+  const queue = { wait_for_result: true, batch: { min_size: 40, flush_timeout: '5s' } }
+  toy = await toyGraph({ exporters: { sink: { sending_queue: queue } } })
+  toy.sinks['sink'].behave = () => Promise.resolve({ rejected: 1, message: 'one is wrong' })
+  const requests = [names('a', 10), names('b', 30)]
+  await Promise.all(requests.map(spans => toy.push(tracesRequest([{ spans }])).outcome))
+  const records = toy.journal.find({ what: 'rejected' })
+  const told = records.map(({ items, events }) => [items, events.filter(({ what }) => what === 'rejected')] as const)
+  const detail = '1 of 40 items, of 2 requests that were sent as one: whose is not said; one is wrong'
+  expect(told).toMatchObject([30, 10].map(items => [items, [{ items: 1, detail }]]))
+})
+
+test('of a request that a destination took in part, it is told how many it took', async () => {
+  toy = await toyGraph({ exporters: { sink: { sending_queue: { enabled: false } } } })
+  toy.sinks['sink'].behave = () => Promise.resolve({ rejected: 3, message: 'three are wrong' })
+  await toy.push(tracesRequest([{ spans: names('a', 10) }])).outcome
+  const [record] = toy.journal.find({ what: 'rejected' })
+  expect(record?.events.map(({ what, items, detail }) => [what, items, detail])).toEqual(
+    expect.arrayContaining([
+      ['delivered', 7, undefined],
+      ['rejected', 3, 'three are wrong'],
+    ]),
+  )
+})
+
+test('a sender that gave up before there was anything to tell is not told to wait', async () => {
+  const failing = { sending_queue: { wait_for_result: true }, retry_on_failure: { enabled: false } }
+  toy = await toyGraph({ exporters: { sink: failing } })
+  let fail = (): void => {}
+  toy.sinks['sink'].behave = () => new Promise((_, reject) => (fail = () => reject(later)))
+  const later = new DeliveryError('DELIVERY_BUSY', 'retry', 'busy')
+  const { delivery, outcome } = toy.push(tracesRequest([{ spans: ['a'] }]))
+  delivery.withdraw(later)
+  await outcome
+  fail()
+  await expect.poll(() => toy.journal.find({ what: 'attempt_failed' })).toMatchObject([{ outcome: 'refused' }])
+})
+
 test('what Kymo tells about itself is not sampled, but noted when something happens to it', async () => {
   toy = await toyGraph({
     exporters: { sink: {} },
