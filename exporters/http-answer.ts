@@ -72,6 +72,23 @@ export function deliveryErrorOfStatus(answer: HttpAnswer, url: string, answered:
   return new DeliveryError('DELIVERY_REJECTED', 'rejected', message)
 }
 
+/**
+ * Whether a page for people stands under a status of success: a login, a proxy's portal, some other server. No backend answers
+ * data with one, so it has not been taken. (Small servers call any text HTML, an empty one, too.)
+ */
+export function isWebPage(answer: HttpAnswer): boolean {
+  const { status, body } = answer
+  return (
+    status >= 200 && status < 300 && mediaType(answer) === 'text/html' && /^\s*</.test(body.toString('latin1', 0, 100))
+  )
+}
+
+/** The failed delivery that such a page is: the address is wrong, not the data. */
+export function answeredByPage(url: string): DeliveryError {
+  const text = `${url}: answered with a web page, so nothing was taken; is it the right URL, and no login or proxy in front?`
+  return new DeliveryError('DELIVERY_DENIED', 'denied', text)
+}
+
 /** A request without an answer as a failed delivery. */
 export function deliveryErrorOfHttp(error: HttpClientError, url: string): DeliveryError {
   const timedOut = error.reason === 'timeout' || isTimeout(error.cause)

@@ -11,7 +11,7 @@ import type { Encoding } from '../net/compression.ts'
 import { type HttpAnswer, HttpClient, HttpClientError } from '../net/http-client.ts'
 import { encodingOfConfig, type HttpClientConfig, httpClientOptions } from '../net/http-client-keys.ts'
 import { userAgent } from '../net/user-agent.ts'
-import { deliveryErrorOfHttp } from './http-answer.ts'
+import { answeredByPage, deliveryErrorOfHttp, isWebPage } from './http-answer.ts'
 import { CompressedFormat } from './otlp-body.ts'
 
 /** Where requests go. */
@@ -96,16 +96,19 @@ export class HttpPush {
 
   /**
    * Posts bytes as they are; they have to be compressed already where the target says so.
-   * @throws DeliveryError when there is no answer
+   * @throws DeliveryError when there is no answer, or whoever answered took the request for a browser's
    */
   async post(target: Target, { context }: Batch, body: Buffer, abort: AbortSignal): Promise<HttpAnswer> {
     const changes = this.#authenticator?.headers(context, target.headers)
     const headers = changes === undefined ? target.headers : changedHeaders(target.headers, changes)
+    let answer: HttpAnswer
     try {
-      return await this.#client.post(target.url, headers, body, { timeout: this.#config.timeout, abort })
+      answer = await this.#client.post(target.url, headers, body, { timeout: this.#config.timeout, abort })
     } catch (error) {
       throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error
     }
+    if (isWebPage(answer)) throw answeredByPage(target.name)
+    return answer
   }
 
   /**

@@ -97,12 +97,7 @@ const retryableHttp = new Set([429, 502, 503, 504])
 export function sentOfHttp(answer: HttpAnswer, batch: Batch, url: string, sent: string): Sent | undefined {
   if (answer.status >= 200 && answer.status < 300) {
     const type = mediaType(answer)
-    if (type !== sent) {
-      // A page for people under a status of success: whoever answers is likely no OTLP server.
-      return type === 'text/html'
-        ? { rejected: 0, message: `${url} answered with a web page; is it the right URL?` }
-        : undefined
-    }
+    if (type !== sent) return undefined
     try {
       return type === jsonType ? sentOfPartial(decodeResponseJson(answer.body), batch) : sentOf(answer.body, batch)
     } catch (error) {

@@ -3,7 +3,7 @@ import type { Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { HttpAnswer } from '../../net/http-client.ts'
 import { decodeStatus } from '../../proto/status.ts'
-import { deliveryErrorOfStatus, explanation, mediaType } from '../http-answer.ts'
+import { deliveryErrorOfStatus, explanation } from '../http-answer.ts'
 
 /** The status with which Loki says, as if it was success, that a tenant may not write for now (`block_ingestion_until`). */
 const blocked = 260
@@ -18,12 +18,8 @@ const retries = (status: number): boolean => status === 429 || status >= 500
  */
 export function sentOfLoki(answer: HttpAnswer, url: string, otlp: boolean): Sent | undefined {
   const { status } = answer
-  if (status >= 200 && status < 300 && status !== blocked) {
-    // Loki has nothing to say: it answers 204.
-    return mediaType(answer) === 'text/html'
-      ? { rejected: 0, message: `${url} answered with a web page; is it the right URL?` }
-      : undefined
-  }
+  // Loki has nothing to say: it answers 204.
+  if (status >= 200 && status < 300 && status !== blocked) return
   const text = otlp ? statusText(answer) : undefined
   if (status === blocked) {
     const message = `${url}: HTTP ${status}: ${text ?? explanation(answer)}`

@@ -114,14 +114,6 @@ describe.each([
     const { exporter } = await against({ status: code }, config)
     expect(await exporter.send(batch(), forever)).toBeUndefined()
   })
-
-  test('a web page is a success with a warning', async () => {
-    const { exporter } = await against({ status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>' }, config)
-    expect(await exporter.send(batch(), forever)).toMatchObject({
-      rejected: 0,
-      message: expect.stringContaining('web page'),
-    })
-  })
 })
 
 test('a plain text under OTLP is shown as it is', async () => {

@@ -18,8 +18,8 @@ export interface AnySink {
   close(): Promise<void>
 }
 
-/** Starts one on a port of the system's choice. */
-export async function anySink(): Promise<AnySink> {
+/** Starts one on a port of the system's choice, which answers as `type` with `answer`. */
+export async function anySink(type = 'application/json', answer = '{}'): Promise<AnySink> {
   const posted: Posted[] = []
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
@@ -28,7 +28,7 @@ export async function anySink(): Promise<AnySink> {
     request.on('end', () => {
       const { url = '', headers, method } = request
       if (method === 'POST') posted.push({ path: url.split('?', 1)[0], headers, body: Buffer.concat(chunks) })
-      response.writeHead(202, { 'content-type': 'application/json' }).end('{}')
+      response.writeHead(202, { 'content-type': type }).end(answer)
     })
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
