@@ -126,6 +126,12 @@ export function tooOld(limit: string, last: DeliveryError | undefined): Delivery
   return new DeliveryError('DELIVERY_EXPIRED', 'retry', `${limit}${answer}`)
 }
 
+/** What a destination said, and how long it asked to be left alone: that is waited out, whatever it is. */
+export function withDelay({ message, retryAfter }: DeliveryError): string {
+  if (retryAfter === undefined || retryAfter < 1000) return message
+  return `${message}; it asked not to be tried again for ${Math.ceil(retryAfter / 1000)} s`
+}
+
 /** There was no time left. */
 export function stopping(): DeliveryError {
   return new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped before the destination had it')

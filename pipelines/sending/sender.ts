@@ -313,7 +313,8 @@ export class Sender {
     const { retryAfter } = error
     const opened = this.#circuit.failed(now, retryAfter, error.isThrottled)
     entry.notBefore = now + (retryAfter ?? 0)
-    status.set('RecoverableError', error.message)
+    const answer = ends.withDelay(error)
+    status.set('RecoverableError', answer)
     if (entry.batch.withdrawn) return this.#giveBack(entry, ends.withdrawn())
     if (this.#passOn(entry)) return
     if (!enabled) return this.#giveUp(entry, error, error.kind === 'denied' ? 'denied' : 'not_retried')
@@ -326,7 +327,7 @@ export class Sender {
     }
     entry.failures++
     if (opened) {
-      log.warn({ error: error.message }, 'destination takes nothing: probing, the queue stands')
+      log.warn({ error: answer }, 'destination takes nothing: probing, the queue stands')
       this.#wake(isPatient)
       this.#pump()
     }

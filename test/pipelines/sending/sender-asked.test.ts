@@ -27,10 +27,13 @@ const budget = new Budget(1 << 30)
 let sender: Sender
 let seq = 0
 let sends: [name: string, at: number][]
+let status: Status
 
 /** A sender to a destination whose answers stand in the list, by name; what is not there, or no more, is taken. */
 function begin(answers: Record<string, DeliveryError[]>): void {
   sends = []
+  status = new Status()
+  status.set('Starting')
   const from = performance.now()
   sender = new Sender({
     exporter: {
@@ -45,7 +48,7 @@ function begin(answers: Record<string, DeliveryError[]>): void {
     books: new Books().node({ kind: 'exporter', id: 'asks', pipeline: '', signal: 'traces' }),
     journal: new Journal(),
     log: silent,
-    status: new Status(),
+    status,
     budget: () => budget,
     consumers: 10,
     ordered: false,
@@ -74,6 +77,15 @@ test.each<[string, DeliveryError, number[], number[]]>([
   push('second')
   await vi.advanceTimersByTimeAsync(10_000)
   expect([times('first'), times('second')]).toEqual([first, second])
+})
+
+test('status says how long a destination asked to be left alone, until it takes data again', async () => {
+  begin({ a: [unavailable(90_500)] })
+  push('a')
+  await vi.advanceTimersByTimeAsync(10)
+  expect([status.state, status.lastError]).toEqual(['RecoverableError', '503; it asked not to be tried again for 91 s'])
+  await vi.advanceTimersByTimeAsync(91_000)
+  expect(status.state).toBe('OK')
 })
 
 test('several batches that are all asked to wait do so, also when that makes five failures in a row', async () => {
