@@ -2,6 +2,7 @@
  * Time as components are told it: they read no clock and set no timer themselves, so that a test can move it, and so that
  * what they throw in a timer ends no process.
  */
+import { Chain, type Chained } from './chain.ts'
 import { HostKey } from './host.ts'
 
 /** What a timer does. The next run waits until what it returns has ended; a rejection is a throw. */
@@ -71,6 +72,25 @@ export function pause(clock: Clock, ms: number, stopping: AbortSignal): Promise<
   })
 }
 
+/** One timer of a component. */
+class GuardedTimer implements Timer, Chained<GuardedTimer> {
+  before: GuardedTimer | undefined
+  after: GuardedTimer | undefined
+  chain: object | undefined
+  readonly #among: Chain<GuardedTimer>
+  readonly #inner: Timer
+
+  constructor(among: Chain<GuardedTimer>, inner: Timer) {
+    this.#among = among
+    this.#inner = inner
+  }
+
+  cancel(): void {
+    this.#among.delete(this)
+    this.#inner.cancel()
+  }
+}
+
 /**
  * A clock for one component: what its timers throw goes to `onFault`, what they do does not overlap, and all of them end
  * with `stop`.
@@ -79,7 +99,7 @@ export class GuardedClock implements Clock {
   readonly #clock: Clock
   readonly #onFault: (error: unknown) => void
   readonly #around: (work: TimedWork) => void | Promise<void>
-  readonly #timers = new Set<Timer>()
+  readonly #timers = new Chain<GuardedTimer>()
   #isStopped = false
 
   /** `around` runs work, where something is to be done before and after it. */
@@ -125,8 +145,7 @@ export class GuardedClock implements Clock {
   /** Ends all timers; none is set any more. */
   stop(): void {
     this.#isStopped = true
-    for (const timer of this.#timers) timer.cancel()
-    this.#timers.clear()
+    for (const timer of this.#timers.clear()) timer.cancel()
   }
 
   #once(work: TimedWork, set: (run: () => void) => Timer): Timer {
@@ -139,13 +158,8 @@ export class GuardedClock implements Clock {
     return timer
   }
 
-  #keep(inner: Timer): Timer {
-    const timer: Timer = {
-      cancel: () => {
-        this.#timers.delete(timer)
-        inner.cancel()
-      },
-    }
+  #keep(inner: Timer): GuardedTimer {
+    const timer = new GuardedTimer(this.#timers, inner)
     if (this.#isStopped) inner.cancel()
     else this.#timers.add(timer)
     return timer

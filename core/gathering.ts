@@ -157,10 +157,14 @@ export class Gatherer<T> {
     this.#lots.delete(key)
     lot.timer?.cancel()
     if (lot.isAwaited) this.#awaited--
-    if (lot.all.length === 0) return
-    this.#crowded = lot.all.length > 1
+    const { all } = lot
+    // A table that the map had before may know the lot for long (see `Chain`): not what was in it.
+    lot.all = []
+    lot.timer = undefined
+    if (all.length === 0) return
+    this.#crowded = all.length > 1
     this.#flushedAt = this.#terms.clock.now()
-    this.#terms.flushed(lot.all, key)
+    this.#terms.flushed(all, key)
   }
 }
 

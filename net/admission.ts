@@ -136,7 +136,7 @@ export class Admission {
 
   /** The connection is gone. */
   leave(share: ConnectionShare): void {
-    for (const intake of share.open) intake.gone()
+    for (const intake of share.open.all()) intake.gone()
     this.occupancy.leave(share)
   }
 
@@ -169,8 +169,9 @@ export class Admission {
     let looked = 0
     for (const share of this.occupancy.shares) {
       share.probe?.(now)
-      for (const intake of share.open) {
-        intake.look(now)
+      // Others may be over, too, while this takes its turns.
+      for (const intake of share.open.all()) {
+        if (share.open.has(intake)) intake.look(now)
         if (++looked % stepLooks !== 0) continue
         yield
         now = Date.now()

@@ -8,7 +8,7 @@ import { BufferPool } from '../core/pool.ts'
 import { type Admission, readAhead, type Refusal, requestCost } from './admission.ts'
 import type { Encoding } from './compression.ts'
 import { Inflation } from './inflation.ts'
-import type { ConnectionShare } from './occupancy.ts'
+import type { ConnectionShare, Watched } from './occupancy.ts'
 import { TooLargeError } from './snappy.ts'
 
 /** The first piece of memory for a body whose size is known. */
@@ -40,7 +40,10 @@ export interface IntakeOwner {
  * One request, from its head until its answer is taken, and the reading of its body. Everything charged is given back
  * exactly once: what the body takes by whoever calls `take` or by `answered`, what the request costs by `close`.
  */
-export class Intake {
+export class Intake implements Watched {
+  before: Watched | undefined
+  after: Watched | undefined
+  chain: object | undefined
   readonly #admission: Admission
   readonly #share: ConnectionShare
   readonly #owner: IntakeOwner

@@ -7,6 +7,7 @@
 import { isIPv6 } from 'node:net'
 import type { Usage } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
+import { Chain, type Chained } from '../core/chain.ts'
 import type { Logger } from '../core/logger.ts'
 
 /** Which limit turned somebody away, or ended what he had. */
@@ -23,7 +24,7 @@ export interface OccupancyLimits {
 }
 
 /** What has to be looked at from time to time. */
-interface Watched {
+export interface Watched extends Chained<Watched> {
   look(now: number): void
   /** The connection is gone. */
   gone(): void
@@ -73,7 +74,7 @@ export class ConnectionShare {
   /** Answers that have not been taken yet. */
   unread = 0
   /** Requests that are not over. */
-  readonly open = new Set<Watched>()
+  readonly open = new Chain<Watched>()
   /** Whether it came when little was left: those who were there before have more of it. */
   isLate = false
   /** Looks at the connection as such. */

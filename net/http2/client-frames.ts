@@ -9,6 +9,7 @@ import { type HeaderLimits, HpackReader } from './hpack.ts'
 import type { Outflow } from './outflow.ts'
 import { ConnectionError, ErrorCode, Flag, Frame, mostWindow } from './protocol.ts'
 import { type PeerSettings, readSettings } from './settings.ts'
+import type { StreamTable } from './stream-table.ts'
 
 /** What a client allows on a connection. */
 export interface ClientRules {
@@ -22,7 +23,7 @@ export interface ClientRules {
 export interface ClientFramesOwner {
   /** The highest stream that was opened. */
   readonly last: number
-  readonly open: ReadonlyMap<number, ClientStream>
+  readonly open: StreamTable<ClientStream>
   /** The server said what it allows. */
   allowed(settings: PeerSettings): void
   ponged(): void

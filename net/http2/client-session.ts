@@ -11,6 +11,7 @@ import type { StreamMessage } from './message.ts'
 import { Outflow } from './outflow.ts'
 import { ConnectionError, defaultWindow, ErrorCode, Frame, mostWindow, preface, Setting } from './protocol.ts'
 import { type PeerSettings, writeSettings } from './settings.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** Milliseconds in which the server may read what was said last. */
 const lastWords = 1000
@@ -27,7 +28,7 @@ export interface ClientSessionOwner {
 
 /** See above. */
 export class ClientSession implements ClientFramesOwner {
-  readonly open = new Map<number, ClientStream>()
+  readonly open = new StreamTable<ClientStream>()
   /** The highest stream that was opened. */
   last = -1
   readonly #socket: Duplex
@@ -72,7 +73,7 @@ export class ClientSession implements ClientFramesOwner {
     this.last += 2
     stream.id = this.last
     stream.window = this.#rules.answer
-    this.open.set(stream.id, stream)
+    this.open.add(stream)
     this.#floods.began()
     this.#outflow.send(stream, message)
     return true
@@ -113,7 +114,7 @@ export class ClientSession implements ClientFramesOwner {
   }
 
   leaves(last: number, code: number, bytes: Buffer): void {
-    const unseen = [...this.open.values()].filter(({ id }) => id > last)
+    const unseen = this.open.values().filter(({ id }) => id > last)
     for (const { id } of unseen) this.open.delete(id)
     this.#isLeaving = true
     // Perhaps it ends the connection; those that nobody has looked at are to find another.

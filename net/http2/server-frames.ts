@@ -215,7 +215,7 @@ export class ServerFrames implements FrameSink {
     }
     this.#floods.began()
     const stream = this.#owner.make(id, head)
-    streams.open.set(id, stream)
+    streams.open.add(stream)
     stream.isWhole = isLast
     stream.opened()
     if (isLast && !stream.isClosed) this.#ends(stream)

@@ -4,6 +4,7 @@ import type { FrameWriter } from './frame-writer.ts'
 import type { Outflow } from './outflow.ts'
 import { ConnectionError, ErrorCode, Frame } from './protocol.ts'
 import type { ServerStream } from './server-stream.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** Streams that we ended early and of which more may be on its way. */
 const cutMost = 1024
@@ -12,7 +13,7 @@ const endedMost = 64
 
 /** See above. */
 export class Streams {
-  readonly open = new Map<number, ServerStream>()
+  readonly open = new StreamTable<ServerStream>()
   /** The highest number that the client has used. */
   last = 0
   /** Told when no stream is open any more. */

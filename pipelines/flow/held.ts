@@ -1,4 +1,5 @@
 import type { Batch } from '../../core/batch.ts'
+import type { Chained } from '../../core/chain.ts'
 import type { Context } from '../../core/context.ts'
 import { type Ended, type Fate, done } from '../../core/delivery.ts'
 import type { DeliveryError } from '../../core/errors.ts'
@@ -22,7 +23,10 @@ export interface HeldOwner {
 }
 
 /** One handle. */
-export class HeldBatch implements Held {
+export class HeldBatch implements Held, Chained<HeldBatch> {
+  before: HeldBatch | undefined
+  after: HeldBatch | undefined
+  chain: object | undefined
   readonly since: number
   /** What it was cut from while its step was handed that: it ends with it when the step throws. */
   readonly root: HeldBatch | undefined

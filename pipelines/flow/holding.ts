@@ -1,4 +1,5 @@
 import type { Batch } from '../../core/batch.ts'
+import { Chain } from '../../core/chain.ts'
 import type { Context } from '../../core/context.ts'
 import type { Budget } from '../../core/budget.ts'
 import type { Ended, Listener } from '../../core/delivery.ts'
@@ -61,7 +62,7 @@ interface Emitted {
 export class Holding implements HeldOwner, Pressed {
   readonly #terms: HoldingTerms
   /** The oldest first. */
-  readonly #live = new Set<HeldBatch>()
+  readonly #live = new Chain<HeldBatch>()
   /** What was opened, while the step is handed something; at other times nobody asks, and it would stay alive. */
   #fresh: HeldBatch[] | undefined
   /** Receipts of what a source waits for, until what stands in its place has ended. */
@@ -124,8 +125,7 @@ export class Holding implements HeldOwner, Pressed {
     this.during(() => before?.stop?.())
     for (const receipt of previous.#pledged) this.#pledged.add(receipt)
     previous.#pledged.clear()
-    const theirs = Array.from(previous.#live)
-    previous.#live.clear()
+    const theirs = previous.#live.clear()
     previous.bytes = 0
     for (const held of theirs) {
       held.owner = this
@@ -161,8 +161,7 @@ export class Holding implements HeldOwner, Pressed {
 
   /** Gives back all that is kept. */
   giveBack(error: DeliveryError): void {
-    const left = [...this.#live]
-    this.#live.clear()
+    const left = this.#live.clear()
     this.bytes = 0
     for (const { batch } of left) this.#terms.giveBack(batch, error)
     this.#unpressed?.()
@@ -199,9 +198,8 @@ export class Holding implements HeldOwner, Pressed {
   /** Ends what the step has kept for longer than `age` milliseconds. */
   endStale(age: number): void {
     const end = this.#terms.now() - age
-    for (const held of this.#live) {
-      // The rest is younger, or will be looked at when this one is old.
-      if (held.since > end) return
+    // The rest is younger, or will be looked at when the first is old.
+    for (let held = this.#live.first; held !== undefined && held.since <= end; held = this.#live.first) {
       this.end(held)
       this.#terms.stale(held.batch)
     }

@@ -1,5 +1,6 @@
 import { timerWait } from '../../core/clock.ts'
 import type { Batch } from '../../core/batch.ts'
+import type { Chained } from '../../core/chain.ts'
 import type { Attempt, Exporter, Sent } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import { without } from '../../core/parts.ts'
@@ -17,7 +18,10 @@ export interface AttemptListener {
 }
 
 /** A batch that is being sent. */
-export class RunningAttempt implements Attempt {
+export class RunningAttempt implements Attempt, Chained<RunningAttempt> {
+  before: RunningAttempt | undefined
+  after: RunningAttempt | undefined
+  chain: object | undefined
   readonly entry: Entry
   readonly number: number
   readonly #abort = new AbortController()

@@ -1,4 +1,5 @@
 /** Attempts of one destination: how many at once, what a failure means, when to try again, when to give up. */
+import { Chain } from '../../core/chain.ts'
 import type { Sent } from '../../core/component.ts'
 import type { DeliveryError } from '../../core/errors.ts'
 import { Latency } from '../../core/latency.ts'
@@ -26,7 +27,7 @@ export class Sender {
   readonly #parts: SenderParts
   readonly #circuit: Circuit
   readonly #ready = new Fifo<Entry>()
-  readonly #inFlight = new Map<Entry, RunningAttempt>()
+  readonly #inFlight = new Chain<RunningAttempt>()
   readonly #listener: AttemptListener
   readonly #sleeping = new Sleepers()
   readonly #graves: Graves
@@ -102,7 +103,7 @@ export class Sender {
 
   *#all(): Generator<Entry> {
     yield* this.#ready
-    yield* this.#inFlight.keys()
+    for (const { entry } of this.#inFlight) yield entry
     for (const entries of [this.#sleeping, this.#graves, this.#rejections]) yield* entries
   }
 
@@ -196,10 +197,10 @@ export class Sender {
     this.#stopped = true
     this.#probe.clear()
     const before = this.#parts.books.lost.total
-    const underWay = [...this.#graves.giveUp(), ...this.#rejections.giveUp(), ...this.#inFlight.keys()]
+    const attempts = this.#inFlight.clear()
+    const underWay = [...this.#graves.giveUp(), ...this.#rejections.giveUp(), ...attempts.map(({ entry }) => entry)]
     const left = [...underWay, ...this.#takeWaiting()].sort(bySeq)
-    for (const attempt of this.#inFlight.values()) attempt.giveUp()
-    this.#inFlight.clear()
+    for (const attempt of attempts) attempt.giveUp()
     for (const entry of left) {
       if (!this.#passOn(entry)) this.#giveUp(entry, ends.stopping(), 'shutdown')
     }
@@ -255,13 +256,13 @@ export class Sender {
     if (entry.firstTried === 0) entry.firstTried = Date.now()
     books.attempts++
     const attempt = new RunningAttempt(entry, this.#listener)
-    this.#inFlight.set(entry, attempt)
+    this.#inFlight.add(attempt)
     attempt.begin(exporter, config.timeout)
   }
 
   #heard(attempt: RunningAttempt, failure: DeliveryError | undefined, sent: Sent | undefined, took: number): void {
     const { entry } = attempt
-    this.#inFlight.delete(entry)
+    this.#inFlight.delete(attempt)
     // Of what was settled there is nothing left that could have failed.
     if (failure === undefined || entry.batch.shares.length === 0) {
       this.latency.record(took)
