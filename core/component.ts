@@ -6,6 +6,7 @@ import type { Observable } from 'rxjs'
 import type * as z from 'zod'
 import type { Signal } from '../proto/signals.ts'
 import type { Batch } from './batch.ts'
+import type { Cancellation } from './cancellation.ts'
 import type { Context } from './context.ts'
 import type { NodeBooks, Usage } from './books.ts'
 import type { Capability, FindOffered, Offers } from './capability.ts'
@@ -189,16 +190,16 @@ export interface Sent {
   readonly reasons?: Readonly<Record<string, number>>
 }
 
-/** One time that a batch is sent. */
-export interface Attempt {
-  /** Aborts when nobody waits for the answer any more. */
+/** One time that a batch is sent. It is cancelled when nobody waits for the answer any more. */
+export interface Attempt extends Cancellation {
+  /** The same for those who know signals: it is made when it is asked for. */
   readonly signal: AbortSignal
   /** Which attempt of the batch it is; the first is 1. */
   readonly number: number
   /**
    * Says that the destination has given its last word on `part`: groups of the batch, as `partsOf` gives them. They are booked, and
    * what is sent again, cut or given up later is only the rest. To be called once everything that went out of the part has
-   * been answered, and not after the abort: then the part goes out again, and may arrive twice.
+   * been answered, and not once it is cancelled: then the part goes out again, and may arrive twice.
    */
   settle(part: Batch, sent?: Sent): void
   /**

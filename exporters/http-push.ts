@@ -1,4 +1,5 @@
 /** What exporters over HTTP share: client, authenticator, bodies that are made once, compressed and charged. */
+import type { Cancellation } from '../core/cancellation.ts'
 import { type ClientAuthenticator, clientAuthenticatorKey } from '../core/auth.ts'
 import type { Batch } from '../core/batch.ts'
 import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
@@ -78,10 +79,10 @@ export class HttpPush {
     target: Target,
     batch: Batch,
     format: BodyFormat<B>,
-    abort: AbortSignal,
+    cancellation: Cancellation,
   ): Promise<{ readonly answer: HttpAnswer; readonly body: B }> {
     return sendBody(batch, format, this.budget, async body => ({
-      answer: await this.post(target, batch, body.bytes, abort),
+      answer: await this.post(target, batch, body.bytes, cancellation),
       body,
     }))
   }
@@ -90,20 +91,25 @@ export class HttpPush {
    * Posts bytes that were made of the batch for this destination alone, compressed as configured; taken over from the caller.
    * @throws DeliveryError when there is no answer
    */
-  sendBytes(target: Target, batch: Batch, bytes: Buffer, abort: AbortSignal): Promise<{ readonly answer: HttpAnswer }> {
-    return this.send(target, batch, this.compressed({ write: () => ({ bytes }) }), abort)
+  sendBytes(
+    target: Target,
+    batch: Batch,
+    bytes: Buffer,
+    cancellation: Cancellation,
+  ): Promise<{ readonly answer: HttpAnswer }> {
+    return this.send(target, batch, this.compressed({ write: () => ({ bytes }) }), cancellation)
   }
 
   /**
    * Posts bytes as they are; they have to be compressed already where the target says so.
    * @throws DeliveryError when there is no answer, or whoever answered took the request for a browser's
    */
-  async post(target: Target, { context }: Batch, body: Buffer, abort: AbortSignal): Promise<HttpAnswer> {
+  async post(target: Target, { context }: Batch, body: Buffer, cancellation: Cancellation): Promise<HttpAnswer> {
     const changes = this.#authenticator?.headers(context, target.headers)
     const headers = changes === undefined ? target.headers : changedHeaders(target.headers, changes)
     let answer: HttpAnswer
     try {
-      answer = await this.#client.post(target.url, headers, body, { timeout: this.#config.timeout, abort })
+      answer = await this.#client.post(target.url, headers, body, { timeout: this.#config.timeout, cancellation })
     } catch (error) {
       throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error
     }
@@ -115,11 +121,11 @@ export class HttpPush {
    * Asks for something that is no data.
    * @throws DeliveryError when there is no answer
    */
-  async get(target: Target, abort: AbortSignal): Promise<HttpAnswer> {
+  async get(target: Target, cancellation: Cancellation): Promise<HttpAnswer> {
     // There is no body that these would describe.
     const { 'content-type': _type, 'content-encoding': _encoding, ...headers } = target.headers
     try {
-      return await this.#client.get(target.url, headers, { timeout: this.#config.timeout, abort })
+      return await this.#client.get(target.url, headers, { timeout: this.#config.timeout, cancellation })
     } catch (error) {
       throw error instanceof HttpClientError ? deliveryErrorOfHttp(error, target.name) : error
     }

@@ -1,4 +1,5 @@
 /** Sends batches as OTLP over gRPC: what every exporter that does so stands on. */
+import type { Cancellation } from '../core/cancellation.ts'
 import { type ClientAuthenticator, clientAuthenticatorKey, type Headers } from '../core/auth.ts'
 import type { Batch } from '../core/batch.ts'
 import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
@@ -79,15 +80,15 @@ export class OtlpGrpc implements Exporter {
     if (this.#auth !== undefined) this.#authenticator = this.#context.extension(this.#auth, clientAuthenticatorKey)
   }
 
-  send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {
-    return sendBody(batch, this.#format, this.#budget, ({ bytes }) => this.#call(batch, bytes, abort))
+  send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
+    return sendBody(batch, this.#format, this.#budget, ({ bytes }) => this.#call(batch, bytes, attempt))
   }
 
-  async #call(batch: Batch, frame: Buffer, abort: AbortSignal): Promise<Sent | undefined> {
+  async #call(batch: Batch, frame: Buffer, cancellation: Cancellation): Promise<Sent | undefined> {
     const headers = this.#authenticator?.headers(batch.context, this.#headers)
     let response: Buffer
     try {
-      const options = { timeout: this.#timeout, abort, headers }
+      const options = { timeout: this.#timeout, cancellation, headers }
       response = await this.#client.call(signals[batch.signal].grpcPath, frame, options)
     } catch (error) {
       throw error instanceof GrpcError ? deliveryErrorOfGrpc(error, this.#endpoint) : error

@@ -27,10 +27,10 @@ export class OtlpHttp implements Exporter {
     this.#push.start()
   }
 
-  async send(batch: Batch, { signal: abort }: Attempt): Promise<Sent | undefined> {
+  async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     const target = this.#targets.get(batch.signal)
     if (target === undefined) throw new Error(`no URL for ${batch.signal}`)
-    const { answer } = await this.#push.send(target, batch, this.#format, abort)
+    const { answer } = await this.#push.send(target, batch, this.#format, attempt)
     return sentOfHttp(answer, batch, target.name, this.#type)
   }
 

@@ -1,4 +1,5 @@
 /** One unary call: sent on a stream, settled once. */
+import type { Cancellable, Cancellation } from '../core/cancellation.ts'
 import { timerWait } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { GrpcCode } from '../proto/status.ts'
@@ -19,14 +20,13 @@ export interface CallOwner {
 }
 
 /** A call, from when it was asked for until it is settled. */
-export class GrpcCall implements AnswerOwner {
+export class GrpcCall implements AnswerOwner, Cancellable {
   readonly #request: StreamMessage
   readonly resolve: (message: Buffer) => void
   readonly reject: (error: GrpcError) => void
   settled = false
   readonly #owner: CallOwner
-  readonly #abort: AbortSignal | undefined
-  readonly #onAbort: (() => void) | undefined
+  readonly #cancellation: Cancellation | undefined
   readonly #timer: NodeJS.Timeout | undefined
   #restarts = restarts
   #session: GrpcSession | undefined
@@ -35,7 +35,7 @@ export class GrpcCall implements AnswerOwner {
   constructor(
     owner: CallOwner,
     request: StreamMessage,
-    more: { timeout?: number | undefined; abort?: AbortSignal | undefined },
+    more: { timeout?: number | undefined; cancellation?: Cancellation | undefined },
     resolve: (message: Buffer) => void,
     reject: (error: GrpcError) => void,
   ) {
@@ -43,22 +43,19 @@ export class GrpcCall implements AnswerOwner {
     this.#request = request
     this.resolve = resolve
     this.reject = reject
-    const { timeout, abort } = more
+    const { timeout, cancellation } = more
     if (timeout) {
       this.#timer = setTimeout(() => {
         if (this.#answer !== undefined) this.#session?.probe()
         this.#stop(new GrpcError(GrpcCode.DEADLINE_EXCEEDED, `no answer within ${timeout}ms`, { sent: this.#isSent() }))
       }, timerWait(timeout))
     }
-    if (abort) {
-      this.#abort = abort
-      this.#onAbort = () => {
-        this.#stop(
-          new GrpcError(GrpcCode.CANCELLED, messageOf(abort.reason), { sent: this.#isSent(), cause: abort.reason }),
-        )
-      }
-      abort.addEventListener('abort', this.#onAbort)
-    }
+    this.#cancellation = cancellation
+    cancellation?.watch(this)
+  }
+
+  cancelled(reason: unknown): void {
+    this.#stop(new GrpcError(GrpcCode.CANCELLED, messageOf(reason), { sent: this.#isSent(), cause: reason }))
   }
 
   /** Sends the request on `session`. */
@@ -110,7 +107,7 @@ export class GrpcCall implements AnswerOwner {
     if (this.settled) return false
     this.settled = true
     clearTimeout(this.#timer)
-    if (this.#onAbort) this.#abort?.removeEventListener('abort', this.#onAbort)
+    this.#cancellation?.unwatch(this)
     return true
   }
 }

@@ -2,6 +2,7 @@
  * OTLP's unary call: one client per target, which keeps a connection per address, spreads calls over
  * them, and connects anew by itself. Nothing is connected before the first call.
  */
+import type { Cancellation } from '../core/cancellation.ts'
 import type tls from 'node:tls'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -50,7 +51,7 @@ export interface GrpcClientOptions {
 export interface CallOptions {
   /** Milliseconds until it fails with DEADLINE_EXCEEDED; the server is told. */
   readonly timeout?: number | undefined
-  readonly abort?: AbortSignal | undefined
+  readonly cancellation?: Cancellation | undefined
   /** Headers of this call alone, over those of all; undefined takes one away. */
   readonly headers?: HeaderChanges | undefined
 }
@@ -97,11 +98,12 @@ export class GrpcClient {
    */
   call(path: string, frame: Buffer, options: CallOptions = {}): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const { abort } = options
+      const { cancellation } = options
       if (this.#closed) reject(new GrpcError(GrpcCode.CANCELLED, 'the client is closed'))
-      else if (abort?.aborted)
-        reject(new GrpcError(GrpcCode.CANCELLED, messageOf(abort.reason), { cause: abort.reason }))
-      else {
+      else if (cancellation?.isCancelled === true) {
+        const { reason } = cancellation
+        reject(new GrpcError(GrpcCode.CANCELLED, messageOf(reason), { cause: reason }))
+      } else {
         const head = this.#headOf(path, options)
         this.#place(new GrpcCall(this, { head, body: frame, trailers: undefined }, options, resolve, reject))
       }

@@ -1,4 +1,5 @@
 /** HTTP requests to destinations: undici's pool, one per origin, made when it is first needed. */
+import type { Cancellable, Cancellation } from '../core/cancellation.ts'
 import { timerWait } from '../core/clock.ts'
 import type tls from 'node:tls'
 import type { buildConnector, Dispatcher, Pool, ProxyAgent } from 'undici'
@@ -49,7 +50,7 @@ export interface HttpClientOptions {
 export interface RequestOptions {
   /** Milliseconds for all of it; 0 sets no limit. */
   readonly timeout?: number | undefined
-  readonly abort?: AbortSignal | undefined
+  readonly cancellation?: Cancellation | undefined
 }
 
 /** Longer than anybody waits: undici has no "never". */
@@ -101,8 +102,9 @@ export class HttpClient {
     body: Buffer | null,
     options: RequestOptions,
   ): Promise<HttpAnswer> {
-    const { abort, timeout } = options
-    if (abort?.aborted) throw new HttpClientError('aborted', 'the request was given up', false, abort.reason)
+    const { cancellation, timeout } = options
+    if (cancellation?.isCancelled === true)
+      throw new HttpClientError('aborted', 'the request was given up', false, cancellation.reason)
     if (this.#closed) throw new HttpClientError('aborted', 'the client is closed', false)
     let dispatcher = this.#dispatchers.get(url.origin)
     if (dispatcher === undefined) {
@@ -123,7 +125,7 @@ export class HttpClient {
       headersTimeout: 0,
       bodyTimeout: 0,
     }
-    const exchange = new Exchange(url.protocol === 'https:', timeout, abort)
+    const exchange = new Exchange(url.protocol === 'https:', timeout, cancellation)
     dispatcher.dispatch(request, exchange)
     return exchange.answer
   }
@@ -183,12 +185,11 @@ export class HttpClient {
 }
 
 /** One request and its answer, as undici tells of it. */
-class Exchange implements Dispatcher.DispatchHandler {
+class Exchange implements Dispatcher.DispatchHandler, Cancellable {
   readonly answer: Promise<HttpAnswer>
   readonly #secure: boolean
   readonly #timer: NodeJS.Timeout | undefined
-  readonly #abort: AbortSignal | undefined
-  readonly #onAbort: (() => void) | undefined
+  readonly #cancellation: Cancellation | undefined
   #resolve: (answer: HttpAnswer) => void = () => {}
   #reject: (error: HttpClientError) => void = () => {}
   #controller: Dispatcher.DispatchController | undefined
@@ -198,7 +199,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #size = 0
 
-  constructor(secure: boolean, timeout: number | undefined, abort: AbortSignal | undefined) {
+  constructor(secure: boolean, timeout: number | undefined, cancellation: Cancellation | undefined) {
     this.#secure = secure
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -206,11 +207,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     })
     if (timeout)
       this.#timer = setTimeout(() => this.#giveUp('timeout', `no answer within ${timeout}ms`), timerWait(timeout))
-    if (abort) {
-      this.#abort = abort
-      this.#onAbort = () => this.#giveUp('aborted', 'the request was given up', abort.reason)
-      abort.addEventListener('abort', this.#onAbort)
-    }
+    this.#cancellation = cancellation
+    cancellation?.watch(this)
+  }
+
+  cancelled(reason: unknown): void {
+    this.#giveUp('aborted', 'the request was given up', reason)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -267,7 +269,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#settled) return false
     this.#settled = true
     clearTimeout(this.#timer)
-    if (this.#onAbort) this.#abort?.removeEventListener('abort', this.#onAbort)
+    this.#cancellation?.unwatch(this)
     return true
   }
 }

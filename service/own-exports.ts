@@ -1,5 +1,6 @@
 /** Sends own telemetry to OTLP backends, as `service.telemetry` says. Nobody waits for it; what cannot be sent is dropped. */
 import { Budget } from '../core/budget.ts'
+import { Canceller } from '../core/cancellation.ts'
 import { machineClock, timerWait } from '../core/clock.ts'
 import type { Attempt } from '../core/component.ts'
 import { messageOf } from '../core/errors.ts'
@@ -139,13 +140,8 @@ class OwnClient {
 }
 
 /** What is not taken at once is dropped. */
-const once = (): Attempt => ({
-  signal: new AbortController().signal,
-  number: 1,
-  settle() {},
-  memo: undefined,
-  isSuspect: false,
-})
+const once = (): Attempt =>
+  Object.assign(new Canceller(), { number: 1, settle() {}, memo: undefined, isSuspect: false })
 
 const addressed = ({ destination, signal, timeout }: OwnExport): AloneDestination => ({
   ...destination,

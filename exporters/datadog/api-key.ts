@@ -1,4 +1,5 @@
 /** Asks Datadog whether it knows the API key. */
+import { Canceller } from '../../core/cancellation.ts'
 import { ConfigError, messageOf } from '../../core/errors.ts'
 import type { HttpAnswer } from '../../net/http-client.ts'
 import type { Intake } from './intake.ts'
@@ -6,7 +7,7 @@ import type { Intake } from './intake.ts'
 /** One question, which a stop ends. */
 export class KeyCheck {
   readonly #intake: Intake
-  readonly #abort = new AbortController()
+  readonly #stopped = new Canceller()
 
   constructor(intake: Intake) {
     this.#intake = intake
@@ -28,7 +29,7 @@ export class KeyCheck {
         context.log.warn({}, what)
       },
       (error: unknown) => {
-        if (this.#abort.signal.aborted) return
+        if (this.#stopped.isCancelled) return
         context.log.warn(
           { error: messageOf(error) },
           'the API key could not be checked; data is sent with it nonetheless',
@@ -39,11 +40,11 @@ export class KeyCheck {
   }
 
   stop(): void {
-    this.#abort.abort()
+    this.#stopped.cancel()
   }
 
   #ask(): Promise<HttpAnswer> {
     const { push } = this.#intake
-    return push.get(this.#intake.target('metrics', '/api/v1/validate', 'application/json'), this.#abort.signal)
+    return push.get(this.#intake.target('metrics', '/api/v1/validate', 'application/json'), this.#stopped)
   }
 }

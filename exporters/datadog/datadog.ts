@@ -114,11 +114,11 @@ class Datadog implements Exporter {
     }
     switch (batch.signal) {
       case 'logs':
-        return this.#logs.send(batch, attempt.signal)
+        return this.#logs.send(batch, attempt)
       case 'metrics':
         return this.#metrics.send(batch, attempt)
       case 'traces':
-        return this.#traces.send(batch, attempt.signal)
+        return this.#traces.send(batch, attempt)
     }
   }
 

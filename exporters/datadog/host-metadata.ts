@@ -1,4 +1,5 @@
 /** What Datadog is told of the host Kymo runs on, so that it stands in its list of hosts with its tags. */
+import { Canceller } from '../../core/cancellation.ts'
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os'
 import { Batch } from '../../core/batch.ts'
 import type { Timer } from '../../core/clock.ts'
@@ -18,7 +19,7 @@ const soon = 60_000
 export class HostMetadata {
   readonly #intake: Intake
   readonly #target: Target
-  readonly #abort = new AbortController()
+  readonly #stopped = new Canceller()
   #name: string | undefined
   #timer: Timer | undefined
 
@@ -34,7 +35,7 @@ export class HostMetadata {
 
   /** Looks at data for the name of the host, where that is to be the one of the first resource. */
   see(batch: Batch): void {
-    if (this.#name !== undefined || this.#abort.signal.aborted) return
+    if (this.#name !== undefined || this.#stopped.isCancelled) return
     const [group] = batch.groups
     if (group === undefined) return
     this.#name = this.#nameIn(group.resource, group.resourceStart, group.resourceEnd) ?? this.#intake.hostname
@@ -53,7 +54,7 @@ export class HostMetadata {
 
   #begin(): void {
     void this.#tell().then(told => {
-      if (this.#abort.signal.aborted) return
+      if (this.#stopped.isCancelled) return
       const { reporter_period } = this.#intake.config.host_metadata
       this.#timer = this.#intake.context.clock.after(told ? reporter_period : soon, () => this.#begin())
     })
@@ -68,10 +69,10 @@ export class HostMetadata {
       const body = encoding === 'none' ? plain : await compress(encoding, undefined, plain)
       // What is told is about the host, not of anybody's data.
       const batch = new Batch('metrics', [], 0, nobody, [])
-      checkAnswer(await push.post(this.#target, batch, body, this.#abort.signal), this.#target.name)
+      checkAnswer(await push.post(this.#target, batch, body, this.#stopped), this.#target.name)
       return true
     } catch (error) {
-      if (!this.#abort.signal.aborted) {
+      if (!this.#stopped.isCancelled) {
         context.log.warn({ error: messageOf(error) }, 'the host metadata were not taken; they are sent again')
       }
       return false
@@ -98,7 +99,7 @@ export class HostMetadata {
   }
 
   stop(): void {
-    this.#abort.abort()
+    this.#stopped.cancel()
     this.#timer?.cancel()
   }
 }

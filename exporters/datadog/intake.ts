@@ -1,4 +1,5 @@
 /** Datadog's intakes: where they are, how they are spoken to, what their answers mean. */
+import type { Cancellation } from '../../core/cancellation.ts'
 import { hostname } from 'node:os'
 import type { Batch } from '../../core/batch.ts'
 import type { BodyFormat } from '../../core/body.ts'
@@ -38,7 +39,7 @@ export class Intake {
    * exporter: no other one sends the same. They are not sent where they are more than `most` once compressed.
    * @throws DeliveryError saying what it means for the data
    */
-  async send(target: Target, batch: Batch, bytes: Buffer, abort: AbortSignal, most = Infinity): Promise<void> {
+  async send(target: Target, batch: Batch, bytes: Buffer, cancellation: Cancellation, most = Infinity): Promise<void> {
     const format = this.push.compressed({ write: () => ({ bytes }) })
     const limited: BodyFormat = {
       async write(batch, budget) {
@@ -47,7 +48,7 @@ export class Intake {
         return body
       },
     }
-    const { answer } = await this.push.send(target, batch, limited, abort)
+    const { answer } = await this.push.send(target, batch, limited, cancellation)
     checkAnswer(answer, target.name)
   }
 }

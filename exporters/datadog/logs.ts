@@ -1,4 +1,5 @@
 /** Logs for Datadog's log intake (v2): a JSON array of entries. */
+import type { Cancellation } from '../../core/cancellation.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { ExporterContext, Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
@@ -43,13 +44,13 @@ export class DatadogLogs {
     return batch.items <= mostEntries && sizeOf(batch) <= mostBytes
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+  async send(batch: Batch, cancellation: Cancellation): Promise<Sent | undefined> {
     const { body, cut } = entriesOf(batch, this.#blocks, this.#intake)
     if (body.length > mostBytes) {
       this.#intake.push.budget?.pool.give(body)
       throw tooLarge(this.#target, body.length, mostBytes, batch)
     }
-    await this.#intake.send(this.#target, batch, body, abort)
+    await this.#intake.send(this.#target, batch, body, cancellation)
     return cut === 0
       ? undefined
       : { rejected: 0, message: `${cut} of ${batch.items} logs were cut to ${mostOfOne} bytes` }

@@ -1,4 +1,5 @@
 /** Metrics for Datadog's intakes of series and sketches, and APM stats that come as metrics. */
+import type { Cancellation } from '../../core/cancellation.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Attempt, Sent } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
@@ -94,7 +95,7 @@ export class DatadogMetrics {
     const plan = attempt.memo instanceof Plan ? attempt.memo : this.#plan(batch)
     for (let request = plan.requests[plan.next]; request !== undefined; request = plan.requests[plan.next]) {
       try {
-        await this.#post(request, plan, batch, attempt.signal)
+        await this.#post(request, plan, batch, attempt)
       } catch (error) {
         if (this.#cut(request, plan, error)) continue
         // Before anything was taken the batch can be cut and sent again; after that only the rest of it can.
@@ -117,11 +118,16 @@ export class DatadogMetrics {
     return rejected === 0 ? undefined : { rejected, message, reasons }
   }
 
-  async #post({ intake, target, body, metrics }: Request, plan: Plan, batch: Batch, abort: AbortSignal): Promise<void> {
+  async #post(
+    { intake, target, body, metrics }: Request,
+    plan: Plan,
+    batch: Batch,
+    cancellation: Cancellation,
+  ): Promise<void> {
     const most = metrics === undefined ? Infinity : mostCompressed[metrics.kind]
     // A body that may be needed again is not given away.
     const isKept = plan.requests.length > 1 || body.length > most / 2
-    await intake.send(target, batch, isKept ? Buffer.from(body) : body, abort, most)
+    await intake.send(target, batch, isKept ? Buffer.from(body) : body, cancellation, most)
   }
 
   /**

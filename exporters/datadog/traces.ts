@@ -1,4 +1,5 @@
 /** Spans for Datadog's intake for traces. */
+import type { Cancellation } from '../../core/cancellation.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
@@ -44,14 +45,14 @@ export class DatadogTraces {
     return payloadSize(groups) <= mostBytes
   }
 
-  async send(batch: Batch, abort: AbortSignal): Promise<Sent | undefined> {
+  async send(batch: Batch, cancellation: Cancellation): Promise<Sent | undefined> {
     const { body, spans, left } = this.#encode(batch)
     if (spans > 0) {
       if (body.length > mostBytes) {
         this.#intake.push.budget?.pool.give(body)
         throw tooLarge(this.#target, body.length, mostBytes, batch)
       }
-      await this.#intake.send(this.#target, batch, body, abort)
+      await this.#intake.send(this.#target, batch, body, cancellation)
     }
     const rejected = batch.items - spans
     if (rejected === 0) return undefined

@@ -1,4 +1,5 @@
 /** Sends batches to Loki: one request per tenant, over its push API or as OTLP. */
+import type { Cancellation } from '../../core/cancellation.ts'
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { BodyFormat } from '../../core/body.ts'
@@ -108,7 +109,7 @@ export class Loki implements Exporter {
     }
     const [first] = parts
     if (first === undefined) return refused
-    if (parts.length === 1) return merged([refused, await this.#part(first, attempt.signal)])
+    if (parts.length === 1) return merged([refused, await this.#part(first, attempt)])
     if (invalid !== undefined) attempt.settle(invalid, refused)
     const failed = await this.#all(parts, attempt)
     if (failed.length > 0) throw failureOf(failed)
@@ -122,7 +123,7 @@ export class Loki implements Exporter {
     const work = async (): Promise<void> => {
       for (const part of next) {
         try {
-          attempt.settle(part.batch, await this.#part(part, attempt.signal))
+          attempt.settle(part.batch, await this.#part(part, attempt))
         } catch (error) {
           if (!(error instanceof DeliveryError)) throw error
           failed.push(error)
@@ -133,7 +134,7 @@ export class Loki implements Exporter {
     return failed
   }
 
-  async #part(part: Part, abort: AbortSignal): Promise<Sent | undefined> {
+  async #part(part: Part, cancellation: Cancellation): Promise<Sent | undefined> {
     const { otlp } = this.#options
     const { tenant, batch } = part
     const target = this.#target(tenant)
@@ -142,8 +143,8 @@ export class Loki implements Exporter {
     if (body === undefined && !otlp) return left
     const { answer } =
       body === undefined
-        ? await this.#http.send(target, batch, this.#otlpFormat, abort)
-        : await this.#http.sendBytes(target, batch, body, abort)
+        ? await this.#http.send(target, batch, this.#otlpFormat, cancellation)
+        : await this.#http.sendBytes(target, batch, body, cancellation)
     try {
       return merged([left, sentOfLoki(answer, target.name, otlp)])
     } catch (error) {

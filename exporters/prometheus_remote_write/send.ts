@@ -1,4 +1,5 @@
 /** Sends batches as remote write: one request, or several where a batch is large. */
+import type { Cancellation } from '../../core/cancellation.ts'
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
@@ -175,7 +176,7 @@ export class RemoteWrite implements Exporter {
         budget?.release(charged)
         charged = progress.bytes
         budget?.charge(charged)
-        const failures = await this.#sendLanes(progress, batch, attempt.signal)
+        const failures = await this.#sendLanes(progress, batch, attempt)
         if (failures.length === 0) return progress.sent()
         if (outcomes.size === 0) throw worst(failures)
         attempt.memo = progress
@@ -234,13 +235,13 @@ export class RemoteWrite implements Exporter {
   }
 
   /** Sends the requests of each lane one after the other, up to the first that fails, and the lanes side by side. */
-  async #sendLanes(progress: Progress, batch: Batch, abort: AbortSignal): Promise<FailedRequest[]> {
+  async #sendLanes(progress: Progress, batch: Batch, cancellation: Cancellation): Promise<FailedRequest[]> {
     const { version, outcomes } = progress
     const failures: FailedRequest[] = []
     const send = async (lane: readonly Request[]): Promise<void> => {
       for (const request of lane) {
         try {
-          outcomes.set(request, await this.#post(request, batch, version, abort))
+          outcomes.set(request, await this.#post(request, batch, version, cancellation))
         } catch (error) {
           failures.push({ request, error })
           return
@@ -251,9 +252,9 @@ export class RemoteWrite implements Exporter {
     return failures
   }
 
-  async #post({ body, counts }: Request, batch: Batch, version: Version, abort: AbortSignal): Promise<Outcome> {
+  async #post({ body, counts }: Request, batch: Batch, version: Version, cancellation: Cancellation): Promise<Outcome> {
     const target = this.#target(version)
-    const answer = await this.#push.post(this.#forwarding(target, batch), batch, body, abort)
+    const answer = await this.#push.post(this.#forwarding(target, batch), batch, body, cancellation)
     return version === 1 ? outcome1(answer, target.name) : outcome2(answer, target.name, counts)
   }
 

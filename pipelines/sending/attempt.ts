@@ -1,5 +1,6 @@
 import { timerWait } from '../../core/clock.ts'
 import type { Batch } from '../../core/batch.ts'
+import { Canceller } from '../../core/cancellation.ts'
 import type { Chained } from '../../core/chain.ts'
 import type { Attempt, Exporter, Sent } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
@@ -18,13 +19,12 @@ export interface AttemptListener {
 }
 
 /** A batch that is being sent. */
-export class RunningAttempt implements Attempt, Chained<RunningAttempt> {
+export class RunningAttempt extends Canceller implements Attempt, Chained<RunningAttempt> {
   before: RunningAttempt | undefined
   after: RunningAttempt | undefined
   chain: object | undefined
   readonly entry: Entry
   readonly number: number
-  readonly #abort = new AbortController()
   readonly #listener: AttemptListener
   readonly #began = performance.now()
   #timer: NodeJS.Timeout | undefined
@@ -32,17 +32,14 @@ export class RunningAttempt implements Attempt, Chained<RunningAttempt> {
   #isOver = false
   /** All of it counts as perhaps taken. */
   #isCounted = false
-  /** Items said to be taken after the abort, while nobody knows yet how the attempt ends. */
+  /** Items said to be taken once it is cancelled, while nobody knows yet how the attempt ends. */
   #late = 0
 
   constructor(entry: Entry, listener: AttemptListener) {
+    super()
     this.entry = entry
     this.number = ++entry.tries
     this.#listener = listener
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal
   }
 
   get isSuspect(): boolean {
@@ -76,7 +73,7 @@ export class RunningAttempt implements Attempt, Chained<RunningAttempt> {
       if (!this.#isCounted) this.#listener.maybeTwice(part.items)
       return
     }
-    if (this.signal.aborted) {
+    if (this.isCancelled) {
       this.#late += part.items
       return
     }
@@ -91,14 +88,14 @@ export class RunningAttempt implements Attempt, Chained<RunningAttempt> {
     clearTimeout(this.#timer)
     this.#listener.maybeTwice(this.entry.batch.items)
     this.entry.batch.keepFromPool()
-    this.#abort.abort()
+    this.cancel()
   }
 
   #expire(timeout: number): void {
     this.entry.batch.keepFromPool()
     const text = `no answer within ${timeout} ms`
     this.#expired = new DeliveryError('DELIVERY_TIMEOUT', 'retry', text, { maybeTaken: true })
-    this.#abort.abort(this.#expired)
+    this.cancel(this.#expired)
     // The exporter knows more: whether anything was sent, and where to. It has this turn to say so.
     setImmediate(() => this.#end(this.#expired, undefined))
   }

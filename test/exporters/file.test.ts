@@ -3,13 +3,12 @@ import { chmod, link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
-import type { Batch } from '../../core/batch.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { file } from '../../exporters/file.ts'
 import { jsonToProtobuf } from '../../proto/json-read.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
 import { everything } from '../support/everything.ts'
-import { Attempts, batchOf, complaints, exporterOf, forever, refusal } from '../support/exporting.ts'
+import { Attempts, batchOf, complaints, exporterOf, forever, refusal, settlingTo } from '../support/exporting.ts'
 import { toyGraph } from '../support/graph.ts'
 import { names, spanNames, tracesRequest } from '../support/otlp-bytes.ts'
 import { decode } from '../support/otlp-proto.ts'
@@ -214,7 +213,7 @@ test('only so many files are open, and one that is opened again is gone on with'
 test('of a batch that goes to many files a few dozen are written at once, and told of together', async () => {
   const { exporter, stop } = await started(group())
   const settled: number[] = []
-  const attempt = { ...forever, settle: (part: Batch) => void settled.push(part.items) }
+  const attempt = settlingTo(part => void settled.push(part.items))
   const all = names('n', 200)
   // One cannot be: its name is too long for the system.
   const asked = [...all, 'x'.repeat(1000)].map(namespace => ({ namespace, spans: [namespace] }))

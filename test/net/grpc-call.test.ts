@@ -3,6 +3,7 @@ import http2 from 'node:http2'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import type grpc from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
+import { Canceller } from '../../core/cancellation.ts'
 import { compressFramed } from '../../net/snappy.ts'
 import { encodeStatus, GrpcCode } from '../../proto/status.ts'
 import { client, failed, frame, kept, path } from '../support/grpc-client-runs.ts'
@@ -81,19 +82,19 @@ test('a deadline ends the call and the stream', async () => {
 })
 
 test('giving up ends the call and the stream', async () => {
-  const abort = new AbortController()
+  const cancellation = new Canceller()
   let cancelled: Promise<unknown> | undefined
   const server = kept(
     await grpcJs(call => {
       cancelled = once(call, 'cancelled')
-      abort.abort(new Error('enough'))
+      cancellation.cancel(new Error('enough'))
     }),
   )
   const made = client(server.endpoint)
-  const error = await failed(made.call(path, frame, { abort: abort.signal }))
+  const error = await failed(made.call(path, frame, { cancellation }))
   expect(error).toMatchObject({ code: GrpcCode.CANCELLED, message: 'enough', sent: true })
   await cancelled
-  expect(await failed(made.call(path, frame, { abort: abort.signal }))).toMatchObject({ code: 1, sent: false })
+  expect(await failed(made.call(path, frame, { cancellation }))).toMatchObject({ code: 1, sent: false })
 })
 
 test('a refused stream is sent again, but not for ever', async () => {

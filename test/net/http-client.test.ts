@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
+import { Canceller } from '../../core/cancellation.ts'
 import { bodyLimit, HttpClient, HttpClientError, type HttpClientOptions } from '../../net/http-client.ts'
 
 const open: (() => unknown)[] = []
@@ -135,14 +136,14 @@ test('a server that does not answer is a timeout, perhaps taken', async () => {
 })
 
 test('a request can be given up, and one that was given up is not started', async () => {
-  const abort = new AbortController()
-  const { url } = await server(() => abort.abort(new Error('enough')))
+  const cancellation = new Canceller()
+  const { url } = await server(() => cancellation.cancel(new Error('enough')))
   const made = client()
-  expect(await failed(made.post(url, {}, body, { abort: abort.signal }))).toMatchObject({
+  expect(await failed(made.post(url, {}, body, { cancellation }))).toMatchObject({
     reason: 'aborted',
     sent: true,
   })
-  expect(await failed(made.post(url, {}, body, { abort: abort.signal }))).toMatchObject({
+  expect(await failed(made.post(url, {}, body, { cancellation }))).toMatchObject({
     reason: 'aborted',
     sent: false,
   })

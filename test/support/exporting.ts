@@ -1,5 +1,6 @@
 /** What an exporter needs to run by itself in a test. */
 import { Batch } from '../../core/batch.ts'
+import { Canceller } from '../../core/cancellation.ts'
 import { Budget, budgetKey } from '../../core/budget.ts'
 import { finderFor } from '../../core/capability.ts'
 import type { Attempt, Exporter, ExporterDefinition, Extension, Sent } from '../../core/component.ts'
@@ -53,20 +54,32 @@ export function refusal(sending: Promise<unknown>): Promise<DeliveryError> {
   )
 }
 
-/** The only attempt of a batch, as far as `signal` lets it go on: nobody hears what it settles. */
-export const onlyUntil = (signal: AbortSignal): Attempt => ({
-  signal,
-  number: 1,
-  settle() {},
-  isSuspect: false,
-  get memo() {
-    return undefined
-  },
-  set memo(_) {},
-})
+/** The only attempt of a batch: nobody hears what it settles, and it keeps nothing. */
+class OnlyAttempt extends Canceller implements Attempt {
+  readonly number = 1
+  readonly isSuspect = false
 
-/** The only attempt of a batch, that never aborts. */
-export const forever: Attempt = onlyUntil(new AbortController().signal)
+  settle(): void {}
+
+  get memo(): unknown {
+    return undefined
+  }
+
+  set memo(_: unknown) {}
+}
+
+/** One that goes on as far as `signal` lets it. */
+export function onlyUntil(signal: AbortSignal): Attempt {
+  const attempt = new OnlyAttempt()
+  signal.addEventListener('abort', () => attempt.cancel(signal.reason))
+  return attempt
+}
+
+/** One that is never cancelled. */
+export const forever: Attempt = new OnlyAttempt()
+
+/** One that tells `settle` what is settled. */
+export const settlingTo = (settle: Attempt['settle']): Attempt => Object.assign(new OnlyAttempt(), { settle })
 
 /** Attempts of one batch, one after the other: what an exporter settles is not in it any more. */
 export class Attempts {
@@ -89,7 +102,7 @@ export class Attempts {
     }
     const memo = { get: () => this.#memo, set: (given: unknown) => (this.#memo = given) }
     const { isSuspect } = this
-    const attempt = { signal: forever.signal, number: ++this.#number, settle, memo: undefined, isSuspect }
+    const attempt = Object.assign(new Canceller(), { number: ++this.#number, settle, memo: undefined, isSuspect })
     return exporter.send(this.rest, Object.defineProperty(attempt, 'memo', memo))
   }
 }

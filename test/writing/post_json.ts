@@ -35,7 +35,7 @@ export const postJson = defineExporter<z.output<typeof config>>({
       start: () => push.start(),
       stop: () => push.stop(),
       async send(batch, attempt) {
-        const { answer } = await push.send(target, batch, format, attempt.signal)
+        const { answer } = await push.send(target, batch, format, attempt)
         const retries = (status: number) => status === 429 || status >= 500
         if (answer.status >= 300) throw deliveryErrorOfStatus(answer, target.name, { retries })
         return undefined
