@@ -1,5 +1,6 @@
 import { waitUntil } from '../../core/clock.ts'
 import type { Batch } from '../../core/batch.ts'
+import { Chain, type Chained } from '../../core/chain.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
 import { done } from '../../core/delivery.ts'
@@ -36,6 +37,18 @@ export interface BacklogParts {
   readonly onRoom: () => void
 }
 
+/** A batch that is being written. */
+class Committing implements Chained<Committing> {
+  before: Committing | undefined
+  after: Committing | undefined
+  chain: object | undefined
+  readonly batch: Batch
+
+  constructor(batch: Batch) {
+    this.batch = batch
+  }
+}
+
 /**
  * A destination's queue on disk. Batches are committed before their senders are answered. What there is room for stays in
  * memory, to be sent; the rest is read back in order once there is.
@@ -45,12 +58,12 @@ export class Backlog {
   readonly #storage: Storage
   #parts: BacklogParts
   /** Batches that are being written. */
-  readonly #committing = new Set<Batch>()
+  readonly #committing = new Chain<Committing>()
   readonly #unlisten: () => void
   /** Room promised to batches that are not committed yet: in units of `sizer`, and in bytes. */
   #reserved = { size: 0, bytes: 0 }
-  /** Records that are in memory, by place. */
-  readonly #window = new Map<number, Stored>()
+  /** Places of the records that are in memory. */
+  readonly #window = new Set<number>()
   #windowItems = 0
   #windowBytes = 0
   /** The last record that was taken into memory in the order of the log. */
@@ -97,7 +110,7 @@ export class Backlog {
   /** Items that are being written or on disk only. */
   held(): number {
     let items = this.#queue.backlog.items - this.#windowItems
-    for (const batch of this.#committing) items += batch.items
+    for (const { batch } of this.#committing) items += batch.items
     return items
   }
 
@@ -130,11 +143,12 @@ export class Backlog {
 
   /** Writes a batch for which room is reserved; `done` is called when that ended, well or not. */
   take(batch: Batch, size: number, done: () => void): void {
-    this.#committing.add(batch)
+    const committing = new Committing(batch)
+    this.#committing.add(committing)
     const end = (then: () => void): void => {
       this.cancel(batch, size)
       // A stop may have given it up already.
-      if (this.#committing.delete(batch)) then()
+      if (this.#committing.delete(committing)) then()
       done()
       if (this.#committing.size === 0) this.#idle?.()
     }
@@ -162,11 +176,10 @@ export class Backlog {
     clearTimeout(this.#again)
     await this.#until(() => this.#committing.size === 0, deadline)
     const error = new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped while it was written to disk')
-    for (const batch of this.#committing) {
+    for (const { batch } of this.#committing.clear()) {
       batch.keepFromPool()
       this.#refuse(batch, error, 'shutdown')
     }
-    this.#committing.clear()
   }
 
   /** After `stop`, and after what is in memory ended: what is left on disk is for whoever opens the queue next. */
@@ -211,7 +224,7 @@ export class Backlog {
 
   /** The account of one record that is in memory now. */
   #claim(record: Stored): Claim {
-    this.#window.set(record.seq, record)
+    this.#window.add(record.seq)
     this.#windowItems += record.items
     this.#windowBytes += record.bytes + recordCost
     const end = (endings: Endings | undefined): void => {
