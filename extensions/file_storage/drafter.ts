@@ -35,7 +35,7 @@ export class Drafter {
       payloadLength: payload.length,
       payloadCrc: payload.crc,
     }
-    return { draft, payload, waiters: [] }
+    return { draft, payload, waiters: [], isClosed: false }
   }
 
   /** What is known of all owners. */

@@ -22,6 +22,8 @@ export interface Pending {
   readonly draft: Draft
   readonly payload: Payload
   readonly waiters: Waiter[]
+  /** It is on its way, or given up: nobody more can wait for it. */
+  isClosed: boolean
 }
 
 /** What is written at once. */
@@ -71,7 +73,9 @@ export function assemble({ segment, header, seq: firstSeq, snapshot, waiting, li
   const records = waiting.slice(0, fitting(waiting, at, limit))
   const ordinals = new Map<Owner, number>()
   const places: { waiter: Waiter; place: Place }[] = []
-  for (const [i, { draft, payload, waiters }] of records.entries()) {
+  for (const [i, pending] of records.entries()) {
+    const { draft, payload, waiters } = pending
+    pending.isClosed = true
     const numbered = waiters.map(waiter => {
       const ordinal = (ordinals.get(waiter.owner) ?? waiter.owner.last) + 1
       ordinals.set(waiter.owner, ordinal)

@@ -52,7 +52,7 @@ export class Writer {
   readonly #retry: Retry
   #waiting: Pending[] = []
   /** What waits, so that queues that append the same batch share a record. */
-  readonly #shared = new Map<Batch, Pending>()
+  readonly #shared = new WeakMap<Batch, Pending>()
   #flying: readonly Pending[] = []
   #active: Segment | undefined
   /** The header of the active segment, as long as it is not written. */
@@ -92,7 +92,8 @@ export class Writer {
       const { kind, message } = this.trouble
       return Promise.reject(new StorageError(kind, message))
     }
-    const shared = note === undefined ? this.#shared.get(batch) : undefined
+    const known = note === undefined ? this.#shared.get(batch) : undefined
+    const shared = known?.isClosed === false ? known : undefined
     const pending = shared ?? this.#drafter.batch(batch, note)
     const { maxSize, directory } = this.#terms.shelf.terms
     if (recordSize(pending.draft, 1) + firstRecord + 2 * this.#reserve > maxSize) {
@@ -179,8 +180,6 @@ export class Writer {
     const group = await this.#build(false)
     if (group === undefined) return
     this.#flying = this.#waiting.splice(0, group.records.length)
-    if (this.#waiting.length === 0) this.#shared.clear()
-    else for (const [batch, pending] of this.#shared) if (group.records.includes(pending)) this.#shared.delete(batch)
     const segment = await this.#write(group)
     this.#flying = []
     for (const { waiter, place } of group.places) {
@@ -336,8 +335,8 @@ export class Writer {
     const [flying, waiting] = [this.#flying, this.#waiting]
     this.#flying = []
     this.#waiting = []
-    this.#shared.clear()
     const refuse = (pending: Pending, maybeStored: boolean) => {
+      pending.isClosed = true
       for (const { reject } of pending.waiters) reject(new StorageError(kind, message, { maybeStored, cause }))
     }
     for (const pending of flying) refuse(pending, true)
