@@ -10,9 +10,9 @@ export class TooLargeError extends Error {
   override name = 'TooLargeError'
 }
 
-/** A block of snappy. */
+/** A block of snappy. The module throws at an empty body once its memory has grown. */
 export function compressSnappy(body: Buffer): Buffer {
-  return snappyCompress(body)
+  return body.length === 0 ? Buffer.alloc(1) : snappyCompress(body)
 }
 
 /** What a block says it inflates to; undefined when it does not begin with a size. */

@@ -123,6 +123,13 @@ test('random bytes in place of snappy are an error or a body, and good blocks ar
   expect(inflateSnappy(compressSnappy(text), mebibyte).equals(text)).toBe(true)
 })
 
+test('nothing is compressed at any time, also after much was', () => {
+  for (const size of [0, 20 << 20, 0, 100, 0]) {
+    const body = randomBytes(size)
+    expect(inflateSnappy(compressSnappy(body), size).equals(body)).toBe(true)
+  }
+})
+
 test('snappy blocks of an independent compressor are read', () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom('a', 'bc', 'defg', 'hijklmnop', '\0'.repeat(70))), parts => {
