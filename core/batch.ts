@@ -213,8 +213,11 @@ export class Batch {
 
   /** Another holder of the same data (fan-out): deliveries and leases wait for both. */
   fork(): this {
-    for (const { delivery, lease, items } of this.shares) {
-      delivery.fork(items)
+    for (const share of this.shares) {
+      const { answered, delivery, lease, items } = share
+      // Who was answered for these hears nothing of either branch, and may still wait for others.
+      if (!answered) delivery.fork(items)
+      if (isWatched(share)) delivery.forkEnd(items)
       lease.hold(items)
     }
     return this

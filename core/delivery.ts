@@ -146,6 +146,10 @@ export class Delivery implements Ticket {
   fork(items: number): void {
     this.#open += items
     this.#total += items
+  }
+
+  /** Its end for good waits for them, too. */
+  forkEnd(items: number): void {
     if (this.#watch !== undefined) this.#watch.open += items
   }
 

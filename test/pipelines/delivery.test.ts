@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { DeliveryError } from '../../core/errors.ts'
+import { batch } from '../../processors/batch.ts'
 import { type Behaviour, toyGraph, type ToyGraph } from '../support/graph.ts'
 import { names, tracesRequest } from '../support/otlp-bytes.ts'
 
@@ -77,6 +78,23 @@ describe('what the sender hears when it waits for the destinations', () => {
     ])
     const [books] = toy.books.nodes.filter(node => node.name.kind === 'exporter')
     expect([books.delivered, books.rejected.of('partial_success').value]).toEqual([17, 3])
+  })
+
+  test.each([
+    ['memory', {}],
+    ['their answers', { sending_queue: { wait_for_result: true } }],
+  ])('a request in pieces, gathered for several destinations, is answered once all of it is: %s', async (_, sink) => {
+    toy = await toyGraph({
+      exporters: { 'sink/1': sink, 'sink/2': sink },
+      components: { batch: { definition: batch, config: { send_batch_size: 20, timeout: '20ms' } } },
+      pipelines: [{ processors: ['batch'], exporters: ['sink/1', 'sink/2'] }],
+    })
+    // The first two leave together while the third is still to come: of what is answered by then nobody hears twice.
+    const pushed = toy.pushInPieces([ten, ten, ten])
+    expect(await pushed.outcome).toEqual({ kind: 'success', warning: undefined })
+    expect(await pushed.ended).toMatchObject({ again: false, rejected: 0, lost: 0 })
+    for (const name of ['sink/1', 'sink/2']) await expect.poll(() => toy.sinks[name]?.all.length).toBe(30)
+    expect(pushed.delivery.open).toBe(0)
   })
 
   test('a request without items ends at once and nothing is sent', async () => {

@@ -85,6 +85,8 @@ export interface ToyGraph {
   readonly sinks: Record<string, ToySink>
   /** Pushes a request through receiver `toy`. */
   push(body: Buffer, more?: { signal?: Signal; metadata?: Record<string, string> }): Pushed
+  /** Pushes a request that is let in a piece at a time: one sender waits for all of them. */
+  pushInPieces(bodies: readonly Buffer[]): Pushed
   /** Pushes a request through another receiver. */
   pushTo(receiver: { push(batch: Batch): void }, body: Buffer): Pushed
   /** Pushes data nobody waits for. */
@@ -198,6 +200,19 @@ export async function toyGraph(
     budget,
     sinks,
     push: (body, more) => pushed(receiver, body, more),
+    pushInPieces(bodies) {
+      const pieces = bodies.map(body => readRequest('traces', body))
+      const items = pieces.reduce((sum, piece) => sum + piece.items, 0)
+      const outcome = Promise.withResolvers<Outcome>()
+      const ended = Promise.withResolvers<Ended>()
+      const delivery = new Delivery(items, listener(outcome.resolve, ended.resolve))
+      for (const piece of pieces) {
+        const size = piece.groups.reduce((sum, { start, end }) => sum + end - start, 0)
+        budget.charge(size)
+        receiver?.push(Batch.of('traces', piece, context, delivery, new Lease(budget, size, piece.items)))
+      }
+      return { outcome: outcome.promise, ended: ended.promise, delivery }
+    },
     pushTo: (to, body) => pushed(to, body),
     pushUnattended(body) {
       receiver?.push(batchOf(body, 'traces', undefined).batch)
