@@ -12,6 +12,12 @@ import { Cursor, WireError } from './wire.ts'
 
 /** Bytes that are walked over between two pauses. */
 const stride = 64 * 1024
+/** What a fault takes of a stride, as telling of it is slow, and an item besides its bytes, of which it may have none. */
+const faultStride = 512
+const itemStride = 8
+/** Bytes that a fault takes in memory until its group is made anew, and of how many they are charged at once. */
+const faultCost = 256
+const faultsCharged = 1024
 
 /** A group of which not all is as it should be. */
 export interface Examined {
@@ -33,11 +39,11 @@ interface Fault {
   readonly start: number
   readonly end: number
   /** All of it goes. */
-  isWhole: boolean
+  readonly isWhole: boolean
   /** Where the fields of data points start that go. */
-  readonly points: Set<number>
+  readonly points: ReadonlySet<number>
   /** Bytes of text that is none. */
-  text: number
+  readonly text: number
 }
 
 const none: ReadonlySet<number> = new Set()
@@ -45,6 +51,10 @@ const none: ReadonlySet<number> = new Set()
 /** Looks at one group after the other. */
 class Examination {
   reason = ''
+  /** Taken from the purse for what was found; to be given back. */
+  charged = 0
+  readonly #purse: Purse | undefined
+  #found = 0
   readonly #rules: FieldRules
   readonly #isMetrics: boolean
   readonly #reader = new StrictReader()
@@ -53,9 +63,11 @@ class Examination {
   /** Bytes since the last pause. */
   #walked = 0
 
-  constructor(signal: Signal) {
+  /** What is found is paid for from `purse`. Without one nothing is kept: the first fault that is more than broken text is thrown. */
+  constructor(signal: Signal, purse: Purse | undefined) {
     this.#rules = rulesNamed(signals[signal].item)
     this.#isMetrics = signal === 'metrics'
+    this.#purse = purse
   }
 
   /** The faults of a group, by the place of the item among those of the group; undefined: none. */
@@ -70,11 +82,11 @@ class Examination {
       for (; items.nextItem(); place++) {
         const { start, end } = items
         let fault: Fault | undefined
-        if (isBadScope) fault = { start, end, isWhole: true, points: new Set(), text: 0 }
+        if (isBadScope) fault = { start, end, isWhole: true, points: none, text: 0 }
         else if (this.#isMetrics) fault = yield* this.#metric(group.bytes, start, end)
         else fault = this.#item(group.bytes, start, end)
-        if (fault !== undefined) (faults ??= new Map()).set(place, fault)
-        this.#walked += end - start
+        if (fault !== undefined && this.#keeps()) (faults ??= new Map()).set(place, fault)
+        this.#walked += itemStride + end - start
         if (this.#walked < stride) continue
         this.#walked = 0
         yield
@@ -95,8 +107,18 @@ class Examination {
   }
 
   #note(error: unknown): void {
-    if (!(error instanceof WireError)) throw error
+    if (!(error instanceof WireError) || this.#purse === undefined) throw error
+    this.#walked += faultStride
     if (this.reason === '') this.reason = error.message
+  }
+
+  /** Whether what is found is kept; it is paid for, then. */
+  #keeps(): boolean {
+    if (this.#purse === undefined) return false
+    if (this.#found++ % faultsCharged !== 0) return true
+    if (!this.#purse.tryCharge(faultsCharged * faultCost)) throw new NoRoomError()
+    this.charged += faultsCharged * faultCost
+    return true
   }
 
   #item(bytes: Buffer, start: number, end: number): Fault | undefined {
@@ -110,14 +132,15 @@ class Examination {
       isWhole = true
     }
     if (!isWhole && reader.brokenText === 0) return undefined
-    return { start, end, isWhole, points: new Set(), text: reader.brokenText }
+    return { start, end, isWhole, points: none, text: reader.brokenText }
   }
 
   /** A metric may be large: it is walked over point by point, and a point that is malformed goes alone. */
   *#metric(bytes: Buffer, start: number, end: number): Generator<undefined, Fault | undefined> {
     const reader = this.#reader
     const { cursor } = reader
-    const fault: Fault = { start, end, isWhole: false, points: new Set(), text: 0 }
+    const points = new Set<number>()
+    let isWhole = false
     reader.brokenText = 0
     cursor.set(bytes, start, end)
     try {
@@ -132,7 +155,7 @@ class Examination {
         const dataEnd = (cursor.end = cursor.length() + cursor.at)
         while (cursor.at < dataEnd) {
           const at = cursor.at
-          this.#dataField(rules, fault)
+          this.#dataField(rules, points)
           this.#walked += cursor.at - at
           if (this.#walked < stride) continue
           this.#walked = 0
@@ -141,13 +164,13 @@ class Examination {
       }
     } catch (error) {
       this.#note(error)
-      fault.isWhole = true
+      isWhole = true
     }
-    fault.text = reader.brokenText
-    return fault.isWhole || fault.points.size > 0 || fault.text > 0 ? fault : undefined
+    const text = reader.brokenText
+    return isWhole || points.size > 0 || text > 0 ? { start, end, isWhole, points, text } : undefined
   }
 
-  #dataField(rules: FieldRules, fault: Fault): void {
+  #dataField(rules: FieldRules, points: Set<number>): void {
     const reader = this.#reader
     const { cursor } = reader
     const field = cursor.at
@@ -160,7 +183,7 @@ class Examination {
       reader.check(point, cursor.bytes, cursor.at, pointEnd, itemDepth + 2)
     } catch (error) {
       this.#note(error)
-      fault.points.add(field)
+      points.add(field)
     }
     cursor.at = pointEnd
     cursor.end = end
@@ -184,12 +207,14 @@ function costOf(group: Group, faults: ReadonlyMap<number, Fault>): number {
  * @throws NoRoomError where the purse does not pay
  */
 export function* examine(signal: Signal, group: Group, purse: Purse): Generator<undefined, Examined | undefined> {
-  const examination = new Examination(signal)
-  const faults = yield* examination.faultsOf(group)
-  if (faults === undefined) return undefined
-  const cost = costOf(group, faults)
-  if (!purse.tryCharge(cost)) throw new NoRoomError()
+  const examination = new Examination(signal, purse)
+  let cost = 0
   try {
+    const faults = yield* examination.faultsOf(group)
+    if (faults === undefined) return undefined
+    const making = costOf(group, faults)
+    if (!purse.tryCharge(making)) throw new NoRoomError()
+    cost = making
     const rules = rulesNamed(signals[signal].item)
     const contents = new Map<number, Buffer | undefined>()
     let texts = 0
@@ -204,7 +229,7 @@ export function* examine(signal: Signal, group: Group, purse: Purse): Generator<
     const { reason } = examination
     return { group: left, malformed: group.items - (left?.items ?? 0), reason, mended: texts, made }
   } finally {
-    purse.release(cost)
+    purse.release(cost + examination.charged)
   }
 }
 
@@ -229,9 +254,6 @@ function without(signal: Signal, group: Group, contents: ReadonlyMap<number, Buf
  * @throws WireError where a strict decoder would refuse the request for more than that
  */
 export function* verify(signal: Signal, groups: readonly Group[]): Generator<undefined, void> {
-  const examination = new Examination(signal)
-  for (const group of groups) {
-    const faults = yield* examination.faultsOf(group)
-    if (faults !== undefined && examination.reason !== '') throw new WireError(examination.reason)
-  }
+  const examination = new Examination(signal, undefined)
+  for (const group of groups) yield* examination.faultsOf(group)
 }

@@ -156,6 +156,52 @@ test('without room nothing is made', () => {
   expect(() => run(examine('traces', group, new Budget(10)))).toThrow(NoRoomError)
 })
 
+describe('a request of very many items of four bytes, each of them malformed', () => {
+  // A log record whose severity is a text.
+  const items = 200_000
+  const record = Buffer.from([0x12, 2, 0x12, 0])
+  const tag = (content: Buffer) => {
+    const size: number[] = []
+    for (let left = content.length; ; left >>>= 7) {
+      size.push(left < 128 ? left : (left & 127) | 128)
+      if (left < 128) return Buffer.concat([Buffer.from([...size]), content])
+    }
+  }
+  const scope = Buffer.concat([Buffer.from([0x12]), tag(Buffer.alloc(items * record.length, record))])
+  const { groups } = readRequest('logs', Buffer.concat([Buffer.from([0x0a]), tag(scope)]))
+
+  test('at the door the first of them is enough', () => {
+    const steps = verify('logs', groups)
+    expect(() => steps.next()).toThrow(WireError)
+  })
+
+  test('behind it what is found of them is paid for, and looked for in short steps', () => {
+    let most = 0
+    const purse = {
+      used: 0,
+      tryCharge(bytes: number) {
+        this.used += bytes
+        most = Math.max(most, this.used)
+        return true
+      },
+      release(bytes: number) {
+        this.used -= bytes
+      },
+    }
+    const { value, pauses } = run(examine('logs', groups[0], purse))
+    expect([value?.malformed, value?.group]).toEqual([items, undefined])
+    expect(pauses).toBeGreaterThan(items / 200)
+    expect(most).toBeGreaterThan(items * 200)
+    expect(purse.used).toBe(0)
+  })
+
+  test('and not looked for where there is no room', () => {
+    const small = new Budget(1 << 20)
+    expect(() => run(examine('logs', groups[0], small))).toThrow(NoRoomError)
+    expect(small.used).toBe(0)
+  })
+})
+
 test('large groups are looked at in many steps', () => {
   const spans = Array.from({ length: 20_000 }, (_, i) => healthyItem('traces', `name${i}`))
   const { groups } = readRequest('traces', largeRequest(spans))
