@@ -208,6 +208,9 @@ async function newSeries(target: Target): Promise<void> {
   caller.close()
 }
 
+/** A severity that is a text, without end. */
+const checked = once(() => gzipSync(inScope(repeated(field(2, field(2, '')), 20_000_000)), { level: 9 }))
+
 /** The rows. */
 export const contentAttacks: readonly Attack[] = [
   ...texts.map(([what, body]) =>
@@ -241,6 +244,16 @@ export const contentAttacks: readonly Attack[] = [
     victim: 'files',
     seconds: 15,
     run: intoFiles,
+  },
+  {
+    name: 'five million records of a sender that is checked, each malformed',
+    of: 'A11',
+    prepare: checked,
+    run: target =>
+      repeat(target, 4, 2, async () => {
+        await post(target, signals.logs.path, Buffer.from([0x0a, 0xff]))
+        return post(target, signals.logs.path, checked(), zipped)
+      }),
   },
   {
     name: 'names with escape codes, for whoever reads them in a terminal',
