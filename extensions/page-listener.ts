@@ -37,16 +37,18 @@ export class PageListener {
   async start(): Promise<void> {
     const { id, log, host } = this.#context
     const { auth, endpoint, transport } = this.#config
+    const listeners = host.get(listenersKey)
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       log,
       page: this.#page,
       names: this.#names,
+      presented: listeners.presented(endpoint, transport),
       onTls: error => this.#certificates.tell('http', error),
     })
     this.#server = server
-    this.#binding = await host.get(listenersKey).listen(endpoint, server.accept, id, transport)
+    this.#binding = await listeners.listen(endpoint, server.accept, id, transport)
     log.info({ endpoint: this.#binding.address }, 'listening')
   }
 

@@ -20,6 +20,7 @@ import { type CallServer, type GrpcHandler, IncomingCall } from './grpc-server-c
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
 import type { RequestHead } from './http2/request-head.ts'
 import type { ConnectionShare } from './occupancy.ts'
+import type { Presented } from './server-tls.ts'
 import { shownText } from './shown-text.ts'
 import { TlsDoor } from './tls-door.ts'
 
@@ -39,7 +40,9 @@ export interface GrpcServerOptions<C> {
   readonly log: Logger
   /** What calls of a connection from `peer` are to carry. */
   connected(peer: string): C
-  /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
+  /** What was presented at this address before. */
+  readonly presented?: Presented | undefined
+  /** Hears what is wrong with the certificates, and undefined when it is mended. */
   onTls?(error: string | undefined): void
   /** Asked before the message of a call is read. */
   readonly authenticator?: ServerAuthenticator | undefined
@@ -96,6 +99,7 @@ export class GrpcServer<C> implements CallServer<C> {
     if (config.tls === undefined) return
     this.#tls = new TlsDoor({
       tls: config.tls,
+      presented: options.presented,
       protocol: 'h2',
       admission: this.admission,
       gate: this.#gate,

@@ -15,6 +15,7 @@ import type { HttpService } from './http1/service.ts'
 import { occupancyLimits } from './limit-keys.ts'
 import type { ConnectionShare } from './occupancy.ts'
 import { shownText } from './shown-text.ts'
+import type { Presented } from './server-tls.ts'
 
 export interface HttpServerOptions<C> {
   readonly config: HttpServerConfig
@@ -22,7 +23,9 @@ export interface HttpServerOptions<C> {
   readonly log: Logger
   /** What requests of a connection from `peer` are to carry. */
   connected(peer: string): C
-  /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
+  /** What was presented at this address before. */
+  readonly presented?: Presented | undefined
+  /** Hears what is wrong with the certificates, and undefined when it is mended. */
   onTls?(error: string | undefined): void
   /** Asked before the body of a request is read. */
   readonly authenticator?: ServerAuthenticator | undefined
@@ -84,6 +87,7 @@ export class HttpServer<C> {
     }
     this.#front = new Front({
       tls: config.tls,
+      presented: options.presented,
       admission: this.admission,
       handshakeTimeout: options.handshakeTimeout,
       onTls: error => options.onTls?.(error),

@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { messageOf } from '../core/errors.ts'
 import { HostKey } from '../core/host.ts'
+import type { Presented } from './server-tls.ts'
 
 /** Takes an accepted connection. */
 export type Accept = (socket: Socket) => void
@@ -74,6 +75,8 @@ const mostEarly = 100
 /** All ports of one process. */
 export class Listeners {
   readonly #ports = new Map<string, Port>()
+  /** By the addresses of the ports. */
+  readonly #presented = new Map<string, Presented>()
   #connections = 0
   #isStaging = false
 
@@ -111,6 +114,16 @@ export class Listeners {
     for (const { tenants } of this.#ports.values()) for (const tenant of tenants) tenant.yields = false
   }
 
+  /** What whoever serves TLS at `endpoint` presents: kept as long as somebody listens there, whoever that is. */
+  presented(endpoint: string, transport = 'tcp'): Presented {
+    const address = parseEndpoint(endpoint, transport)
+    const isChosen = address === undefined || ('port' in address && address.port === 0)
+    const key = isChosen ? '' : keyOf(address)
+    const presented = this.#presented.get(key) ?? {}
+    if (!isChosen) this.#presented.set(key, presented)
+    return presented
+  }
+
   /**
    * Hands connections to `endpoint` over to `accept`.
    * @throws ListenError naming address and owner when the port cannot be opened
@@ -120,7 +133,7 @@ export class Listeners {
     if (address === undefined) {
       throw new ListenError(`${owner}: \`endpoint\` ${endpoint} is no address; write it as \`host:port\``)
     }
-    const key = 'path' in address ? address.path : `${address.host ?? ''}:${address.port}`
+    const key = keyOf(address)
     const standing = this.#ports.get(key)
     const tenant: Tenant = { owner, accept, yields: false, staged: this.#isStaging }
     const holder = standing?.tenants.at(-1)
@@ -168,7 +181,10 @@ export class Listeners {
         tenants.splice(at, 1)
         admitEarly(port)
         if (tenants.length > 0) return
-        if (this.#ports.get(key) === port) this.#ports.delete(key)
+        if (this.#ports.get(key) === port) {
+          this.#ports.delete(key)
+          this.#presented.delete(key)
+        }
         if (!port.gaveWay) await shut(port.server)
         for (const before of port.inPlaceOf) if (before.tenants.length > 0) await reopen(before)
       },
@@ -217,6 +233,8 @@ export class Listeners {
 
 /** The ports of the process, for components that listen. */
 export const listenersKey = new HostKey<Listeners>('listeners')
+
+const keyOf = (address: Address): string => ('path' in address ? address.path : `${address.host ?? ''}:${address.port}`)
 
 /** Who takes what is accepted now. */
 const holderOf = ({ tenants }: Port): Tenant | undefined => tenants.findLast(({ staged }) => !staged)

@@ -9,6 +9,7 @@ import type { PageServerConfig } from './http-server-keys.ts'
 import { hostCheck } from './local-host.ts'
 import { pageHeaders } from './page-headers.ts'
 import { lastAnswers, PortlessServer } from './portless-server.ts'
+import type { Presented } from './server-tls.ts'
 
 /** What is answered. */
 export interface Page {
@@ -34,7 +35,9 @@ export interface PageServerOptions {
   readonly log?: Logger
   /** What the server is called; without a list any name may be its own, see `hostCheck`. */
   readonly names?: readonly string[] | undefined
-  /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
+  /** What was presented at this address before. */
+  readonly presented?: Presented | undefined
+  /** Hears what is wrong with the certificates, and undefined when it is mended. */
   onTls?(error: string | undefined): void
   page: PageSource
 }
@@ -71,7 +74,7 @@ export class PageServer {
     // Who does not read what was asked for keeps it in memory, also who reads a byte now and then.
     const answerWithin = config.write_timeout || stalledAfter
     const onTls = (error: string | undefined) => options.onTls?.(error)
-    this.#server = new PortlessServer({ config, limits, onTls, answerWithin })
+    this.#server = new PortlessServer({ config, presented: options.presented, limits, onTls, answerWithin })
     this.#server.node.on('request', (request, response) => this.#serve(request, response))
     this.#server.node.timeout = answerWithin
     this.#server.open()

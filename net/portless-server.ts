@@ -10,7 +10,7 @@ import { occupancyLimits } from './limit-keys.ts'
 import { isLoopback } from './local-host.ts'
 import { type ConnectionShare, Occupancy } from './occupancy.ts'
 import { nodeHttps } from './on-demand.ts'
-import { handshakeTimeout, ServerTls } from './tls.ts'
+import { handshakeTimeout, type Presented, ServerTls } from './server-tls.ts'
 
 export interface PortlessOptions {
   readonly config: Pick<PageServerConfig, 'tls' | 'idle_timeout'> & Partial<Pick<PageServerConfig, 'limits'>>
@@ -18,7 +18,9 @@ export interface PortlessOptions {
   readonly places?: Places
   /** Limits of one request, as Node has them. */
   readonly limits: Pick<ServerOptions, 'headersTimeout' | 'requestTimeout' | 'connectionsCheckingInterval'>
-  /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
+  /** What was presented at this address before. */
+  readonly presented?: Presented | undefined
+  /** Hears what is wrong with the certificates, and undefined when it is mended. */
   onTls?: ((error: string | undefined) => void) | undefined
   /** Milliseconds for the TLS handshake. */
   readonly handshakeTimeout?: number | undefined
@@ -67,7 +69,7 @@ export class PortlessServer {
     const mutual = tls.client_ca_file !== undefined
     const checks = { handshakeTimeout: patience, requestCert: mutual, rejectUnauthorized: mutual }
     const server = nodeHttps().createServer({ ...settings, ...checks })
-    this.#tls = new ServerTls(tls, error => onTls?.(error))
+    this.#tls = new ServerTls(tls, error => onTls?.(error), options.presented)
     this.#tls.start(made => server.setSecureContext(made))
     server.on('secureConnection', socket => this.#gate.shaken(socket))
     this.node = server

@@ -5,11 +5,14 @@ import { messageOf } from '../core/errors.ts'
 import type { Admission } from './admission.ts'
 import type { Gate } from './gate.ts'
 import { nodeTls } from './on-demand.ts'
-import { handshakeTimeout, ServerTls, type TlsServerConfig } from './tls.ts'
+import { handshakeTimeout, type Presented, ServerTls } from './server-tls.ts'
+import type { TlsServerConfig } from './tls.ts'
 
 /** What a door of TLS is made of. */
 export interface TlsDoorOptions {
   readonly tls: TlsServerConfig
+  /** What was presented at this address before. */
+  readonly presented: Presented | undefined
   /** What is spoken behind it, as ALPN has it. */
   readonly protocol: 'h2' | 'http/1.1'
   readonly admission: Admission
@@ -41,7 +44,7 @@ export class TlsDoor {
   readonly #admission: Admission
   readonly #gate: Gate
 
-  constructor({ tls, protocol, admission, gate, onTls, open, ...options }: TlsDoorOptions) {
+  constructor({ tls, presented, protocol, admission, gate, onTls, open, ...options }: TlsDoorOptions) {
     const isMutual = tls.client_ca_file !== undefined
     const server = nodeTls().createServer({
       ALPNProtocols: [protocol],
@@ -57,7 +60,7 @@ export class TlsDoor {
       open(socket)
     })
     server.on('tlsClientError', (error, socket) => this.#failed(error, socket))
-    this.#tls = new ServerTls(tls, onTls)
+    this.#tls = new ServerTls(tls, onTls, presented)
     this.#tls.start(made => server.setSecureContext(made))
     this.#server = server
   }

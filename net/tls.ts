@@ -1,5 +1,4 @@
-/** TLS with the Collector's keys, for servers and clients. Files are read when they are needed, and again when they change. */
-import { timerWait } from '../core/clock.ts'
+/** TLS with the Collector's keys, for servers and clients. */
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions, SecureContextOptions } from 'node:tls'
 import * as z from 'zod'
@@ -170,9 +169,15 @@ export type TlsServerOptions = SecureContextOptions
  * @throws Error naming the file that cannot be read
  */
 export function readServerTls(tls: TlsServerConfig): TlsServerOptions {
-  const options: TlsServerOptions = readShared(tls)
-  if (tls.client_ca_file === undefined) return options
-  return { ...options, ca: read('client_ca_file', tls.client_ca_file) }
+  return { ...settingsOf(tls), ...readIdentity(tls), ...readAuthorities(tls) }
+}
+
+/**
+ * Whom a server trusts to say who its clients are.
+ * @throws Error naming the file that cannot be read
+ */
+export function readAuthorities(tls: TlsServerConfig): Pick<SecureContextOptions, 'ca'> {
+  return tls.client_ca_file === undefined ? readTrusted(tls) : { ca: read('client_ca_file', tls.client_ca_file) }
 }
 
 /**
@@ -181,27 +186,39 @@ export function readServerTls(tls: TlsServerConfig): TlsServerOptions {
  */
 export function readClientTls(tls: TlsClientConfig): ConnectionOptions | undefined {
   if (tls.insecure) return undefined
-  const options: ConnectionOptions = readShared(tls)
+  const options: ConnectionOptions = { ...settingsOf(tls), ...readIdentity(tls), ...readTrusted(tls) }
   if (tls.insecure_skip_verify) options.rejectUnauthorized = false
   if (tls.server_name_override) options.servername = tls.server_name_override
   return options
 }
 
-function readShared(tls: Shared): SecureContextOptions {
+/** What no file says. */
+export function settingsOf(tls: Shared): SecureContextOptions {
   const options: SecureContextOptions = { minVersion: versions[tls.min_version] }
   if (tls.max_version) options.maxVersion = versions[tls.max_version]
-  const cert = tls.cert_file ? read('cert_file', tls.cert_file) : tls.cert_pem
-  const key = tls.key_file ? read('key_file', tls.key_file) : tls.key_pem?.reveal()
-  const ca = tls.ca_file ? read('ca_file', tls.ca_file) : tls.ca_pem
-  if (cert !== undefined) options.cert = cert
-  if (key !== undefined) options.key = key
-  if (ca !== undefined || tls.include_system_ca_certs_pool) {
-    options.ca = [...(ca === undefined ? [] : [ca]), ...(tls.include_system_ca_certs_pool ? systemAuthorities() : [])]
-  }
   const ciphers = ciphersOf(tls)
   if (ciphers !== undefined) options.ciphers = ciphers.join(':')
   if (tls.curve_preferences.length > 0) options.ecdhCurve = tls.curve_preferences.map(name => curves[name]).join(':')
   return options
+}
+
+/** Who one is. */
+export type CertificateAndKey = Pick<SecureContextOptions, 'cert' | 'key'>
+
+/**
+ * The certificate and its key.
+ * @throws Error naming the file that cannot be read
+ */
+export function readIdentity(tls: Shared): CertificateAndKey {
+  const cert = tls.cert_file ? read('cert_file', tls.cert_file) : tls.cert_pem
+  const key = tls.key_file ? read('key_file', tls.key_file) : tls.key_pem?.reveal()
+  return { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) }
+}
+
+function readTrusted(tls: Shared): Pick<SecureContextOptions, 'ca'> {
+  const ca = tls.ca_file ? read('ca_file', tls.ca_file) : tls.ca_pem
+  if (ca === undefined && !tls.include_system_ca_certs_pool) return {}
+  return { ca: [...(ca === undefined ? [] : [ca]), ...(tls.include_system_ca_certs_pool ? systemAuthorities() : [])] }
 }
 
 /** What to offer; what Node does where a version is asked for that has nothing better. */
@@ -220,59 +237,5 @@ function read(key: string, path: string): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     throw new Error(`cannot read \`${key}\` ${path}: ${messageOf(error)}`, { cause: error })
-  }
-}
-
-/** Milliseconds for the handshake of a connection that comes in. */
-export const handshakeTimeout = 10_000
-
-/** How often missing files are looked for, in milliseconds. */
-const retryInterval = 5000
-
-/**
- * The certificates of a running server. As long as they cannot be read the server takes no connection; it does as soon
- * as they can.
- */
-export class ServerTls {
-  readonly #config: TlsServerConfig
-  readonly #onChange: (error: string | undefined) => void
-  #apply: ((options: TlsServerOptions) => void) | undefined
-  #timer: NodeJS.Timeout | undefined
-  /** Whether there are certificates to serve with. */
-  ready = false
-  /** What is wrong with the files; undefined when they are in use. */
-  error: string | undefined = 'certificates have not been read yet'
-
-  /** `onChange` hears what is wrong with the files, and undefined when it is mended. */
-  constructor(config: TlsServerConfig, onChange: (error: string | undefined) => void) {
-    this.#config = config
-    this.#onChange = onChange
-  }
-
-  /** Reads the files, hands them to `apply`, and again whenever they are read again. */
-  start(apply: (options: TlsServerOptions) => void): void {
-    this.#apply = apply
-    this.#load()
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer)
-    this.#apply = undefined
-  }
-
-  #load(): void {
-    const before = this.error
-    try {
-      this.#apply?.(readServerTls(this.#config))
-      this.error = undefined
-      this.ready = true
-    } catch (error) {
-      // Certificates that were good stay in use when their successors are not.
-      this.error = messageOf(error)
-    }
-    if (this.error !== before) this.#onChange(this.error)
-    const { reload_interval: interval, client_ca_file_reload: reloadClientCa } = this.#config
-    const next = this.error !== undefined ? retryInterval : interval > 0 ? interval : reloadClientCa ? retryInterval : 0
-    if (next > 0) this.#timer = setTimeout(() => this.#load(), timerWait(next)).unref()
   }
 }

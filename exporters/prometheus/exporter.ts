@@ -109,15 +109,17 @@ export class PrometheusPage implements Exporter {
     const between = Math.min(expiration || mostBetweenSweeps, mostBetweenSweeps)
     this.#sweeps = clock.every(between, () => inTurns(this.#kept.known.ingest.expire(clock.now()), clock))
     const certificates = new CertificateStatus(status)
+    const listeners = host.get(listenersKey)
     const server = new PageServer({
       config: this.#config,
       authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       log,
       page: (path, _query, headers) => (path === '/metrics' ? this.#page(headers) : undefined),
+      presented: listeners.presented(endpoint, transport),
       onTls: error => certificates.tell('http', error),
     })
     this.#server = server
-    this.#binding = await host.get(listenersKey).listen(endpoint, server.accept, id, transport)
+    this.#binding = await listeners.listen(endpoint, server.accept, id, transport)
     log.info({ endpoint: this.#binding.address }, 'listening')
   }
 

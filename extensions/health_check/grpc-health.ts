@@ -48,12 +48,14 @@ export class GrpcHealth {
     const { id, log, host } = this.#context
     const { auth, endpoint, transport } = this.#config
     const budget = host.get(budgetKey)
+    const listeners = host.get(listenersKey)
     const server = new GrpcServer<undefined>({
       config: this.#config,
       budget,
       log,
       authenticator: auth && this.#context.extension(auth.authenticator, serverAuthenticatorKey),
       connected: () => undefined,
+      presented: listeners.presented(endpoint, transport),
       onTls: error => this.#certificates.tell('grpc', error),
     })
     this.#server = server
@@ -69,7 +71,7 @@ export class GrpcHealth {
       if (isServing === undefined) call.fail({ code: GrpcCode.NOT_FOUND, message: `no service ${service}` })
       else call.reply(isServing ? serving : notServing)
     })
-    this.#binding = await host.get(listenersKey).listen(endpoint, server.accept, id, transport)
+    this.#binding = await listeners.listen(endpoint, server.accept, id, transport)
     log.info({ protocol: 'grpc', endpoint: this.#binding.address }, 'listening')
   }
 

@@ -3,13 +3,16 @@ import type { Socket } from 'node:net'
 import type { Admission } from '../admission.ts'
 import { Gate } from '../gate.ts'
 import { ConnectionShare, Peer } from '../occupancy.ts'
+import type { Presented } from '../server-tls.ts'
 import { TlsDoor } from '../tls-door.ts'
 import type { TlsServerConfig } from '../tls.ts'
 
 export interface FrontOptions {
   readonly tls: TlsServerConfig | undefined
+  /** What was presented at this address before. */
+  readonly presented: Presented | undefined
   readonly admission: Admission
-  /** Hears what keeps the server from accepting (certificates), and undefined when it is mended. */
+  /** Hears what is wrong with the certificates, and undefined when it is mended. */
   onTls(error: string | undefined): void
   /** Milliseconds for the TLS handshake. */
   readonly handshakeTimeout?: number | undefined
@@ -30,6 +33,7 @@ export class Front {
     if (tls === undefined) return
     this.#tls = new TlsDoor({
       tls,
+      presented: options.presented,
       protocol: 'http/1.1',
       admission,
       gate,

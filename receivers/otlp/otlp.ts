@@ -121,7 +121,7 @@ class OtlpReceiver {
   }
 
   async #startGrpc(config: GrpcServerConfig): Promise<void> {
-    const server = new GrpcServer<Context>({ config, ...this.#options('grpc', config.auth) })
+    const server = new GrpcServer<Context>({ config, ...this.#options('grpc', config) })
     this.#context.door('grpc', server.admission.refusals, () => server.admission.occupancy.usage)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
@@ -131,7 +131,7 @@ class OtlpReceiver {
   }
 
   async #startHttp(config: HttpConfig): Promise<void> {
-    const server = new HttpServer<Context>({ config, ...this.#options('http', config.auth) })
+    const server = new HttpServer<Context>({ config, ...this.#options('http', config) })
     this.#context.door('http', server.admission.refusals, () => server.admission.occupancy.usage)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
@@ -142,8 +142,9 @@ class OtlpReceiver {
     await this.#listen('http', config, server.accept)
   }
 
-  #options(transport: 'grpc' | 'http', auth: { readonly authenticator: string } | undefined) {
+  #options(transport: 'grpc' | 'http', config: GrpcServerConfig | HttpConfig) {
     const { id, host, log } = this.#context
+    const { auth } = config
     const suspects = host.find(suspectsKey)
     return {
       budget: host.get(budgetKey),
@@ -157,6 +158,7 @@ class OtlpReceiver {
         auth: undefined,
         standing: suspects && new Standing(suspects, addressOf(peer)),
       }),
+      presented: host.get(listenersKey).presented(config.endpoint, config.transport),
       onTls: (error: string | undefined) => {
         this.#certificates.tell(transport, error)
         if (error === undefined) log.info({ transport }, 'certificates are in use')

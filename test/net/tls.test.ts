@@ -1,10 +1,12 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { connect, createSecureContext, createServer } from 'node:tls'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
-import { readClientTls, readServerTls, ServerTls, tlsClient, tlsServer } from '../../net/tls.ts'
+import { Listeners } from '../../net/listeners.ts'
+import { type Presented, ServerTls } from '../../net/server-tls.ts'
+import { readClientTls, readServerTls, tlsClient, tlsServer, type TlsServerOptions } from '../../net/tls.ts'
 import { authority, clientCert, clientKey, serverCert, serverKey } from './certificates.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'kymo-tls-'))
@@ -123,6 +125,72 @@ test('a key never prints', () => {
 test('a file that cannot be read is named', () => {
   const tls = tlsServer().parse({ cert_file: '/nowhere/tls.crt', key_file })
   expect(() => readServerTls(tls)).toThrow('cannot read `cert_file` /nowhere/tls.crt')
+})
+
+/** Tells a server how to serve, as Node would: what it cannot use is a fault. */
+function applying(applied: TlsServerOptions[]) {
+  return (options: TlsServerOptions): void => {
+    createSecureContext(options)
+    applied.push(options)
+  }
+}
+
+test.each<[string, Record<string, string>]>([
+  ['is not there', { cert_file: '/nowhere/tls.crt' }],
+  ['is no certificate', { cert_pem: 'garbage' }],
+  ['has another key', { cert_pem: clientCert }],
+])('a certificate that %s leaves the one of before in use at its address, and only there', (_, given) => {
+  const listeners = new Listeners()
+  const serve = (config: object, endpoint: string) => {
+    const applied: TlsServerOptions[] = []
+    const heard: (string | undefined)[] = []
+    const tls = new ServerTls(tlsServer().parse(config), error => heard.push(error), listeners.presented(endpoint))
+    tls.start(applying(applied))
+    tls.stop()
+    return { tls, applied, heard }
+  }
+  serve({ cert_pem: serverCert, key_file }, '127.0.0.1:4317')
+  const { tls, applied, heard } = serve({ ...given, key_file, min_version: '1.3' }, '127.0.0.1:4317')
+  expect(applied).toMatchObject([{ cert: serverCert, key: serverKey, minVersion: 'TLSv1.3' }])
+  expect(tls.ready).toBe(true)
+  expect(heard).toEqual([expect.stringMatching(/; the certificate of before is presented$/)])
+  const elsewhere = serve({ ...given, key_file }, '127.0.0.1:4318')
+  expect([elsewhere.tls.ready, elsewhere.applied]).toEqual([false, []])
+  expect(elsewhere.heard).toEqual([expect.stringMatching(/; nobody is let in until there is one$/)])
+})
+
+test('who has to trust clients otherwise than before does not go on with the certificate of before', () => {
+  const presented: Presented = {}
+  const serve = (config: object): ServerTls => {
+    const tls = new ServerTls(tlsServer().parse({ key_file, ...config }), () => {}, presented)
+    tls.start(applying([]))
+    tls.stop()
+    return tls
+  }
+  expect(serve({ cert_pem: serverCert }).ready).toBe(true)
+  expect(serve({ cert_pem: serverCert, client_ca_file: '/nowhere/ca.crt' }).ready).toBe(false)
+  const ca = join(directory, 'clients.crt')
+  writeFileSync(ca, authority)
+  expect(serve({ cert_pem: 'garbage', client_ca_file: ca }).ready).toBe(false)
+  expect(serve({ cert_pem: serverCert, client_ca_file: ca }).ready).toBe(true)
+  rmSync(ca)
+  expect(serve({ cert_pem: serverCert, client_ca_file: ca }).ready).toBe(true)
+  expect(serve({ cert_pem: serverCert, client_ca_file: '/nowhere/ca.crt' }).ready).toBe(false)
+})
+
+test('what was presented at an address is forgotten when nobody listens there any more', async () => {
+  const listeners = new Listeners()
+  const free = await listeners.listen('127.0.0.1:0', () => {}, 'test')
+  const at = free.address
+  await free.close()
+  const binding = await listeners.listen(at, () => {}, 'test')
+  const presented = listeners.presented(at)
+  presented.identity = { cert: serverCert }
+  expect(listeners.presented(at)).toBe(presented)
+  // Which port that will be nobody knows.
+  expect(listeners.presented('127.0.0.1:0')).not.toBe(listeners.presented('127.0.0.1:0'))
+  await binding.close()
+  expect(listeners.presented(at)).toEqual({})
 })
 
 test('certificates that are not there yet are taken up when they are, and good ones stay when they become bad', () => {
