@@ -5,7 +5,7 @@ import type { Definition } from '../core/component.ts'
 import type { Configured } from '../core/configured.ts'
 import { type ConfigError, InternalError } from '../core/errors.ts'
 import { type Listed, loadNamed, type Named } from '../core/listed.ts'
-import { telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
+import { metricsEndpoint, telemetryConfig, type TelemetryConfig } from '../telemetry/config.ts'
 import { kinds, namedIn, readComponents } from './components.ts'
 import { tellCycles, tellHalfUsed } from './connectors.ts'
 import { type MapEntry, everyNode, hide, isNull, type MapNode, type Node, plainOf, readDocument } from './document.ts'
@@ -21,6 +21,7 @@ import { merge, splitKeys } from './merge.ts'
 import { quoted, suggest } from './nearest.ts'
 import { configuredPipelines, readService } from './pipelines.ts'
 import type { Place, SourceText } from './place.ts'
+import { warnOfCertificates } from './certificates.ts'
 import { tellSameAddress, warnOfLoops } from './listening.ts'
 import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
@@ -153,9 +154,10 @@ function* loaded(
   tellHalfUsed(service.pipelines, components, report)
   tellCycles(service.pipelines, components, report)
   tellExtensionsInUse(components, service.started, definitions, report)
-  tellSameAddress(components, service, report)
   const telemetryEntry = telemetryOf(entries.get('service'))
   const telemetry = readTelemetry(telemetryEntry, top, report)
+  const isServed = telemetry !== undefined && telemetry.metrics.level !== 'none'
+  tellSameAddress(components, service, isServed ? metricsEndpoint(telemetry.metrics) : undefined, report)
   const configured = {
     receivers: configuredOf('receiver', components),
     processors: configuredOf('processor', components),
@@ -171,6 +173,7 @@ function* loaded(
     warnOfTraps(trapsOf(configured), service, report)
     warnOfUnused(components, service, report)
     warnOfLoops(components, service, report)
+    warnOfCertificates(components, service, report)
     warnOfAddress(telemetryEntry, report)
     report.concealed = undefined
   }

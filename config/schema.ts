@@ -138,7 +138,8 @@ function complete(schema: z.core.$ZodTypes, made: z.core.JSONSchema.BaseSchema):
   delete made['secret']
   delete made['reference']
   delete made['deciding']
-  delete made['listens']
+  delete made['role']
+  delete made['signal']
   if (def.type === 'bigint') made.type = 'integer'
   if (secret && made.type === 'string') made.writeOnly = true
 }

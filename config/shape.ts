@@ -1,10 +1,14 @@
 /** What a zod schema says of a place in a configuration: which keys it has, what kind of value, whether it is secret. */
 import * as z from 'zod'
 import { Capability } from '../core/capability.ts'
+import type { Signal } from '../proto/signals.ts'
 import { hide, type MapNode, type Node, plainOf, type ScalarNode } from './document.ts'
 import { nearest } from './nearest.ts'
 
 type Schema = z.core.$ZodType
+
+/** What a key is for the network: an address that is listened on, one that OTLP is sent to, or certificates. */
+export type Role = 'listens' | 'sends OTLP' | 'certificates'
 
 /** A schema without what is wrapped around it. */
 export interface SchemaShape {
@@ -17,8 +21,10 @@ export interface SchemaShape {
   readonly duration: boolean
   /** What the extension has to offer whose id it is; undefined when it is none. */
   readonly reference: Capability | undefined
-  /** Whether it is an address that is listened on. */
-  readonly listens: boolean
+  /** What it is for the network; undefined when it is nothing there. */
+  readonly role: Role | undefined
+  /** Of what alone it is, where it is not of all. */
+  readonly signal: Signal | undefined
 }
 
 /** Takes off defaults, optionals, transforms. */
@@ -29,13 +35,15 @@ export function shapeOf(schema: Schema): SchemaShape {
   let deciding = false
   let duration = false
   let reference: Capability | undefined
-  let listens = false
+  let role: Role | undefined
+  let signal: Signal | undefined
   for (;;) {
     const meta = z.globalRegistry.get(at)
     secret ||= meta?.['secret'] === true
     deciding ||= meta?.['deciding'] === true
     duration ||= meta?.['format'] === 'duration'
-    listens ||= meta?.['listens'] === true
+    role ??= meta?.['role'] as Role | undefined
+    signal ??= meta?.['signal'] as Signal | undefined
     if (meta?.['reference'] instanceof Capability) reference ??= meta['reference']
     const { def } = at._zod
     let inner: Schema
@@ -45,7 +53,7 @@ export function shapeOf(schema: Schema): SchemaShape {
     } else if (at._zod.def.type === 'lazy') inner = (at as z.core.$ZodLazy)._zod.innerType
     else if (def.type === 'pipe') inner = def.in._zod.def.type === 'transform' ? def.out : def.in
     else if ('innerType' in def) inner = def.innerType
-    else return { schema: at, nullable, secret, deciding, duration, reference, listens }
+    else return { schema: at, nullable, secret, deciding, duration, reference, role, signal }
     at = inner as z.core.$ZodTypes
   }
 }

@@ -24,6 +24,7 @@ const only = {
 const endpoint = z
   .string()
   .default('')
+  .meta({ role: 'sends OTLP' })
   .describe(
     'Where Jaeger listens: `host:port`, for HTTP also a URL; `https://` in front asks for TLS. ' +
       'Without one `localhost:4317`, with `protocol: http` `localhost:4318`.',

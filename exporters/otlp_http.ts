@@ -7,21 +7,22 @@ import { allSignals, type Signal, signals } from '../proto/signals.ts'
 import { checkHttpUrl } from './http-url.ts'
 import { OtlpHttp } from './otlp-http-send.ts'
 
-const url = (what: string) =>
+const url = (what: string, signal?: Signal) =>
   z
     .string()
     .default('')
     .superRefine((text, context) => {
       if (text !== '') checkHttpUrl('http://gateway:4318')(text, context)
     })
+    .meta({ role: 'sends OTLP', ...(signal && { signal }) })
     .describe(what)
 
 const config = z
   .strictObject({
     endpoint: url('Base URL; `/v1/traces`, `/v1/metrics` or `/v1/logs` is added.'),
-    traces_endpoint: url('Whole URL for traces, in place of the one made from `endpoint`.'),
-    metrics_endpoint: url('Whole URL for metrics, in place of the one made from `endpoint`.'),
-    logs_endpoint: url('Whole URL for logs, in place of the one made from `endpoint`.'),
+    traces_endpoint: url('Whole URL for traces, in place of the one made from `endpoint`.', 'traces'),
+    metrics_endpoint: url('Whole URL for metrics, in place of the one made from `endpoint`.', 'metrics'),
+    logs_endpoint: url('Whole URL for logs, in place of the one made from `endpoint`.', 'logs'),
     profiles_endpoint: z.string().optional().describe('Accepted and without effect: there are no profiles here.'),
     encoding: z.enum(['proto', 'json']).default('proto').describe('What the requests are written in.'),
     ...httpClient({ compression: 'gzip' }),

@@ -38,6 +38,7 @@ const endpoint = z
       context.addIssue({ code: 'custom', message: messageOf(error) })
     }
   })
+  .meta({ role: 'sends OTLP' })
   .describe('Where to send: `host:port`, `dns:///host:port` or `unix:///path`; `https://` in front asks for TLS.')
 
 /** The Collector's gRPC client group. */

@@ -21,7 +21,7 @@ export const serverKeys = (defaults: { endpoint: string }) => ({
   endpoint: z
     .string()
     .default(defaults.endpoint)
-    .meta({ listens: true })
+    .meta({ role: 'listens' })
     .describe('Where to listen: `host:port`, or a path with `unix`.'),
   transport: z.enum(['tcp', 'tcp4', 'tcp6', 'unix']).default('tcp').describe('Kind of socket.'),
   tls: tlsServer()

@@ -4,6 +4,7 @@ import { timerWait } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import {
   type CertificateAndKey,
+  faultOfIdentity,
   readAuthorities,
   readIdentity,
   settingsOf,
@@ -69,7 +70,7 @@ export class ServerTls {
       this.error = undefined
     } catch (error) {
       // Certificates that were good stay in use when their successors are not.
-      this.error = this.#goOn(messageOf(error))
+      this.error = this.#goOn(faultOfIdentity(this.#config) ?? messageOf(error))
     }
     if (this.error !== before) this.#onChange(this.error)
     const { reload_interval: interval, client_ca_file_reload: reloadClientCa } = this.#config

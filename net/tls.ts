@@ -4,7 +4,7 @@ import type { ConnectionOptions, SecureContextOptions } from 'node:tls'
 import * as z from 'zod'
 import { messageOf } from '../core/errors.ts'
 import { credential, duration, texts } from '../core/fields.ts'
-import { nodeTls } from './on-demand.ts'
+import { nodeCrypto, nodeTls } from './on-demand.ts'
 
 const version = z.enum(['1.0', '1.1', '1.2', '1.3'], { error: 'expected one of `1.0`, `1.1`, `1.2`, `1.3`' })
 const versions = { '1.0': 'TLSv1', '1.1': 'TLSv1.1', '1.2': 'TLSv1.2', '1.3': 'TLSv1.3' } as const
@@ -141,6 +141,7 @@ export const tlsServer = () =>
       error: 'a server needs `cert_file` and `key_file`',
       path: ['cert_file'],
     })
+    .meta({ role: 'certificates' })
 
 /** `tls` of a client. */
 export const tlsClient = () =>
@@ -155,6 +156,7 @@ export const tlsClient = () =>
         .describe("Name to ask for and to expect in the server's certificate."),
     })
     .superRefine(check)
+    .meta({ role: 'certificates' })
 
 /** What `tlsServer` parses to. */
 export type TlsServerConfig = z.output<ReturnType<typeof tlsServer>>
@@ -203,7 +205,10 @@ export function settingsOf(tls: Shared): SecureContextOptions {
 }
 
 /** Who one is. */
-export type CertificateAndKey = Pick<SecureContextOptions, 'cert' | 'key'>
+export interface CertificateAndKey {
+  readonly cert?: string
+  readonly key?: string
+}
 
 /**
  * The certificate and its key.
@@ -213,6 +218,53 @@ export function readIdentity(tls: Shared): CertificateAndKey {
   const cert = tls.cert_file ? read('cert_file', tls.cert_file) : tls.cert_pem
   const key = tls.key_file ? read('key_file', tls.key_file) : tls.key_pem?.reveal()
   return { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) }
+}
+
+/**
+ * What is wrong with a certificate and its key, by the keys of the configuration: TLS says it in words of its own. Undefined where
+ * nothing is, or where there are none.
+ */
+export function faultOfIdentity(tls: Shared): string | undefined {
+  const { createPrivateKey, X509Certificate } = nodeCrypto()
+  const named = (key: 'cert' | 'key') => {
+    const path = tls[`${key}_file`]
+    return path === undefined ? `\`${key}_pem\`` : `\`${key}_file\` ${path}`
+  }
+  let pair: CertificateAndKey
+  try {
+    pair = readIdentity(tls)
+  } catch (error) {
+    return messageOf(error)
+  }
+  const { cert, key } = pair
+  if (cert === undefined || key === undefined) return undefined
+  const certificate = tried(() => new X509Certificate(cert))
+  if (certificate === undefined) return `${named('cert')} holds no certificate in PEM`
+  const own = tried(() => createPrivateKey(key))
+  if (own === undefined) return `${named('key')} holds no private key in PEM that can be read without a passphrase`
+  return certificate.checkPrivateKey(own) ? undefined : `${named('key')} is not the key of ${named('cert')}`
+}
+
+/** The same of those who are trusted. */
+export function faultOfAuthorities(tls: TlsServerConfig | TlsClientConfig): string | undefined {
+  let ca: SecureContextOptions['ca']
+  try {
+    ;({ ca } = 'client_ca_file' in tls ? readAuthorities(tls) : readTrusted(tls))
+  } catch (error) {
+    return messageOf(error)
+  }
+  const own = Array.isArray(ca) ? ca[0] : ca
+  const isNone = own !== undefined && tried(() => new (nodeCrypto().X509Certificate)(own)) === undefined
+  return isNone ? 'the authorities to trust are no certificates in PEM' : undefined
+}
+
+/** What `make` makes; undefined where it throws. */
+function tried<T>(make: () => T): T | undefined {
+  try {
+    return make()
+  } catch {
+    return undefined
+  }
 }
 
 function readTrusted(tls: Shared): Pick<SecureContextOptions, 'ca'> {

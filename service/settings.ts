@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { parseEndpoint } from '../net/listeners.ts'
 import type { Writable } from '../proto/values.ts'
-import type { TelemetryConfig } from '../telemetry/config.ts'
+import { metricsEndpoint, pullsOf, type TelemetryConfig } from '../telemetry/config.ts'
 import { type LogSettings, parseLogLevels } from '../telemetry/logger.ts'
 import type { Attributes } from '../telemetry/otlp-write.ts'
 import type { Sampling } from '../telemetry/tracer.ts'
@@ -38,6 +38,8 @@ export function ownTelemetry(config: TelemetryConfig, env: NodeJS.ProcessEnv, ve
   const asked = logLevelsOf(env['KYMO_LOG'] ?? '')
   const [logPath = 'stderr', ...more] = logs.output_paths
   if (more.length > 0) warnings.push(`logs go to one place in this build: ${logPath}, not ${more.join(', ')}`)
+  if (pullsOf(metrics).length > 1)
+    warnings.push('metrics are served on one address: the first pull reader of `readers`')
   return {
     logs: {
       level: asked.level ?? logs.level,
@@ -50,7 +52,7 @@ export function ownTelemetry(config: TelemetryConfig, env: NodeJS.ProcessEnv, ve
     resource: resourceOf(config, version),
     exports: exportsOf(config),
     sampling: samplingOf(config),
-    admin: { endpoint: adminEndpoint(metrics, warnings), metrics: metrics.level !== 'none' },
+    admin: { endpoint: metricsEndpoint(metrics), metrics: metrics.level !== 'none' },
     warnings,
   }
 }
@@ -61,19 +63,6 @@ function logLevelsOf(text: string): ReturnType<typeof parseLogLevels> {
   } catch (error) {
     throw new Error(`environment variable KYMO_LOG: ${error instanceof Error ? error.message : ''}`, { cause: error })
   }
-}
-
-function adminEndpoint({ address, readers }: TelemetryConfig['metrics'], warnings: string[]): string {
-  const pulls = readers.flatMap(({ pull }) => {
-    const found = pull?.exporter.prometheus ?? pull?.exporter['prometheus/development']
-    return found === undefined ? [] : [found]
-  })
-  if (address) return address.startsWith(':') ? `0.0.0.0${address}` : address
-  const [{ host, port } = { host: 'localhost', port: 8888 }, ...others] = pulls
-  if (others.length > 0) warnings.push('metrics are served on one address: the first pull reader of `readers`')
-  // A socket has no port.
-  if (host.startsWith('unix:')) return host
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** What the command line says of the admin server. */

@@ -119,3 +119,17 @@ export const telemetryConfig = z.strictObject({
 
 /** What `service.telemetry` parses to. */
 export type TelemetryConfig = z.output<typeof telemetryConfig>
+
+/** Where metrics are asked for, as its pull readers say; one is used. */
+export const pullsOf = ({ readers }: TelemetryConfig['metrics']) =>
+  readers.flatMap(({ pull }) => pull?.exporter.prometheus ?? pull?.exporter['prometheus/development'] ?? [])
+
+/** Where the admin server listens, and metrics are served, unless the command line has another place: `host:port`, or `unix:PATH`. */
+export function metricsEndpoint(metrics: TelemetryConfig['metrics']): string {
+  const { address } = metrics
+  if (address) return address.startsWith(':') ? `0.0.0.0${address}` : address
+  const [{ host, port } = { host: 'localhost', port: 8888 }] = pullsOf(metrics)
+  // A socket has no port.
+  if (host.startsWith('unix:')) return host
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}

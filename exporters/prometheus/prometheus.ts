@@ -13,7 +13,7 @@ const config = z
     ...httpKeys(),
     endpoint: z
       .string({ error: '`endpoint` is missing; write where Prometheus shall scrape, such as `endpoint: 0.0.0.0:8889`' })
-      .meta({ listens: true })
+      .meta({ role: 'listens' })
       .describe('Where the page `/metrics` is served: `host:port`, or a path with `unix`.'),
     ...namingKeys(),
     const_labels: z

@@ -16,7 +16,7 @@ ${more === '' ? '' : `extensions: ${more}\n`}service:
     { components },
   )
 
-test.each<[what: string, errors: string[], expected: string[]]>([
+test.each<[what: string, errors: string[], expected: unknown[]]>([
   ['two addresses', told('{protocols: {grpc: }}', "{protocols: {grpc: {endpoint: 'localhost:4320'}}}"), []],
   [
     'the same default twice',
@@ -57,6 +57,33 @@ test.each<[what: string, errors: string[], expected: string[]]>([
       `2:66 receivers::otlp::protocols::http::endpoint: receivers::otlp::protocols::grpc::endpoint listens on 0.0.0.0:5000 already ${hint}`,
     ],
   ],
+  ...[
+    ['0.0.0.0', '127.0.0.1'],
+    ['127.0.0.1', '0.0.0.0'],
+    ['[::]', '0.0.0.0'],
+    ['[::]', '[::1]'],
+    ['0.0.0.0', 'localhost'],
+  ].map(([one, other]): [string, string[], unknown[]] => [
+    `${one} and ${other}, of which one has the other in it`,
+    told(`{protocols: {grpc: {endpoint: '${one}:7000'}}}`, `{protocols: {grpc: {endpoint: '${other}:7000'}}}`),
+    [expect.stringContaining(':7000 already')],
+  ]),
+  ...[
+    ['127.0.0.1', '127.0.0.2'],
+    ['0.0.0.0', '[::1]'],
+    ['a.example', 'b.example'],
+  ].map(([one, other]): [string, string[], string[]] => [
+    `${one} and ${other}, which may be two`,
+    told(`{protocols: {grpc: {endpoint: '${one}:7000'}}}`, `{protocols: {grpc: {endpoint: '${other}:7000'}}}`),
+    [],
+  ]),
+  [
+    "the port of Kymo's own metrics",
+    told("{protocols: {grpc: {endpoint: ':8888'}}}", '{protocols: {http: }}'),
+    [
+      `2:39 receivers::otlp::protocols::grpc::endpoint: the server of metrics and administration listens on 127.0.0.1:8888 already ${hint}`,
+    ],
+  ],
   [
     'any port, and what a component does not use',
     told(
@@ -91,4 +118,27 @@ test.each<[what: string, warnings: string[], expected: string[]]>([
   ['to its own by another name', warned(':4317', 'otlp_grpc: {endpoint: "127.0.0.1:4317"}'), [loop('otlp_grpc')]],
 ])('an exporter that sends %s', (_, warnings, expected) => {
   expect(warnings).toEqual(expected)
+})
+
+/** The same for otlp_http, which is called as otlp_grpc is above, from the HTTP port of the receiver. */
+const overHttp = (keys: string): string[] =>
+  warningsOf(
+    `receivers: {otlp: {protocols: {http: {endpoint: '0.0.0.0:4318'}}}}
+exporters: {otlp_http: {${keys}}}
+service: {pipelines: {traces: {receivers: [otlp], exporters: [otlp_http]}}}`,
+    { components },
+  )
+
+test.each<[keys: string, isLoop: boolean]>([
+  ['endpoint: "http://localhost:4318"', true],
+  ['traces_endpoint: "http://localhost:4318/v1/traces"', true],
+  ['endpoint: "http://tempo:4318", traces_endpoint: "http://127.0.0.1:4318/x"', true],
+  ['endpoint: "http://localhost:4318", traces_endpoint: "http://tempo:4318/x"', false],
+  ['endpoint: "http://tempo:4318", logs_endpoint: "http://localhost:4318/v1/logs"', false],
+])('an exporter over HTTP with %s, to its own receiver: %s', (keys, isLoop) => {
+  expect(overHttp(keys)).toEqual(
+    isLoop
+      ? [expect.stringContaining('exporters::otlp_http: it sends to where receivers::otlp::protocols::http::endpoint')]
+      : [],
+  )
 })
