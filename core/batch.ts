@@ -355,12 +355,6 @@ export class Batch {
     this.release({ kind: 'rejected', reason })
   }
 
-  /** Ends all of it as denied: the sender hears that it will not be taken, a source tries again when that is mended. */
-  deny(error: DeliveryError): void {
-    for (const { answered, delivery, items } of this.shares) if (!answered) delivery.reject(items, error.message)
-    this.release({ kind: 'again', error })
-  }
-
   /** Ends all of it as not taken, to be sent again. */
   refuse(error: DeliveryError): void {
     for (const { answered, delivery, items } of this.shares) if (!answered) delivery.refuse(items, error)

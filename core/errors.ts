@@ -74,7 +74,7 @@ export type FailureKind =
   | 'rejected'
   /** Too large as one message; smaller ones may be taken. */
   | 'too_large'
-  /** Nothing sent like this will be taken (credentials, unknown path). */
+  /** Nothing sent like this will be taken (credentials, unknown path): it is not the data, so whoever has it still is to keep it. */
   | 'denied'
 
 /** Why a destination, a queue or a step did not take data. */

@@ -65,8 +65,7 @@ export function endRejected({ books, journal, log }: EndParts, entry: Entry, err
   books.rejected.of(reason).value += batch.items
   journal.note(books.name, 'rejected', batch, reason, error.message)
   log.error({ items: batch.items, code: error.code, error: error.message }, 'destination rejected data for good')
-  if (reason === 'denied') batch.deny(error)
-  else batch.reject(error.message)
+  batch.reject(error.message)
 }
 
 /** No decoder would read it: taken out of what `claim` stands for. */

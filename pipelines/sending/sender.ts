@@ -299,11 +299,11 @@ export class Sender {
         this.#rejections.refused(entry, error, error.kind)
         return
       case 'denied':
-        // It is the exporter's configuration that is wrong, not the data: what is kept here waits until that is mended.
+        // It is the exporter's configuration that is wrong, not the data: what is kept here waits until that is mended, and who
+        // waits for the answer is to come again.
         if (entry.batch.answered) return this.#retry(entry, error)
         this.#parts.status.set('RecoverableError', error.message)
-        ends.endRejected(this.#parts, entry, error, 'denied')
-        this.#ended(entry)
+        this.#giveBack(entry, error)
     }
   }
 

@@ -42,10 +42,12 @@ describe('what the sender hears when it waits for the destinations', () => {
     [
       'one destination rejects all: partial success, because the other took it',
       take,
-      deny,
-      { kind: 'partial', rejected: 10, reason: 'who are you' },
+      reject,
+      { kind: 'partial', rejected: 10, reason: 'bad data' },
     ],
-    ['all reject all: rejected', deny, deny, { kind: 'rejected', reason: 'who are you' }],
+    ['all reject all: rejected', reject, reject, { kind: 'rejected', reason: 'bad data' }],
+    ['one denies: that is not the data, which may be sent twice', take, deny, { kind: 'refused', mayBeSentTwice: 10 }],
+    ['all deny: refused', deny, deny, { kind: 'refused', mayBeSentTwice: 0 }],
     [
       'one refuses: the whole is refused, what was taken may be sent twice',
       take,
@@ -58,7 +60,7 @@ describe('what the sender hears when it waits for the destinations', () => {
       later(900),
       { kind: 'refused', retryAfter: 900, mayBeSentTwice: 0 },
     ],
-    ['one rejects, one refuses: refused wins', deny, later(50), { kind: 'refused', retryAfter: 50 }],
+    ['one rejects, one refuses: refused wins', reject, later(50), { kind: 'refused', retryAfter: 50 }],
   ]
   test.each(rows)('%s', async (_name, first, second, heard) => {
     toy = await toyGraph({ exporters: { 'sink/1': direct, 'sink/2': direct } })
@@ -118,8 +120,10 @@ describe('when it counts as accepted', () => {
 
   test('with wait_for_result the answer is the destination’s', async () => {
     toy = await toyGraph({ exporters: { sink: { sending_queue: { wait_for_result: true } } } })
-    toy.sinks['sink'].behave = deny
+    toy.sinks['sink'].behave = reject
     expect(await toy.push(ten).outcome).toMatchObject({ kind: 'rejected' })
+    toy.sinks['sink'].behave = deny
+    expect(await toy.push(ten).outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_DENIED' } })
   })
 
   test('a sender that gives up while waiting is refused once, and what was not sent is withdrawn', async () => {

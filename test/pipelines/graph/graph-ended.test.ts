@@ -51,7 +51,7 @@ test.each<[what: string, config: object, behave: Behaviour | undefined, answered
   ['no queue: rejected', none, fail('rejected'), 'rejected', { ...well, rejected: 3, reason: 'no' }],
   ['no queue: rejected in part', none, inPart, 'partial', { ...well, rejected: 1, reason: 'too old' }],
   ['no queue: the destination is busy', { ...none, ...once }, fail('retry', 'DELIVERY_BUSY'), 'refused', again],
-  ['no queue: denied is no reason to skip', none, fail('denied', 'DELIVERY_DENIED'), 'rejected', again],
+  ['no queue: denied is no reason to skip', none, fail('denied', 'DELIVERY_DENIED'), 'refused', again],
 ])('%s', async (_, config, behave, answered, ended) => {
   const { toy } = await running({ sink: config }, behave)
   const pushed = toy.push(body)
