@@ -1,6 +1,6 @@
 /** Addresses that components listen on: two at one address can never run together. */
 import { isIP, isIPv4 } from 'node:net'
-import type { Signal } from '../proto/signals.ts'
+import { allSignals, type Signal } from '../proto/signals.ts'
 import { type Address, parseEndpoint } from '../net/listeners.ts'
 import { isLoopback } from '../net/local-host.ts'
 import { type Components, type ComponentSection, kinds } from './components.ts'
@@ -43,18 +43,32 @@ export function tellSameAddress(
 
 /** Warns of exporters that send to a receiver of their own pipeline: what they send never ends. */
 export function warnOfLoops(components: Components, { pipelines }: ServiceSection, report: Report): void {
+  const listening = eachOnce(components.receiver, section => [...addressesOf(section)])
+  const sending = allSignals.map(
+    signal => [signal, eachOnce(components.exporter, one => targetsOf(one, signal))] as const,
+  )
+  const targets = new Map(sending)
   for (const { id: pipeline, signal, receivers, exporters } of pipelines) {
-    const doors = receivers.flatMap(({ id }) => {
-      const section = components.receiver.get(id)
-      return section === undefined ? [] : [...addressesOf(section)]
-    })
+    const doors = receivers.flatMap(({ id }) => listening(id))
     for (const { id } of exporters) {
       const section = components.exporter.get(id)
-      const door = section && doors.find(({ address }) => targetsOf(section, signal).some(to => leadsTo(to, address)))
+      const to = targets.get(signal)?.(id) ?? []
+      const door = doors.find(({ address }) => to.some(target => leadsTo(target, address)))
       if (section === undefined || door === undefined) continue
       const message = `exporters::${id}: it sends to where ${nameOf(door)} listens, in the same pipeline (${pipeline})`
       report.warn('CONFIG_PIPELINE', section.key, message, 'what is sent comes in again, and is sent again without end')
     }
+  }
+}
+
+/** What is found in the section of a component, which many pipelines may name. */
+function eachOnce<T>(sections: ReadonlyMap<string, ComponentSection>, find: (section: ComponentSection) => T[]) {
+  const found = new Map<string, T[]>()
+  return (id: string): T[] => {
+    const section = sections.get(id)
+    const all = found.get(id) ?? (section === undefined ? [] : find(section))
+    found.set(id, all)
+    return all
   }
 }
 

@@ -40,11 +40,45 @@ export function carriedBatches(plan: CarriedParts): ReadonlyMap<string, Carried>
     const last = carriable(pipeline, plan)
     if (last !== undefined) carried.set(pipeline.id, last)
   }
-  for (let before = -1; before !== carried.size;) {
-    before = carried.size
-    for (const pipeline of plan.pipelines) if (!isAgreed(pipeline, carried, plan)) carried.delete(pipeline.id)
+  const sharing = carried.size === 0 ? new Map<string, Sharing>() : sharingIn(plan)
+  const open = new Set(sharing.values())
+  for (const one of open) {
+    open.delete(one)
+    if (isAgreed(one, carried)) continue
+    for (const { id, signal, exporters } of one) {
+      if (!carried.delete(id)) continue
+      // What it goes to besides has to be looked at again.
+      for (const exporter of exporters) {
+        const other = sharing.get(`${signal} ${exporter}`)
+        if (other !== undefined && other !== one) open.add(other)
+      }
+    }
   }
   return carried
+}
+
+/** Pipelines that have a destination in common. */
+type Sharing = ConfiguredPipeline[]
+
+/** By signal and exporter. */
+function sharingIn({ pipelines, exporters }: CarriedParts): ReadonlyMap<string, Sharing> {
+  const sharing = new Map<string, Sharing>()
+  for (const pipeline of pipelines) {
+    for (const id of pipeline.exporters) {
+      if (!exporters.has(id)) continue
+      const key = `${pipeline.signal} ${id}`
+      const there = sharing.get(key)
+      if (there === undefined) sharing.set(key, [pipeline])
+      else there.push(pipeline)
+    }
+  }
+  return sharing
+}
+
+/** Whether all of them have the same carried. */
+function isAgreed(pipelines: Sharing, carried: ReadonlyMap<string, Carried>): boolean {
+  const [first, ...others] = pipelines.map(({ id }) => carried.get(id)?.settings)
+  return others.every(other => sameValue(other, first))
 }
 
 function carriable(pipeline: ConfiguredPipeline, plan: CarriedParts): Carried | undefined {
@@ -58,21 +92,6 @@ function carriable(pipeline: ConfiguredPipeline, plan: CarriedParts): Carried | 
     return connector && pipelinesBehind(id, pipeline, plan).some(next => !derives(connector, pipeline, next))
   })
   return handsOn ? undefined : { id: step.id, settings }
-}
-
-/** Whether all pipelines that share a destination with `pipeline` have the same carried. */
-function isAgreed(
-  { id, signal, exporters }: ConfiguredPipeline,
-  carried: ReadonlyMap<string, Carried>,
-  plan: CarriedParts,
-): boolean {
-  const mine = carried.get(id)?.settings
-  return plan.pipelines
-    .filter(
-      other =>
-        other.signal === signal && other.exporters.some(one => exporters.includes(one) && plan.exporters.has(one)),
-    )
-    .every(other => sameValue(carried.get(other.id)?.settings, mine))
 }
 
 /** How the exporter `id` puts together what it is given of one signal; undefined where it does not. */
