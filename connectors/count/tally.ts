@@ -38,10 +38,37 @@ export interface Series {
   count: number
 }
 
+/** The counts of one metric. Most have one series and no attributes, of which there can be one for each of thousands of resources. */
+export class MetricTally {
+  readonly metric: CountedMetric
+  #only: Series | undefined
+  /** By the bytes of the attributes' values. */
+  #series: Map<string, Series> | undefined
+
+  constructor(metric: CountedMetric) {
+    this.metric = metric
+  }
+
+  /** The series of these values; '' where the metric has no attributes. */
+  of(key: string): Series | undefined {
+    return key === '' ? this.#only : this.#series?.get(key)
+  }
+
+  begin(key: string, series: Series): void {
+    if (key === '') this.#only = series
+    else (this.#series ??= new Map()).set(key, series)
+  }
+
+  /** All series, of which there may be none. */
+  all(): Iterable<Series> {
+    if (this.#series !== undefined) return this.#series.values()
+    return this.#only === undefined ? [] : [this.#only]
+  }
+}
+
 /** The counts of one level. */
 export class LevelTally {
-  /** Each metric with its series by the bytes of the attributes' values. */
-  readonly counted: readonly { readonly metric: CountedMetric; readonly series: Map<string, Series> }[]
+  readonly counted: readonly MetricTally[]
   /** Time of the first and of the last item, in two halves; earliest is above latest while none had a time. */
   earliestHigh = 0xffff_ffff
   earliestLow = 0xffff_ffff
@@ -49,7 +76,7 @@ export class LevelTally {
   latestLow = 0
 
   constructor(counted: readonly CountedMetric[]) {
-    this.counted = counted.map(metric => ({ metric, series: new Map() }))
+    this.counted = counted.map(metric => new MetricTally(metric))
   }
 
   /** Notes the time that stands at `at`; 0 is none. */
@@ -73,7 +100,8 @@ export class LevelTally {
 export interface Tally {
   /** A group that has the resource. */
   readonly group: Group
-  readonly levels: ReadonlyMap<Level, LevelTally>
+  /** As `levelsOf` has them. */
+  readonly levels: readonly LevelTally[]
 }
 
 /** Bytes of the counts of a resource, and of one series, besides texts and attributes. */
@@ -98,6 +126,7 @@ export function tallyGroups(
 ): Tallied {
   const tallies = new Map<string, Tally>()
   const walk = new Walk(signal, room)
+  const counted = levelsOf[signal].map(level => metrics.get(level) ?? [])
   for (const group of groups) {
     const { resource, resourceStart, resourceEnd } = group
     const key = resource.toString('latin1', resourceStart, resourceEnd)
@@ -107,8 +136,7 @@ export function tallyGroups(
         walk.crowded += group.items
         continue
       }
-      const levels = new Map([...metrics].map(([level, counted]) => [level, new LevelTally(counted)] as const))
-      tallies.set(key, (tally = { group, levels }))
+      tallies.set(key, (tally = { group, levels: counted.map(one => new LevelTally(one)) }))
     }
     walk.group(group, tally.levels)
   }
@@ -149,6 +177,8 @@ interface Found {
   readonly value: Buffer
   readonly text: string
 }
+
+const none = Buffer.alloc(0)
 
 /** Values up to this length are their own text; of longer ones each has a number. */
 const longestText = 64
@@ -194,23 +224,21 @@ class Walk {
     }
   }
 
-  #item(bytes: Buffer, start: number, end: number, levels: Tally['levels']): void {
+  #item(bytes: Buffer, start: number, end: number, [first, second]: Tally['levels']): void {
     switch (this.#signal) {
       case 'logs':
-        this.#one(bytes, start, end, logRecord, levels.get('logs'))
+        this.#one(bytes, start, end, logRecord, first)
         return
       case 'traces': {
-        this.#one(bytes, start, end, span, levels.get('spans'))
-        const level = levels.get('spanevents')
-        if (level !== undefined && level.counted.length > 0) this.#events(bytes, start, end, level)
+        this.#one(bytes, start, end, span, first)
+        if (second !== undefined && second.counted.length > 0) this.#events(bytes, start, end, second)
         return
       }
       case 'metrics': {
-        this.#add(bytes, start, end, undefined, levels.get('metrics'))
-        const level = levels.get('datapoints')
-        if (level === undefined || level.counted.length === 0) return
+        this.#add(bytes, start, end, undefined, first)
+        if (second === undefined || second.counted.length === 0) return
         eachPoint(bytes, start, end, (message: Message, bytes, from, to) =>
-          this.#one(bytes, from, to, points.get(message.name), level),
+          this.#one(bytes, from, to, points.get(message.name), second),
         )
       }
     }
@@ -246,8 +274,8 @@ class Walk {
 
   #add(bytes: Uint8Array, start: number, end: number, shape: Shape | undefined, level: LevelTally | undefined): void {
     if (level === undefined) return
-    for (const { metric, series } of level.counted) {
-      const { attributes } = metric
+    for (const tally of level.counted) {
+      const { attributes } = tally.metric
       let key = ''
       this.#found.length = 0
       for (const { key: name, missing } of attributes) {
@@ -258,20 +286,21 @@ class Walk {
         key += found?.text ?? this.#text(value)
       }
       if (this.#found.length < attributes.length) continue
-      const known = series.get(key)
+      const known = tally.of(key)
       if (known !== undefined) known.count++
-      else this.#begin(series, key, metric)
+      else this.#begin(tally, key)
     }
   }
 
   /** Counts the first of a series, if there is room for it. */
-  #begin(series: Map<string, Series>, key: string, counted: CountedMetric): void {
+  #begin(tally: MetricTally, key: string): void {
+    const { metric } = tally
     let size = 0
     for (const value of this.#found) size += value.length
-    for (const { key: name } of counted.attributes) size += name.length + 16
+    for (const { key: name } of metric.attributes) size += name.length + 16
     // The attributes are written once more.
     if (this.#room.grow(seriesCost + textCost(key) + 2 * size)) {
-      series.set(key, { attributes: this.#attributes(counted), count: 1 })
+      tally.begin(key, { attributes: this.#attributes(metric), count: 1 })
     } else this.crowded++
   }
 
@@ -322,6 +351,7 @@ class Walk {
 
   /** What was found of the attributes, as fields of a data point. */
   #attributes({ attributes }: CountedMetric): Buffer {
+    if (attributes.length === 0) return none
     return Buffer.concat(
       attributes.map(({ key }, i) => encodeKeyValue(attributeTags.numberPoint, key, elementAt(this.#found, i))),
     )

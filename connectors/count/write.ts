@@ -3,7 +3,7 @@ import type { Group } from '../../proto/group.ts'
 import { encodeField } from '../../proto/values.ts'
 import { fieldNamed, readText } from '../../proto/views.ts'
 import { fieldSize, putVarint } from '../../proto/wire.ts'
-import type { CountedMetric, LevelTally, Series, Tally } from './tally.ts'
+import type { CountedMetric, LevelTally, MetricTally, Series, Tally } from './tally.ts'
 
 const schemaUrl = fieldNamed('ResourceMetrics', 'schema_url')
 const scope = encodeField(0x0a, encodeField(0x0a, Buffer.from('kymo/connectors/count')))
@@ -18,7 +18,7 @@ export function encodeTallies(tallies: Iterable<Tally>, now: number): Buffer | u
   const groups: GroupPlan[] = []
   let size = 0
   for (const { group, levels } of tallies) {
-    const metrics = plan.metrics(levels.values())
+    const metrics = plan.metrics(levels)
     if (metrics.length === 0) continue
     const planned = groupPlan(group, metrics)
     groups.push(planned)
@@ -35,7 +35,7 @@ interface MetricPlan {
   /** Name and description, as its fields. */
   readonly head: Buffer
   readonly level: LevelTally
-  readonly series: ReadonlyMap<string, Series>
+  readonly tally: MetricTally
   readonly sum: number
   readonly size: number
 }
@@ -65,12 +65,13 @@ class Plan {
     const all: MetricPlan[] = []
     for (const level of levels) {
       const tail = pointTail(level)
-      for (const { metric, series } of level.counted) {
-        if (series.size === 0) continue
-        const head = this.#head(metric)
-        let sum = kind.length
-        for (const { attributes } of series.values()) sum += fieldSize(attributes.length + tail)
-        all.push({ head, level, series, sum, size: head.length + fieldSize(sum) })
+      for (const tally of level.counted) {
+        let points = 0
+        for (const { attributes } of tally.all()) points += fieldSize(attributes.length + tail)
+        if (points === 0) continue
+        const head = this.#head(tally.metric)
+        const sum = kind.length + points
+        all.push({ head, level, tally, sum, size: head.length + fieldSize(sum) })
       }
     }
     return all
@@ -122,11 +123,11 @@ class Writer {
     this.#copy(url)
   }
 
-  #metric({ head, level, series, sum, size }: MetricPlan): void {
+  #metric({ head, level, tally, sum, size }: MetricPlan): void {
     this.#open(0x12, size)
     this.#copy(head)
     this.#open(0x3a, sum)
-    for (const one of series.values()) this.#point(one, level)
+    for (const one of tally.all()) this.#point(one, level)
     this.#copy(kind)
   }
 
