@@ -1,4 +1,6 @@
 /** Certificates that cannot be used as they are: no error, since they may be there by the time they are needed. */
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { faultOfAuthorities, faultOfIdentity, type TlsClientConfig, type TlsServerConfig } from '../net/tls.ts'
 import { type Components, kinds } from './components.ts'
 import { type ServiceSection, usedIn } from './pipelines.ts'
@@ -21,7 +23,14 @@ export function warnOfCertificates(components: Components, service: ServiceSecti
   }
 }
 
+/** Where not even the folders are there, the configuration is looked at for another machine. */
+function isOfThisMachine(tls: TlsServerConfig | TlsClientConfig): boolean {
+  const { cert_file, key_file, ca_file } = tls
+  const files = [cert_file, key_file, ca_file, 'client_ca_file' in tls ? tls.client_ca_file : undefined]
+  return files.every(file => file === undefined || existsSync(dirname(file)))
+}
+
 function faultOf(tls: TlsServerConfig | TlsClientConfig | undefined): string | undefined {
-  if (tls === undefined || ('insecure' in tls && tls.insecure)) return undefined
+  if (tls === undefined || ('insecure' in tls && tls.insecure) || !isOfThisMachine(tls)) return undefined
   return faultOfIdentity(tls) ?? faultOfAuthorities(tls)
 }

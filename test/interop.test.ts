@@ -79,10 +79,10 @@ describe.each<Transport>(['grpc', 'http'])('a destination over %s', transport =>
       { status: 400, message: expect.stringContaining('no such tenant') },
     ],
     [
-      'refuses whoever sends: the sender hears that it is not taken',
+      'refuses us: that is not the data of the sender, who is to come again',
       { code: 16, message: 'who are you' },
-      { code: 3, message: expect.stringContaining('who are you') },
-      { status: 400, message: expect.stringContaining('who are you') },
+      { code: 14, message: expect.stringContaining('who are you') },
+      { status: 503, message: expect.stringContaining('who are you') },
     ],
   ]
   test.each(cases)('%s', async (_, answer, overGrpc, overHttp) => {

@@ -65,6 +65,7 @@ test.each<[what: string, warnings: string[], expected: string | undefined]>([
     server(`{cert_file: ${cert}, key_file: ${key}, client_ca_file: ${garbage}}`),
     'the authorities to trust are no certificates in PEM',
   ],
+  ['a server of another machine', server('{cert_file: /nowhere/tls.crt, key_file: /nowhere/tls.key}'), undefined],
   ['a client, as it should be', client(`{ca_file: ${ca}}`), undefined],
   ['a client without anything', client('{}'), undefined],
   ['a client that does without', client('{insecure: true, ca_file: /nowhere.crt}'), undefined],
