@@ -1,8 +1,8 @@
 /** From the bytes of a request to batches in the pipelines: small ones at once, large ones in turns and in pieces. */
-import { jsonInSlices, jsonToProtobuf, largeText } from '../proto/json-read.ts'
+import { jsonInSlices, jsonToProtobuf, largeText, manyUnknown, TooManyUnknown } from '../proto/json-read.ts'
 import { verify } from '../proto/examine.ts'
 import { Framer } from '../proto/framer.ts'
-import type { Piece } from '../proto/gathering.ts'
+import { type Piece, pieceLimits } from '../proto/gathering.ts'
 import { PiecePace } from './piece-pace.ts'
 import { isOnePiece, piecesOf } from '../proto/pieces.ts'
 import { NoRoomError } from '../proto/purse.ts'
@@ -23,6 +23,9 @@ import { type StoredShare, sharesIn, shareOf } from './share.ts'
 const slice = 128 * 1024
 /** Bodies up to this size are framed at once. */
 const largeBody = 512 * 1024
+
+/** Text of JSON up to this is let in at once, whatever is in it: it has too few items to be cut into pieces. */
+export const surelyAtOnce = '{},'.length * pieceLimits.items
 
 const success: Answer = { kind: 'success', warning: undefined }
 
@@ -114,25 +117,28 @@ export class Entrance {
 
   /** The same for a request that `text` is as OTLP/JSON; it is let go of once it is read. */
   enterJson(signal: Signal, text: Buffer, charge: number, origin: Context, by: Listener): Ticket {
-    if (text.length > largeText) {
-      const arrival = new Arrival(signal, origin, by)
-      return this.#start(arrival, this.#readJson(arrival, text, charge))
-    }
+    if (text.length > largeText) return this.#enterJsonInSteps(signal, text, charge, origin, by)
     let body: Buffer
     let note: string | undefined
     try {
-      body = jsonToProtobuf(signals[signal].request, text, this.#memory, told => (note = told))
+      body = jsonToProtobuf(signals[signal].request, text, this.#memory, told => (note = told), manyUnknown)
     } catch (error) {
-      return answerLater(by, answerOf(error, origin))
-    } finally {
+      if (error instanceof TooManyUnknown) return this.#enterJsonInSteps(signal, text, charge, origin, by)
       this.#letGo(text, charge, this.#isPooled)
+      return answerLater(by, answerOf(error, origin))
     }
+    this.#letGo(text, charge, this.#isPooled)
     const cost = BufferPool.cost(body.length)
     if (note !== undefined) this.#told(signal, origin, note)
     if (body.length <= largeBody) return this.#enterSmall(signal, body, cost, origin, by, true, note)
     const arrival = new Arrival(signal, origin, by)
     arrival.note = note
     return this.#start(arrival, this.#frame(arrival, body, cost, true))
+  }
+
+  #enterJsonInSteps(signal: Signal, text: Buffer, charge: number, origin: Context, by: Listener): Ticket {
+    const arrival = new Arrival(signal, origin, by)
+    return this.#start(arrival, this.#readJson(arrival, text, charge))
   }
 
   /**

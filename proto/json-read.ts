@@ -32,13 +32,20 @@ import { maxDepth, WireError } from './wire.ts'
 /**
  * The protobuf bytes of a message, such as `ExportTraceServiceRequest`, that is written as OTLP/JSON. They are in a
  * buffer of their own, from `memory` where that is given. `told` hears of the first key that is passed over above the items.
- * @throws WireError where the text is no such message; says where and what
+ * @throws WireError where the text is no such message; says where and what. TooManyUnknown where more keys than `mostUnknown`
+ * are passed over
  */
-export function jsonToProtobuf(message: string, text: Buffer, memory?: Memory, told?: (note: string) => void): Buffer {
+export function jsonToProtobuf(
+  message: string,
+  text: Buffer,
+  memory?: Memory,
+  told?: (note: string) => void,
+  mostUnknown = Infinity,
+): Buffer {
   if (!isUtf8(text)) throw new WireError(`the text is not valid UTF-8 (byte ${firstBadByte(text)})`)
   const sink = new ProtoSink(text.length + slack, planCount + 1, memory)
   try {
-    new JsonReader(text, sink, told).read(planOf(message))
+    new JsonReader(text, sink, told, mostUnknown).read(planOf(message))
     return sink.done()
   } catch (error) {
     sink.abandon()
@@ -48,7 +55,14 @@ export function jsonToProtobuf(message: string, text: Buffer, memory?: Memory, t
 
 /** Bytes of text that are read between two pauses, and from where on that is done. */
 const slice = 64 * 1024
-export const largeText = 512 * 1024
+export const largeText = 1024 * 1024
+/** Keys that OTLP does not have take several times as long as any others: with more of them, text is large sooner. */
+export const manyUnknown = 16_384
+
+/** There are so many keys of nobody that the text is to be read in steps. */
+export class TooManyUnknown extends Error {
+  override name = 'TooManyUnknown'
+}
 
 /**
  * The same in steps that take a short while each; what is returned stands in a buffer from `memory`. Between two pauses
@@ -115,13 +129,15 @@ class JsonReader {
   /** Hears of the first key that is passed over above the items. */
   #told: ((note: string) => void) | undefined
   #pauseAt = slice
+  readonly #mostUnknown: number
   #unknown = 0
   /** Resource groups, and how many there were. */
   #group: Plan | undefined
   #groups = 0
 
   /** `sink` has room for the length of the text: but for a few numbers, which make room themselves, what is written is shorter. */
-  constructor(text: Buffer, sink: ProtoSink, told?: (note: string) => void) {
+  constructor(text: Buffer, sink: ProtoSink, told?: (note: string) => void, mostUnknown = Infinity) {
+    this.#mostUnknown = mostUnknown
     this.#scan = new JsonScanner(text)
     this.#sink = sink
     this.#told = told
@@ -152,6 +168,7 @@ class JsonReader {
       if (scan.next() !== QUOTE) throw scan.unexpected('a key in quotes')
       const field = this.#key(plan, guess)
       if (field === undefined) {
+        if (++this.#unknown > this.#mostUnknown) throw new TooManyUnknown()
         scan.skip(depth + 1)
         continue
       }

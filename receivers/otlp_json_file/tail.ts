@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
+import { surelyAtOnce } from '../../core/entrance.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Answer } from '../../core/delivery.ts'
 import { type DeliveryError, messageOf } from '../../core/errors.ts'
@@ -6,7 +7,6 @@ import type { Logger } from '../../core/logger.ts'
 import { Mark, type PositionStore } from '../../core/mark.ts'
 import { openToRead } from '../../core/own-file.ts'
 import type { Room, Rooms } from '../../core/room.ts'
-import { largeText } from '../../proto/json-read.ts'
 import type { Signal } from '../../proto/signals.ts'
 import type { LinePlace, Lines } from './lines.ts'
 import { Place } from './place.ts'
@@ -232,8 +232,8 @@ export class Tail {
         this.#terms.lines.take(room, text, signal, { answered, ended })
         taken.push(promise)
       }
-      // A large line is read in turns; those after it must not overtake it.
-      if (text.length > largeText && !(await Promise.all(taken)).every(Boolean)) return false
+      // A large line is let in in turns; those after it must not overtake it.
+      if (text.length > surelyAtOnce && !(await Promise.all(taken)).every(Boolean)) return false
     }
     if (!(await Promise.all(taken)).every(Boolean)) return false
     this.place = place

@@ -9,6 +9,7 @@ import { DeliveryError } from '../../core/errors.ts'
 import { BufferPool } from '../../core/pool.ts'
 import { Standing, Suspects } from '../../core/standing.ts'
 import { pieceLimits } from '../../proto/gathering.ts'
+import { largeText } from '../../proto/json-read.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { brokenItems, healthyItem, requestOfItems } from '../support/broken.ts'
 import { lengthField, repeated } from '../support/hostile.ts'
@@ -133,6 +134,16 @@ test('a request that is small enters at once, also while a large one is being re
   expect(order[0]).toBe('small')
   expect(order.at(-1)).toBe('large is done')
   expect(budget.used).toBe(0)
+})
+
+test('JSON with very many keys of nobody is read in steps, small as it is', async () => {
+  const unit = '{"timeUnixNano":"1","a":1,"b":{},"c":[],"d":"e","f":null}'
+  const records = `${`${unit},`.repeat(8000)}${unit}`
+  const text = Buffer.from(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[${records}]}]}]}`)
+  expect(text.length).toBeLessThan(largeText)
+  const { outcome, items, turns, left } = await heardOf('logs', text)
+  expect([outcome.kind, items, left]).toEqual(['success', 8001, 0])
+  expect(turns).toBeGreaterThan(1)
 })
 
 test.each<[when: string, pushed: number]>([
