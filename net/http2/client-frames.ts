@@ -136,15 +136,16 @@ export class ClientFrames implements FrameSink {
 
   data(bytes: Buffer, from: number, to: number): void {
     const stream = this.#target
-    if (stream === undefined) return
+    // It may have been given up since the frame began.
+    if (stream === undefined || stream.isClosed) return
     this.#content += to - from
     stream.received(bytes, from, to)
-    if (stream.isClosed) this.#target = undefined
   }
 
   dataEnds(_id: number, isLast: boolean): void {
     this.#floods.data(this.#content, this.#length - this.#content)
-    if (isLast && this.#target !== undefined) this.#owner.whole(this.#target)
+    const stream = this.#target
+    if (isLast && stream !== undefined && !stream.isClosed) this.#owner.whole(stream)
   }
 
   #head(flags: number, id: number, bytes: Buffer, start: number, end: number): void {

@@ -131,19 +131,19 @@ export class ServerFrames implements FrameSink {
 
   data(bytes: Buffer, from: number, to: number): void {
     const stream = this.#target
-    if (stream === undefined) return
+    // It may have been ended since the frame began.
+    if (stream === undefined || stream.isClosed) return
     this.#content += to - from
     stream.arrived += to - from
     const { length } = stream.head
     if (length >= 0 && stream.arrived > length) this.#streams.punish(stream, ErrorCode.PROTOCOL_ERROR)
-    else if (!stream.isClosed) stream.received(bytes, from, to)
-    if (stream.isClosed) this.#target = undefined
+    else stream.received(bytes, from, to)
   }
 
   dataEnds(id: number, isLast: boolean): void {
     const stream = this.#target
     // What is thrown away has its limit in what a stream may bring.
-    if (stream === undefined) {
+    if (stream === undefined || stream.isClosed) {
       if (isLast) this.#streams.isCut(id, true)
       return this.#floods.data(this.#length, 0)
     }

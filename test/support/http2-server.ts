@@ -77,7 +77,7 @@ export class EchoServer {
   }
 
   /** Takes a connection over. */
-  accept(socket: SessionSocket): ServerSession {
+  accept(socket: SessionSocket, onStream?: (stream: ServerStream) => void): ServerSession {
     const rules: SessionRules = {
       streams: 100,
       streamWindow: 1 << 20,
@@ -90,7 +90,9 @@ export class EchoServer {
       {
         make: (id, head) => {
           this.onHead?.(head)
-          return new Echo(this, session, id, head, rules.streamWindow)
+          const stream = new Echo(this, session, id, head, rules.streamWindow)
+          onStream?.(stream)
+          return stream
         },
         greeted: () => void this.heard.push('greeted'),
         pinged: () => void this.heard.push('pinged'),

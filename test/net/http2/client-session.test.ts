@@ -240,6 +240,25 @@ test('a server that answers before it has read all is not sent the rest', async 
   socket.destroy()
 })
 
+test.each([
+  ['what is left is content', 5],
+  ['what is left is padding', 8],
+])('a stream that is given up in the middle of its DATA hears no more of it: %s', async (_, cut) => {
+  const { socket, session, request, written } = begin()
+  const stream = request()
+  const last = frame(0, 1 | 8, 1, Buffer.from('\u0003hello\0\0\0'))
+  const at = 9 + 1 + cut - 3
+  socket.push(Buffer.concat([settings(), frame(1, 4, 1, ok), last.subarray(0, at)]))
+  await nextTurn()
+  session.cancel(stream)
+  const words = [...stream.words]
+  socket.push(last.subarray(at))
+  await nextTurn()
+  expect(stream.words).toEqual(words)
+  expect([stream.isWhole, written().filter(word => word.startsWith('RST'))]).toEqual([false, ['RST_STREAM 1 CANCEL']])
+  socket.destroy()
+})
+
 test('bodies go out as the windows allow, the last part says so, and another stream is not kept waiting', async () => {
   const { socket, request, written } = begin()
   socket.push(settings([4, 10]))

@@ -4,8 +4,9 @@ import * as fc from 'fast-check'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { RequestHead } from '../../../net/http2/request-head.ts'
-import { get } from '../../support/http2-exchange.ts'
-import { preface } from '../../support/http2-frames.ts'
+import type { ServerStream } from '../../../net/http2/server-stream.ts'
+import { get, head } from '../../support/http2-exchange.ts'
+import { frame, preface } from '../../support/http2-frames.ts'
 import { EchoServer } from '../../support/http2-server.ts'
 import { MemorySocket } from '../../support/memory-socket.ts'
 
@@ -107,5 +108,24 @@ test('a step is short, however much came', async () => {
   }
   expect(steps.length).toBeGreaterThan(10)
   expect(Math.max(...steps)).toBeLessThan(50)
+  session.destroy()
+})
+
+test.each([
+  ['what is left is content', 5],
+  ['what is left is padding', 8],
+])('a stream that is ended in the middle of its DATA hears no more of it: %s', async (_, cut) => {
+  const server = new EchoServer()
+  const streams: ServerStream[] = []
+  const wire = new MemorySocket()
+  const session = server.accept(wire, stream => streams.push(stream))
+  const last = frame(0, 1 | 8, 1, Buffer.from('\u0003hello\0\0\0'))
+  const at = 9 + 1 + cut - 3
+  wire.push(Buffer.concat([preface(), head(1), last.subarray(0, at)]))
+  await nextTurn()
+  session.reset(streams[0], 8)
+  wire.push(last.subarray(at))
+  await nextTurn()
+  expect(server.heard).toEqual(['greeted', '1 opened', '1 closed'])
   session.destroy()
 })
