@@ -3,6 +3,7 @@
  * them, and connects anew by itself. Nothing is connected before the first call.
  */
 import type { Cancellation } from '../core/cancellation.ts'
+import type { Duplex } from 'node:stream'
 import type tls from 'node:tls'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -45,6 +46,8 @@ export interface GrpcClientOptions {
   readonly onReached?: (() => void) | undefined
   /** In place of DNS. */
   readonly resolve?: (target: GrpcTarget) => Promise<Address[]>
+  /** In place of sockets of the system. */
+  readonly connect?: ((address: Address) => Duplex) | undefined
 }
 
 /** How one call is made. */
@@ -88,6 +91,7 @@ export class GrpcClient {
       serverName,
       keepalive: options.keepalive,
       connectTimeout: options.connectTimeout ?? connectTimeout,
+      connect: options.connect,
     }
   }
 

@@ -1,5 +1,5 @@
 /** One HTTP/2 connection to one address, from the handshake to its end. */
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ConnectionOptions } from 'node:tls'
 import { timerWait } from '../core/clock.ts'
 import { connectFailure, connectSocket } from './connect.ts'
@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly keepalive: Keepalive | undefined
   /** Milliseconds for connecting and the handshakes. */
   readonly connectTimeout: number
+  /** In place of sockets of the system. */
+  readonly connect?: ((address: Address) => Duplex) | undefined
 }
 
 /** Longest answer that is read, as OTLP recommends. */
@@ -73,12 +75,13 @@ export class GrpcSession {
   /** Called when the connection is closed. */
   onEnd: (() => void) | undefined
   #lost: string | undefined
-  readonly #socket: Socket
+  readonly #socket: Duplex
   #session: ClientSession | undefined
   readonly #owner: GrpcSessionOwner
   readonly #options: SessionOptions
   readonly #handshake: NodeJS.Timeout
   #pinging: NodeJS.Timeout | undefined
+  #probing: NodeJS.Timeout | undefined
   #probed = Number.NEGATIVE_INFINITY
 
   constructor(address: Address, options: SessionOptions, owner: GrpcSessionOwner) {
@@ -86,7 +89,8 @@ export class GrpcSession {
     this.#owner = owner
     this.#options = options
     const secure = options.tls !== undefined
-    const socket = (this.#socket = connectSocket(address, options.tls?.(), 'h2', options.serverName))
+    const socket = (this.#socket =
+      options.connect?.(address) ?? connectSocket(address, options.tls?.(), 'h2', options.serverName))
     this.#handshake = setTimeout(
       () => this.#lose(`no connection within ${options.connectTimeout}ms`),
       timerWait(options.connectTimeout),
@@ -149,8 +153,8 @@ export class GrpcSession {
     const now = performance.now()
     if (this.gone || now - this.#probed < probeInterval) return
     this.#probed = now
-    const timer = setTimeout(() => this.#lose(`no answer to a ping within ${probeTimeout}ms`), probeTimeout)
-    this.#session?.ping(() => clearTimeout(timer))
+    this.#probing = setTimeout(() => this.#lose(`no answer to a ping within ${probeTimeout}ms`), probeTimeout)
+    this.#session?.ping(() => clearTimeout(this.#probing))
   }
 
   /** The connection stands: speaks HTTP/2 on it. */
@@ -196,6 +200,7 @@ export class GrpcSession {
     this.#leave()
     clearTimeout(this.#handshake)
     clearTimeout(this.#pinging)
+    clearTimeout(this.#probing)
     this.#session?.destroy()
     this.#socket.destroy()
   }
