@@ -5,6 +5,7 @@ import type { Finding } from './findings.ts'
 import { fuzzFunctions } from './functions.ts'
 import { fuzzHttp1 } from './http1.ts'
 import { fuzzHttp2 } from './http2.ts'
+import { fuzzHttp2Client } from './http2-client.ts'
 import { mutateBytes } from './mutate-bytes.ts'
 import { mutateJson } from './mutate-json.ts'
 import { Random } from '../support/otlp.ts'
@@ -39,6 +40,12 @@ test('sessions of HTTP/2 frames end with a call that is served, or with a goodby
   const { accepted, refused, findings } = await fuzzHttp2(3, 0, 500)
   expect(told(findings)).toEqual([])
   expect(Math.min(accepted, refused)).toBeGreaterThan(100)
+})
+
+test('calls end in time and once, whatever a server says, and the server that comes after it is found', async () => {
+  const { accepted, refused, findings } = await fuzzHttp2Client(3, 0, 2000)
+  expect(told(findings)).toEqual([])
+  expect(Math.min(accepted, refused)).toBeGreaterThan(200)
 })
 
 test.each([

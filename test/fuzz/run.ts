@@ -12,6 +12,7 @@ import { type Finding, keep, type Tally, tallyOf } from './findings.ts'
 import { fuzzFunctions, inputsOf } from './functions.ts'
 import { fuzzHttp1, http1Input } from './http1.ts'
 import { fuzzHttp2, sessionsOf } from './http2.ts'
+import { bytesOf, fuzzHttp2Client, scriptOfInput } from './http2-client.ts'
 import { fuzzSockets, type SocketRun } from './sockets.ts'
 import type { Stretch, Task } from './worker.ts'
 
@@ -92,6 +93,7 @@ async function watched(worker: Worker, progress: Int32Array, until: number, tall
 function inputOf({ surface }: Tally, index: number): Buffer {
   if (surface === 'http1') return http1Input(seed, index)
   if (surface === 'http2') return Buffer.concat(sessionsOf(seed)(index).pieces)
+  if (surface === 'http2-client') return bytesOf(scriptOfInput(seed, index))
   if (surface === 'config') return Buffer.from(JSON.stringify(configInputs(seed)(index)))
   return inputsOf(surface === 'json' ? 'json' : 'protobuf', seed)(index).body
 }
@@ -132,8 +134,8 @@ ${all.reduce((sum, { inputs }) => sum + inputs, 0)} inputs, ${all.reduce((sum, {
 ${runs.map(({ tally, seconds }) => row(tally, seconds)).join('\n')}
 ${sockets.tallies.map(tally => row(tally, sockets.seconds)).join('\n')}
 
-The first five run in threads: reader, door, processors, sink with protobufjs; configurations; HTTP/1.1 against Node's parser;
-sessions of HTTP/2. Memory when garbage is
+The first six run in threads: reader, door, processors, sink with protobufjs; configurations; HTTP/1.1 against Node's parser;
+sessions of HTTP/2, and clients of servers that go wrong. Memory when garbage is
 collected: ${heaps.join('; ')}.
 
 The others go over sockets to a process of its own, ${round(sockets.seconds)} s:
@@ -158,6 +160,7 @@ async function again(surface: string, at: number): Promise<readonly Finding[]> {
   if (surface === 'config') return fuzzConfig(seed, at, 1).findings
   if (surface === 'http1') return (await fuzzHttp1(seed, at, 1)).findings
   if (surface === 'http2') return (await fuzzHttp2(seed, at, 1)).findings
+  if (surface === 'http2-client') return (await fuzzHttp2Client(seed, at, 1)).findings
   const { findings } = await fuzzFunctions({
     surface: surface === 'json' ? 'json' : 'protobuf',
     seed,
@@ -178,10 +181,12 @@ async function main(): Promise<number> {
   const inputs = Number(values.inputs)
   const seconds = Number(values.minutes) * 60
   const share = (of: number) => Math.ceil(inputs * of)
-  const [[protobuf, http2], [json, config, http1]] = await Promise.all([
-    inThread('protobuf', share(0.37), seconds * 0.45).then(
-      async protobuf => [protobuf, await inThread('http2', share(0.05), seconds * 0.07)] as const,
-    ),
+  const [[protobuf, http2, http2Client], [json, config, http1]] = await Promise.all([
+    (async () => {
+      const protobuf = await inThread('protobuf', share(0.37), seconds * 0.4)
+      const http2 = await inThread('http2', share(0.05), seconds * 0.06)
+      return [protobuf, http2, await inThread('http2-client', share(0.05), seconds * 0.06)] as const
+    })(),
     (async () => {
       const json = await inThread('json', share(0.23), seconds * 0.25)
       const config = await inThread('config', share(0.05), seconds * 0.17)
@@ -190,7 +195,7 @@ async function main(): Promise<number> {
   ])
   // Alone, because the process it sends to shares the CPUs.
   const sockets = await fuzzSockets(seed, share(0.25), seconds * 0.45)
-  const runs = [protobuf, json, config, http1, http2]
+  const runs = [protobuf, json, config, http1, http2, http2Client]
   const findings = [...runs.map(({ tally }) => tally), ...sockets.tallies].flatMap(tally => tally.findings)
   keep(findings)
   const text = report(runs, sockets)

@@ -7,10 +7,11 @@ import type { Tally } from './findings.ts'
 import { fuzzFunctions } from './functions.ts'
 import { fuzzHttp1 } from './http1.ts'
 import { fuzzHttp2 } from './http2.ts'
+import { fuzzHttp2Client } from './http2-client.ts'
 
 /** What a thread is to do. */
 export interface Task {
-  readonly surface: 'protobuf' | 'json' | 'config' | 'http1' | 'http2'
+  readonly surface: 'protobuf' | 'json' | 'config' | 'http1' | 'http2' | 'http2-client'
   readonly seed: number
   readonly from: number
   readonly to: number
@@ -39,7 +40,9 @@ async function run({ surface, seed, from, to, progress }: Task): Promise<void> {
           ? await fuzzHttp1(seed, at, count, began)
           : surface === 'http2'
             ? await fuzzHttp2(seed, at, count, began)
-            : await fuzzFunctions({ surface, seed, from: at, count, began })
+            : surface === 'http2-client'
+              ? await fuzzHttp2Client(seed, at, count, began)
+              : await fuzzFunctions({ surface, seed, from: at, count, began })
     collect()
     const { heapUsed, arrayBuffers } = process.memoryUsage()
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin

@@ -33,10 +33,10 @@ export class MovedTimers {
       return timer
     }
     globalThis.setTimeout = set as typeof setTimeout
-    globalThis.clearTimeout = (timer => {
+    globalThis.clearTimeout = timer => {
       // One that was set before is none of ours.
       if (typeof timer !== 'object' || !this.#due.delete(timer)) this.#clear(timer)
-    }) as typeof clearTimeout
+    }
   }
 
   end(): void {
