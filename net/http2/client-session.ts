@@ -2,19 +2,19 @@
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../core/errors.ts'
 import { freeRead } from '../../core/pool.ts'
-import { ClientFrames, type ClientFramesOwner, type ClientRules } from './client-frames.ts'
+import { ClientFrames, type ClientStreamsOwner, type ClientRules } from './client-frames.ts'
 import type { ClientStream } from './client-stream.ts'
 import { Floods } from './floods.ts'
 import { FrameReader } from './frame-reader.ts'
+import { Frames, type FramesOwner } from './frames.ts'
 import { FrameWriter } from './frame-writer.ts'
+import { HeaderBlock } from './header-block.ts'
 import type { StreamMessage } from './message.ts'
 import { Outflow } from './outflow.ts'
+import { Pings } from './pings.ts'
 import { ConnectionError, defaultWindow, ErrorCode, Frame, mostWindow, preface, Setting } from './protocol.ts'
 import { type PeerSettings, writeSettings } from './settings.ts'
 import { StreamTable } from './stream-table.ts'
-
-/** Milliseconds in which the server may read what was said last. */
-const lastWords = 1000
 
 /** Whose connection it is. */
 export interface ClientSessionOwner {
@@ -27,7 +27,7 @@ export interface ClientSessionOwner {
 }
 
 /** See above. */
-export class ClientSession implements ClientFramesOwner {
+export class ClientSession implements FramesOwner, ClientStreamsOwner {
   readonly open = new StreamTable<ClientStream>()
   /** The highest stream that was opened. */
   last = -1
@@ -37,15 +37,13 @@ export class ClientSession implements ClientFramesOwner {
   readonly #writer: FrameWriter
   readonly #floods = new Floods()
   readonly #outflow: Outflow<ClientStream>
-  readonly #frames: ClientFrames
+  readonly #frames: Frames<ClientStream>
   readonly #reader: FrameReader
   /** Streams that the server allows at once. */
   #streams = Number.POSITIVE_INFINITY
   #isOver = false
   #isLeaving = false
-  #isPumpDue = false
-  /** Told of answers to pings, in order. */
-  readonly #pings: (() => void)[] = []
+  readonly #pings: Pings
 
   /** Begins to speak on `socket`, which is connected. */
   constructor(socket: Duplex, owner: ClientSessionOwner, rules: ClientRules) {
@@ -54,7 +52,11 @@ export class ClientSession implements ClientFramesOwner {
     this.#rules = rules
     const writer = (this.#writer = new FrameWriter(socket))
     const outflow = (this.#outflow = new Outflow<ClientStream>(writer, stream => this.#written(stream)))
-    this.#frames = new ClientFrames(this, rules, { writer, floods: this.#floods, outflow })
+    const pings = (this.#pings = new Pings(writer))
+    const floods = this.#floods
+    const block = new HeaderBlock(undefined, rules.headers.bytes)
+    const side = new ClientFrames(this, rules, floods)
+    this.#frames = new Frames(this, side, rules.window, { writer, floods, outflow, block, pings }, true)
     this.#reader = new FrameReader(this.#frames, true)
     this.#greet()
     socket.on('data', this.#onData)
@@ -86,9 +88,7 @@ export class ClientSession implements ClientFramesOwner {
 
   /** Asks whether the server is there; `onPong` is called when it says so. */
   ping(onPong: () => void): void {
-    if (this.#isOver) return
-    this.#pings.push(onPong)
-    this.#writer.frame(Frame.PING, 0, 0, Buffer.alloc(8))
+    if (!this.#isOver) this.#pings.send(onPong)
   }
 
   /** Ends the connection with the last of its streams. */
@@ -109,16 +109,14 @@ export class ClientSession implements ClientFramesOwner {
     this.#owner.allowed(this.#streams)
   }
 
-  ponged(): void {
-    this.#pings.shift()?.()
-  }
+  pinged(): void {}
 
-  leaves(last: number, code: number, bytes: Buffer): void {
+  leaves(last: number, code: number, text: Buffer): void {
     const unseen = this.open.values().filter(({ id }) => id > last)
     for (const { id } of unseen) this.open.delete(id)
     this.#isLeaving = true
     // Perhaps it ends the connection; those that nobody has looked at are to find another.
-    this.#owner.leaves(code, bytes)
+    this.#owner.leaves(code, text)
     for (const stream of unseen) this.#end(stream, ErrorCode.REFUSED_STREAM)
     this.#endIfIdle()
   }
@@ -139,13 +137,6 @@ export class ClientSession implements ClientFramesOwner {
     // A server may answer before it has read all; then nobody needs the rest.
     if (stream.isWritten) this.#end(stream, undefined)
     else this.punish(stream, ErrorCode.CANCEL)
-  }
-
-  /** Requests that wait go on, once for all that came in this turn. */
-  pump(): void {
-    if (this.#isPumpDue) return
-    this.#isPumpDue = true
-    setImmediate(this.#onPump)
   }
 
   #written(stream: ClientStream): void {
@@ -182,19 +173,16 @@ export class ClientSession implements ClientFramesOwner {
 
   /** Says why the connection ends, and waits a moment for the server to hear it. */
   #goaway(code: number, fault?: string): void {
-    const payload = Buffer.alloc(8)
-    payload.writeUInt32BE(code, 4)
-    this.#writer.frame(Frame.GOAWAY, 0, 0, payload)
+    this.#writer.goaway(0, code)
     this.#writer.flush()
     this.#over(fault)
-    const socket = this.#socket
-    socket.end()
-    setTimeout(() => socket.destroy(), lastWords).unref()
+    this.#writer.close()
   }
 
   #over(fault: string | undefined): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#outflow.stop()
     this.#owner.over(fault)
     for (const stream of this.open.values()) this.#end(stream, undefined)
   }
@@ -211,14 +199,8 @@ export class ClientSession implements ClientFramesOwner {
     freeRead(chunk)
   }
 
-  readonly #onPump = (): void => {
-    this.#isPumpDue = false
-    if (!this.#isOver) this.#outflow.pump()
-  }
-
   readonly #onDrain = (): void => {
-    this.#writer.drained()
     this.#floods.owesNothing()
-    this.#onPump()
+    this.#outflow.drained()
   }
 }

@@ -1,5 +1,5 @@
 /** What is known of a frame before its payload is read (RFC 9113, 6): whether it is about a stream, and how long it is. */
-import { ConnectionError, ErrorCode, Frame, maxFrame } from './protocol.ts'
+import { broken, Frame, maxFrame, wrongSize } from './protocol.ts'
 
 const shapes: Record<number, { readonly isOfStream?: boolean; readonly length?: number } | undefined> = {
   [Frame.DATA]: { isOfStream: true },
@@ -18,14 +18,10 @@ const shapes: Record<number, { readonly isOfStream?: boolean; readonly length?: 
  * @throws ConnectionError where one is none that may be
  */
 export function checkShape(type: number, stream: number, length: number): boolean {
-  if (length > maxFrame) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, 'a frame that is too large')
+  if (length > maxFrame) throw wrongSize('a frame that is too large')
   const shape = shapes[type]
   if (shape === undefined) return false
-  if (shape.isOfStream !== undefined && shape.isOfStream !== stream > 0) {
-    throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'a frame on the wrong stream')
-  }
-  if (shape.length !== undefined && shape.length !== length) {
-    throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, 'a frame of a wrong size')
-  }
+  if (shape.isOfStream !== undefined && shape.isOfStream !== stream > 0) throw broken('a frame on the wrong stream')
+  if (shape.length !== undefined && shape.length !== length) throw wrongSize('a frame of a wrong size')
   return true
 }

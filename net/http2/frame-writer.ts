@@ -9,6 +9,9 @@ const mostRoom = 16_384
 /** Bodies up to this are copied to what goes with them; larger ones are written as they are. */
 const copied = 2048
 
+/** Milliseconds in which the other side may read what was said last. */
+const lastWords = 1000
+
 /** Writes frames to a socket. */
 export class FrameWriter {
   /** Whether the socket takes no more for now: what can wait should. */
@@ -45,6 +48,15 @@ export class FrameWriter {
     const at = this.#reserve(frameHead + 4)
     this.#writeHead(at, type, 0, stream, 4)
     this.#room.writeUInt32BE(value, at + frameHead)
+  }
+
+  /** Says that streams beyond `last` are not looked at, and why. */
+  goaway(last: number, code: number, text = ''): void {
+    const payload = Buffer.alloc(8 + text.length)
+    payload.writeUInt32BE(last, 0)
+    payload.writeUInt32BE(code, 4)
+    payload.write(text, 8, 'latin1')
+    this.frame(Frame.GOAWAY, 0, 0, payload)
   }
 
   /** Writes frames that are made, with the number of their stream at each of `places`. */
@@ -85,6 +97,15 @@ export class FrameWriter {
     if (!socket.write(bytes)) this.blocked = true
     // What the system took at once is nobody's any more; what it did not is kept by the socket, and must not change.
     if (socket.writableLength > 0 || this.#room.length > mostRoom) this.#room = Buffer.allocUnsafeSlow(firstRoom)
+  }
+
+  /** Ends the socket, and waits a moment for the other side to hear what was said last. */
+  close(): void {
+    this.flush()
+    const socket = this.#socket
+    if (socket.destroyed) return
+    socket.end()
+    setTimeout(() => socket.destroy(), lastWords).unref()
   }
 
   /** The socket takes more again. */

@@ -29,6 +29,8 @@ export class Outflow<Stream extends OutStream> {
   /** Whether the other side has yet to hear that its table of headers is not used. */
   #tellsTable = false
   readonly #waiting = new Set<Stream>()
+  #isPumpDue = false
+  #isOver = false
 
   constructor(writer: FrameWriter, onWritten: (stream: Stream) => void) {
     this.#writer = writer
@@ -58,8 +60,25 @@ export class Outflow<Stream extends OutStream> {
     this.#waiting.delete(stream)
   }
 
-  /** Sends what can be sent by now. */
-  pump(): void {
+  /** Messages that wait go on, once for all that comes in this turn. */
+  pumpSoon(): void {
+    if (this.#isPumpDue) return
+    this.#isPumpDue = true
+    setImmediate(this.#onPump)
+  }
+
+  /** The socket takes more again. */
+  drained(): void {
+    this.#writer.drained()
+    this.#onPump()
+  }
+
+  /** Nothing that waits is sent any more. */
+  stop(): void {
+    this.#isOver = true
+  }
+
+  #pump(): void {
     for (const stream of this.#waiting) {
       if (this.#writer.blocked) return
       if (stream.message === undefined || !this.#push(stream, stream.message)) continue
@@ -134,5 +153,10 @@ export class Outflow<Stream extends OutStream> {
     if (!this.#tellsTable) return head
     this.#tellsTable = false
     return Buffer.concat([noTable, head])
+  }
+
+  readonly #onPump = (): void => {
+    this.#isPumpDue = false
+    if (!this.#isOver) this.#pump()
   }
 }

@@ -68,3 +68,7 @@ export class ConnectionError extends Error {
     this.code = code
   }
 }
+
+/** A connection error of the commonest kind, and one about the length of a frame. */
+export const broken = (what: string): ConnectionError => new ConnectionError(ErrorCode.PROTOCOL_ERROR, what)
+export const wrongSize = (what: string): ConnectionError => new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, what)

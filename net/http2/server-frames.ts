@@ -1,123 +1,56 @@
-/** What each frame of a client means to its server (RFC 9113, 5 and 6), and which are errors, of a stream or of all. */
+/** What the DATA and the headers of a client mean to its server. */
 import type { Floods } from './floods.ts'
-import type { FrameSink } from './frame-reader.ts'
-import { checkShape } from './frame-shapes.ts'
+import type { FrameSide } from './frames.ts'
 import type { FrameWriter } from './frame-writer.ts'
-import type { HeaderBlock } from './header-block.ts'
 import { HeadCache } from './head-cache.ts'
-import type { Outflow } from './outflow.ts'
-import { ConnectionError, ErrorCode, Flag, Frame, maxFrame, mostWindow } from './protocol.ts'
+import { broken, ConnectionError, ErrorCode, Flag, Frame } from './protocol.ts'
 import { isTrailers, RequestHead } from './request-head.ts'
 import type { ServerStream } from './server-stream.ts'
 import type { SessionRules } from './session-rules.ts'
-import { readSettings } from './settings.ts'
+import type { StreamTable } from './stream-table.ts'
 import type { Streams } from './streams.ts'
 
-/** Told of what is not about one stream's bytes. */
-export interface FramesOwner {
+/** Whose streams they are. */
+export interface ServerStreamsOwner {
   /** Whether new streams are ignored. */
   readonly isLeaving: boolean
   /** Makes what a new stream is. */
   make(id: number, head: RequestHead): ServerStream
-  /** The client said what it is. */
-  greeted(): void
-  /** It asks whether we are there, and is answered; or it has answered. */
-  pinged(): void
-  ponged(): void
-  /** The client wants no more streams, or ends for a reason. */
-  leaves(code: number): void
-  /** Answers that wait may go on. */
-  pump(): void
 }
 
-/** The frames of one connection. */
-export class ServerFrames implements FrameSink {
-  readonly #owner: FramesOwner
+/** The side of a server. */
+export class ServerFrames implements FrameSide<ServerStream> {
+  readonly open: StreamTable<ServerStream>
+  readonly #owner: ServerStreamsOwner
   readonly #rules: SessionRules
   readonly #writer: FrameWriter
   readonly #floods: Floods
-  readonly #outflow: Outflow<ServerStream>
   readonly #streams: Streams
   readonly #heads: HeadCache
-  /** Headers of which more is to come. */
-  readonly #block: HeaderBlock
-  #isGreeted = false
-  /** What the connection may still bring before it hears that there is room. */
-  #window: number
   /** Of the DATA that is being read: the stream it is for, if it is wanted, its bytes, and those that are no padding. */
   #target: ServerStream | undefined
   #length = 0
   #content = 0
 
   constructor(
-    owner: FramesOwner,
+    owner: ServerStreamsOwner,
     rules: SessionRules,
-    parts: {
-      writer: FrameWriter
-      floods: Floods
-      outflow: Outflow<ServerStream>
-      streams: Streams
-      block: HeaderBlock
-    },
+    parts: { writer: FrameWriter; floods: Floods; streams: Streams },
   ) {
+    this.open = parts.streams.open
     this.#owner = owner
     this.#rules = rules
     this.#writer = parts.writer
     this.#floods = parts.floods
-    this.#outflow = parts.outflow
     this.#streams = parts.streams
-    this.#block = parts.block
     this.#heads = new HeadCache(rules.headers)
-    this.#window = rules.window
   }
 
-  begins(type: number, flags: number, stream: number, length: number): boolean {
-    if (length > maxFrame) throw wrongSize('a frame that is too large')
-    if (!this.#isGreeted && (type !== Frame.SETTINGS || (flags & Flag.ACK) !== 0))
-      throw broken('settings must come first')
-    if (this.#block.isOpen !== (type === Frame.CONTINUATION) || (this.#block.isOpen && this.#block.stream !== stream)) {
-      throw broken('headers are not continued, or what does not go on is')
-    }
-    if (type === Frame.DATA) {
-      this.#dataBegins(stream, length)
-      return true
-    }
-    if (type !== Frame.HEADERS) this.#floods.idle(length)
-    if (type === Frame.PUSH_PROMISE) throw broken('clients promise nothing')
-    return checkShape(type, stream, length)
+  get last(): number {
+    return this.#streams.last
   }
 
-  frame(type: number, flags: number, stream: number, bytes: Buffer, from: number, to: number): void {
-    switch (type) {
-      case Frame.HEADERS:
-        return this.#headers(flags, stream, bytes, from, to)
-      case Frame.CONTINUATION:
-        return this.#continuation(flags, bytes, from, to)
-      case Frame.PRIORITY:
-        return this.#priority(stream, bytes, from, to)
-      case Frame.RST_STREAM:
-        return this.#rstStream(stream)
-      case Frame.SETTINGS:
-        return this.#settings(flags, bytes, from, to)
-      case Frame.PING:
-        return this.#ping(flags, bytes, from, to)
-      case Frame.GOAWAY:
-        if (to - from < 8) throw wrongSize('a GOAWAY that is too short')
-        return this.#owner.leaves(bytes.readUInt32BE(from + 4))
-      case Frame.WINDOW_UPDATE:
-        return this.#windowUpdate(stream, bytes.readUInt32BE(from) & mostWindow)
-    }
-  }
-
-  #dataBegins(id: number, length: number): void {
-    if (id === 0) throw broken('DATA on no stream')
-    this.#window -= length
-    // What comes is taken at once, so there is room as soon as it is here, and no frame finds none.
-    const { window } = this.#rules
-    if (this.#window < window / 2) {
-      this.#writer.number(Frame.WINDOW_UPDATE, 0, window - this.#window)
-      this.#window = window
-    }
+  dataBegins(id: number, length: number): void {
     this.#target = undefined
     const stream = this.#streams.open.get(id)
     this.#content = 0
@@ -163,36 +96,8 @@ export class ServerFrames implements FrameSink {
     else stream.completed()
   }
 
-  #headers(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    let from = start
-    let to = end
-    if ((flags & Flag.PADDED) !== 0) {
-      if (from === to) throw wrongSize('padding without its length')
-      to -= bytes[from++]
-    }
-    let isAbsurd = false
-    if ((flags & Flag.PRIORITY) !== 0) {
-      if (from + 5 > end) throw wrongSize('a priority that is cut off')
-      isAbsurd = (bytes.readUInt32BE(from) & mostWindow) === id
-      from += 5
-    }
-    if (from > to) throw broken('more padding than headers')
-    if ((id & 1) === 0) throw broken('streams of clients have odd numbers')
-    if ((flags & Flag.END_HEADERS) !== 0) return this.#head(id, flags, isAbsurd, bytes, from, to)
-    this.#block.open(id, flags, isAbsurd)
-    this.#block.add(bytes, from, to)
-  }
-
-  #continuation(flags: number, bytes: Buffer, from: number, to: number): void {
-    const block = this.#block
-    block.add(bytes, from, to)
-    if ((flags & Flag.END_HEADERS) === 0) return
-    const whole = block.close()
-    this.#head(block.stream, block.flags, block.isAbsurd, whole, 0, whole.length)
-  }
-
-  /** Whole headers came: all are read, since what comes later may refer to them. */
-  #head(id: number, flags: number, isAbsurd: boolean, bytes: Buffer, from: number, to: number): void {
+  /** All headers are read, since what comes later may refer to them. */
+  headers(id: number, flags: number, isAbsurd: boolean, bytes: Buffer, from: number, to: number): void {
     const streams = this.#streams
     const isLast = (flags & Flag.END_STREAM) !== 0
     if (id <= streams.last) return this.#trailers(id, isLast, this.#heads.headers(bytes, from, to))
@@ -234,80 +139,12 @@ export class ServerFrames implements FrameSink {
     this.#ends(stream)
   }
 
-  /** Priorities are checked and have no effect. */
-  #priority(id: number, bytes: Buffer, from: number, to: number): void {
-    const code =
-      to - from !== 5
-        ? ErrorCode.FRAME_SIZE_ERROR
-        : (bytes.readUInt32BE(from) & mostWindow) === id
-          ? ErrorCode.PROTOCOL_ERROR
-          : undefined
-    if (code === undefined) return
-    const stream = this.#streams.open.get(id)
-    // A stream that is not open cannot be ended for it.
-    if (stream === undefined) throw new ConnectionError(code, 'a priority that makes no sense')
+  punish(stream: ServerStream, code: number): void {
     this.#streams.punish(stream, code)
   }
 
-  #rstStream(id: number): void {
-    if (id > this.#streams.last) throw broken('a stream that was never opened is ended')
-    const stream = this.#streams.open.get(id)
+  reset(id: number, stream: ServerStream | undefined): void {
     if (stream !== undefined) this.#streams.gaveUp(stream)
     else if (!this.#streams.isCut(id, true)) this.#floods.vain()
   }
-
-  #settings(flags: number, bytes: Buffer, from: number, to: number): void {
-    if ((flags & Flag.ACK) !== 0) {
-      if (from < to) throw wrongSize('settings in an acknowledgement')
-      return
-    }
-    if ((to - from) % 6 !== 0) throw wrongSize('settings that are cut off')
-    const { headerTable, window } = readSettings(bytes, from, to)
-    if (headerTable !== undefined) this.#outflow.resizeTable(headerTable)
-    if (window !== undefined) {
-      if (!this.#outflow.resize(window, this.#streams.open.values())) {
-        throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'windows that are too large')
-      }
-      this.#owner.pump()
-    }
-    this.#isGreeted = true
-    this.#floods.settings()
-    this.#owe(Frame.SETTINGS, nothing)
-    this.#owner.greeted()
-  }
-
-  #ping(flags: number, bytes: Buffer, from: number, to: number): void {
-    if ((flags & Flag.ACK) !== 0) return this.#owner.ponged()
-    this.#owe(Frame.PING, bytes.subarray(from, to))
-    this.#owner.pinged()
-  }
-
-  /** Answers on the connection: who does not read them is not to make ever more. */
-  #owe(type: number, payload: Buffer): void {
-    if (this.#writer.blocked) this.#floods.owes()
-    this.#writer.frame(type, Flag.ACK, 0, payload)
-  }
-
-  #windowUpdate(id: number, size: number): void {
-    if (id === 0) {
-      if (size === 0) throw broken('a window that grows by nothing')
-      if (!this.#outflow.widen(size))
-        throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'a window that is too large')
-      return this.#owner.pump()
-    }
-    const stream = this.#streams.open.get(id)
-    if (stream === undefined) {
-      if (id > this.#streams.last) throw broken('a window of a stream that was never opened')
-      return
-    }
-    if (size === 0) return this.#streams.punish(stream, ErrorCode.PROTOCOL_ERROR)
-    if (!this.#outflow.widenStream(stream, size)) {
-      return this.#streams.punish(stream, ErrorCode.FLOW_CONTROL_ERROR)
-    }
-    this.#owner.pump()
-  }
 }
-
-const nothing = Buffer.alloc(0)
-const broken = (what: string): ConnectionError => new ConnectionError(ErrorCode.PROTOCOL_ERROR, what)
-const wrongSize = (what: string): ConnectionError => new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, what)

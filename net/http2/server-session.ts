@@ -9,12 +9,14 @@ import type { Work } from '../../core/turns.ts'
 import type { StreamMessage, PreparedAnswer } from './message.ts'
 import { Floods } from './floods.ts'
 import { FrameReader } from './frame-reader.ts'
+import { Frames, type FramesOwner } from './frames.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { HeaderBlock } from './header-block.ts'
 import { Outflow } from './outflow.ts'
+import { Pings } from './pings.ts'
 import { ConnectionError, defaultWindow, ErrorCode, Frame, mostWindow, Setting } from './protocol.ts'
 import type { RequestHead } from './request-head.ts'
-import { ServerFrames } from './server-frames.ts'
+import { ServerFrames, type ServerStreamsOwner } from './server-frames.ts'
 import type { ServerStream } from './server-stream.ts'
 import type { SessionRules } from './session-rules.ts'
 import { writeSettings } from './settings.ts'
@@ -23,8 +25,6 @@ import { Streams } from './streams.ts'
 /** Bytes that one step of reading takes, where each frame counts as so many more. */
 const stepBytes = 16_384
 const frameCost = 512
-/** Milliseconds in which the other side may read what was said last. */
-const lastWords = 1000
 
 /** What a session needs of a socket, whatever it is one of. */
 export interface SessionSocket extends Duplex {
@@ -54,7 +54,7 @@ const done = { done: true, value: undefined } as const
 const more = { done: false, value: undefined } as const
 
 /** See above. */
-export class ServerSession implements Work {
+export class ServerSession implements Work, FramesOwner, ServerStreamsOwner {
   /** Whether new streams are ignored. */
   isLeaving = false
   /** Bytes that came. */
@@ -74,9 +74,7 @@ export class ServerSession implements Work {
   #held = 0
   /** Nothing is read or answered any more. */
   #isOver = false
-  #isPumpDue = false
-  /** Told of answers to pings, in order. */
-  readonly #pings: (() => void)[] = []
+  readonly #pings: Pings
 
   constructor(socket: SessionSocket, owner: SessionOwner, rules: SessionRules, budget: Budget) {
     this.#socket = socket
@@ -87,7 +85,9 @@ export class ServerSession implements Work {
     const outflow = (this.#outflow = new Outflow(writer, stream => this.#streams.answered(stream)))
     const streams = (this.#streams = new Streams(writer, floods, outflow))
     const block = (this.#block = new HeaderBlock(budget, rules.headers.bytes))
-    this.#reader = new FrameReader(new ServerFrames(this, rules, { writer, floods, outflow, streams, block }))
+    const pings = (this.#pings = new Pings(writer))
+    const side = new ServerFrames(this, rules, { writer, floods, streams })
+    this.#reader = new FrameReader(new Frames(this, side, rules.window, { writer, floods, outflow, block, pings }))
     this.#greet(rules)
     socket.on('data', this.#onData)
     socket.on('drain', this.#onDrain)
@@ -123,19 +123,12 @@ export class ServerSession implements Work {
 
   /** Asks whether the client is there; `onPong` is called when it says so. */
   ping(onPong: () => void): void {
-    if (this.#isOver) return
-    this.#pings.push(onPong)
-    this.#writer.frame(Frame.PING, 0, 0, Buffer.alloc(8))
+    if (!this.#isOver) this.#pings.send(onPong)
   }
 
   /** Tells the client that the connection ends, and that streams up to `last` are looked at. */
   goaway(code: number, last: number = mostWindow, text = ''): void {
-    if (this.#isOver) return
-    const payload = Buffer.alloc(8 + text.length)
-    payload.writeUInt32BE(last, 0)
-    payload.writeUInt32BE(code, 4)
-    payload.write(text, 8, 'latin1')
-    this.#writer.frame(Frame.GOAWAY, 0, 0, payload)
+    if (!this.#isOver) this.#writer.goaway(last, code, text)
   }
 
   /** Ends the connection with the last of its streams; new ones are ignored. */
@@ -150,7 +143,7 @@ export class ServerSession implements Work {
 
   /** Ends the connection now. */
   destroy(): void {
-    this.#isOver = true
+    this.#over()
     this.#socket.destroy()
   }
 
@@ -167,7 +160,7 @@ export class ServerSession implements Work {
     return this.#owner.make(id, head)
   }
 
-  greeted(): void {
+  allowed(): void {
     this.#owner.greeted()
   }
 
@@ -175,20 +168,9 @@ export class ServerSession implements Work {
     this.#owner.pinged()
   }
 
-  ponged(): void {
-    this.#pings.shift()?.()
-  }
-
-  leaves(code: number): void {
+  leaves(_last: number, code: number): void {
     if (code === ErrorCode.NO_ERROR) this.close()
     else this.destroy()
-  }
-
-  /** Answers that wait go on, once for all that came in this turn. */
-  pump(): void {
-    if (this.#isPumpDue) return
-    this.#isPumpDue = true
-    setImmediate(this.#onPump)
   }
 
   /** Reads a step on. */
@@ -237,13 +219,17 @@ export class ServerSession implements Work {
     this.#writer.number(Frame.WINDOW_UPDATE, 0, window - defaultWindow)
   }
 
+  #over(): void {
+    this.#isOver = true
+    this.#outflow.stop()
+  }
+
   /** Says what is left to say, and waits a moment for the client to hear it; what it says is of no interest any more. */
   #end(): void {
     this.#writer.flush()
-    this.#isOver = true
+    this.#over()
     this.#streams.closeAll()
-    this.#socket.end()
-    setTimeout(() => this.#socket.destroy(), lastWords).unref()
+    this.#writer.close()
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -270,15 +256,9 @@ export class ServerSession implements Work {
     this.#held = 0
   }
 
-  readonly #onPump = (): void => {
-    this.#isPumpDue = false
-    if (!this.#isOver) this.#outflow.pump()
-  }
-
   readonly #onDrain = (): void => {
-    this.#writer.drained()
     this.#floods.owesNothing()
-    this.#onPump()
+    this.#outflow.drained()
   }
 
   readonly #onEnd = (): void => {
@@ -286,7 +266,7 @@ export class ServerSession implements Work {
   }
 
   readonly #onClose = (): void => {
-    this.#isOver = true
+    this.#over()
     this.#chunk = undefined
     this.#letGo()
     if (this.#block.isOpen) this.#block.close()

@@ -165,6 +165,13 @@ test.each<[string, Buffer[], string[], string[], string[]]>([
     [...sent, 'RST_STREAM 1 ENHANCE_YOUR_CALM'],
     [],
   ],
+  [
+    'a priority that is cut off',
+    [frame(2, 0, 1, Buffer.alloc(4))],
+    ['closed by 6'],
+    [...sent, 'RST_STREAM 1 FRAME_SIZE_ERROR'],
+    [],
+  ],
   ['a GOAWAY that names the stream', [goaway(1, 0), ...answer(1)], full, sent, ['leaves by 0', 'over']],
   ['a GOAWAY that does not', [goaway(0, 2, 'why')], ['closed by 7'], sent, ['leaves by 2: why', 'over']],
 ])('%s', async (_, frames, heard, wrote, owner) => {
@@ -200,6 +207,11 @@ test.each<[string, Buffer[], string]>([
     'headers are not continued, or what does not go on is',
   ],
   ['a frame that is too large', [settings(), frame(0, 0, 1, Buffer.alloc(16_385))], 'a frame that is too large'],
+  [
+    'a head whose priority is cut off',
+    [settings(), frame(1, 4 | 32, 1, Buffer.alloc(4))],
+    'a priority that is cut off',
+  ],
   ['a ping of a wrong size', [settings(), frame(6, 0, 0, Buffer.alloc(7))], 'a frame of a wrong size'],
   ['a window that grows by nothing', [settings(), number(8, 0, 0)], 'a window that grows by nothing'],
   ['a window beyond what may be', [settings(), number(8, 0, 2 ** 31 - 1)], 'a window that is too large'],

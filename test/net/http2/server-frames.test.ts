@@ -120,6 +120,7 @@ const rows: Record<string, [string, Buffer[], string[]][]> = {
     ],
     ['a setting of a window that is too large', [settings({ 4: 0x80000000 })], fails('FLOW_CONTROL_ERROR')],
     ['a window of a stream that never was', [frame(WINDOW_UPDATE, 0, 1, uint32(1))], fails('PROTOCOL_ERROR')],
+    ['a window of a stream of ours', [head(3), frame(WINDOW_UPDATE, 0, 2, uint32(1))], fails('PROTOCOL_ERROR', 3)],
     ['a window of three bytes', [frame(WINDOW_UPDATE, 0, 0, Buffer.alloc(3))], fails('FRAME_SIZE_ERROR')],
   ],
   'errors of a stream': [
@@ -228,6 +229,7 @@ const rows: Record<string, [string, Buffer[], string[]][]> = {
       fails('PROTOCOL_ERROR'),
     ],
     ['the end of a stream that never was', [frame(RST_STREAM, 0, 1, uint32(8))], fails('PROTOCOL_ERROR')],
+    ['the end of a stream of ours', [head(3), frame(RST_STREAM, 0, 2, uint32(8))], fails('PROTOCOL_ERROR', 3)],
     ['the end of no stream', [frame(RST_STREAM, 0, 0, uint32(8))], fails('PROTOCOL_ERROR')],
     ['an end of three bytes', [head(1), frame(RST_STREAM, 0, 1, Buffer.alloc(3))], fails('FRAME_SIZE_ERROR', 1)],
     ['settings of a stream', [frame(SETTINGS, 0, 1)], fails('PROTOCOL_ERROR')],
