@@ -57,7 +57,7 @@ export class ClientSession implements FramesOwner, ClientStreamsOwner {
     const block = new HeaderBlock(undefined, rules.headers.bytes)
     const side = new ClientFrames(this, rules, floods)
     this.#frames = new Frames(this, side, rules.window, { writer, floods, outflow, block, pings }, true)
-    this.#reader = new FrameReader(this.#frames, true)
+    this.#reader = new FrameReader(this.#frames, side, true)
     this.#greet()
     socket.on('data', this.#onData)
     socket.on('drain', this.#onDrain)

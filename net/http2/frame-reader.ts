@@ -10,6 +10,10 @@ export interface FrameSink {
   begins(type: number, flags: number, stream: number, length: number): boolean
   /** The payload of a frame that is no DATA, at `from` to `to`. */
   frame(type: number, flags: number, stream: number, bytes: Buffer, from: number, to: number): void
+}
+
+/** Who is told of DATA, likewise. */
+export interface DataSink {
   /** A part of the payload of DATA that is no padding. */
   data(bytes: Buffer, from: number, to: number): void
   /** The DATA that began is over. */
@@ -19,6 +23,7 @@ export interface FrameSink {
 /** Reads one connection. */
 export class FrameReader {
   readonly #sink: FrameSink
+  readonly #data: DataSink
   #prefaced = 0
   /** The head of a frame, and the payload of one, as far as they came in pieces. */
   readonly #head = Buffer.alloc(frameHead)
@@ -36,8 +41,9 @@ export class FrameReader {
   #isPassing = false
 
   /** `isGreeted`: frames come at once, as they do from a server. */
-  constructor(sink: FrameSink, isGreeted = false) {
+  constructor(sink: FrameSink, data: DataSink, isGreeted = false) {
     this.#sink = sink
+    this.#data = data
     if (isGreeted) this.#prefaced = preface.length
   }
 
@@ -124,7 +130,7 @@ export class FrameReader {
     const content = Math.min(this.#left - this.#padding, bytes.length - from)
     if (content > 0) {
       this.#left -= content
-      if (this.#type === Frame.DATA) this.#sink.data(bytes, from, from + content)
+      if (this.#type === Frame.DATA) this.#data.data(bytes, from, from + content)
       from += content
     }
     const padding = Math.min(this.#left, bytes.length - from)
@@ -132,7 +138,7 @@ export class FrameReader {
     this.#padding = Math.min(this.#padding, this.#left)
     if (this.#left === 0 && this.#isPaddingKnown) {
       this.#isPassing = false
-      if (this.#type === Frame.DATA) this.#sink.dataEnds(this.#stream, (this.#flags & Flag.END_STREAM) !== 0)
+      if (this.#type === Frame.DATA) this.#data.dataEnds(this.#stream, (this.#flags & Flag.END_STREAM) !== 0)
     }
     return from + padding
   }

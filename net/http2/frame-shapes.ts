@@ -1,17 +1,24 @@
 /** What is known of a frame before its payload is read (RFC 9113, 6): whether it is about a stream, and how long it is. */
 import { broken, Frame, maxFrame, wrongSize } from './protocol.ts'
 
-const shapes: Record<number, { readonly isOfStream?: boolean; readonly length?: number } | undefined> = {
-  [Frame.DATA]: { isOfStream: true },
-  [Frame.HEADERS]: { isOfStream: true },
-  [Frame.PRIORITY]: { isOfStream: true },
-  [Frame.RST_STREAM]: { isOfStream: true, length: 4 },
-  [Frame.SETTINGS]: { isOfStream: false },
-  [Frame.PING]: { isOfStream: false, length: 8 },
-  [Frame.GOAWAY]: { isOfStream: false },
-  [Frame.WINDOW_UPDATE]: { length: 4 },
-  [Frame.CONTINUATION]: { isOfStream: true },
+interface Shape {
+  readonly isOfStream: boolean | undefined
+  readonly length: number | undefined
 }
+
+const shape = (isOfStream?: boolean, length?: number): Shape => ({ isOfStream, length })
+/** By type. */
+const shapes: (Shape | undefined)[] = []
+shapes[Frame.DATA] = shape(true)
+shapes[Frame.HEADERS] = shape(true)
+shapes[Frame.PRIORITY] = shape(true)
+shapes[Frame.RST_STREAM] = shape(true, 4)
+shapes[Frame.SETTINGS] = shape(false)
+shapes[Frame.PUSH_PROMISE] = undefined
+shapes[Frame.PING] = shape(false, 8)
+shapes[Frame.GOAWAY] = shape(false)
+shapes[Frame.WINDOW_UPDATE] = shape(undefined, 4)
+shapes[Frame.CONTINUATION] = shape(true)
 
 /**
  * Whether frames of that type are known; others are passed over.

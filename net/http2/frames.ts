@@ -3,7 +3,7 @@
  * the DATA and the headers of a stream are about differs: that is the side's.
  */
 import type { Floods } from './floods.ts'
-import type { FrameSink } from './frame-reader.ts'
+import type { DataSink, FrameSink } from './frame-reader.ts'
 import { checkShape } from './frame-shapes.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import type { HeaderBlock } from './header-block.ts'
@@ -14,16 +14,14 @@ import { type PeerSettings, readSettings } from './settings.ts'
 import type { StreamTable } from './stream-table.ts'
 
 /** What differs between a client and a server. */
-export interface FrameSide<Stream extends OutStream> {
+export interface FrameSide<Stream extends OutStream> extends DataSink {
   readonly open: StreamTable<Stream>
   /** The highest stream that was opened. */
   readonly last: number
   /** Whole headers came. `isAbsurd`: the stream says that it depends on itself. */
   headers(id: number, flags: number, isAbsurd: boolean, bytes: Buffer, from: number, to: number): void
-  /** A frame of DATA with `length` bytes of payload, parts of it that are no padding, its end. */
+  /** A frame of DATA with `length` bytes of payload begins. */
   dataBegins(id: number, length: number): void
-  data(bytes: Buffer, from: number, to: number): void
-  dataEnds(id: number, isLast: boolean): void
   /** Ends a stream for what the other side did. */
   punish(stream: Stream, code: number): void
   /** The other side has ended a stream, which may have been over. */
@@ -125,14 +123,6 @@ export class Frames<Stream extends OutStream> implements FrameSink {
       case Frame.WINDOW_UPDATE:
         return this.#windowUpdate(stream, bytes.readUInt32BE(from) & mostWindow)
     }
-  }
-
-  data(bytes: Buffer, from: number, to: number): void {
-    this.#side.data(bytes, from, to)
-  }
-
-  dataEnds(id: number, isLast: boolean): void {
-    this.#side.dataEnds(id, isLast)
   }
 
   /** What comes is taken at once, so there is room as soon as it is here, and no frame finds none. */

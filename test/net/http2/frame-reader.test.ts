@@ -1,13 +1,13 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { FrameReader, type FrameSink } from '../../../net/http2/frame-reader.ts'
+import { type DataSink, FrameReader, type FrameSink } from '../../../net/http2/frame-reader.ts'
 import { frame, preface } from '../../support/http2-frames.ts'
 
 /** What was read: frames, and DATA joined. */
 function reading(): { reader: FrameReader; read: string[] } {
   const read: string[] = []
   let parts: Buffer[] = []
-  const sink: FrameSink = {
+  const sink: FrameSink & DataSink = {
     begins: type => type < 10,
     frame: (type, flags, stream, bytes, from, to) =>
       void read.push(`${type} ${flags} ${stream} ${bytes.toString('hex', from, to)}`),
@@ -17,7 +17,7 @@ function reading(): { reader: FrameReader; read: string[] } {
       parts = []
     },
   }
-  return { reader: new FrameReader(sink), read }
+  return { reader: new FrameReader(sink, sink), read }
 }
 
 const bytes = fc.uint8Array({ maxLength: 60 }).map(array => Buffer.from(array))
