@@ -330,8 +330,8 @@ test('pings are told of in order, and a session that is closed ends with its las
 
 /** Servers that send back what they get. */
 const partners = {
-  async ours() {
-    const server = new EchoServer()
+  async ours({ initialWindowSize: streamWindow = 100 }: http2.Settings) {
+    const server = new EchoServer({ rules: { streamWindow, window: 70_000 } })
     const port = await server.listen()
     return { port, stop: () => server.close() }
   },
@@ -364,8 +364,11 @@ test.each(['ours', 'that of Node'] as const)('bodies of any size come and go who
       const { port, stop } = await partners[name](settings)
       const socket = connect(port, '127.0.0.1')
       await once(socket, 'connect')
-      const owner = { allowed() {}, leaves() {}, over() {} }
+      const allowed = Promise.withResolvers<number>()
+      const owner = { allowed: allowed.resolve, leaves() {}, over() {} }
       const session = new ClientSession(socket, owner, { ...rules, answer: 1 << 20 })
+      // Windows may be smaller than those that are presumed until the server has said so.
+      await allowed.promise
       const calls = sizes.map(size => {
         const stream = new Heard()
         const body = Buffer.alloc(size, 'some text, ')
