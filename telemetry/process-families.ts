@@ -46,7 +46,7 @@ export const processFamilies: readonly OwnFamily[] = [
   ),
   fractional(
     'kymo_event_loop_longest_block_ms',
-    'Longest time in which the event loop came to nothing else since the last scrape, in milliseconds, of which up to 50 are not seen: what is told, senders waited at least.',
+    'Longest time in which the event loop came to nothing else since the last scrape, in milliseconds, of which up to 50 are not seen: what is told, senders waited at least. Looked at from the first scrape on, for five minutes after each.',
     'max',
     [],
     s => [{ labels: {}, value: s.process().eventLoopBlockMilliseconds }],
