@@ -36,6 +36,8 @@ export class Budget {
   readonly pressure = new Pressure(this)
 
   readonly #waiters = new Set<Waiter>()
+  #alarm = Infinity
+  #ring: (() => void) | undefined
 
   constructor(limit: number) {
     this.limit = limit
@@ -79,7 +81,22 @@ export class Budget {
   charge(bytes: number): void {
     this.used += bytes
     if (this.used > this.peak) this.peak = this.used
+    if (this.used > this.#alarm) this.#wake()
     this.pressure.charged()
+  }
+
+  /**
+   * Calls `ring` once, at the first charge from which on more than `bytes` more than now are held. For one who looks now and
+   * then, and sooner when there is something to see; the one before is forgotten.
+   */
+  onGrowth(bytes: number, ring: () => void): void {
+    this.#alarm = this.used + bytes
+    this.#ring = ring
+  }
+
+  #wake(): void {
+    this.#alarm = Infinity
+    this.#ring?.()
   }
 
   /** Gives `bytes` back. */

@@ -3,6 +3,7 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { totalmem } from 'node:os'
 import { runInNewContext } from 'node:vm'
 import type { Budget } from '../core/budget.ts'
+import { type Clock, machineClock, type Timer } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
 import type { MemoryFacts, MemoryPlan } from '../core/memory.ts'
 
@@ -150,6 +151,16 @@ const calmAfter = 2000
 const calmEvery = 5000
 /** Share of a core that a process uses which has little to do. */
 const calmShare = 0.5
+/** Milliseconds between two looks. */
+const lookEvery = 250
+/**
+ * The same where next to nothing happens: no more than this share of a core was used, memory is not high, and data in flight
+ * is little. Once it grows, the next look comes as soon as ever. Looks cost as much as all else that an idle process does.
+ */
+const lookRarely = 1000
+const quietShare = 0.05
+/** Part of the budget that is little data. */
+const littleShare = 1 / 100
 
 /**
  * The second belt: samples resident memory, and closes the door while it is over the limit. What was charged may be less
@@ -160,7 +171,8 @@ export class MemoryWatch {
   readonly #budget: Budget
   readonly #log: Logger
   readonly #senses: MemorySenses
-  #timer: NodeJS.Timeout | undefined
+  readonly #clock: Clock
+  #timer: Timer | undefined
   #first: NodeJS.Timeout | undefined
   #collected = -Infinity
   /** Resident memory after the last collection, without data. */
@@ -168,16 +180,24 @@ export class MemoryWatch {
   /** When there was much data or much to do last. */
   #busy = 0
   #looked: { readonly at: number; readonly cpu: number } | undefined
+  #isQuiet = false
   #told = false
 
-  constructor(plan: MemoryPlan, budget: Budget, log: Logger, given: Partial<MemorySenses> = {}) {
+  constructor(
+    plan: MemoryPlan,
+    budget: Budget,
+    log: Logger,
+    given: Partial<MemorySenses> = {},
+    clock: Clock = machineClock,
+  ) {
     this.#plan = plan
     this.#budget = budget
     this.#log = log
+    this.#clock = clock
     this.#senses = { ...senses, ...given }
   }
 
-  start(interval = 250): void {
+  start(): void {
     this.settle()
     // What starting left behind would stay until there is load.
     this.#first = setTimeout(() => {
@@ -185,8 +205,22 @@ export class MemoryWatch {
       this.#first = setTimeout(() => this.settle(), 10 * betweenPasses).unref()
     }, settleAfter)
     this.#first.unref()
-    this.#timer = setInterval(() => this.check(), interval)
-    this.#timer.unref()
+    this.#lookAfter(lookEvery)
+  }
+
+  #lookAfter(wait: number): void {
+    this.#timer?.cancel()
+    this.#timer = this.#clock.after(wait, () => this.#look())
+  }
+
+  #look(): void {
+    const now = this.#clock.now()
+    this.check(now)
+    if (!this.#isQuiet) return this.#lookAfter(lookEvery)
+    this.#lookAfter(lookRarely)
+    this.#budget.onGrowth(this.#budget.limit * littleShare, () => {
+      this.#lookAfter(Math.min(lookEvery, now + lookRarely - this.#clock.now()))
+    })
   }
 
   /** Takes what the process holds without data as the baseline. */
@@ -197,19 +231,20 @@ export class MemoryWatch {
 
   stop(): void {
     clearTimeout(this.#first)
-    clearInterval(this.#timer)
+    this.#timer?.cancel()
+    this.#budget.onGrowth(Infinity, () => {})
   }
 
-  /** Whether the process has had much to do since it was asked last. */
-  #works(now: number): boolean {
+  /** Share of a core that was used since this was asked last; all of it at first. */
+  #share(now: number): number {
     const cpu = this.#senses.cpu()
     const last = this.#looked
     this.#looked = { at: now, cpu }
-    return last !== undefined && cpu - last.cpu > calmShare * (now - last.at)
+    return last === undefined || now <= last.at ? 1 : (cpu - last.cpu) / (now - last.at)
   }
 
   /** Looks once. */
-  check(now = performance.now()): void {
+  check(now = this.#clock.now()): void {
     const windows = this.#senses.windows()
     if (windows !== undefined && windows !== this.#plan.facts.windows) this.#plan.measured({ windows })
     const { hard, soft } = this.#plan
@@ -217,7 +252,10 @@ export class MemoryWatch {
     let rss = this.#senses.rss()
     // What waited in a queue is old when it goes: V8 is in no hurry to collect that, and the limit may be the container's.
     const shut = hard - (hard - soft) / 4
-    if (budget.inFlight >= budget.limit / 100 || this.#works(now)) this.#busy = now
+    const share = this.#share(now)
+    const isLittle = budget.inFlight < budget.limit * littleShare
+    if (!isLittle || share > calmShare) this.#busy = now
+    this.#isQuiet = isLittle && share <= quietShare && rss <= soft
     const isHigh = rss > soft && now - this.#collected >= (rss > shut ? collectEvery / 5 : collectEvery)
     const isCalm = now - this.#busy >= calmAfter && now - this.#collected >= calmEvery
     if (isHigh || (isCalm && rss > this.#floor + leftBehind)) {
@@ -233,7 +271,7 @@ export class MemoryWatch {
     }
     // With nothing left to give back, a closed door would stay closed: what is over belongs to the process itself.
     // What accounts hold is no data: it does not leave because the door is closed.
-    if (budget.inFlight < budget.limit / 100) {
+    if (isLittle) {
       if (!this.#told) this.#log.warn({ rss, limit: hard }, 'memory is over its limit although no data is held')
       this.#told = true
       this.#open(rss)

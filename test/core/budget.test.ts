@@ -33,3 +33,15 @@ test('whoever waits is called after each release until it unsubscribes', () => {
   for (let i = 0; i < 3; i++) budget.release(10)
   expect(seen).toEqual([20, 10])
 })
+
+test('whoever waits for growth is called once, by the charge that goes over it', () => {
+  const budget = new Budget(100)
+  budget.charge(20)
+  const seen: number[] = []
+  budget.onGrowth(10, () => seen.push(budget.used))
+  for (const bytes of [10, 1, 30]) budget.charge(bytes)
+  budget.onGrowth(5, () => seen.push(-1))
+  budget.onGrowth(10, () => seen.push(budget.used))
+  budget.charge(11)
+  expect(seen).toEqual([31, 72])
+})

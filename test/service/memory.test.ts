@@ -5,24 +5,26 @@ import { Budget } from '../../core/budget.ts'
 import { silent } from '../../core/logger.ts'
 import { MemoryPlan } from '../../core/memory.ts'
 import { collectGarbage, MemoryWatch, surveyMemory, youngGeneration } from '../../service/memory.ts'
+import { MovableClock } from '../support/clock.ts'
 
 const mib = 1024 * 1024
 
-function watched(held: number) {
+function watched(held: number, clock = new MovableClock()) {
   const budget = new Budget(0)
   const facts = { physical: 4096 * mib, container: 1000 * mib, baseline: 50 * mib, young: 0, windows: 0 }
   const plan = new MemoryPlan(budget, facts)
   budget.charge(held)
-  const state = { rss: 100 * mib, collections: 0, freed: 0, warnings: 0, cpu: 0 }
+  const state = { rss: 100 * mib, collections: 0, freed: 0, warnings: 0, cpu: 0, looks: 0 }
   const log = { ...silent, warn: () => void state.warnings++ }
-  const watch = new MemoryWatch(plan, budget, log, {
-    rss: () => state.rss,
-    cpu: () => state.cpu,
-    collect() {
-      state.collections++
-      state.rss -= state.freed
-    },
-  })
+  const cpu = (): number => {
+    state.looks++
+    return state.cpu
+  }
+  const collect = (): void => {
+    state.collections++
+    state.rss -= state.freed
+  }
+  const watch = new MemoryWatch(plan, budget, log, { rss: () => state.rss, cpu, collect }, clock)
   return {
     budget,
     state,
@@ -143,6 +145,48 @@ test('the door opens when the last was given back although memory stays over', (
   expect(look(1001)).toBe(true)
   budget.release(500 * mib)
   expect(look(1001, 1000)).toBe(false)
+})
+
+test.each([
+  ['nothing happens: once a second', 1, { held: 0, rss: 100, cpu: 0 }],
+  ['a twentieth of a core is used: the same', 1, { held: 0, rss: 100, cpu: 50 }],
+  ['more of it is used: four times', 4, { held: 0, rss: 100, cpu: 60 }],
+  ['there is much data: four times', 4, { held: 100, rss: 100, cpu: 0 }],
+  ['memory is high: four times', 4, { held: 0, rss: 801, cpu: 0 }],
+])('memory is looked at as often as it can change: %s', async (_, expected, { held, rss, cpu }) => {
+  const clock = new MovableClock()
+  const { state, watch } = watched(held * mib, clock)
+  state.rss = rss * mib
+  watch.start()
+  await clock.advance(2000)
+  state.looks = 0
+  for (let ms = 0; ms < 10_000; ms += 10) {
+    state.cpu += cpu / 100
+    await clock.advance(10)
+  }
+  watch.stop()
+  expect([Math.round(state.looks / 10), clock.timers]).toEqual([expected, 0])
+})
+
+test.each([
+  ['soon after the look before, within 250 ms', 100, 250],
+  ['shortly before the next, with that', 900, 100],
+])('when data grows while nothing happens, memory is looked at %s', async (_, after, wait) => {
+  const clock = new MovableClock()
+  const { state, watch, budget } = watched(0, clock)
+  watch.start()
+  while (state.looks < 10) await clock.advance(1)
+  await clock.advance(after)
+  budget.charge(budget.limit / 200)
+  await clock.advance(Math.min(wait, 999 - after) - 1)
+  expect(state.looks).toBe(10)
+  budget.charge(budget.limit / 200 + 1)
+  // Not put off by more of it.
+  await clock.advance(wait / 2)
+  budget.charge(budget.limit / 10)
+  await clock.advance(wait / 2)
+  expect(state.looks).toBe(11)
+  watch.stop()
 })
 
 test('the baseline is what the process holds without data', () => {
