@@ -1,33 +1,29 @@
 /** What a change costs: by turns two bundles under the same work and load. usage: see below */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { bundlePath } from './bundle.ts'
 import { cases, type Run, runKymo } from './compare.ts'
+import { runOnDisk } from './durable.ts'
 import { runKymoJson } from './json-gateway.ts'
-import { findKit, type Kit, root } from './kit.ts'
-import { endChildrenWithUs, median } from './processes.ts'
+import { findKit, type Kit } from './kit.ts'
+import { endChildrenWithUs, median, program } from './processes.ts'
 
 const usage = `usage: node bench/bundles.ts --before FILE [--after FILE] [--pairs 3] [--cpu-seconds 4] [--cases a,b] [--durable]
 cases: ${cases.map(({ name }) => name).join(', ')}
 With --durable the queue is on disk (over gRPC). Says the medians of the pairs' ratios; less than 0.97 has to be explained.`
 
-/** One run of one bundle, which leaves nothing behind. */
-async function run(kit: Kit, name: string, bundle: string, cpuSeconds: number, isDurable: boolean): Promise<Run> {
+/** One run of one bundle. */
+function run(kit: Kit, name: string, bundle: string, cpuSeconds: number, isDurable: boolean): Promise<Run> {
   const which = cases.find(one => one.name === name)
   if (which === undefined) throw new Error(`no case is called \`${name}\`\n${usage}`)
-  if (!isDurable) return (which.json ? runKymoJson : runKymo)(kit, which, { cpuSeconds, bundle })
-  const folder = mkdtempSync(join(tmpdir(), 'kymo-bench-'))
-  process.env['STORAGE_DIRECTORY'] = folder
-  const config = join(root, 'bench/durable.yaml')
-  return runKymo(kit, which, { cpuSeconds, bundle, config }).finally(() => rmSync(folder, { recursive: true }))
+  return (isDurable ? runOnDisk : which.json ? runKymoJson : runKymo)(kit, which, { cpuSeconds, bundle })
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       before: { type: 'string' },
-      after: { type: 'string', default: join(root, 'dist/kymo.mjs') },
+      after: { type: 'string', default: bundlePath },
       pairs: { type: 'string', default: '3' },
       'cpu-seconds': { type: 'string', default: '4' },
       cases: { type: 'string', default: cases.map(({ name }) => name).join(',') },
@@ -54,11 +50,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) {
-  try {
-    await main()
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error)
-    process.exitCode = 1
-  }
-}
+if (import.meta.main) await program(main)

@@ -10,7 +10,7 @@ import { build, bundlePath } from './bundle.ts'
 import { type DestinationCase, destinationCases } from './destinations-cases.ts'
 import { collector, type DestinationRun, kymo, type Program, runDestination, type Seconds } from './destinations-run.ts'
 import { findKit, type Kit } from './kit.ts'
-import { endChildrenWithUs, median } from './processes.ts'
+import { endChildrenWithUs, median, program } from './processes.ts'
 import { buildMapped, type CpuProfile, type Profile, readProfile, type Share } from './profile.ts'
 import { writeSection } from './results.ts'
 
@@ -196,9 +196,4 @@ async function main(): Promise<void> {
   if (rows.some(({ met }) => !met)) process.exitCode = 1
 }
 
-try {
-  await main()
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
-}
+await program(main)

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build, bundlePath } from './bundle.ts'
-import { cases, type Run, runCollector, runKymo } from './compare.ts'
+import { type Case, cases, type Run, runCollector, runKymo, type RunOptions } from './compare.ts'
 import { findKit, type Kit, root } from './kit.ts'
-import { endChildrenWithUs, median } from './processes.ts'
+import { endChildrenWithUs, median, program } from './processes.ts'
 
 const usage = `usage: node bench/durable.ts [--rounds 5] [--cpu-seconds 4] [--bundle FILE] [--cases traces-gw-grpc,...]
 The queue is put below the system's folder for temporary files, or below DURABLE_BENCH_FOLDER: it should be on a disk.`
@@ -17,7 +17,13 @@ The queue is put below the system's folder for temporary files, or below DURABLE
 /** What may be lost to durability, and what is to be left beside the Collector. */
 const targets = { ofMemory: 0.65, ofCollector: 2 }
 
-const durableConfig = join(root, 'bench/durable.yaml')
+/** One run of the bundle with its queue on disk, in a folder that is gone afterwards. */
+export function runOnDisk(kit: Kit, which: Case, options: RunOptions): Promise<Run> {
+  const folder = mkdtempSync(join(process.env['DURABLE_BENCH_FOLDER'] ?? tmpdir(), 'kymo-bench-'))
+  process.env['STORAGE_DIRECTORY'] = folder
+  const config = join(root, 'bench/durable.yaml')
+  return runKymo(kit, which, { ...options, config }).finally(() => rmSync(folder, { recursive: true, force: true }))
+}
 
 /** Items per CPU second. */
 export interface Round {
@@ -40,11 +46,7 @@ export async function compareDurable(
   for (let i = 0; i < rounds; i++) {
     const collector = await runCollector(kit, which, { cpuSeconds })
     const memory = await runKymo(kit, which, { cpuSeconds, bundle })
-    const folder = mkdtempSync(join(process.env['DURABLE_BENCH_FOLDER'] ?? tmpdir(), 'kymo-bench-'))
-    process.env['STORAGE_DIRECTORY'] = folder
-    const durable = await runKymo(kit, which, { cpuSeconds, bundle, config: durableConfig }).finally(() =>
-      rmSync(folder, { recursive: true, force: true }),
-    )
+    const durable = await runOnDisk(kit, which, { cpuSeconds, bundle })
     runs.push(collector, memory, durable)
     peak = Math.max(peak, durable.peak_mib)
     const round = {
@@ -97,11 +99,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) {
-  try {
-    await main()
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error)
-    process.exitCode = 1
-  }
-}
+if (import.meta.main) await program(main)

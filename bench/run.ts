@@ -7,7 +7,7 @@ import { appendHistory } from './history.ts'
 import { findKit, type Kit } from './kit.ts'
 import { measureLatency } from './latency.ts'
 import { compareOwn, ownCase, type OwnFigures, ownText } from './own-telemetry.ts'
-import { endChildrenWithUs } from './processes.ts'
+import { endChildrenWithUs, program } from './processes.ts'
 import { profileUnderLoad } from './profile.ts'
 import { measureQuiet, quietHead, quietRows } from './quiet.ts'
 import { comparisonTable, table, writeResults } from './results.ts'
@@ -84,9 +84,4 @@ async function main(): Promise<void> {
   console.log('bench/RESULTS.md is written, and a line of bench/history.jsonl')
 }
 
-try {
-  await main()
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
-}
+await program(main)
