@@ -1,7 +1,7 @@
 /** Addresses that components listen on: two at one address can never run together. */
 import { isIP, isIPv4 } from 'node:net'
 import { allSignals, type Signal } from '../proto/signals.ts'
-import { type Address, parseEndpoint } from '../net/listeners.ts'
+import { type Address, parseEndpoint, shownHost } from '../net/listeners.ts'
 import { isLoopback } from '../net/local-host.ts'
 import { type Components, type ComponentSection, kinds } from './components.ts'
 import { type ServiceSection, usedIn } from './pipelines.ts'
@@ -117,8 +117,6 @@ const isAllOf = (host: string, other: string): boolean =>
 
 const textOf = (address: Address): string =>
   'path' in address ? `unix:${address.path}` : `${shownHost(address.host ?? '0.0.0.0')}:${address.port}`
-
-const shownHost = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 
 /** The address that `endpoint` is, beside the kind of its socket. */
 function addressOf(endpoint: unknown, server: object): Address | undefined {

@@ -157,7 +157,7 @@ export class Listeners {
     const inPlaceOf = await this.#open(server, address, endpoint, owner)
     const bound = server.address()
     const isPath = bound === null || typeof bound === 'string'
-    const text = isPath ? (bound ?? endpoint) : `${host(bound.address)}:${bound.port}`
+    const text = isPath ? (bound ?? endpoint) : `${shownHost(bound.address)}:${bound.port}`
     const number = isPath ? 0 : bound.port
     const place = 'path' in address ? address : { ...address, port: number }
     port = { server, text, number, address: place, tenants, early: new Set(), inPlaceOf, gaveWay: false }
@@ -269,8 +269,9 @@ function admitEarly(port: Port): void {
 
 const ignore = (): void => {}
 
-function host(address: string): string {
-  return address.includes(':') ? `[${address}]` : address
+/** A host as it stands in front of a port. */
+export function shownHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }
 
 function open(server: Server, address: Address): Promise<void> {

@@ -245,16 +245,16 @@ export function faultOfIdentity(tls: Shared): string | undefined {
   return certificate.checkPrivateKey(own) ? undefined : `${named('key')} is not the key of ${named('cert')}`
 }
 
-/** The same of those who are trusted. */
+/** The same of those who are trusted, but for the system's. */
 export function faultOfAuthorities(tls: TlsServerConfig | TlsClientConfig): string | undefined {
-  let ca: SecureContextOptions['ca']
+  const file = 'client_ca_file' in tls ? tls.client_ca_file : undefined
+  let ca: string | undefined
   try {
-    ;({ ca } = 'client_ca_file' in tls ? readAuthorities(tls) : readTrusted(tls))
+    ca = file === undefined ? readAuthority(tls) : read('client_ca_file', file)
   } catch (error) {
     return messageOf(error)
   }
-  const own = Array.isArray(ca) ? ca[0] : ca
-  const isNone = own !== undefined && tried(() => new (nodeCrypto().X509Certificate)(own)) === undefined
+  const isNone = ca !== undefined && tried(() => new (nodeCrypto().X509Certificate)(ca)) === undefined
   return isNone ? 'the authorities to trust are no certificates in PEM' : undefined
 }
 
@@ -267,8 +267,10 @@ function tried<T>(make: () => T): T | undefined {
   }
 }
 
+const readAuthority = (tls: Shared): string | undefined => (tls.ca_file ? read('ca_file', tls.ca_file) : tls.ca_pem)
+
 function readTrusted(tls: Shared): Pick<SecureContextOptions, 'ca'> {
-  const ca = tls.ca_file ? read('ca_file', tls.ca_file) : tls.ca_pem
+  const ca = readAuthority(tls)
   if (ca === undefined && !tls.include_system_ca_certs_pool) return {}
   return { ca: [...(ca === undefined ? [] : [ca]), ...(tls.include_system_ca_certs_pool ? systemAuthorities() : [])] }
 }

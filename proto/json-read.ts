@@ -56,7 +56,7 @@ export function jsonToProtobuf(
 /** Bytes of text that are read between two pauses, and from where on that is done. */
 const slice = 64 * 1024
 export const largeText = 1024 * 1024
-/** Keys that OTLP does not have take several times as long as any others: with more of them, text is large sooner. */
+/** A text with more keys than this that OTLP does not have is read in steps, however short it is: such keys are slow to read. */
 export const manyUnknown = 16_384
 
 /** There are so many keys of nobody that the text is to be read in steps. */
