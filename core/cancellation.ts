@@ -18,14 +18,27 @@ export interface Cancellation {
   unwatch(one: Cancellable): void
 }
 
+/** What a signal does with a throw of whoever hears it. */
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
+
 /** Whoever decides it. */
 export class Canceller implements Cancellation {
+  readonly #onFault: (error: unknown) => void
   #isCancelled = false
   #reason: unknown
   /** Most have one at a time. */
   #one: Cancellable | undefined
   #others: Cancellable[] | undefined
   #controller: AbortController | undefined
+
+  /** `onFault` hears what those who are told throw, which keeps nothing from the others. */
+  constructor(onFault: (error: unknown) => void = rethrow) {
+    this.#onFault = onFault
+  }
 
   get isCancelled(): boolean {
     return this.#isCancelled
@@ -61,7 +74,13 @@ export class Canceller implements Cancellation {
     this.#reason = reason
     const all = this.#one === undefined ? [] : [this.#one, ...(this.#others ?? [])]
     this.#one = this.#others = undefined
-    for (const one of all) one.cancelled(reason)
+    for (const one of all) {
+      try {
+        one.cancelled(reason)
+      } catch (error) {
+        this.#onFault(error)
+      }
+    }
     this.#controller?.abort(reason)
   }
 }

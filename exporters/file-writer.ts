@@ -1,6 +1,7 @@
 /** One file that is written to at its end, in the order of the calls. */
 import { type FileHandle, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { Cancellation } from '../core/cancellation.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import { DeliveryError } from '../core/errors.ts'
 import { openToAppend, refuseLinkedFolders } from '../core/own-file.ts'
@@ -209,16 +210,18 @@ async function writeAll(handle: FileHandle, parts: readonly Uint8Array[], size: 
   }
 }
 
-/** The result of `work`, or a retry when `abort` comes first: a disk may take for ever. */
-export function ended<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
+/** The result of `work`, or a retry when it is cancelled before: a disk may take for ever. */
+export function ended<T>(work: Promise<T>, cancellation: Cancellation): Promise<T> {
   return new Promise((resolve, reject) => {
-    const given = (): void => {
-      const message = 'the file did not take the data in time'
-      reject(new DeliveryError('DELIVERY_TIMEOUT', 'retry', message, { maybeTaken: true }))
+    const watcher = {
+      cancelled(): void {
+        const message = 'the file did not take the data in time'
+        reject(new DeliveryError('DELIVERY_TIMEOUT', 'retry', message, { maybeTaken: true }))
+      },
     }
-    if (abort.aborted) given()
-    else abort.addEventListener('abort', given, { once: true })
-    work.then(resolve, reject).finally(() => abort.removeEventListener('abort', given))
+    if (cancellation.isCancelled) watcher.cancelled()
+    else cancellation.watch(watcher)
+    work.then(resolve, reject).finally(() => cancellation.unwatch(watcher))
   })
 }
 

@@ -244,8 +244,8 @@ class FileExporter implements Exporter {
   }
 
   async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
-    if (this.#grouped === undefined) return ended(this.#append(this.#config.path, batch), attempt.signal)
-    return ended(this.#sendGrouped(this.#grouped, batch, attempt), attempt.signal)
+    if (this.#grouped === undefined) return ended(this.#append(this.#config.path, batch), attempt)
+    return ended(this.#sendGrouped(this.#grouped, batch, attempt), attempt)
   }
 
   /** What is in its file is done: where another one fails, only the rest is written again. */
@@ -266,8 +266,8 @@ class FileExporter implements Exporter {
     parts.delete(nowhere)
     let failure: { readonly reason: unknown } | undefined
     const all = [...parts]
-    // What is begun after the abort would only count as perhaps written.
-    for (let at = 0; at < all.length && !attempt.signal.aborted; at += openAtOnce) {
+    // What is begun once it is cancelled would only count as perhaps written.
+    for (let at = 0; at < all.length && !attempt.isCancelled; at += openAtOnce) {
       const done = new Set<unknown>()
       const results = await Promise.allSettled(
         all.slice(at, at + openAtOnce).map(async ([path, part]) => {

@@ -16,6 +16,8 @@ export interface AttemptListener {
   ended(attempt: RunningAttempt, failure: DeliveryError | undefined, sent: Sent | undefined, took: number): void
   /** Of data that counts as not sent, `items` were taken. */
   maybeTwice(items: number): void
+  /** Whoever was told that the attempt is cancelled threw. */
+  readonly fault: (error: unknown) => void
 }
 
 /** A batch that is being sent. */
@@ -36,7 +38,7 @@ export class RunningAttempt extends Canceller implements Attempt, Chained<Runnin
   #late = 0
 
   constructor(entry: Entry, listener: AttemptListener) {
-    super()
+    super(listener.fault)
     this.entry = entry
     this.number = ++entry.tries
     this.#listener = listener

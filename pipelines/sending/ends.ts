@@ -3,7 +3,7 @@ import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import type { Sent } from '../../core/component.ts'
 import { done } from '../../core/delivery.ts'
-import { DeliveryError } from '../../core/errors.ts'
+import { DeliveryError, messageOf } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { Claim } from './claim.ts'
@@ -20,6 +20,12 @@ export interface EndParts {
   readonly books: NodeBooks
   readonly journal: Journal
   readonly log: Logger
+}
+
+/** What heard that an attempt is over threw: a fault of ours, which ends nothing. */
+export function endedBadly({ books, log }: EndParts, error: unknown): void {
+  books.internalFaults++
+  log.error({ error: messageOf(error) }, 'exporter failed when an attempt was cancelled')
 }
 
 /** The destination has it, or all but what it says; `took` milliseconds after it was sent. */

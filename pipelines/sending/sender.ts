@@ -53,6 +53,7 @@ export class Sender {
       settled: ({ claim }, batch, sent, took) => ends.endDelivered(parts, { batch, claim }, sent, took),
       ended: (attempt, failure, sent, took) => this.#heard(attempt, failure, sent, took),
       maybeTwice: items => void (parts.books.maybeTwice += items),
+      fault: error => ends.endedBadly(parts, error),
     }
     this.#graves = new Graves(parts, {
       buried: (entry, reason) => {

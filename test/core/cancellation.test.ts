@@ -31,6 +31,22 @@ test('who is told may stop others, and what it is told of may be told more', () 
   expect(heard).toEqual(['second: enough'])
 })
 
+test('what one throws who is told keeps nothing from the others, and is heard of', () => {
+  const faults: unknown[] = []
+  const canceller = new Canceller(error => faults.push(error))
+  const heard: string[] = []
+  const fault = new Error('mine')
+  const { signal } = canceller
+  canceller.watch({
+    cancelled() {
+      throw fault
+    },
+  })
+  canceller.watch(noted(heard, 'other'))
+  canceller.cancel('enough')
+  expect([faults, heard, signal.aborted]).toEqual([[fault], ['other: enough'], true])
+})
+
 test.each(['before', 'after'])('a signal that is asked for %s it is cancelled says the same', when => {
   const canceller = new Canceller()
   const signal = when === 'before' ? canceller.signal : undefined

@@ -55,6 +55,27 @@ test('where all is settled nothing is left to fail', async () => {
   expect([books().attempts, books().delivered, books().failedAttempts]).toEqual([1, 4, 0])
 })
 
+test.each(['its time is up', 'all stops'])(
+  'an exporter that throws as it hears that %s: the attempt ends all the same',
+  async why => {
+    const timeout = why === 'all stops' ? '0s' : '5ms'
+    toy = await toyGraph({ exporters: { sink: { ...waiting, retry_on_failure: { enabled: false }, timeout } } })
+    toy.sinks['sink'].behave = (_batch, _signal, attempt) => {
+      attempt.watch({
+        cancelled() {
+          throw new Error('mine')
+        },
+      })
+      return new Promise(() => {})
+    }
+    const { outcome } = toy.push(three)
+    await expect.poll(() => books().attempts).toBe(1)
+    if (why === 'all stops') await toy.graph.stop(5)
+    expect((await outcome).kind).toBe('refused')
+    expect([books().internalFaults, books().maybeTwice]).toEqual([1, 4])
+  },
+)
+
 test('what is bisected is the rest', async () => {
   toy = await toyGraph({ exporters: { sink: waiting } })
   const sends: string[][] = []
