@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { DeliveryError } from '../../core/errors.ts'
 import { ownTransport } from '../../core/journal.ts'
 import { namespaceFilter } from '../../processors/namespace_filter.ts'
@@ -90,6 +90,10 @@ test('a sender that gave up before there was anything to tell is not told to wai
   const failing = { sending_queue: { wait_for_result: true }, retry_on_failure: { enabled: false } }
   toy = await toyGraph({ exporters: { sink: failing } })
   let fail = (): void => {}
+  // The first of a second has a record from the beginning.
+  vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000_000_000 })
+  onTestFinished(() => void vi.useRealTimers())
+  await toy.push(tracesRequest([{ spans: ['first'] }])).outcome
   toy.sinks['sink'].behave = () => new Promise((_, reject) => (fail = () => reject(later)))
   const later = new DeliveryError('DELIVERY_BUSY', 'retry', 'busy')
   const { delivery, outcome } = toy.push(tracesRequest([{ spans: ['a'] }]))
