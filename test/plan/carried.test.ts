@@ -60,6 +60,15 @@ test.each([
     [undefined, undefined],
   ],
   [
+    'one that agrees here does not there: none is, in either order',
+    [
+      to('traces', 'batch', 'otlp_grpc/disk'),
+      to('traces/2', 'batch', 'otlp_grpc/disk, otlp_grpc/own'),
+      to('traces/3', 'batch/2', 'otlp_grpc/own'),
+    ],
+    [undefined, undefined, undefined],
+  ],
+  [
     'one that shares a destination without a disk has none',
     [to('traces', 'batch', 'otlp_grpc/disk, otlp_grpc/memory'), to('traces/2', '', 'otlp_grpc/memory')],
     [undefined, undefined],
