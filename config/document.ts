@@ -1,15 +1,7 @@
 /** A YAML document as a tree in which every value knows where it stands. */
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Document,
-  parseAllDocuments,
-  type ScalarTag,
-  type YAMLParseError,
-} from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, type Document, type ScalarTag, type YAMLParseError } from 'yaml'
 import * as Yaml from 'yaml'
+import { documentsOf, Unbounded } from './bounded-yaml.ts'
 import { limits } from './limits.ts'
 import { type Place, positionOf, type SourceText } from './place.ts'
 import { Report } from './report.ts'
@@ -110,16 +102,29 @@ const dialect = {
   customTags: (tags: Yaml.Tags) => [integers, largeDoubles, ...tags],
 } as const
 
-function parseAll(text: string): readonly Document.Parsed[] {
-  const documents = parseAllDocuments(text, {
-    ...dialect,
-    merge: true,
-    prettyErrors: false,
-    // The library compares each key with all before it; the tree finds what stands twice by looking it up.
-    uniqueKeys: false,
-    logLevel: 'silent',
-  })
-  return 'empty' in documents ? [] : documents
+/** The documents of a text, or where it goes beyond what it may. */
+function parseAll(text: string): readonly Document.Parsed[] | Unbounded {
+  try {
+    return documentsOf(text, {
+      ...dialect,
+      merge: true,
+      prettyErrors: false,
+      // The library compares each key with all before it; the tree finds what stands twice by looking it up.
+      uniqueKeys: false,
+      logLevel: 'silent',
+    })
+  } catch (error) {
+    if (error instanceof Unbounded) return error
+    throw error
+  }
+}
+
+/** The documents of a source; none where it goes beyond what it may, as the report then tells. */
+function documentsIn(source: SourceText, report: Report): readonly Document.Parsed[] {
+  const parsed = parseAll(source.text)
+  if (!(parsed instanceof Unbounded)) return parsed
+  report.error('CONFIG_SYNTAX', { source, start: parsed.at, end: parsed.at + 1 }, parsed.message)
+  return []
 }
 
 /**
@@ -127,7 +132,7 @@ function parseAll(text: string): readonly Document.Parsed[] {
  * no further in a file; here whoever has written more is told.
  */
 export function readDocument(source: SourceText, report: Report): Node | undefined {
-  const [document, ...more] = parseAll(source.text)
+  const [document, ...more] = documentsIn(source, report)
   const unread = more.find(
     ({ contents, errors }) => errors.length > 0 || !(isScalar(contents) && contents.value === null),
   )
@@ -144,7 +149,7 @@ export function readDocument(source: SourceText, report: Report): Node | undefin
 
 /** The trees of all documents of a source, which `---` separates; those that are empty or not YAML are missing. */
 export function readDocuments(source: SourceText, report: Report): Node[] {
-  return parseAll(source.text).flatMap(document => treeOf(document, source, report) ?? [])
+  return documentsIn(source, report).flatMap(document => treeOf(document, source, report) ?? [])
 }
 
 function treeOf(document: Document.Parsed, source: SourceText, report: Report): Node | undefined {
@@ -163,10 +168,8 @@ function tellSyntax(errors: readonly YAMLParseError[], source: SourceText, repor
     const { line } = positionOf(place)
     if (lines.has(line)) continue
     lines.add(line)
-    // Without the text of the token, which may be a secret. The library runs out of stack where it goes deep.
-    const what = /stack/i.test(message)
-      ? `sections are nested deeper than ${limits.depth}`
-      : message.replace(/ token in YAML stream: .*$/s, ' in this place')
+    // Without the text of the token, which may be a secret.
+    const what = message.replace(/ token in YAML stream: .*$/s, ' in this place')
     report.error('CONFIG_SYNTAX', place, inLowerCase(what), hintAt(source.text, pos[0]))
     if (code === 'UNEXPECTED_TOKEN') return
   }
@@ -174,7 +177,9 @@ function tellSyntax(errors: readonly YAMLParseError[], source: SourceText, repor
 
 /** The tree of a text that was referred to at `place`; undefined when the text is no YAML. */
 export function readFragment(text: string, place: Place): Node | undefined {
-  const [document] = parseAll(text)
+  const parsed = parseAll(text)
+  if (parsed instanceof Unbounded) return undefined
+  const [document] = parsed
   if (document === undefined) return { kind: 'scalar', value: null, place }
   if (document.errors.length > 0) return undefined
   const attempt = new Report()

@@ -10,6 +10,8 @@ export const limits = {
   depth: 100,
   /** Values, those counted that aliases and references stand for. */
   values: 25_000,
+  /** Words and marks of one text, white space and comments among them: ten for each value. */
+  lexemes: 250_000,
   /** Values that the aliases of one document stand for: a few lines can stand for billions. */
   unfolded: 20_000,
   /** Characters that one variable or file brings. */

@@ -40,8 +40,11 @@ const atOnce = 4 * 1024
 const patience = 60_000
 /** Values in one piece. */
 const pieceSize = 2000
-/** Megabytes: a small young generation, because what is made lives until the end, and the rest for the largest that may be read. */
-const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 1024 }
+/**
+ * Megabytes: a small young generation, because what is made lives until the end, and what the largest configurations take
+ * that mean something (24,000 keys, 10,000 errors: under 128). Others are refused, not read at the cost of the data.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 160 }
 const mark = 'kymo: load a configuration'
 
 /**
@@ -67,6 +70,12 @@ export async function loadApart(options: ApartOptions, apart: Apart): Promise<Lo
   })
   try {
     return await received(worker, apart)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error
+    const { maxOldGenerationSizeMb: heap } = resourceLimits
+    throw new Error(`reading the configuration takes more than ${heap} MiB of memory; make it smaller`, {
+      cause: error,
+    })
   } finally {
     await worker.terminate()
   }

@@ -73,6 +73,8 @@ test.each([
     {},
     'more than 100 sections are in one another here',
   ],
+  ['brackets without end', '['.repeat(200_000), {}, 'more than 100 sections are in one another here'],
+  ['many documents', '---\na: 1\n'.repeat(40_000), {}, 'there are more than 250000 words and marks here'],
   [
     'a variable that is too large',
     around('exporters: {debug: {verbosity: "${env:A}"}}'),
@@ -97,6 +99,16 @@ test.each([
       .errors.map(one => one.message)
       .join('\n'),
   ).toContain(message)
+})
+
+test.each([
+  ['the most keys', around(headers(24_000)), 'fulfilled'],
+  ['the most errors', around(unknown(12_000)), /and 11900 more errors/],
+  ['the most components', around(`exporters:\n  debug:\n${many(8000, i => `  nop/${i}:`)}`), 'fulfilled'],
+  ['maps in maps', `${'{a: '.repeat(45)}x${'}'.repeat(45)},`.repeat(1000), /takes more than 160 MiB of memory/],
+])('%s: what a thread may take is enough for what means something', async (_, text, expected) => {
+  const [outcome] = await Promise.allSettled([apart(text)])
+  expect(outcome.status === 'fulfilled' ? outcome.status : String(outcome.reason)).toMatch(expected)
 })
 
 test('what has no end is not read for ever', () => {
