@@ -7,9 +7,9 @@ export const smallItem = 64 * 1024
 
 /**
  * Fields that one span, log record or data point may have, those of its attributes, events and links among them. The
- * limits of SDKs (specification: 128 attributes, events, links, and attributes of each) make half of it.
+ * limits of SDKs (specification: 128 attributes, events, links, and attributes of each) make 132,000.
  */
-export const maxFields = 250_000
+export const maxFields = 150_000
 
 /**
  * Bytes that may stand beside the items of a scope group, the scope groups of a resource group and the points of a

@@ -90,7 +90,7 @@ test.each<[what: string, signal: Signal, body: Buffer, error: RegExp]>([
     'a point of nothing but attributes',
     'metrics',
     inScope(lengthField(0x12, lengthField(0x2a, lengthField(0x0a, repeated(hex('3a00'), maxFields + 1))))),
-    /a NumberDataPoint has more than 250000 fields/,
+    /a NumberDataPoint has more than 150000 fields/,
   ],
 ])('%s are refused, and the charge is given back', (_, signal, body, error) => {
   const budget = new Budget(1e9)
