@@ -83,20 +83,22 @@ const texts: readonly [what: string, body: () => Buffer][] = [
   ],
 ]
 
+/** So many attributes, each with another key. */
+const different = (n: number) => Array.from({ length: n }, (_, i) => attribute(`k${i}`, 'v'))
+
+/** A resource of so many attributes, with an item. */
+const resourceWith = (n: number) =>
+  field(1, Buffer.concat([field(1, Buffer.concat(different(n).map(one => field(1, one)))), field(2, field(2, ''))]))
+
 const bytes: readonly [what: string, body: () => Buffer][] = [
   ['values 100,000 deep', () => logWith(nested(2000))],
   ['a list of 20,000,000 empty values', () => logWith(field(5, repeated([0x0a, 0], 40_000_000)))],
   ['a map of 10,000,000 empty entries', () => logWith(field(6, repeated([0x0a, 0], 20_000_000)))],
   ['an item of 50 MB of one text', () => logWith(field(1, Buffer.alloc(50_000_000, 'x')))],
   ['10,000 items of 5 KB', () => inScope(repeated(field(2, field(5, field(1, Buffer.alloc(5000, 'x')))), 50_000_000))],
-  [
-    '500,000 different names in an item',
-    () =>
-      itemWith(
-        'logs',
-        Array.from({ length: 500_000 }, (_, i) => attribute(`k${i}`, 'v')),
-      ),
-  ],
+  ['500,000 different names in an item', () => itemWith('logs', different(500_000))],
+  ['37,000 different names in an item', () => itemWith('logs', different(37_000))],
+  ['500,000 different names in a resource', () => resourceWith(500_000)],
   [
     '400,000 resources, each another',
     () =>
@@ -138,6 +140,8 @@ const meets: readonly [what: string, items: () => Buffer][] = [
         Array.from({ length: 2000 }, (_, i) => attribute(`${'token'.repeat(400)}${i}`, `${'a'.repeat(30)}!`)),
       ),
   ],
+  ['37,000 keys in an item', () => itemWith('logs', different(37_000))],
+  ['500,000 keys in a resource', () => resourceWith(500_000)],
   ['values of 5 MB', () => itemWith('logs', [attribute('k', '@'.repeat(5_000_000))])],
 ]
 
