@@ -23,6 +23,9 @@ export interface Entry {
   failures: number
   /** When it was first tried, in milliseconds since the epoch; 0 before. */
   firstTried: number
+  /** What its destination had answered before it was tried: see `Answers`; negative before. */
+  takenBefore: number
+  failedBefore: number
   /** Nothing in it is malformed, as far as we can tell. */
   examined: boolean
   /** Not to be sent before then, as the destination asked; on the clock of `performance.now()`. */
@@ -45,6 +48,8 @@ export function makeEntry(batch: Batch, seq: number, claim: Claim, retry: RetryC
     memo: undefined,
     failures: 0,
     firstTried: 0,
+    takenBefore: -1,
+    failedBefore: 0,
     examined: false,
     notBefore: 0,
     suspect: false,
@@ -89,9 +94,10 @@ export function bisect(entry: Entry, retry: RetryConfig, how: Bisecting = {}): E
 
 /** What is tried alone in place of a batch that failed again and again while others were taken; undefined: it is to be given up. */
 export function suspects(entry: Entry, retry: RetryConfig): Entry[] | undefined {
-  if (entry.memo === undefined) return bisect(entry, retry, { isSuspect: true })
-  if (entry.suspect) return undefined
-  // Of one that was sent in part only its exporter knows what is left: that gives up what fails once more.
+  // Of one that was sent in part only its exporter knows what is left.
+  const cut = entry.memo === undefined ? bisect(entry, retry, { isSuspect: true }) : undefined
+  if (cut !== undefined || entry.suspect) return cut
+  // What cannot be cut is tried once more.
   entry.suspect = true
   return [entry]
 }

@@ -6,6 +6,7 @@ import { Latency } from '../../core/latency.ts'
 import { Alarm } from './alarm.ts'
 import { type AttemptListener, fits, RunningAttempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
+import { Answers, suspectAfter } from './doubt.ts'
 import * as ends from './ends.ts'
 import { type Entry, halved, suspects } from './entry.ts'
 import { Fifo } from '../flow/fifo.ts'
@@ -15,9 +16,6 @@ import { Rejections } from './rejections.ts'
 import type { SenderParts } from './sender-parts.ts'
 import { Sleepers } from './sleepers.ts'
 
-/** Failures of one batch after which it is suspected, if others were taken meanwhile. */
-const suspectAfter = 10
-
 /** Whether it need not wait for a time that the destination asked for. */
 const isPatient = (entry: Entry): boolean => entry.notBefore <= performance.now()
 
@@ -26,6 +24,7 @@ const bySeq = (a: Entry, b: Entry): number => a.seq - b.seq
 export class Sender {
   readonly #parts: SenderParts
   readonly #circuit: Circuit
+  readonly #answers = new Answers()
   readonly #ready = new Fifo<Entry>()
   readonly #inFlight = new Chain<RunningAttempt>()
   readonly #listener: AttemptListener
@@ -133,6 +132,7 @@ export class Sender {
     for (const entry of entries) {
       if (entry.memo !== undefined) this.#parts.books.maybeTwice += entry.batch.items
       entry.memo = undefined
+      this.#answers.forget(entry)
       if (this.#stopped && !this.#passOn(entry)) this.#giveUp(entry, ends.stopping(), 'shutdown')
     }
     if (this.#stopped) return
@@ -255,6 +255,7 @@ export class Sender {
   #attempt(entry: Entry): void {
     const { exporter, config, books } = this.#parts
     if (entry.firstTried === 0) entry.firstTried = Date.now()
+    this.#answers.follow(entry)
     books.attempts++
     const attempt = new RunningAttempt(entry, this.#listener)
     this.#inFlight.add(attempt)
@@ -277,6 +278,7 @@ export class Sender {
     const { status, log } = this.#parts
     ends.endDelivered(this.#parts, entry, sent, took)
     this.lastSuccess = Date.now()
+    this.#answers.took()
     this.#lastFailure = undefined
     if (this.#circuit.succeeded()) log.info({}, 'destination takes data again')
     status.set('OK')
@@ -313,6 +315,7 @@ export class Sender {
     const { enabled, max_elapsed_time } = config.retry_on_failure
     const now = performance.now()
     const { retryAfter } = error
+    this.#answers.failed()
     const opened = this.#circuit.failed(now, retryAfter, error.isThrottled)
     entry.notBefore = now + (retryAfter ?? 0)
     const answer = ends.withDelay(error)
@@ -335,7 +338,7 @@ export class Sender {
     }
     const isProbed = this.#circuit.open && !this.#blocks(entry, error)
     if (isProbed && retryAfter === undefined) return void this.#putBack([entry])
-    if (!isProbed && entry.failures >= suspectAfter && this.#doubt(entry)) return
+    if (!isProbed && this.#answers.blame(entry)) return this.#doubt(entry, wait)
     this.#sleep(entry, wait)
   }
 
@@ -351,13 +354,13 @@ export class Sender {
     })
   }
 
-  /** A batch that fails while others are taken is cut down to what fails; that is then given up. Says whether it is dealt with. */
-  #doubt(entry: Entry): boolean {
-    if (this.lastSuccess <= entry.firstTried) return false
-    if (this.#putBack(suspects(entry, this.#parts.config.retry_on_failure))) return true
+  /** A batch that fails while others are taken is cut down to what fails; that is then given up. */
+  #doubt(entry: Entry, wait: number): void {
+    const rest = suspects(entry, this.#parts.config.retry_on_failure)
+    if (rest?.[0] === entry) return this.#sleep(entry, wait)
+    if (this.#putBack(rest)) return
     const error = ends.suspected(entry.failures)
     if (!this.#graves.bury(entry, error, 'suspect')) this.#giveUp(entry, error, 'suspect')
-    return true
   }
 
   /** Ends what will not be sent: lost if its senders think it is taken, else theirs again. */
