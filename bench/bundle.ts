@@ -45,6 +45,8 @@ export interface Kymo {
 /** What differs from `npm start -- --config bench/filter-enrich.yaml`. */
 export interface KymoOptions {
   readonly bundle?: string
+  /** Another configuration than that of the comparison. */
+  readonly config?: string
   /** Options of Node. */
   readonly node?: readonly string[]
   /** Where the destination is. */
@@ -56,6 +58,7 @@ export interface KymoOptions {
 /** Starts the bundle on free ports and waits until it is ready. */
 export async function startKymo({
   bundle = bundlePath,
+  config = configPath,
   node = [],
   args = [],
   sink = 1,
@@ -71,7 +74,7 @@ export async function startKymo({
   const from = performance.now()
   const child = start(
     process.execPath,
-    [...nodeOptions(bundle), ...node, bundle, 'run', '--config', configPath, ...args],
+    [...nodeOptions(bundle), ...node, bundle, 'run', '--config', config, ...args],
     env,
   )
   try {

@@ -21,6 +21,8 @@ export interface Share {
 export interface Profile {
   readonly frames: readonly Share[]
   readonly places: readonly Share[]
+  /** What was spent in the files asked for and in all that they call, in per cent. */
+  readonly within: number
   /** CPU milliseconds that were sampled. */
   readonly busy: number
 }
@@ -29,7 +31,13 @@ export interface Profile {
 export interface ProfileOptions {
   readonly payload: string
   readonly http?: boolean
+  /** Another configuration than that of the comparison's main case. */
+  readonly config?: string
   readonly seconds: number
+  /** Requests a second; as many as it takes, unless said. */
+  readonly rate?: number
+  /** The files whose cost is asked for, with all that they call. */
+  readonly within?: RegExp
   /** A ready bundle, instead of one that is built with a source map. */
   readonly bundle?: string
   /** Keeps the `.cpuprofile` in this folder. */
@@ -38,7 +46,11 @@ export interface ProfileOptions {
 
 /** The form that V8 writes; times are microseconds. */
 export interface CpuProfile {
-  readonly nodes: readonly { readonly id: number; readonly callFrame: CallFrame }[]
+  readonly nodes: readonly {
+    readonly id: number
+    readonly callFrame: CallFrame
+    readonly children?: readonly number[]
+  }[]
   readonly startTime: number
   readonly samples: readonly number[]
   readonly timeDeltas: readonly number[]
@@ -58,19 +70,24 @@ export async function profileUnderLoad(kit: Kit, options: ProfileOptions): Promi
   const before = new Set(existsSync(folder) ? readdirSync(folder) : [])
   try {
     const node = ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', folder]
-    const span = await withKymo({ bundle, node }, async ({ grpc, http }) => {
-      const target = options.http ? httpLoad(kit, options.payload, http) : grpcLoad(kit, options.payload, grpc)
-      const clients = options.http ? ['-c', '8'] : ['-c', '2', '-m', '4']
-      const run = (seconds: number) =>
-        finish(start('h2load', ['-D', String(seconds), ...clients, ...target]), 'h2load', seconds + 20)
-      await run(4)
-      const from = process.hrtime.bigint()
-      await run(options.seconds)
-      return { from: Number(from / 1000n), to: Number(process.hrtime.bigint() / 1000n) }
-    })
+    const { config, rate } = options
+    const span = await withKymo(
+      { bundle, node, ...(config === undefined ? {} : { config }) },
+      async ({ grpc, http }) => {
+        const target = options.http ? httpLoad(kit, options.payload, http) : grpcLoad(kit, options.payload, grpc)
+        const clients = options.http ? ['-c', '8'] : ['-c', '2', '-m', '4']
+        if (rate !== undefined) clients.push('--rps', String(rate / Number(clients[1])))
+        const run = (seconds: number) =>
+          finish(start('h2load', ['-D', String(seconds), ...clients, ...target]), 'h2load', seconds + 20)
+        await run(4)
+        const from = process.hrtime.bigint()
+        await run(options.seconds)
+        return { from: Number(from / 1000n), to: Number(process.hrtime.bigint() / 1000n) }
+      },
+    )
     const [file] = readdirSync(folder).filter(name => name.endsWith('.cpuprofile') && !before.has(name))
     if (file === undefined) throw new Error('Node wrote no profile; did kymo end by itself?')
-    return readProfile(JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile, bundle, span)
+    return readProfile(JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile, bundle, span, options.within)
   } finally {
     if (options.keep === undefined) rmSync(folder, { recursive: true })
   }
@@ -87,12 +104,24 @@ export async function buildMapped(): Promise<string> {
 const single = <T>(value: T | T[] | undefined): T | undefined => (Array.isArray(value) ? value[0] : value)
 
 /** Self times of what was sampled between `from` and `to` (microseconds of the system's monotonic clock). */
-export function readProfile(profile: CpuProfile, bundle: string, { from, to }: { from: number; to: number }): Profile {
+export function readProfile(
+  profile: CpuProfile,
+  bundle: string,
+  { from, to }: { from: number; to: number },
+  within = /^$/,
+): Profile {
   const name = namer(bundle)
   const nameOf = new Map(profile.nodes.map(({ id, callFrame }) => [id, name(callFrame)]))
+  const inside = new Set<number>()
+  // A node stands before what it calls.
+  for (const { id, children = [] } of profile.nodes) {
+    if (within.test(nameOf.get(id)?.frame ?? '')) inside.add(id)
+    if (inside.has(id)) for (const child of children) inside.add(child)
+  }
   const frames = new Map<string, number>()
   const places = new Map<string, number>()
   let busy = 0
+  let spent = 0
   let at = profile.startTime
   for (let i = 0; i < profile.samples.length; i++) {
     at += profile.timeDeltas[i]
@@ -102,12 +131,13 @@ export function readProfile(profile: CpuProfile, bundle: string, { from, to }: {
     // A sample stands for the time until the next one.
     const time = profile.timeDeltas[i + 1] ?? 0
     busy += time
+    if (inside.has(profile.samples[i])) spent += time
     frames.set(frame, (frames.get(frame) ?? 0) + time)
     places.set(place, (places.get(place) ?? 0) + time)
   }
   const shares = (times: Map<string, number>): Share[] =>
     [...times].map(([name, time]) => ({ name, share: (100 * time) / busy })).sort((a, b) => b.share - a.share)
-  return { frames: shares(frames), places: shares(places), busy: busy / 1000 }
+  return { frames: shares(frames), places: shares(places), within: (100 * spent) / busy, busy: busy / 1000 }
 }
 
 /** Says for a frame of the profile which function of which source file it is, and to which part that belongs. */
@@ -149,6 +179,7 @@ if (import.meta.main) {
       seconds: { type: 'string', default: '8' },
       top: { type: 'string', default: '40' },
       bundle: { type: 'string' },
+      config: { type: 'string' },
       keep: { type: 'string' },
     },
   })
@@ -157,6 +188,7 @@ if (import.meta.main) {
     http: values.http,
     seconds: Number(values.seconds),
     ...(values.bundle === undefined ? {} : { bundle: resolve(values.bundle) }),
+    ...(values.config === undefined ? {} : { config: resolve(values.config) }),
     ...(values.keep === undefined ? {} : { keep: resolve(values.keep) }),
   })
   const print = (shares: readonly Share[]) => {

@@ -6,7 +6,7 @@ import { cases, checkWork, compare, type CompareOptions, type Row } from './comp
 import { appendHistory } from './history.ts'
 import { findKit, type Kit } from './kit.ts'
 import { measureLatency } from './latency.ts'
-import { compareOwn, ownCase, type OwnFigures, ownText } from './own-telemetry.ts'
+import { measureOwn, ownCase, type OwnFigures, ownText } from './own-telemetry.ts'
 import { endChildrenWithUs, program } from './processes.ts'
 import { profileUnderLoad } from './profile.ts'
 import { measureQuiet, quietHead, quietRows } from './quiet.ts'
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   const rows = await compareAll(kit, has, options)
   let own: OwnFigures | undefined
   if (has(ownCase)) {
-    own = await compareOwn(kit, options)
+    own = await measureOwn(kit)
     console.log(ownText(own))
   }
   const quiet = has(quietCase) ? await measureQuiet(kit, options) : undefined

@@ -64,6 +64,21 @@ export class BatchTracer implements Tracer {
   }
 }
 
+/** Random bytes for identifiers, which are got many at a time: each call of the system costs as much as a span. */
+class Identifiers {
+  #bytes = Buffer.alloc(0)
+  #at = 0
+
+  take(length: number): Uint8Array {
+    if (this.#at + length > this.#bytes.length) {
+      this.#bytes = randomFillSync(Buffer.allocUnsafeSlow(2048))
+      this.#at = 0
+    }
+    return this.#bytes.subarray(this.#at, (this.#at += length))
+  }
+}
+const identifiers = new Identifiers()
+
 const failures: ReadonlySet<Happening> = new Set([
   'refused',
   'returned',
@@ -79,7 +94,7 @@ class BatchTrace implements Trace {
   readonly #name: NodeName
   readonly #start: number
   readonly #traceId: Uint8Array
-  readonly #spanId = randomFillSync(new Uint8Array(8))
+  readonly #spanId = identifiers.take(8)
   readonly #parentId: Uint8Array | undefined
   /** Until when each pipeline is told. */
   readonly #told = new Map<string, number>()
@@ -89,7 +104,7 @@ class BatchTrace implements Trace {
     this.#clock = clock
     this.#name = name
     this.#start = start
-    this.#traceId = parent?.traceId ?? randomFillSync(new Uint8Array(16))
+    this.#traceId = parent?.traceId ?? identifiers.take(16)
     this.#parentId = parent?.spanId
   }
 
@@ -101,7 +116,7 @@ class BatchTrace implements Trace {
     const isSend = kind === 'exporter' && took !== undefined
     this.#own.span({
       traceId: this.#traceId,
-      spanId: randomFillSync(new Uint8Array(8)),
+      spanId: identifiers.take(8),
       parentId: this.#spanId,
       name: `${kind}/${component}/${record.signal}`,
       kind: isSend ? 'client' : 'internal',
