@@ -1,7 +1,18 @@
 /** A YAML document as a tree in which every value knows where it stands. */
-import { isAlias, isMap, isScalar, isSeq, type Document, type ScalarTag, type YAMLParseError } from 'yaml'
+import {
+  Composer,
+  type CST,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  Parser,
+  type ScalarTag,
+  type YAMLParseError,
+} from 'yaml'
 import * as Yaml from 'yaml'
-import { documentsOf, Unbounded } from './bounded-yaml.ts'
 import { limits } from './limits.ts'
 import { type Place, positionOf, type SourceText } from './place.ts'
 import { Report } from './report.ts'
@@ -95,6 +106,9 @@ const largeDoubles: ScalarTag = {
   stringify: ({ value }) => Number(value).toExponential(),
 }
 
+/** Sections are nested deeper than may be. */
+const tooDeep = `more than ${limits.depth} sections are in one another here`
+
 /** How plain words become values; what is written must be read as the same. */
 const dialect = {
   // Also wins over a %YAML directive, which would bring back `yes` as a truth value.
@@ -102,29 +116,35 @@ const dialect = {
   customTags: (tags: Yaml.Tags) => [integers, largeDoubles, ...tags],
 } as const
 
-/** The documents of a text, or where it goes beyond what it may. */
-function parseAll(text: string): readonly Document.Parsed[] | Unbounded {
-  try {
-    return documentsOf(text, {
-      ...dialect,
-      merge: true,
-      prettyErrors: false,
-      // The library compares each key with all before it; the tree finds what stands twice by looking it up.
-      uniqueKeys: false,
-      logLevel: 'silent',
-    })
-  } catch (error) {
-    if (error instanceof Unbounded) return error
-    throw error
-  }
+/** The documents of a text; one at least if there is anything wrong with it. */
+function parseAll(text: string): readonly Document.Parsed[] {
+  const composer = new Composer({
+    ...dialect,
+    merge: true,
+    prettyErrors: false,
+    // The library compares each key with all before it; the tree finds what stands twice by looking it up.
+    uniqueKeys: false,
+    logLevel: 'silent',
+  })
+  return [...composer.compose(boundedTokens(text), true)] as Document.Parsed[]
 }
 
-/** The documents of a source; none where it goes beyond what it may, as the report then tells. */
-function documentsIn(source: SourceText, report: Report): readonly Document.Parsed[] {
-  const parsed = parseAll(source.text)
-  if (!(parsed instanceof Unbounded)) return parsed
-  report.error('CONFIG_SYNTAX', { source, start: parsed.at, end: parsed.at + 1 }, parsed.message)
-  return []
+/** What the library makes documents of, as far as a text may go: it would build all of one before anybody could count what is in it. */
+function* boundedTokens(text: string): Generator<CST.Token, void> {
+  const parser = new Parser()
+  let lexemes = 0
+  for (const lexeme of new Lexer().lex(text)) {
+    yield* parser.next(lexeme)
+    const message =
+      // One for the document, and one for what a pair begins with.
+      parser.stack.length > limits.depth + 2
+        ? tooDeep
+        : ++lexemes > limits.lexemes
+          ? `there are more than ${limits.lexemes} words and marks here`
+          : undefined
+    if (message !== undefined) return yield { type: 'error', offset: parser.offset, message, source: '' }
+  }
+  yield* parser.end()
 }
 
 /**
@@ -132,7 +152,7 @@ function documentsIn(source: SourceText, report: Report): readonly Document.Pars
  * no further in a file; here whoever has written more is told.
  */
 export function readDocument(source: SourceText, report: Report): Node | undefined {
-  const [document, ...more] = documentsIn(source, report)
+  const [document, ...more] = parseAll(source.text)
   const unread = more.find(
     ({ contents, errors }) => errors.length > 0 || !(isScalar(contents) && contents.value === null),
   )
@@ -149,7 +169,7 @@ export function readDocument(source: SourceText, report: Report): Node | undefin
 
 /** The trees of all documents of a source, which `---` separates; those that are empty or not YAML are missing. */
 export function readDocuments(source: SourceText, report: Report): Node[] {
-  return documentsIn(source, report).flatMap(document => treeOf(document, source, report) ?? [])
+  return parseAll(source.text).flatMap(document => treeOf(document, source, report) ?? [])
 }
 
 function treeOf(document: Document.Parsed, source: SourceText, report: Report): Node | undefined {
@@ -177,9 +197,7 @@ function tellSyntax(errors: readonly YAMLParseError[], source: SourceText, repor
 
 /** The tree of a text that was referred to at `place`; undefined when the text is no YAML. */
 export function readFragment(text: string, place: Place): Node | undefined {
-  const parsed = parseAll(text)
-  if (parsed instanceof Unbounded) return undefined
-  const [document] = parsed
+  const [document] = parseAll(text)
   if (document === undefined) return { kind: 'scalar', value: null, place }
   if (document.errors.length > 0) return undefined
   const attempt = new Report()
@@ -247,8 +265,7 @@ class TreeMaker {
 
   /** Stands for what is too much. */
   #cut(place: Place): Node {
-    if (this.#depth >= limits.depth)
-      this.#report.error('CONFIG_SYNTAX', place, `more than ${limits.depth} sections are in one another here`)
+    if (this.#depth >= limits.depth) this.#report.error('CONFIG_SYNTAX', place, tooDeep)
     return { kind: 'scalar', value: null, place, broken: true }
   }
 
