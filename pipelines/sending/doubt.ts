@@ -8,7 +8,7 @@ export const suspectAfter = 10
 const byChance = 1e-6
 
 /** How often a destination took something, and how often it wanted it later. */
-export class Answers {
+export class Odds {
   #taken = 0
   #failed = 0
 

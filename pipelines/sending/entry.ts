@@ -23,7 +23,7 @@ export interface Entry {
   failures: number
   /** When it was first tried, in milliseconds since the epoch; 0 before. */
   firstTried: number
-  /** What its destination had answered before it was tried: see `Answers`; negative before. */
+  /** What its destination had answered before it was tried: see `Odds`; negative before. */
   takenBefore: number
   failedBefore: number
   /** Nothing in it is malformed, as far as we can tell. */

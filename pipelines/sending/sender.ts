@@ -6,7 +6,7 @@ import { Latency } from '../../core/latency.ts'
 import { Alarm } from './alarm.ts'
 import { type AttemptListener, fits, RunningAttempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
-import { Answers, suspectAfter } from './doubt.ts'
+import { Odds, suspectAfter } from './doubt.ts'
 import * as ends from './ends.ts'
 import { type Entry, halved, suspects } from './entry.ts'
 import { Fifo } from '../flow/fifo.ts'
@@ -24,7 +24,7 @@ const bySeq = (a: Entry, b: Entry): number => a.seq - b.seq
 export class Sender {
   readonly #parts: SenderParts
   readonly #circuit: Circuit
-  readonly #answers = new Answers()
+  readonly #odds = new Odds()
   readonly #ready = new Fifo<Entry>()
   readonly #inFlight = new Chain<RunningAttempt>()
   readonly #listener: AttemptListener
@@ -132,7 +132,7 @@ export class Sender {
     for (const entry of entries) {
       if (entry.memo !== undefined) this.#parts.books.maybeTwice += entry.batch.items
       entry.memo = undefined
-      this.#answers.forget(entry)
+      this.#odds.forget(entry)
       if (this.#stopped && !this.#passOn(entry)) this.#giveUp(entry, ends.stopping(), 'shutdown')
     }
     if (this.#stopped) return
@@ -255,7 +255,7 @@ export class Sender {
   #attempt(entry: Entry): void {
     const { exporter, config, books } = this.#parts
     if (entry.firstTried === 0) entry.firstTried = Date.now()
-    this.#answers.follow(entry)
+    this.#odds.follow(entry)
     books.attempts++
     const attempt = new RunningAttempt(entry, this.#listener)
     this.#inFlight.add(attempt)
@@ -278,7 +278,7 @@ export class Sender {
     const { status, log } = this.#parts
     ends.endDelivered(this.#parts, entry, sent, took)
     this.lastSuccess = Date.now()
-    this.#answers.took()
+    this.#odds.took()
     this.#lastFailure = undefined
     if (this.#circuit.succeeded()) log.info({}, 'destination takes data again')
     status.set('OK')
@@ -315,7 +315,7 @@ export class Sender {
     const { enabled, max_elapsed_time } = config.retry_on_failure
     const now = performance.now()
     const { retryAfter } = error
-    this.#answers.failed()
+    this.#odds.failed()
     const opened = this.#circuit.failed(now, retryAfter, error.isThrottled)
     entry.notBefore = now + (retryAfter ?? 0)
     const answer = ends.withDelay(error)
@@ -338,7 +338,7 @@ export class Sender {
     }
     const isProbed = this.#circuit.open && !this.#blocks(entry, error)
     if (isProbed && retryAfter === undefined) return void this.#putBack([entry])
-    if (!isProbed && this.#answers.blame(entry)) return this.#doubt(entry, wait)
+    if (!isProbed && this.#odds.blame(entry)) return this.#doubt(entry, wait)
     this.#sleep(entry, wait)
   }
 

@@ -1,6 +1,6 @@
 /** A batch is suspected for what is in it, not for its bad luck. */
 import { expect, test } from 'vitest'
-import { Answers } from '../../../pipelines/sending/doubt.ts'
+import { Odds } from '../../../pipelines/sending/doubt.ts'
 import { makeEntry } from '../../../pipelines/sending/entry.ts'
 import { Random } from '../../support/otlp.ts'
 
@@ -9,17 +9,17 @@ const fresh = () => makeEntry(undefined as never, 0, { since: 0 } as never, { in
 /** Failures of one that is never taken, until it is suspected, beside others that are taken so often. */
 function untilBlamed(share: number, others = 1): number {
   const random = new Random(7)
-  const answers = new Answers()
+  const odds = new Odds()
   const poison = fresh()
-  answers.follow(poison)
+  odds.follow(poison)
   for (;;) {
     for (let i = 0; i < others; i++) {
-      if (random.next(1000) < share * 1000) answers.took()
-      else answers.failed()
+      if (random.next(1000) < share * 1000) odds.took()
+      else odds.failed()
     }
-    answers.failed()
+    odds.failed()
     poison.failures++
-    if (answers.blame(poison)) return poison.failures
+    if (odds.blame(poison)) return poison.failures
     if (poison.failures > 1000) return Infinity
   }
 }
@@ -37,33 +37,33 @@ test.each([
 })
 
 test('one other that was taken once is no proof', () => {
-  const answers = new Answers()
+  const odds = new Odds()
   const poison = fresh()
-  answers.follow(poison)
-  answers.took()
+  odds.follow(poison)
+  odds.took()
   for (let i = 0; i < 15; i++) {
-    answers.failed()
+    odds.failed()
     poison.failures++
-    expect(answers.blame(poison)).toBe(false)
+    expect(odds.blame(poison)).toBe(false)
   }
 })
 
 test.each([0.1, 0.25, 0.5, 0.9])('of 20,000 at a destination that takes %d of what it is sent, none', share => {
   const random = new Random(11)
-  const answers = new Answers()
+  const odds = new Odds()
   const waiting = Array.from({ length: 50 }, fresh)
   for (let taken = 0; taken < 20_000;) {
     const place = random.next(waiting.length)
     const entry = waiting[place] ?? fresh()
-    answers.follow(entry)
+    odds.follow(entry)
     if (random.next(1000) < share * 1000) {
-      answers.took()
+      odds.took()
       waiting[place] = fresh()
       taken++
       continue
     }
-    answers.failed()
+    odds.failed()
     entry.failures++
-    expect(answers.blame(entry)).toBe(false)
+    expect(odds.blame(entry)).toBe(false)
   }
 })
