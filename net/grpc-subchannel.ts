@@ -126,22 +126,33 @@ export class Subchannel {
         this.#log.debug({ address: addressText(this.address), reason }, 'connection ended')
         this.#owner.onLost()
         this.#owner.onChange()
+      } else if (session.ready && session.lost === undefined) {
+        // It was there, and said goodbye before anybody asked: calls wait until it is asked again.
+        const delay = this.#connectLater()
+        this.#log.debug({ address: addressText(this.address), reason, delay }, 'connection ended unused')
+        this.#owner.onLost()
       } else this.#onFailure(reason)
     }
   }
 
   #onFailure(reason: string): void {
     const address = addressText(this.address)
-    const delay = backoffDelay(this.#backoff, ++this.#failures, Math.random())
-    if (this.failing) this.#log.debug({ address, reason, delay: Math.round(delay) }, 'cannot connect')
+    const delay = this.#connectLater()
+    if (this.failing) this.#log.debug({ address, reason, delay }, 'cannot connect')
     else this.#log.warn({ address, reason }, 'cannot connect; trying again until it can')
     this.failing = true
     this.error = reason
+    this.#owner.onLost()
+    this.#owner.onChange()
+  }
+
+  /** Says in how many milliseconds. */
+  #connectLater(): number {
+    const delay = Math.round(backoffDelay(this.#backoff, ++this.#failures, Math.random()))
     this.#retry = setTimeout(() => {
       this.#retry = undefined
       this.connect()
     }, delay)
-    this.#owner.onLost()
-    this.#owner.onChange()
+    return delay
   }
 }

@@ -124,6 +124,31 @@ test('no call fails over a server that ends its connections all the time', async
   expect(served).toBeGreaterThanOrEqual(1000)
 })
 
+test('a call waits for the next connection where the last one ended in peace before it was used', async () => {
+  const unused = Promise.withResolvers<void>()
+  let sessions = 0
+  const server = kept(
+    await bareHttp2(
+      stream => {
+        answer(stream)
+        if (sessions === 1) stream.session?.close()
+      },
+      {
+        onSession(session) {
+          if (++sessions !== 2) return
+          session.once('localSettings', () => session.close())
+          session.once('close', unused.resolve)
+        },
+      },
+    ),
+  )
+  const made = client(server.endpoint, { backoff: { initial: 100, max: 100, multiplier: 1, jitter: 0 } })
+  await made.call(path, frame)
+  await unused.promise
+  await made.call(path, frame)
+  expect(sessions).toBe(3)
+})
+
 test('streams above the last one of a GOAWAY with an error are sent again on another connection', async () => {
   const bodies: string[] = []
   let sessions = 0
