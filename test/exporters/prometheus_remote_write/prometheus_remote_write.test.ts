@@ -291,9 +291,12 @@ test('a large batch goes in several requests side by side, each series in the or
   let most = 0
   let now = 0
   const times = new Map<string, number[]>()
+  const three = Promise.withResolvers<void>()
   const { endpoint, seen } = await receiver(async ({ request }) => {
     most = Math.max(most, ++now)
-    await new Promise(resolve => setTimeout(resolve, 5))
+    // The first wait for the others, however long those are in the making.
+    if (now === 3) three.resolve()
+    await three.promise
     for (const { labels, samples } of request.series) {
       const key = JSON.stringify(labels)
       times.set(key, [...(times.get(key) ?? []), samples[0][1]])
