@@ -1,5 +1,6 @@
 /** `kymo status`: how a Kymo that runs is, component by component. */
 import type { ComponentDocument } from '../service/component-pages.ts'
+import type { Need } from '../service/needs.ts'
 import { exitCodes } from '../service/process.ts'
 import { ask, AskError } from './admin-client.ts'
 import { alignRight, count, cut, printable, since, span, terminalWidth } from './format.ts'
@@ -34,6 +35,7 @@ interface ProcessDocument {
     readonly kept?: readonly { readonly id: string; readonly bytes: number }[]
   }
   readonly books_faults: readonly string[]
+  readonly needs_you: readonly Need[]
 }
 
 /** Asks and prints; resolves to the exit code. */
@@ -68,9 +70,9 @@ export function statusText(
   else if (sort !== undefined) lines.sort((a, b) => orders[sort](b) - orders[sort](a))
   if (json === true) {
     const shown = [...new Set(lines.map(line => line.component))]
-    return `${JSON.stringify({ process: whole.process, memory: whole.memory, components: shown }, null, 2)}\n`
+    return `${JSON.stringify({ process: whole.process, needs_you: whole.needs_you, memory: whole.memory, components: shown }, null, 2)}\n`
   }
-  return [headOf(whole), tableOf(lines), ...troubles(lines.map(line => line.component))].join('\n')
+  return [headOf(whole), ...needsOf(whole), tableOf(lines), ...recovered(lines.map(line => line.component))].join('\n')
 }
 
 function linesOf(component: ComponentDocument): Line[] {
@@ -120,6 +122,16 @@ function headOf({ process: { version, phase, pid, started }, memory, books_fault
   return `kymo ${version}, ${phase} for ${since(started)}, pid ${pid}, ${used}, ${books}\n`
 }
 
+/** What needs somebody, each with the command that goes on from there. */
+function needsOf({ needs_you: needs, process: { phase } }: ProcessDocument): string[] {
+  if (needs.length === 0) return phase === 'running' ? ['All is well.\n'] : []
+  const lines = needs.flatMap(({ what, since: from = null, command }) => {
+    const when = from === null ? '' : ` (since ${since(from)})`
+    return [`  ! ${cut(printable(what), 3 * terminalWidth())}${when}`, `      ${printable(command)}`]
+  })
+  return [`What needs you:\n${lines.join('\n')}\n`]
+}
+
 const headings = ['COMPONENT', 'KIND', 'OF', 'STATE', 'IN/S', 'OUT/S', 'DROPPED', 'FAILED', 'QUEUE', 'OLDEST', 'P99']
 const numbers = new Set([4, 5, 6, 7, 8, 9, 10])
 
@@ -152,12 +164,12 @@ function rowOf(line: Line): string[] {
 /** How long an error is worth telling after all is well again, in milliseconds. */
 const recent = 600_000
 
-function troubles(components: readonly ComponentDocument[]): string[] {
-  return [...new Set(components)].flatMap(({ kind, id, state, since: from, last_error, last_error_at = null }) => {
-    if (last_error === undefined || last_error_at === null) return []
-    const isOver = troubled(state) === 0
-    if (isOver && Date.now() - Date.parse(last_error_at) > recent) return []
-    const how = isOver ? 'is well again' : `${state} for ${since(from)}`
-    return [cut(`${kind} ${id} ${how}; ${since(last_error_at)} ago: ${printable(last_error)}`, 4 * terminalWidth()), '']
+/** What was in trouble a while ago; what is stands at the top. */
+function recovered(components: readonly ComponentDocument[]): string[] {
+  return [...new Set(components)].flatMap(({ kind, id, state, last_error, last_error_at = null }) => {
+    if (last_error === undefined || last_error_at === null || troubled(state) > 0) return []
+    if (Date.now() - Date.parse(last_error_at) > recent) return []
+    const text = `${kind} ${id} is well again; ${since(last_error_at)} ago: ${printable(last_error)}`
+    return [cut(text, 4 * terminalWidth()), '']
   })
 }

@@ -30,6 +30,7 @@ import { ProcessMeter } from './figures.ts'
 import { leastWindows, MemoryWatch, surveyMemory } from './memory.ts'
 import { type OwnExport, OwnExports } from './own-exports.ts'
 import { type NamedStorage, storageDocument } from './queue-pages.ts'
+import { needs } from './needs.ts'
 import { OrphanExpiry } from './orphans.ts'
 import { Queues } from './queues.ts'
 import { quietComponents } from './quiet.ts'
@@ -266,19 +267,23 @@ export class Service {
 
   /** The status document. */
   status(): object {
+    const signs = {
+      books: this.books,
+      budget: this.budget,
+      components: this.#graph?.components ?? [],
+      queues: this.#graph?.exporters() ?? [],
+      orphans: this.#queues.orphans(),
+      faults: this.#faults + this.books.internalFaults,
+    }
     return statusDocument({
+      ...signs,
       version: this.#plan.version,
       phase: this.#phase,
       started: this.#created,
       figures: this.#meter.read(),
-      budget: this.budget,
       plan: this.memory,
-      components: this.#graph?.components ?? [],
-      queues: this.#graph?.exporters() ?? [],
       storages: this.#storages().map(storageDocument),
-      orphans: this.#queues.orphans(),
-      books: this.books,
-      faults: this.#faults + this.books.internalFaults,
+      needs: needs({ ...signs, storages: this.#storages(), lastReload: this.#reloads?.last }),
       ...(this.#reloads === undefined ? {} : { config: reloadDocument(this.#reloads) }),
     })
   }

@@ -5,6 +5,7 @@ import type { Budget } from '../core/budget.ts'
 import type { RunningComponent } from '../core/health.ts'
 import type { MemoryPlan } from '../core/memory.ts'
 import type { ProcessFigures, QueueFigures } from '../telemetry/family.ts'
+import type { Need } from './needs.ts'
 
 /** What the document is made of. */
 export interface StatusSources {
@@ -23,13 +24,15 @@ export interface StatusSources {
   readonly orphans?: readonly object[]
   readonly books: Books
   readonly faults: number
+  /** What a person has to look into. */
+  readonly needs: readonly Need[]
   /** The configuration that runs, and how the last reload went. */
   readonly config?: object
 }
 
 /** Makes the document. Names are as in the metrics. */
 export function statusDocument(sources: StatusSources): object {
-  const { version, phase, started, figures, budget, plan, components, queues, books, faults, config } = sources
+  const { version, phase, started, figures, budget, plan, components, queues, books, faults, needs, config } = sources
   return {
     process: {
       name: 'kymo',
@@ -42,6 +45,7 @@ export function statusDocument(sources: StatusSources): object {
       cpu_seconds: round(figures.cpuSeconds),
       internal_faults: faults,
     },
+    needs_you: needs,
     ...(config === undefined ? {} : { config }),
     memory: {
       rss_bytes: figures.rssBytes,

@@ -1,0 +1,134 @@
+/** What a person has to look into, the most pressing first, each with the command that goes on from there. */
+import type { Books } from '../core/books.ts'
+import type { Budget } from '../core/budget.ts'
+import type { RunningComponent } from '../core/health.ts'
+import type { State } from '../core/status.ts'
+import type { Storage } from '../core/storage.ts'
+import type { QueueFigures } from '../telemetry/family.ts'
+import type { NamedStorage } from './queue-pages.ts'
+import type { LastReload } from './reloads.ts'
+import { time } from './status.ts'
+
+/** One of them, as `/status` tells it. */
+export interface Need {
+  readonly what: string
+  /** Since when, where that is known. */
+  readonly since?: string | null
+  readonly command: string
+}
+
+/** What is looked at. */
+export interface Signs {
+  readonly books: Books
+  readonly budget: Pick<Budget, 'pressed'>
+  readonly components: readonly RunningComponent[]
+  readonly queues: readonly QueueFigures[]
+  readonly storages: readonly NamedStorage<Pick<Storage, 'trouble'> & { readonly deadLetters: DeadLetters }>[]
+  readonly orphans: readonly { readonly owner: string; readonly items: number; readonly oldest: string | null }[]
+  readonly lastReload: LastReload | undefined
+  /** Faults of Kymo. */
+  readonly faults: number
+}
+
+type DeadLetters = { readonly backlog: { readonly records: number; readonly items: number } } | undefined
+
+/** States that do not end by themselves. */
+const forGood: ReadonlySet<State> = new Set(['PermanentError', 'FatalError'])
+
+/** All that needs somebody; nothing when all is well. */
+export function needs(signs: Signs): Need[] {
+  return [
+    ...fromFaults(signs),
+    ...fromReload(signs.lastReload),
+    ...signs.components.flatMap(component => [...fromComponent(component, signs.queues)]),
+    ...fromStorages(signs),
+    ...fromLosses(signs.books),
+  ]
+}
+
+function* fromFaults({ books, faults, budget }: Signs): Generator<Need> {
+  for (const fault of books.faults()) {
+    yield {
+      what: `the books do not balance: ${fault}`,
+      command: 'kymo status --json, and report it as a fault of Kymo',
+    }
+  }
+  if (faults > 0) {
+    const what = `${faults} ${faults === 1 ? 'fault' : 'faults'} of Kymo since it was started`
+    yield { what, command: 'the log has each as INTERNAL: please report them' }
+  }
+  if (budget.pressed)
+    yield { what: 'memory is over its limit: senders are asked to come again', command: 'kymo status --sort queue' }
+}
+
+function* fromReload(last: LastReload | undefined): Generator<Need> {
+  if (last?.result !== 'failed') return
+  const [first, ...more] = last.errors ?? []
+  const where = first?.file === undefined ? '' : `${first.file}:${first.line ?? 1}: `
+  const rest = more.length === 0 ? '' : ` (and ${more.length} more)`
+  yield {
+    what: `the last reload failed, what ran before goes on: ${where}${first?.message ?? 'no reason is known'}${rest}`,
+    since: time(last.at),
+    command: 'kymo reload --dry-run',
+  }
+}
+
+function* fromComponent(
+  { kind, id, pipeline, status }: RunningComponent,
+  queues: readonly QueueFigures[],
+): Generator<Need> {
+  const isForGood = forGood.has(status.state)
+  if (!isForGood && status.state !== 'RecoverableError') return
+  const name = `${kind} ${id}${pipeline === undefined ? '' : ` of ${pipeline}`}`
+  const waiting = kind === 'exporter' ? waitingAt(id, queues) : ''
+  const verdict = isForGood ? 'does not work, and will not by itself' : 'is in trouble'
+  yield {
+    what: `${name} ${verdict}${waiting}: ${status.lastError ?? 'it does not say why'}`,
+    since: time(status.since),
+    command:
+      kind === 'exporter' ? `kymo batches --component ${id} --what attempt_failed` : `kymo status --filter ${id}`,
+  }
+}
+
+/** How full its queues are. */
+function waitingAt(id: string, queues: readonly QueueFigures[]): string {
+  const full = queues
+    .filter(queue => queue.id === id && queue.queueCapacity > 0)
+    .map(({ queueSize, queueCapacity }) => queueSize / queueCapacity)
+  return full.length === 0 ? '' : `, its queue is ${Math.round(100 * Math.max(...full))}% full`
+}
+
+function* fromStorages({ storages, orphans }: Signs): Generator<Need> {
+  for (const { id, storage } of storages) {
+    const { trouble, deadLetters } = storage
+    if (trouble !== undefined)
+      yield { what: `storage ${id} takes nothing (${trouble.kind}): ${trouble.message}`, command: 'kymo queue ls' }
+    const { records = 0, items = 0 } = deadLetters?.backlog ?? {}
+    if (records > 0)
+      yield {
+        what: `${counted(items, 'item')} in ${counted(records, 'dead letter')} of storage ${id}`,
+        command: 'kymo queue ls --dead-letters',
+      }
+  }
+  for (const { owner, items, oldest } of orphans) {
+    const what = `${counted(items, 'item')} of ${owner} on disk that no exporter sends any more`
+    yield { what, since: oldest, command: `kymo replay --owner '${owner}'` }
+  }
+}
+
+/** What is gone for good, in one line for all of it: it stays so however well all is by now. */
+function* fromLosses({ nodes }: Books): Generator<Need> {
+  const lost = new Map<string, number>()
+  for (const node of nodes) {
+    for (const { reason, value } of node.lost.all()) if (value > 0) lost.set(reason, (lost.get(reason) ?? 0) + value)
+  }
+  if (lost.size === 0) return
+  const total = [...lost.values()].reduce((sum, value) => sum + value, 0)
+  const reasons = [...lost].map(([reason, value]) => `${value} ${reason}`).join(', ')
+  yield {
+    what: `${counted(total, 'item')} lost for good since the start: ${reasons}`,
+    command: 'kymo batches --what lost',
+  }
+}
+
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`

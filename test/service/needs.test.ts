@@ -1,0 +1,125 @@
+/** What a person has to look into: the first thing `kymo status` says. */
+import { expect, test } from 'vitest'
+import { statusText } from '../../cli/status.ts'
+import { Books } from '../../core/books.ts'
+import { Status, type State } from '../../core/status.ts'
+import { StorageError } from '../../core/storage.ts'
+import { needs, type Signs } from '../../service/needs.ts'
+
+function component(kind: 'exporter' | 'receiver', id: string, state: State, error: string) {
+  const status = new Status()
+  status.set('Starting')
+  status.set(state, error)
+  return { kind, id, type: id, pipeline: undefined, status }
+}
+
+const well = (): Signs => ({
+  books: new Books(),
+  budget: { pressed: false },
+  components: [component('receiver', 'otlp', 'OK', '')],
+  queues: [],
+  storages: [{ id: 'file_storage', storage: { trouble: undefined, deadLetters: undefined } }],
+  orphans: [],
+  lastReload: { result: 'applied', at: 0, trigger: 'SIGHUP' },
+  faults: 0,
+})
+
+test('nothing, when all is well', () => expect(needs(well())).toEqual([]))
+
+const queue = { signal: 'traces', queueSize: 90, queueCapacity: 100, inFlight: 1 } as const
+test.each<[what: string, more: () => Partial<Signs>, told: string, command: string]>([
+  [
+    'a destination that is away',
+    () => ({
+      components: [component('exporter', 'loki', 'RecoverableError', 'no route')],
+      queues: [{ id: 'loki', ...queue }],
+    }),
+    'exporter loki is in trouble, its queue is 90% full: no route',
+    'kymo batches --component loki --what attempt_failed',
+  ],
+  [
+    'a component that does not come back',
+    () => ({ components: [component('receiver', 'otlp', 'PermanentError', 'port in use')] }),
+    'receiver otlp does not work, and will not by itself: port in use',
+    'kymo status --filter otlp',
+  ],
+  [
+    'a reload that failed',
+    () => ({
+      lastReload: {
+        result: 'failed',
+        at: 5,
+        trigger: 'SIGHUP',
+        errors: [{ message: 'unknown key `a`', file: 'kymo.yaml', line: 7 }, { message: 'another' }],
+      },
+    }),
+    'the last reload failed, what ran before goes on: kymo.yaml:7: unknown key `a` (and 1 more)',
+    'kymo reload --dry-run',
+  ],
+  [
+    'a full disk',
+    () => ({
+      storages: [{ id: 'disk', storage: { trouble: new StorageError('full', 'no room'), deadLetters: undefined } }],
+    }),
+    'storage disk takes nothing (full): no room',
+    'kymo queue ls',
+  ],
+  [
+    'dead letters',
+    () => ({
+      storages: [{ id: 'disk', storage: { trouble: undefined, deadLetters: { backlog: { records: 1, items: 55 } } } }],
+    }),
+    '55 items in 1 dead letter of storage disk',
+    'kymo queue ls --dead-letters',
+  ],
+  [
+    'an orphan',
+    () => ({ orphans: [{ owner: 'otlp_grpc/old traces', items: 1, oldest: null }] }),
+    '1 item of otlp_grpc/old traces on disk that no exporter sends any more',
+    "kymo replay --owner 'otlp_grpc/old traces'",
+  ],
+  [
+    'memory',
+    () => ({ budget: { pressed: true } }),
+    'memory is over its limit: senders are asked to come again',
+    'kymo status --sort queue',
+  ],
+  [
+    'a fault',
+    () => ({ faults: 2 }),
+    '2 faults of Kymo since it was started',
+    'the log has each as INTERNAL: please report them',
+  ],
+  [
+    'what was lost',
+    () => {
+      const books = new Books()
+      const node = books.node({ kind: 'exporter', id: 'loki', pipeline: '', signal: 'logs' })
+      node.in = 3
+      node.lost.of('expired').value = 2
+      node.lost.of('queue_full').value = 1
+      return { books }
+    },
+    '3 items lost for good since the start: 2 expired, 1 queue_full',
+    'kymo batches --what lost',
+  ],
+])('%s is told, with the command that goes on', (_, more, told, command) => {
+  expect(needs({ ...well(), ...more() })).toMatchObject([{ what: told, command }])
+})
+
+test('the text begins with it, and says so when there is nothing', () => {
+  const whole = {
+    process: { version: '1.2.3', phase: 'running', pid: 7, started: new Date().toISOString() },
+    memory: { rss_bytes: 0, limit_bytes: 2 ** 20, pressed: false },
+    books_faults: [],
+  }
+  const since = new Date(Date.now() - 300_000).toISOString()
+  const need = { what: 'exporter \u001b[2J is in trouble', since, command: 'kymo batches' }
+  const [, , ...lines] = statusText({ ...whole, needs_you: [need] }, [], {}).split('\n')
+  expect(lines.slice(0, 3)).toEqual([
+    'What needs you:',
+    expect.stringMatching(/^ {2}! exporter {2}\[2J is in trouble \(since 5m\)$/),
+    '      kymo batches',
+  ])
+  expect(statusText({ ...whole, needs_you: [] }, [], {}).split('\n')[2]).toBe('All is well.')
+})
