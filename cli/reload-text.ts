@@ -17,7 +17,7 @@ export function planText({ components, pipelines }: ReloadPlan): string {
 export const restartText = (keys: readonly string[]): string =>
   keys.map(key => `${key} takes effect when the process starts again.\n`).join('')
 
-function consequence({ kind, reason, pipelines, queue, flushes }: ComponentReload): string {
+function consequence({ kind, reason, pipelines, queue, remainder, waiting, flushes }: ComponentReload): string {
   const where = kind === 'processor' ? ` in ${pipelines.join(', ')}` : ''
   let why = ''
   if (reason === 'extension') why = ', because an extension it uses does'
@@ -26,6 +26,13 @@ function consequence({ kind, reason, pipelines, queue, flushes }: ComponentReloa
   let held = ''
   if (flushes) held = '; what it holds goes on to the next step'
   if (queue === 'kept') held = '; its queue is kept'
-  if (queue === 'drained') held = '; its queue is sent first, up to the deadline'
+  if (queue === 'drained') held = `; ${drained(waiting, remainder)}`
   return `${where}${why}${held}`
+}
+
+function drained(waiting: number | undefined, remainder: ComponentReload['remainder']): string {
+  if (waiting === 0) return 'nothing waits in its queue'
+  const what = waiting === undefined ? 'its queue is' : `the ${waiting} items in its queue are`
+  const rest = remainder === 'on_disk' ? 'stays on disk until somebody replays it' : 'is lost'
+  return `${what} sent first, up to the deadline; what is left then ${rest}`
 }

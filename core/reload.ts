@@ -30,6 +30,10 @@ export interface ComponentReload {
    * deadline (`drained`).
    */
   readonly queue?: 'kept' | 'drained'
+  /** What becomes of the rest of a drained queue at the deadline. */
+  readonly remainder?: 'lost' | 'on_disk'
+  /** Items that wait in a queue that is drained. */
+  readonly waiting?: number
   /** A step that gathers data: what it holds goes on to the next step before it ends. */
   readonly flushes?: boolean
 }

@@ -167,7 +167,10 @@ function joined(found: readonly ComponentReload[]): ComponentReload[] {
 }
 
 /** What becomes of the data that an instance has when it ends. */
-function heldBy(was: Instance | undefined, is: Instance | undefined): Pick<ComponentReload, 'queue' | 'flushes'> {
+function heldBy(
+  was: Instance | undefined,
+  is: Instance | undefined,
+): Pick<ComponentReload, 'queue' | 'remainder' | 'flushes'> {
   if (was === undefined) return {}
   const { definition } = was.component
   if ('hold' in definition) return definition.hold === 'none' ? {} : { flushes: true }
@@ -175,5 +178,5 @@ function heldBy(was: Instance | undefined, is: Instance | undefined): Pick<Compo
   // Data waits for its destination, which is the id: where that stays, the data goes over. What is on disk stays there.
   const { storage } = was.queue
   const kept = is !== undefined && (storage === undefined || storage === is.queue?.storage)
-  return { queue: kept ? 'kept' : 'drained' }
+  return kept ? { queue: 'kept' } : { queue: 'drained', remainder: storage === undefined ? 'lost' : 'on_disk' }
 }

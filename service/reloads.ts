@@ -2,7 +2,7 @@
 import { ConfigErrors } from '../config/report.ts'
 import { type ConfigError, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { Prepared, ReloadPlan } from '../core/reload.ts'
+import type { ComponentReload, Prepared, ReloadPlan } from '../core/reload.ts'
 import type { Plan } from '../plan/plan.ts'
 import { planReload, startOnly, unreloadable } from '../plan/reload.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
@@ -59,6 +59,8 @@ export interface Reloadable {
   readonly plan: Plan
   /** Makes another one ready to run beside it. @throws Error when that cannot run */
   prepare(plan: Plan, changes: ReloadPlan): Promise<Prepared>
+  /** Items that wait for an exporter's destination, or are on their way to it. */
+  waiting(exporter: string): number
 }
 
 /** What reloading needs. */
@@ -238,7 +240,7 @@ export class Reloads implements ConfigFigures {
     if (graph === undefined) return unready
     const changes = planReload(graph.plan, candidate.plan)
     const outcome = {
-      plan: changes,
+      plan: { ...changes, components: changes.components.map(one => withWaiting(graph, one)) },
       restart_needed: startOnly(this.#telemetry, candidate.telemetry),
       warnings: candidate.warnings.map(complaint),
     }
@@ -273,4 +275,9 @@ export class Reloads implements ConfigFigures {
 /** An error as it is told in an answer and in the status. */
 function complaint({ code, message, position, hint }: ConfigError): Complaint {
   return { code, message, ...position, ...(hint === undefined ? {} : { hint }) }
+}
+
+/** With what waits in the queue of an exporter that goes. */
+function withWaiting(graph: Reloadable, one: ComponentReload): ComponentReload {
+  return one.queue === 'drained' ? { ...one, waiting: graph.waiting(one.id) } : one
 }

@@ -97,6 +97,13 @@ export class Graph {
     }))
   }
 
+  /** Items that wait for an exporter's destination, or are on their way to it. */
+  waiting(exporter: string): number {
+    let items = 0
+    for (const { id, books } of this.#assembly.destinations) if (id === exporter) items += books.held()
+    return items
+  }
+
   /**
    * The way into a pipeline for data that comes from `from`, which is none of its receivers; undefined when there is no
    * such pipeline now. To be asked for each batch, which is to be counted as handed on before it is pushed.

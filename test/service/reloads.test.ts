@@ -48,6 +48,7 @@ function setUp(
   const lines: Line[] = []
   const state = { source: yaml(), levels: [] as string[], isRunning: true, applied: 0, reloads: 0, aborted: 0 }
   const graph = {
+    waiting: () => 55,
     plan: first.plan,
     async prepare(to: Plan) {
       state.reloads++

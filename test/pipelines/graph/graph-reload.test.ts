@@ -360,3 +360,14 @@ test('a stop does not wait longer than its own deadline for what still leaves', 
   expect(performance.now() - began).toBeLessThan(1000)
   await expect(toy.reload({ exporters: { 'sink/new': few } })).rejects.toThrow('stopping')
 })
+
+test('how many items wait for a destination is told, before its exporter is taken away', async () => {
+  toy = await toyGraph({ exporters: { sink: {}, other: {} } })
+  const release = hang(toy.sinks['sink'])
+  await toy.push(tracesRequest([{ spans: names('a', 3) }])).outcome
+  await toy.push(span('b')).outcome
+  await expect.poll(() => toy.sinks['other'].all).toHaveLength(4)
+  expect([toy.graph.waiting('sink'), toy.graph.waiting('other'), toy.graph.waiting('none')]).toEqual([4, 0, 0])
+  release()
+  await expect.poll(() => toy.graph.waiting('sink')).toBe(0)
+})
