@@ -40,7 +40,7 @@ export function needs(signs: Signs): Need[] {
   return [
     ...fromFaults(signs),
     ...fromReload(signs.lastReload),
-    ...signs.components.flatMap(component => [...fromComponent(component, signs.queues)]),
+    ...signs.components.flatMap(component => [...fromComponent(component, signs)]),
     ...fromStorages(signs),
     ...fromLosses(signs.books),
   ]
@@ -73,14 +73,11 @@ function* fromReload(last: LastReload | undefined): Generator<Need> {
   }
 }
 
-function* fromComponent(
-  { kind, id, pipeline, status }: RunningComponent,
-  queues: readonly QueueFigures[],
-): Generator<Need> {
+function* fromComponent({ kind, id, pipeline, status }: RunningComponent, signs: Signs): Generator<Need> {
   const isForGood = forGood.has(status.state)
   if (!isForGood && status.state !== 'RecoverableError') return
   const name = `${kind} ${id}${pipeline === undefined ? '' : ` of ${pipeline}`}`
-  const waiting = kind === 'exporter' ? waitingAt(id, queues) : ''
+  const waiting = kind === 'exporter' ? waitingAt(id, signs) : ''
   const verdict = isForGood ? 'does not work, and will not by itself' : 'is in trouble'
   yield {
     what: `${name} ${verdict}${waiting}: ${status.lastError ?? 'it does not say why'}`,
@@ -90,12 +87,15 @@ function* fromComponent(
   }
 }
 
-/** How full its queues are. */
-function waitingAt(id: string, queues: readonly QueueFigures[]): string {
+/** What waits at an exporter, and how full its fullest queue is. */
+function waitingAt(id: string, { books, queues }: Signs): string {
+  let items = 0
+  for (const node of books.nodes) if (node.name.kind === 'exporter' && node.name.id === id) items += node.held()
+  if (items === 0) return ''
   const full = queues
     .filter(queue => queue.id === id && queue.queueCapacity > 0)
-    .map(({ queueSize, queueCapacity }) => queueSize / queueCapacity)
-  return full.length === 0 ? '' : `, its queue is ${Math.round(100 * Math.max(...full))}% full`
+    .map(({ queueSize, queueCapacity }) => Math.round((100 * queueSize) / queueCapacity))
+  return `, ${counted(items, 'item')} waiting${full.length === 0 ? '' : ` (${Math.max(...full)}% of its queue)`}`
 }
 
 function* fromStorages({ storages, orphans }: Signs): Generator<Need> {

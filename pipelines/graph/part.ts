@@ -75,12 +75,17 @@ export function runPart({ kind, id, status, lifecycle }: Part, log: Logger): voi
   }
 }
 
+/** Milliseconds that each part has to stop, also where others have used up the deadline. */
+const leastTime = 500
+
 /** A part that does not stop in time, or fails to, keeps nobody else from stopping. */
 export async function stopPart({ kind, id, status, lifecycle, clock }: Part, end: number, log: Logger): Promise<void> {
   status.set('Stopping')
   let timer: NodeJS.Timeout | undefined
   try {
-    const late = new Promise<'late'>(resolve => (timer = setTimeout(() => resolve('late'), waitUntil(end))))
+    const late = new Promise<'late'>(
+      resolve => (timer = setTimeout(() => resolve('late'), Math.max(waitUntil(end), leastTime))),
+    )
     const stopped = Promise.resolve(lifecycle.stop?.()).then(() => 'stopped' as const)
     if ((await Promise.race([stopped, late])) === 'late') log.warn({ kind, id }, 'did not stop within the deadline')
   } catch (error) {

@@ -137,6 +137,12 @@ export function withDelay({ message, retryAfter }: DeliveryError): string {
   return `${message}; it asked not to be tried again for ${Math.ceil(retryAfter / 1000)} s`
 }
 
+/** At stop: says what is waited for, and why it takes long if it does. */
+export function tellWait({ log }: EndParts, items: number, last: DeliveryError | undefined): void {
+  const why = last === undefined ? {} : { error: last.message }
+  log.info({ items, ...why }, 'stopping: what is held in memory waits for its destination')
+}
+
 /** There was no time left. */
 export function stopping(): DeliveryError {
   return new DeliveryError('DELIVERY_STOPPING', 'retry', 'stopped before the destination had it')

@@ -194,7 +194,7 @@ export class Sender {
     this.#leave([...this.#sleeping, ...this.#ready])
     this.#wake(() => true)
     this.#pump()
-    if (!this.idle) await this.#onIdle.wait(deadline)
+    if (!this.idle) await this.#onIdle.wait(deadline, () => ends.tellWait(this.#parts, this.held(), this.#lastFailure))
     this.#stopped = true
     this.#probe.clear()
     const before = this.#parts.books.lost.total

@@ -103,7 +103,7 @@ test('the table of components tells states, drops and queues, in lines that fit'
   expect(head).toMatch(/^kymo .*, running for .*books balance$/)
   expect(needs).toBe('What needs you:')
   expect(what).toMatch(
-    /^ {2}! exporter otlp_http\/down is in trouble, its queue is \d+% full: .*ECONNREFUSED.* \(since \d+/,
+    /^ {2}! exporter otlp_http\/down is in trouble, \d+ items? waiting \(\d+% of its queue\): .*ECONNREFUSED.* \(since \d+/,
   )
   expect(command).toBe('      kymo batches --component otlp_http/down --what attempt_failed')
   expect(headings).toMatch(/^COMPONENT +KIND +OF +STATE .*P99$/)

@@ -30,11 +30,15 @@ const queue = { signal: 'traces', queueSize: 90, queueCapacity: 100, inFlight: 1
 test.each<[what: string, more: () => Partial<Signs>, told: string, command: string]>([
   [
     'a destination that is away',
-    () => ({
-      components: [component('exporter', 'loki', 'RecoverableError', 'no route')],
-      queues: [{ id: 'loki', ...queue }],
-    }),
-    'exporter loki is in trouble, its queue is 90% full: no route',
+    () => {
+      const books = new Books()
+      const node = books.node({ kind: 'exporter', id: 'loki', pipeline: '', signal: 'traces' })
+      node.in = 7
+      node.holds(() => 7)
+      const components = [component('exporter', 'loki', 'RecoverableError', 'no route')]
+      return { books, components, queues: [{ id: 'loki', ...queue }] }
+    },
+    'exporter loki is in trouble, 7 items waiting (90% of its queue): no route',
     'kymo batches --component loki --what attempt_failed',
   ],
   [
