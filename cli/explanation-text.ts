@@ -20,7 +20,7 @@ export function explanationText({ receivers, pipelines, exporters }: Explanation
   const sections = [
     ...together(receivers, 'signal', ['signal', 'pipelines']).map(receiverText),
     ...together(pipelines, 'id', ['id', 'signal']).map(pipelineText),
-    ...exporters.map(exporterText),
+    ...exporterTexts(exporters),
   ]
   return sections.join('\n')
 }
@@ -198,25 +198,51 @@ function contextTexts({ merges, needs }: PipelineExplained): string[] {
 
 const time = (seconds: number) => durationText(seconds * 1000)
 
-function exporterText(one: ExporterExplained): string {
+/** What is told of an exporter, by label. */
+interface ExporterText {
+  readonly id: string
+  readonly head: string
+  readonly rows: ReadonlyMap<string, string>
+}
+
+/** Rows in which exporters may differ to be told as alike. */
+const mostDifferences = 3
+
+/** Each in full, or where it is like one before it what differs. */
+function exporterTexts(exporters: readonly ExporterExplained[]): string[] {
+  const models: ExporterText[] = []
+  return exporters.map(one => {
+    const { id, head, rows } = exporterText(one)
+    for (const model of models) {
+      const differ = [...rows].filter(([label, text]) => model.rows.get(label) !== text).map(([, text]) => text)
+      if (model.rows.size !== rows.size || differ.length > mostDifferences) continue
+      const as = differ.length === 0 ? `: as ${model.id}` : `: as ${model.id}, but for`
+      return [head, as, '\n', ...differ].join('')
+    }
+    models.push({ id, head, rows })
+    return [head, '\n', ...rows.values()].join('')
+  })
+}
+
+function exporterText(one: ExporterExplained): ExporterText {
   const { id, signals, success, because: settings, timeout_seconds: timeout } = one
   const own = signals.length > 1 && one.queue !== undefined ? ', each with a queue of its own' : ''
-  return [
-    `exporter ${id} (${signals.join(', ')}${own})\n`,
-    line('success', `${meanings[success]}${because(settings)}`),
-    line('queue', queueText(one)),
-    line('full', fullText(one)),
-    linesOf('', stopTexts(one)),
-    line(
-      'attempt',
-      timeout === 0 ? 'may take as long as it takes (timeout: 0s)' : `may take ${time(timeout)} (timeout)`,
-    ),
-    line('outage', outageText(one)),
-    line('give up', giveUpText(one)),
-    line('bad data', badDataText(one)),
-    line('stop', stopText(one)),
-    ...(one.reasons.lost.length === 0 ? [] : [line('lost as', one.reasons.lost.join(', '))]),
-  ].join('')
+  const rows: readonly (readonly [label: string, texts: readonly string[]])[] = [
+    ['success', [`${meanings[success]}${because(settings)}`]],
+    ['queue', [queueText(one)]],
+    ['full', [fullText(one), ...stopTexts(one)]],
+    ['attempt', [timeout === 0 ? 'may take as long as it takes (timeout: 0s)' : `may take ${time(timeout)} (timeout)`]],
+    ['outage', [outageText(one)]],
+    ['give up', [giveUpText(one)]],
+    ['bad data', [badDataText(one)]],
+    ['stop', [stopText(one)]],
+    ['lost as', one.reasons.lost.length === 0 ? [] : [one.reasons.lost.join(', ')]],
+  ]
+  return {
+    id,
+    head: `exporter ${id} (${signals.join(', ')}${own})`,
+    rows: new Map(rows.map(([label, texts]) => [label, linesOf(label, texts)])),
+  }
 }
 
 function queueText({ queue, when_full, signals, success, in_place_of: step }: ExporterExplained): string {

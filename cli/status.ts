@@ -119,7 +119,8 @@ function headOf({ process: { version, phase, pid, started }, memory, books_fault
   const [most] = (memory.kept ?? []).filter(({ bytes }) => bytes >= worthTelling).toSorted((a, b) => b.bytes - a.bytes)
   const kept = most === undefined ? '' : ` (${mebibytes(most.bytes)} kept by ${most.id})`
   const used = `${mebibytes(memory.rss_bytes)} of ${mebibytes(memory.limit_bytes)}${kept}${pressed}`
-  return `kymo ${version}, ${phase} for ${since(started)}, pid ${pid}, ${used}, ${books}\n`
+  const how = phase === 'running' ? `running for ${since(started)}` : `${phase}, started ${since(started)} ago`
+  return `kymo ${version}, ${how}, pid ${pid}, ${used}, ${books}\n`
 }
 
 /** What needs somebody, each with the command that goes on from there. */

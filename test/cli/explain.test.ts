@@ -47,6 +47,23 @@ test.each([
   expect(textOf(gateway).replaceAll(/\n {13}(?=\S)/g, ' ')).toContain(words)
 })
 
+test('of exporters that are alike the first is told in full, of the others what differs', () => {
+  const text = textOf(`
+receivers: {otlp: {protocols: {grpc: {}}}}
+exporters: {nop: {}, otlp_grpc: {endpoint: 'a:1'}, otlp_grpc/same: {endpoint: 'b:1'}, otlp_grpc/slow: {endpoint: 'c:1', timeout: 9s}}
+service:
+  pipelines:
+    traces: {receivers: [otlp], exporters: [otlp_grpc]}
+    logs: {receivers: [otlp], exporters: [otlp_grpc/same]}
+    metrics: {receivers: [otlp], exporters: [otlp_grpc/slow]}
+`)
+  expect(text).toContain('exporter otlp_grpc (traces)\n  success ')
+  expect(text).toContain('exporter otlp_grpc/same (logs): as otlp_grpc\n\n')
+  expect(text).toMatch(
+    /exporter otlp_grpc\/slow \(metrics\): as otlp_grpc, but for\n {2}attempt {4}may take 9s \(timeout\)\n$/,
+  )
+})
+
 test('what Kymo takes from itself has no sender', () => {
   const yaml =
     '{receivers: {internal: {}}, exporters: {debug: {}}, service: {pipelines: {logs: {receivers: [internal], exporters: [debug]}}}}'

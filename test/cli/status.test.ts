@@ -67,6 +67,11 @@ test('the page has the process and a line for each component', () => {
   expect(text).toMatch(/^busy +exporter +traces +OK \S+ +100 +0 +0 +0 +10% +\S+ +12ms$/m)
 })
 
+test('of a process that stops, how long it has run is not told as how long it has been stopping', () => {
+  const stopping = { ...whole, process: { ...whole.process, phase: 'stopping' } }
+  expect(statusText(stopping, [], {})).toMatch(/^kymo 1\.2\.3, stopping, started 3m ago, pid 7,/)
+})
+
 test('who keeps the most beside the data is told, once that is much', () => {
   const [first] = ['prometheus', 'loki'].map((id, i) => ({ id, bytes: (40 - 30 * i) * 2 ** 20 }))
   const head = (kept: readonly { id: string; bytes: number }[]) =>
