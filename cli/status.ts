@@ -1,7 +1,7 @@
 /** `kymo status`: how a Kymo that runs is, component by component. */
 import type { ComponentDocument } from '../service/component-pages.ts'
-import type { Need } from '../service/needs.ts'
 import { exitCodes } from '../service/process.ts'
+import type { Attention } from '../service/status.ts'
 import { ask, AskError } from './admin-client.ts'
 import { alignRight, count, cut, printable, since, span, terminalWidth } from './format.ts'
 import type { Sorting } from './options.ts'
@@ -35,7 +35,7 @@ interface ProcessDocument {
     readonly kept?: readonly { readonly id: string; readonly bytes: number }[]
   }
   readonly books_faults: readonly string[]
-  readonly needs_you: readonly Need[]
+  readonly needs_you: readonly Attention[]
 }
 
 /** Asks and prints; resolves to the exit code. */

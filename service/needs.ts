@@ -7,15 +7,7 @@ import type { Storage } from '../core/storage.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
 import type { NamedStorage } from './queue-pages.ts'
 import type { LastReload } from './reloads.ts'
-import { time } from './status.ts'
-
-/** One of them, as `/status` tells it. */
-export interface Need {
-  readonly what: string
-  /** Since when, where that is known. */
-  readonly since?: string | null
-  readonly command: string
-}
+import { type Attention, time } from './status.ts'
 
 /** What is looked at. */
 export interface Signs {
@@ -36,7 +28,7 @@ type DeadLetters = { readonly backlog: { readonly records: number; readonly item
 const forGood: ReadonlySet<State> = new Set(['PermanentError', 'FatalError'])
 
 /** All that needs somebody; nothing when all is well. */
-export function needs(signs: Signs): Need[] {
+export function needs(signs: Signs): Attention[] {
   return [
     ...fromFaults(signs),
     ...fromReload(signs.lastReload),
@@ -46,7 +38,7 @@ export function needs(signs: Signs): Need[] {
   ]
 }
 
-function* fromFaults({ books, faults, budget }: Signs): Generator<Need> {
+function* fromFaults({ books, faults, budget }: Signs): Generator<Attention> {
   for (const fault of books.faults()) {
     yield {
       what: `the books do not balance: ${fault}`,
@@ -61,7 +53,7 @@ function* fromFaults({ books, faults, budget }: Signs): Generator<Need> {
     yield { what: 'memory is over its limit: senders are asked to come again', command: 'kymo status --sort queue' }
 }
 
-function* fromReload(last: LastReload | undefined): Generator<Need> {
+function* fromReload(last: LastReload | undefined): Generator<Attention> {
   if (last?.result !== 'failed') return
   const [first, ...more] = last.errors ?? []
   const where = first?.file === undefined ? '' : `${first.file}:${first.line ?? 1}: `
@@ -73,7 +65,7 @@ function* fromReload(last: LastReload | undefined): Generator<Need> {
   }
 }
 
-function* fromComponent({ kind, id, pipeline, status }: RunningComponent, signs: Signs): Generator<Need> {
+function* fromComponent({ kind, id, pipeline, status }: RunningComponent, signs: Signs): Generator<Attention> {
   const isForGood = forGood.has(status.state)
   if (!isForGood && status.state !== 'RecoverableError') return
   const name = `${kind} ${id}${pipeline === undefined ? '' : ` of ${pipeline}`}`
@@ -98,7 +90,7 @@ function waitingAt(id: string, { books, queues }: Signs): string {
   return `, ${counted(items, 'item')} waiting${full.length === 0 ? '' : ` (${Math.max(...full)}% of its queue)`}`
 }
 
-function* fromStorages({ storages, orphans }: Signs): Generator<Need> {
+function* fromStorages({ storages, orphans }: Signs): Generator<Attention> {
   for (const { id, storage } of storages) {
     const { trouble, deadLetters } = storage
     if (trouble !== undefined)
@@ -117,7 +109,7 @@ function* fromStorages({ storages, orphans }: Signs): Generator<Need> {
 }
 
 /** What is gone for good, in one line for all of it: it stays so however well all is by now. */
-function* fromLosses({ nodes }: Books): Generator<Need> {
+function* fromLosses({ nodes }: Books): Generator<Attention> {
   const lost = new Map<string, number>()
   for (const node of nodes) {
     for (const { reason, value } of node.lost.all()) if (value > 0) lost.set(reason, (lost.get(reason) ?? 0) + value)

@@ -5,7 +5,15 @@ import type { Budget } from '../core/budget.ts'
 import type { RunningComponent } from '../core/health.ts'
 import type { MemoryPlan } from '../core/memory.ts'
 import type { ProcessFigures, QueueFigures } from '../telemetry/family.ts'
-import type { Need } from './needs.ts'
+
+/** Something that a person has to look into. */
+export interface Attention {
+  readonly what: string
+  /** Since when, where that is known. */
+  readonly since?: string | null
+  /** What goes on from there. */
+  readonly command: string
+}
 
 /** What the document is made of. */
 export interface StatusSources {
@@ -25,7 +33,7 @@ export interface StatusSources {
   readonly books: Books
   readonly faults: number
   /** What a person has to look into. */
-  readonly needs: readonly Need[]
+  readonly needs: readonly Attention[]
   /** The configuration that runs, and how the last reload went. */
   readonly config?: object
 }
