@@ -7,9 +7,10 @@ import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Signal } from '../../proto/signals.ts'
 import type { Sink } from '../sending/sink.ts'
-import { type Way, Ways } from './outlet.ts'
+import { type Target, type Way, Ways } from './outlet.ts'
 import { processorContext } from './processor-context.ts'
 import { StepNode } from './step-node.ts'
+import { type Tap, tapped, type TapSide } from './tapped.ts'
 
 /**
  * A connector for one pair of signals: the end of some pipelines and the beginning of others. It has no queue: what it
@@ -23,6 +24,8 @@ export class ConnectorSink implements Sink {
   readonly behind: Downstream | undefined
   readonly books: NodeBooks
   readonly #step: StepNode
+  /** The step, and who looks on in front of it. */
+  #in: Target
   readonly #derives: boolean
   readonly #listeners = new Set<() => void>()
   readonly #ways: Ways
@@ -60,6 +63,13 @@ export class ConnectorSink implements Sink {
       budget: () => context.host.get(budgetKey),
     })
     this.#step.connect(this.#ways)
+    this.#in = this.#step
+  }
+
+  /** These look at what it is handed, or hands on, from now on, and no others. */
+  tap(side: TapSide, taps: readonly Tap[]): void {
+    if (side === 'in') this.#in = tapped(taps, this.#step)
+    else this.#step.connect(tapped(taps, this.#ways))
   }
 
   /** Hands on to these pipelines from now on. */
@@ -90,7 +100,7 @@ export class ConnectorSink implements Sink {
   cancel(): void {}
 
   take(batch: Batch, done: () => void): void {
-    this.#step.push(batch)
+    this.#in.push(batch)
     done()
   }
 

@@ -3,7 +3,7 @@ import type { Books, NodeBooks } from '../../core/books.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { FanOut } from './fanout.ts'
-import type { Inlet, Way } from './outlet.ts'
+import type { Inlet, Target, Way } from './outlet.ts'
 import type { StepNode } from './step-node.ts'
 import { Waiting } from './waiting.ts'
 
@@ -114,12 +114,15 @@ export class PipelineDoor implements Way {
 export class FirstStep implements Inside {
   readonly #pipeline: string
   readonly #step: StepNode
+  readonly #in: Target
   readonly #books: Books
   readonly #journal: Journal
 
-  constructor(pipeline: string, step: StepNode, books: Books, journal: Journal) {
+  /** `into` is the step, with whoever looks on in front of it. */
+  constructor(pipeline: string, step: StepNode, into: Target, books: Books, journal: Journal) {
     this.#pipeline = pipeline
     this.#step = step
+    this.#in = into
     this.#books = books
     this.#journal = journal
   }
@@ -130,7 +133,7 @@ export class FirstStep implements Inside {
 
   push(batch: Batch, from: NodeBooks): void {
     this.#books.edge(from, this.#step.books).carried += batch.items
-    this.#step.push(batch)
+    this.#in.push(batch)
   }
 
   turnAway(batch: Batch, from: NodeBooks): void {

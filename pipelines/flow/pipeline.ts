@@ -1,3 +1,4 @@
+import type { Batch } from '../../core/batch.ts'
 import type { Books } from '../../core/books.ts'
 import type { Downstream } from '../../core/component.ts'
 import type { Journal } from '../../core/journal.ts'
@@ -5,9 +6,10 @@ import type { Signal } from '../../proto/signals.ts'
 import type { Sink } from '../sending/sink.ts'
 import type { Flushing } from '../../plan/who-waits.ts'
 import { FanOut } from './fanout.ts'
-import { Link, type Way } from './outlet.ts'
+import { Link, type Target, type Way } from './outlet.ts'
 import { FirstStep, PipelineDoor } from './pipeline-door.ts'
 import type { StepNode } from './step-node.ts'
+import { type Tap, tapped, type TapSide } from './tapped.ts'
 
 /**
  * One entry of `service.pipelines`, running: a door, processors in order, then a fan-out to all exporters. Stays when its
@@ -22,6 +24,8 @@ export class Pipeline implements Downstream {
   readonly #end: FanOut
   readonly #door: PipelineDoor
   #steps: readonly StepNode[] = []
+  /** Who looks on, by side and step. */
+  readonly #taps = { in: new Map<StepNode, readonly Tap[]>(), out: new Map<StepNode, readonly Tap[]>() }
   /** Takes what waits here out of the books. */
   #unheld: (() => void) | undefined
 
@@ -42,17 +46,35 @@ export class Pipeline implements Downstream {
     this.#steps = steps
     this.exchange(sinks)
     const { isAwaited, answeredBy } = flushing
+    for (const step of steps) step.flushBy({ isAwaited, answers: step.books.name.id === answeredBy })
+    for (const taps of Object.values(this.#taps)) taps.clear()
+    this.#lay()
+    return leaving
+  }
+
+  /** These look at what `step` is handed, or hands on, from now on, and no others; until other steps are connected. */
+  tap(step: StepNode, side: TapSide, taps: readonly Tap[]): void {
+    this.#taps[side].set(step, taps)
+    this.#lay()
+  }
+
+  /** Leads from the door to the end: past whoever looks on, where somebody does. */
+  #lay(): void {
+    const end = this.#end
+    const steps = this.#steps
+    const into = (step: StepNode): Target => tapped(this.#taps.in.get(step) ?? [], step)
     steps.forEach((step, i) => {
       const { books } = step
       const next = steps.at(i + 1)
-      step.flushBy({ isAwaited, answers: books.name.id === answeredBy })
-      if (next !== undefined) return step.connect(new Link(this.#books.edge(books, next.books), next))
-      end.feed(books)
-      step.connect({ push: batch => end.push(batch, books) })
+      if (next === undefined) end.feed(books)
+      const way =
+        next === undefined
+          ? { push: (batch: Batch) => end.push(batch, books) }
+          : new Link(this.#books.edge(books, next.books), into(next))
+      step.connect(tapped(this.#taps.out.get(step) ?? [], way))
     })
     const first = steps.at(0)
-    this.#door.lead(first === undefined ? end : new FirstStep(this.id, first, this.#books, this.#journal))
-    return leaving
+    this.#door.lead(first === undefined ? end : new FirstStep(this.id, first, into(first), this.#books, this.#journal))
   }
 
   /** Hands to these sinks from now on. */

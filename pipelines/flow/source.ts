@@ -3,7 +3,8 @@ import type { Context } from '../../core/context.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
-import { type Way, Ways } from './outlet.ts'
+import { type Target, type Way, Ways } from './outlet.ts'
+import { type Tap, tapped } from './tapped.ts'
 
 /**
  * Where the batches of one receiver and signal enter the graph: all pipelines that name the receiver get each of them.
@@ -13,6 +14,8 @@ export class Source {
   readonly books: NodeBooks
   readonly #journal: Journal
   readonly #ways: Ways
+  /** The ways, and who looks on in front of them. */
+  #out: Target
   #state: 'new' | 'connected' | 'closed' = 'new'
   /** What came before there was anywhere to go. */
   #early: Batch[] = []
@@ -20,7 +23,7 @@ export class Source {
   constructor(books: NodeBooks, journal: Journal) {
     this.books = books
     this.#journal = journal
-    this.#ways = new Ways(books)
+    this.#out = this.#ways = new Ways(books)
   }
 
   /** Hands on to `ways` from now on, what came before that included. */
@@ -28,6 +31,11 @@ export class Source {
     this.#ways.set(ways)
     this.#state = 'connected'
     for (const batch of this.#early.splice(0)) this.push(batch)
+  }
+
+  /** These look at what comes from here from now on, and no others. */
+  tap(taps: readonly Tap[]): void {
+    this.#out = tapped(taps, this.#ways)
   }
 
   /** Nothing comes from here any more. */
@@ -43,7 +51,7 @@ export class Source {
     this.books.in += batch.items
     this.books.out += batch.items
     this.#begin(batch)
-    this.#ways.push(batch)
+    this.#out.push(batch)
   }
 
   /** Something of a request from there was passed over. */

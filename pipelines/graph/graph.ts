@@ -17,7 +17,8 @@ import type { Destination } from '../sending/destination.ts'
 import { reasonOf } from '../flow/fanout.ts'
 import { join, successorOf } from './join.ts'
 import { Leaving, roomFor, until } from './leaving.ts'
-import { redacts, shownBy } from './shown.ts'
+import { redacts, shownBy, type TapRule, tapRule } from './shown.ts'
+import { type TapNode, type TapPlace, Taps, type TapViewer } from './taps.ts'
 import { type Part, type ReceiverPart, runPart, startPart, stopPart } from './part.ts'
 import { Preparation } from './preparation.ts'
 import type { Pipeline } from '../flow/pipeline.ts'
@@ -33,6 +34,8 @@ export class Graph {
   readonly #lingering = new Set<Pipeline>()
   /** Accounts of those that come in besides. */
   readonly #guests = new Set<NodeBooks>()
+  readonly #taps = new Taps()
+  #tapRule: TapRule
   #assembly: Assembly
   #preparation: Preparation | undefined
   #isStopping = false
@@ -50,6 +53,7 @@ export class Graph {
     this.#assembly = new Assembly(plan, process, this.#sources)
     this.#assembly.build()
     process.journal.shows = shownBy(plan)
+    this.#tapRule = tapRule(plan)
     join(this.#assembly)
   }
 
@@ -133,6 +137,16 @@ export class Graph {
       journal.note(sink.books.name, 'refused', batch, reason, undefined)
       batch.refuse(full)
     }
+  }
+
+  /** Has `viewer` look at a place; says at which nodes that is. @throws TapError */
+  tap(place: TapPlace, viewer: TapViewer): readonly TapNode[] {
+    return this.#taps.add(place, viewer, this.#assembly, this.#tapRule)
+  }
+
+  /** It looks no more. */
+  untap(viewer: TapViewer): void {
+    this.#taps.remove(viewer, this.#assembly, this.#tapRule)
   }
 
   /** Starts from the back to the front, so that nothing is taken before it can be passed on. */
@@ -278,8 +292,11 @@ export class Graph {
     }
     // What came before may still be on its way to a redaction that is no more: until it has ended nothing else is shown.
     this.#process.journal.shows = shownBy(next.plan, redacts(previous.plan))
+    this.#tapRule = tapRule(next.plan, previous.plan)
+    this.#taps.lift()
     this.#assembly = next
     const steps = join(next)
+    this.#taps.lay(next, this.#tapRule)
     // Those of earlier configurations that still have something, too.
     for (const pipeline of [...pipelines, ...this.#ending()])
       pipeline.exchange(pipeline.sinks.map(sink => successorOf(sink, next)))
@@ -331,6 +348,7 @@ export class Graph {
     this.#retire()
     if (this.#leaving.size > 0) return
     this.#process.journal.shows = shownBy(this.plan)
+    this.#tapRule = tapRule(this.plan)
   }
 
   /** Marks the accounts of nodes that are not there any more. */

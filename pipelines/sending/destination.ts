@@ -18,6 +18,7 @@ import { halve } from './halve.ts'
 import { Sender } from './sender.ts'
 import type { SenderParts } from './sender-parts.ts'
 import type { Sink } from './sink.ts'
+import type { Tap } from '../flow/tapped.ts'
 
 /** Milliseconds between two looks for what is too old. */
 const sweepEvery = 30_000
@@ -62,6 +63,8 @@ export class Destination implements Sink {
   #room: Room
   /** Who waits for room here. */
   readonly #listeners: (() => void)[] = []
+  /** Who looks at what it is given; asked once a batch. */
+  #taps: readonly Tap[] | undefined
   #backlog: Backlog | undefined
   #storage: Storage | undefined
   /** Its queue on disk, from which nothing is read yet. */
@@ -242,6 +245,7 @@ export class Destination implements Sink {
 
   take(batch: Batch, done: () => void): void {
     this.books.in += batch.items
+    if (this.#taps !== undefined) for (const tap of this.#taps) tap.see(batch)
     const weight = this.#queue === undefined ? 0 : this.#weigh(batch)
     if (this.#backlog !== undefined) return this.#backlog.take(batch, weight, done)
     const kept = this.#accepts ? batch.compacted().taken() : batch.compacted()
@@ -261,6 +265,11 @@ export class Destination implements Sink {
       const at = listeners.indexOf(listener)
       if (at >= 0) listeners.splice(at, 1)
     }
+  }
+
+  /** These look at what it is given from now on, and no others. */
+  tap(taps: readonly Tap[]): void {
+    this.#taps = taps.length === 0 ? undefined : taps
   }
 
   /** What waits because there was no connection is tried. */
