@@ -6,6 +6,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Batch } from '../core/batch.ts'
+import { silent } from '../core/logger.ts'
+import { tapped } from '../pipelines/flow/tapped.ts'
+import { TapStream } from '../service/tap-stream.ts'
 import { type Action, Arena } from '../proto/actions.ts'
 import { attributeTags, findAttribute } from '../proto/attributes.ts'
 import { compileEdits } from '../proto/edits.ts'
@@ -77,6 +81,25 @@ function dropByAttribute(signal: Signal): Visitor {
   }
 }
 
+const noContext = { receiver: '', transport: '', peer: undefined, metadata: undefined, auth: undefined }
+
+/** Handing a batch on past a tap of so many items a second, as for a viewer who reads all; without a rate there is no tap. */
+function handOn(signal: Signal, groups: readonly Group[], items: number, rate?: number, where?: string): () => void {
+  let pushed = 0
+  const target = { push: (batch: Batch) => void (pushed += batch.items) }
+  const order = {
+    wanted: where === undefined ? [] : [{ key: where, value: 'none' }],
+    trace: undefined,
+    limit: Infinity,
+  }
+  const tap = rate === undefined ? undefined : new TapStream({ ...order, rate, time: 600_000 }, silent, () => {})
+  tap?.stream.resume()
+  const seen = tap?.at({ kind: 'receiver', id: 'otlp', pipeline: '', signal }, ['out']).out
+  const next = tapped(seen === undefined ? [] : [seen], target)
+  const batch = new Batch(signal, groups, items, noContext, [])
+  return () => next.push(batch)
+}
+
 function casesOf(signal: Signal, shape: string, path: string): Case[] {
   const body = readFileSync(join(path, `${signal}-${shape}.bin`))
   const { groups, items } = readRequest(signal, body)
@@ -102,6 +125,10 @@ function casesOf(signal: Signal, shape: string, path: string): Case[] {
     of('encodeGroups untouched', () => void encodeGroups(groups)),
     of('encodeGroups edited', () => void encodeGroups(edited)),
     of('rewriteItems: delete and insert', () => void rewriteItems(signal, groups, perItem)),
+    of('hand on, nobody taps', handOn(signal, groups, items)),
+    of('hand on, tapped at 10 items/s', handOn(signal, groups, items, 10)),
+    of('hand on, tapped at 100 items/s', handOn(signal, groups, items, 100)),
+    of('hand on, tapped for a value nobody has', handOn(signal, groups, items, 100, 'service.name')),
     of('rewriteItems: drop by attribute', () => void rewriteItems(signal, groups, drop)),
   ]
 }

@@ -45,6 +45,12 @@ export function commandLine(version: string, actions: Actions): CommandLine {
         .env('KYMO_ADMIN_READS')
         .choices(readings),
     )
+    .addOption(
+      program
+        .createOption('--admin-tap <on|off>', 'whether `kymo tap` may show live data (on, if not said)')
+        .env('KYMO_ADMIN_TAP')
+        .choices(['on', 'off']),
+    )
     .addHelpText('after', afterRun)
     .action((options: RunOptions, run: CommandLine) => {
       const [word] = run.args
@@ -115,6 +121,7 @@ Environment:
   KYMO_LOG            log levels (debug, info, warn, error) for all and by module: KYMO_LOG=warn,otlp=debug
   KYMO_CLUSTER_NAME   k8s.cluster.name of the built-in configuration
   KYMO_ADMIN_TOKEN    who may change a running process through the admin server; or KYMO_ADMIN_TOKEN_FILE, a file with it
+  KYMO_ADMIN_TAP      off: \`kymo tap\` shows no data
   KYMO_ADMIN          where commands ask; with unix:PATH also where \`run\` has its admin server listen
 
 SIGHUP, or \`kymo reload\`, reads the configuration again and takes it over while data moves: what did not change goes on as

@@ -28,6 +28,8 @@ export interface RunOptions extends SourceOptions {
   readonly adminHost?: readonly string[]
   /** What it tells without the token. */
   readonly adminReads?: Reading
+  /** Whether data may be looked at through it. */
+  readonly adminTap?: 'on' | 'off'
 }
 
 /** Reads a duration that an option is given. */
@@ -36,6 +38,12 @@ export function milliseconds(text: string): number {
   if (value === undefined || value < 0) throw new InvalidArgumentError('write a duration such as `25s` or `500ms`.')
   return value
 }
+
+/** How `kymo tap` writes. */
+export const tapFormats = ['text', 'json', 'otlp'] as const
+
+/** One of these. */
+export type TapFormat = (typeof tapFormats)[number]
 
 /** What the table of components can be sorted by. */
 export const sortings = ['rate', 'queue', 'age', 'errors', 'name'] as const

@@ -1,14 +1,16 @@
 /** The commands that ask a Kymo that runs. */
 import { withAdmin } from './admin-option.ts'
 import type { BatchesOptions } from './batches.ts'
-import { type CommandLine, sortings } from './options.ts'
+import { type CommandLine, sortings, tapFormats } from './options.ts'
 import type { ReloadOptions } from './reload.ts'
 import type { StatusOptions } from './status.ts'
+import type { TapOptions } from './tap.ts'
 
 /** Adds them. */
 export function addRunningCommands(program: CommandLine): void {
   addStatus(withAdmin(program.command('status')).option('--json', 'as JSON'))
   addBatches(withAdmin(program.command('batches [id]')).option('--json', 'as JSON'))
+  addTap(withAdmin(program.command('tap [place]')))
   addReload(withAdmin(program.command('reload')).option('--json', 'as JSON'))
 }
 
@@ -73,6 +75,50 @@ function addBatches(command: CommandLine): void {
       process.exitCode = await batches(id, options)
     })
 }
+
+function addTap(command: CommandLine): void {
+  command
+    .description('look at live data before or after a component, or at what a processor changes; nothing waits for it')
+    .option('--in', 'what the component is handed')
+    .option('--out', 'what comes out of it')
+    .option('--pipeline <id>', 'only in this pipeline, where a component is in several')
+    .addOption(
+      command
+        .createOption(
+          '--where <key=value>',
+          'only items with this attribute, or whose scope or resource has it; repeatable',
+        )
+        .argParser(collect),
+    )
+    .option('--trace <id>', 'only items of this trace: 32 hexadecimal digits')
+    .option('--limit <n>', 'end after so many items')
+    .option('--rate <n>', 'items a second, 100 at most', '10')
+    .option('--for <duration>', 'end after this time, 10m at most', '30s')
+    .addOption(command.createOption('--format <format>', 'how to write').choices(tapFormats).default('text'))
+    .addHelpText('after', afterTap)
+    .action(async (place: string | undefined, options: TapOptions) => {
+      const { tap } = await import('./tap.ts')
+      process.exitCode = await tap(place, options)
+    })
+}
+
+const afterTap = `
+PLACE is a component (\`resource\`, \`otlp/2\`) or a pipeline (\`traces\`); without it, all that exporters are given.
+Of a processor without --in and --out it shows what that changes: - before, + after. Of receivers there is what comes out,
+of exporters what they are given. Of a pipeline without a side, what comes out of it.
+
+It shows a few items a second, never all, and each up to 64 KiB. Formats: text for people; json, one line per item with where
+it was seen; otlp, one line per item that is a whole OTLP/JSON request. What is told beside items goes to standard error.
+
+Data itself is shown, so it takes what writing takes: the token of the process where it has one (KYMO_ADMIN_TOKEN, or
+KYMO_ADMIN_TOKEN_FILE). What a \`redaction\` still has to redact is not shown; \`kymo run --admin-tap off\` shows nothing at all.
+
+Examples:
+  kymo tap                                            what is sent, wherever it goes
+  kymo tap otlp --out --where service.name=checkout   what comes in from one service
+  kymo tap resource                                   what that processor changes
+  kymo tap traces --in --trace 4bf92f3577b34da6a3ce929d0e0e4736 --for 5m
+  kymo tap logs --limit 1 --format otlp | curl -sS -H 'content-type: application/json' --data-binary @- localhost:4318/v1/logs`
 
 const afterReload = `
 The process reads again what it was started with: --config and --set of \`kymo run\`. Those of this command only say where the

@@ -104,10 +104,10 @@ function addPage(app: FastifyInstance, { path, answer }: Route, door: Door): voi
 /** The data itself is not for everybody who may ask how things are. */
 function addFlow(app: FastifyInstance, { path, flow }: FlowRoute, door: Door): void {
   app.get<{ Querystring: RawQuery }>(path, { onRequest: door('action') }, ({ query }, reply) =>
-    answered(reply, () => {
-      const { contentType, chunks } = flow(query)
-      reply.type(contentType)
-      return paced(chunks)
+    answered(reply, async () => {
+      const told = await flow(query)
+      reply.type(told.contentType)
+      return 'stream' in told ? told.stream : paced(told.chunks)
     }),
   )
 }

@@ -1,4 +1,5 @@
 /** Questions about what happened: `/v1/batches` and `/v1/components`. Only answers; nothing here changes anything. */
+import type { Readable } from 'node:stream'
 import { quoted, suggest } from '../config/nearest.ts'
 import {
   type Happening,
@@ -28,6 +29,12 @@ export interface Flow {
   readonly chunks: AsyncIterable<Buffer>
 }
 
+/** An answer that is written while something happens, and looks itself after readers that are slow. */
+export interface LiveFlow {
+  readonly contentType: string
+  readonly stream: Readable
+}
+
 /** One page: a path, in which `*` stands for the rest, and what it answers. */
 export interface Route {
   readonly path: string
@@ -39,7 +46,7 @@ export interface Route {
 export interface FlowRoute {
   readonly path: string
   /** @throws QueryError, as long as nothing is written */
-  flow(query: RawQuery): Flow
+  flow(query: RawQuery): Flow | Promise<LiveFlow>
 }
 
 /** Something that can be done: POST with a JSON object. */

@@ -37,7 +37,8 @@ import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
 import type { Entrances } from './replay.ts'
 import { type Reloadable, type ReloadOutcome, type ReloadRequest, Reloads, type ReloadsParts } from './reloads.ts'
-import { statusDocument } from './status.ts'
+import { lossesOf, statusDocument } from './status.ts'
+import { TapPages, type TappedGraph } from './tap.ts'
 
 /** What a graph is given by the service. */
 export interface GraphSurroundings {
@@ -49,7 +50,7 @@ export interface GraphSurroundings {
 }
 
 /** What the service needs of a graph. */
-export interface RunningGraph extends Partial<Entrances> {
+export interface RunningGraph extends Partial<Entrances>, Partial<TappedGraph> {
   readonly components: readonly RunningComponent[]
   readonly pipelines?: readonly ConfiguredPipeline[]
   start(): Promise<void>
@@ -81,6 +82,8 @@ export interface ServicePlan {
     readonly apart?: string | undefined
     /** What it is called besides localhost and its addresses. */
     readonly names?: readonly string[]
+    /** Whether data may be looked at through it. */
+    readonly tap?: boolean
   }
   /** What is told about the process itself, besides the pages; without it nothing is. */
   readonly own?: {
@@ -114,6 +117,7 @@ export class Service {
   readonly #report: SelfReport
   readonly #exports: OwnExports
   readonly #queues: Queues
+  readonly #taps: TapPages
   readonly #expiry: OrphanExpiry
   readonly #created = Date.now()
   readonly #reloads: Reloads | undefined
@@ -145,6 +149,7 @@ export class Service {
       entrance: (pipeline, from) => this.#taking?.entrance?.(pipeline, from),
       exporterEntrance: (exporter, from) => this.#taking?.exporterEntrance?.(exporter, from),
     })
+    this.#taps = new TapPages({ on: plan.admin.tap ?? true, log: this.#log, graph: () => this.#taking })
     this.#expiry = new OrphanExpiry({ books: this.books, log: this.#log, storages: () => this.#storages() })
     this.#reloads =
       plan.reload &&
@@ -243,7 +248,8 @@ export class Service {
     this.#watch.stop()
     this.#meter.stop()
     this.#rates.stop()
-    if (lost > 0) this.#log.error({ items: lost, by: this.#losses() }, 'stopped; not all could be delivered')
+    if (lost > 0) this.#log.error({ items: lost, by: lossesOf(this.books) }, 'stopped; not all could be delivered')
+    this.#taps.stop()
     await this.#exports.stop(deadline)
     await Promise.all([this.#admin?.close(), this.#metricsServer?.close()])
     await this.#listeners.close()
@@ -344,6 +350,7 @@ export class Service {
           exporters: () => this.#graph?.exporters() ?? [],
         }),
         ...this.#queues.routes,
+        ...this.#taps.routes,
       ],
     }
     this.#admin = await startAdmin(apart, pages, this.#listeners)
@@ -387,14 +394,5 @@ export class Service {
       case 'Stopped':
         log.debug({ kind, id, from }, `${kind} ${id} is in state ${status.state}`)
     }
-  }
-
-  /** Who lost how much, by reason. */
-  #losses(): Record<string, number> {
-    const losses: Record<string, number> = {}
-    for (const { name, lost } of this.books.nodes)
-      for (const { reason, value } of lost.all())
-        if (value > 0) losses[`${name.kind} ${name.id} (${name.signal}): ${reason}`] = value
-    return losses
   }
 }

@@ -69,12 +69,15 @@ function logLevelsOf(text: string): ReturnType<typeof parseLogLevels> {
 export interface AdminOptions {
   readonly admin?: string | undefined
   readonly adminHost?: readonly string[] | undefined
+  readonly adminTap?: 'on' | 'off' | undefined
 }
 
 /** Where all of it is served, if not where metrics are; and what it is called. */
 export interface AdminPlace {
   readonly apart: string | undefined
   readonly names: readonly string[]
+  /** Whether data may be looked at through it. */
+  readonly tap: boolean
 }
 
 /**
@@ -82,13 +85,13 @@ export interface AdminPlace {
  * it is where commands ask, and may be somebody else's.
  * @throws Error when the place is none
  */
-export function adminPlace({ admin, adminHost = [] }: AdminOptions, env: NodeJS.ProcessEnv): AdminPlace {
+export function adminPlace({ admin, adminHost = [], adminTap }: AdminOptions, env: NodeJS.ProcessEnv): AdminPlace {
   const common = env['KYMO_ADMIN'] ?? ''
   const apart = admin ?? (common.startsWith('unix:') ? common : undefined)
   if (apart !== undefined && parseEndpoint(apart) === undefined) {
     throw new Error(`--admin ${apart} is no place to listen; write \`unix:PATH\` or \`host:port\``)
   }
-  return { apart, names: adminHost.filter(name => name !== '') }
+  return { apart, names: adminHost.filter(name => name !== ''), tap: adminTap !== 'off' }
 }
 
 /** Without a sampler: enough to see where time goes, at a cost that nobody feels. */

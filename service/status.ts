@@ -147,3 +147,12 @@ export function time(milliseconds: number | undefined): string | null {
 }
 
 const round = (seconds: number) => Math.round(seconds * 1000) / 1000
+
+/** Who lost how much, by reason. */
+export function lossesOf({ nodes }: Pick<Books, 'nodes'>): Record<string, number> {
+  const losses: Record<string, number> = {}
+  for (const { name, lost } of nodes)
+    for (const { reason, value } of lost.all())
+      if (value > 0) losses[`${name.kind} ${name.id} (${name.signal}): ${reason}`] = value
+  return losses
+}
