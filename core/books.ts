@@ -211,8 +211,25 @@ export interface Door {
   readonly transport: string
   /** Requests by reason; read whenever somebody asks. */
   readonly refusals: Readonly<Record<string, number>>
+  /** The same by the status they were answered with, too. */
+  readonly tallies: readonly StatusTally[]
   /** What senders take up there, where that is limited. */
   readonly usage?: Readonly<Record<string, Usage>>
+}
+
+/** Requests that were turned away with one status, for one reason. */
+export interface StatusTally {
+  /** HTTP status, or name of the gRPC code; `none` where nobody could be answered. */
+  readonly status: string
+  readonly reason: string
+  readonly requests: number
+}
+
+/** What is asked of a receiver when somebody wants to know how its door is. */
+export interface DoorSources {
+  readonly usage?: () => Readonly<Record<string, Usage>>
+  /** What was turned away by status and reason; where nobody hears a status it is not there. */
+  readonly tallies?: () => readonly StatusTally[]
 }
 
 /** How near something is to its limit, if it has one. */
@@ -226,7 +243,9 @@ class CountedDoor implements Door {
   readonly receiver: string
   readonly transport: string
   readonly #past = new Map<string, number>()
+  readonly #pastTallies = new Map<string, StatusTally>()
   readonly #counts = new Set<Readonly<Record<string, number>>>()
+  readonly #tallies = new Set<() => readonly StatusTally[]>()
   readonly #usages: (() => Readonly<Record<string, Usage>>)[] = []
 
   constructor(receiver: string, transport: string) {
@@ -241,21 +260,40 @@ class CountedDoor implements Door {
     return sum
   }
 
+  get tallies(): readonly StatusTally[] {
+    const sum = new Map(this.#pastTallies)
+    for (const tallies of this.#tallies) addTallies(sum, tallies())
+    return [...sum.values()]
+  }
+
   /** That of the latest instance: one that it has replaced is ending. */
   get usage(): Readonly<Record<string, Usage>> {
     return this.#usages.at(-1)?.() ?? {}
   }
 
-  add(counts: Readonly<Record<string, number>>, usage?: () => Readonly<Record<string, Usage>>): () => void {
+  add(counts: Readonly<Record<string, number>>, sources: DoorSources): () => void {
+    const { usage, tallies = () => talliesOf(counts) } = sources
     this.#counts.add(counts)
+    this.#tallies.add(tallies)
     if (usage !== undefined) this.#usages.push(usage)
     return () => {
       if (usage !== undefined && this.#usages.includes(usage)) this.#usages.splice(this.#usages.indexOf(usage), 1)
+      if (this.#tallies.delete(tallies)) addTallies(this.#pastTallies, tallies())
       if (!this.#counts.delete(counts)) return
       for (const [reason, n] of Object.entries(counts)) this.#past.set(reason, (this.#past.get(reason) ?? 0) + n)
     }
   }
 }
+
+function addTallies(sum: Map<string, StatusTally>, more: readonly StatusTally[]): void {
+  for (const one of more) {
+    const key = `${one.status} ${one.reason}`
+    sum.set(key, { ...one, requests: one.requests + (sum.get(key)?.requests ?? 0) })
+  }
+}
+
+const talliesOf = (counts: Readonly<Record<string, number>>): StatusTally[] =>
+  Object.entries(counts).map(([reason, requests]) => ({ status: 'none', reason, requests }))
 
 /** All accounts of one process. They stay when their component goes: counters never go back. */
 export class Books {
@@ -299,14 +337,14 @@ export class Books {
   }
 
   /**
-   * Counts `refusals` at the door of a receiver, and tells the `usage` of its limits, until the returned function is called;
-   * what was counted stays.
+   * Counts `refusals` at the door of a receiver, and asks `sources` how it is, until the returned function is called; what was
+   * counted stays.
    */
   door(
     receiver: string,
     transport: string,
     refusals: Readonly<Record<string, number>>,
-    usage?: () => Readonly<Record<string, Usage>>,
+    sources: DoorSources = {},
   ): () => void {
     const key = `${receiver} ${transport}`
     let door = this.#doorByName.get(key)
@@ -315,7 +353,7 @@ export class Books {
       this.#doorByName.set(key, door)
       this.doors.push(door)
     }
-    return door.add(refusals, usage)
+    return door.add(refusals, sources)
   }
 
   /** Faults of components that were caught where nobody knows whose they are. */

@@ -8,7 +8,7 @@ import type { Signal } from '../proto/signals.ts'
 import type { Batch } from './batch.ts'
 import type { Cancellation } from './cancellation.ts'
 import type { Context } from './context.ts'
-import type { NodeBooks, Usage } from './books.ts'
+import type { DoorSources, NodeBooks } from './books.ts'
 import type { Capability, FindOffered, Offers } from './capability.ts'
 import type { Clock } from './clock.ts'
 import type { Listener, Ticket } from './delivery.ts'
@@ -116,14 +116,9 @@ export interface ReceiverContext extends ComponentContext {
   push(batch: Batch): void
   books(signal: Signal): NodeBooks
   /**
-   * Offers the books the requests it turns away before they are batches, by reason, and how near its limits are; read when
-   * somebody asks.
+   * Offers the books the requests it turns away, by reason, and what is to be asked of its door; read when somebody asks.
    */
-  door(
-    transport: string,
-    refusals: Readonly<Record<string, number>>,
-    usage?: () => Readonly<Record<string, Usage>>,
-  ): void
+  door(transport: string, refusals: Readonly<Record<string, number>>, sources?: DoorSources): void
 }
 
 /** One step of a pipeline: plain RxJS over batches. Taken from a method's type, so that steps of one signal fit in a list of all. */

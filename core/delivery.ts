@@ -18,7 +18,10 @@ export type Outcome =
     }
 
 /** What is heard of a request: that its bytes are none of its signal, or how its delivery ended. */
-export type Answer = Outcome | { readonly kind: 'malformed'; readonly message: string }
+export type Answer =
+  | Outcome
+  /** `firstBytes`: how its body began. */
+  | { readonly kind: 'malformed'; readonly message: string; readonly firstBytes: Buffer | undefined }
 
 /** How what a source handed in ended for good: what became of it is known, or it has to be read again. */
 export type Ended =
@@ -39,8 +42,8 @@ export const done: Fate = { kind: 'done' }
 
 /** Who handed a request in. Both moments are told once each, later; neither implies the other. */
 export interface Listener {
-  /** What the sender is to hear. */
-  answered(answer: Answer): void
+  /** What the sender is to hear; of how many items, where they were counted. */
+  answered(answer: Answer, items?: number): void
   /** For a source that can read again: what it has handed in is settled for good. It costs something only where it is there. */
   ended?(end: Ended): void
 }
@@ -223,7 +226,7 @@ export class Delivery implements Ticket {
       const outcome = this.#outcome()
       if (this.record !== undefined) endRecord(this.record, outcome)
       this.#tally?.tally(this.items, outcome)
-      listener.answered(outcome)
+      listener.answered(outcome, this.items)
     })
   }
 

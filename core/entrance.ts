@@ -13,6 +13,7 @@ import { Batch } from './batch.ts'
 import type { Context } from './context.ts'
 import type { Budget } from './budget.ts'
 import { type Answer, Delivery, type Listener, type Ticket } from './delivery.ts'
+import { beginningOf } from './dismissal.ts'
 import { DeliveryError } from './errors.ts'
 import { Lease } from './lease.ts'
 import { PaidMemory } from './paid-memory.ts'
@@ -27,6 +28,7 @@ const largeBody = 512 * 1024
 /** Text of JSON up to this is let in at once, whatever is in it: it has too few items to be cut into pieces. */
 export const surelyAtOnce = '{},'.length * pieceLimits.items
 
+const nothing = Buffer.alloc(0)
 const success: Answer = { kind: 'success', warning: undefined }
 
 /** What is heard of a request without items. */
@@ -57,10 +59,14 @@ class Arrival implements Ticket {
   withdrawn: DeliveryError | undefined
   /** What was passed over of it. */
   note: string | undefined
+  /** How its body began. */
+  readonly firstBytes: Buffer
   #delivery: Delivery | undefined
 
-  constructor(signal: Signal, origin: Context, by: Listener) {
+  /** `body`: where it could be found to be malformed. */
+  constructor(signal: Signal, origin: Context, by: Listener, body: Buffer = nothing) {
     this.signal = signal
+    this.firstBytes = body === nothing ? nothing : beginningOf(body)
     this.origin = origin
     this.by = by
   }
@@ -109,7 +115,7 @@ export class Entrance {
    */
   enter(signal: Signal, body: Buffer, charge: number, origin: Context, by: Listener): Ticket {
     if (body.length > largeBody) {
-      const arrival = new Arrival(signal, origin, by)
+      const arrival = new Arrival(signal, origin, by, body)
       return this.#start(arrival, this.#frame(arrival, body, charge, this.#isPooled))
     }
     return this.#enterSmall(signal, body, charge, origin, by, this.#isPooled)
@@ -124,20 +130,21 @@ export class Entrance {
       body = jsonToProtobuf(signals[signal].request, text, this.#memory, told => (note = told), manyUnknown)
     } catch (error) {
       if (error instanceof TooManyUnknown) return this.#enterJsonInSteps(signal, text, charge, origin, by)
+      const answer = answerOf(error, origin, text)
       this.#letGo(text, charge, this.#isPooled)
-      return answerLater(by, answerOf(error, origin))
+      return answerLater(by, answer)
     }
     this.#letGo(text, charge, this.#isPooled)
     const cost = BufferPool.cost(body.length)
     if (note !== undefined) this.#told(signal, origin, note)
     if (body.length <= largeBody) return this.#enterSmall(signal, body, cost, origin, by, true, note)
-    const arrival = new Arrival(signal, origin, by)
+    const arrival = new Arrival(signal, origin, by, body)
     arrival.note = note
     return this.#start(arrival, this.#frame(arrival, body, cost, true))
   }
 
   #enterJsonInSteps(signal: Signal, text: Buffer, charge: number, origin: Context, by: Listener): Ticket {
-    const arrival = new Arrival(signal, origin, by)
+    const arrival = new Arrival(signal, origin, by, text)
     return this.#start(arrival, this.#readJson(arrival, text, charge))
   }
 
@@ -146,7 +153,7 @@ export class Entrance {
    * `body`, which stays as it is.
    */
   enterAgain(signal: Signal, body: Buffer, stored: readonly StoredShare[], origin: Context, by: Listener): Ticket {
-    const arrival = new Arrival(signal, origin, by)
+    const arrival = new Arrival(signal, origin, by, body)
     this.#budget.charge(body.length)
     return this.#start(arrival, this.#whole(arrival, body, stored))
   }
@@ -164,8 +171,9 @@ export class Entrance {
     try {
       request = readRequest(signal, body, this.#budget)
     } catch (error) {
+      const answer = answerOf(error, origin, body)
       this.#letGo(body, charge, isPooled)
-      return answerLater(by, answerOf(error, origin))
+      return answerLater(by, answer)
     }
     const { groups, items } = request
     const whole = charge + request.charged
@@ -174,7 +182,7 @@ export class Entrance {
       return answerLater(by, nothingIn(note))
     }
     if (isSuspected(origin)) {
-      const arrival = new Arrival(signal, origin, by)
+      const arrival = new Arrival(signal, origin, by, body)
       arrival.note = note
       return this.#start(arrival, this.#verified(arrival, request, body, whole, isPooled))
     }
@@ -206,7 +214,7 @@ export class Entrance {
       }
       if (arrival.isVain && arrival.withdrawn !== undefined) answerLater(arrival.by, refusalOf(arrival.withdrawn))
     } catch (error) {
-      answerLater(arrival.by, answerOf(error, arrival.origin))
+      answerLater(arrival.by, answerOf(error, arrival.origin, arrival.firstBytes))
     }
   }
 
@@ -336,10 +344,10 @@ function answerLater(by: Listener, answer: Answer): Ticket {
 const isSuspected = ({ standing }: Context): boolean => standing?.isSuspected === true
 
 /** What is heard of a request that `error` kept from being read. What is malformed is remembered of its sender. */
-function answerOf(error: unknown, { standing, metadata }: Context): Answer {
+function answerOf(error: unknown, { standing, metadata }: Context, body: Buffer): Answer {
   if (!(error instanceof WireError)) return refusalOf(errorOf(error))
   standing?.sentMalformed(metadata)
-  return { kind: 'malformed', message: error.message }
+  return { kind: 'malformed', message: error.message, firstBytes: beginningOf(body) }
 }
 
 /** What stopped a request other than its bytes. */

@@ -1,33 +1,20 @@
 /** The door of one server: what it takes in, what it turned away, and the clock over it. */
-import { timerWait } from '../core/clock.ts'
+import type { StatusTally } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
+import { timerWait } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
+import type { SenderRow } from '../core/sender.ts'
 import { Slots } from './inflation.ts'
-import { type ConnectionShare, type LimitKind, Occupancy, type OccupancyLimits, peerName } from './occupancy.ts'
-import { Strangers } from './strangers.ts'
-
-/**
- * Why a body is not taken: it can never fit; there is no room now; it came too slowly; it is not what it says it is;
- * nobody wants it any more; its sender may not come in; that cannot be told now; it is for something that is not served here; a
- * TLS handshake failed; a limit of the listener.
- */
-export type RefusalKind =
-  | 'too_large'
-  | 'memory'
-  | 'slow'
-  | 'malformed'
-  | 'cancelled'
-  | 'denied'
-  | 'unready'
-  | 'unserved'
-  | 'handshake'
-  | LimitKind
-
-/** A body that is not taken. The message is for its sender. */
-export interface Refusal {
-  readonly kind: RefusalKind
-  readonly message: string
-}
+import {
+  type ConnectionShare,
+  type LimitKind,
+  Occupancy,
+  type OccupancyLimits,
+  peerName,
+  plainAddress,
+} from './occupancy.ts'
+import { Reception, type ReceptionTerms, type TurnedAway, unanswered } from './reception.ts'
+import type { RefusalKind } from './refusal.ts'
 
 /** What senders may do. */
 export interface AdmissionLimits {
@@ -95,13 +82,25 @@ export class Admission {
     peer: 0,
     unread: 0,
     flood: 0,
+    rejected: 0,
+    queue_full: 0,
+    storage: 0,
+    stopping: 0,
+    undelivered: 0,
   }
-  readonly #strangers: Strangers
+  readonly #reception: Reception
   readonly #sweep: number
   #timer: NodeJS.Timeout | undefined
   #isLooking = false
 
-  constructor(budget: Budget, limits: AdmissionLimits, log?: Logger) {
+  /** `reception` is told who comes; `statusOf` says how each kind is answered. */
+  constructor(
+    budget: Budget,
+    limits: AdmissionLimits,
+    log?: Logger,
+    reception?: ReceptionTerms,
+    statusOf: Readonly<Partial<Record<RefusalKind, string>>> = {},
+  ) {
     this.budget = budget
     const all = { ...defaults, ...limits }
     this.maxBody = all.maxBody
@@ -111,7 +110,10 @@ export class Admission {
     this.crowdedGrace = all.crowdedGrace
     this.answerTimeout = all.answerTimeout
     this.#sweep = all.sweep
-    this.#strangers = new Strangers(log)
+    this.#reception = new Reception(reception)
+    for (const kind of Object.keys(this.refusals) as RefusalKind[]) {
+      this.#reception.expect(kind, statusOf[kind] ?? unanswered)
+    }
     this.occupancy = new Occupancy(limits.occupancy ?? {}, this.refusals, budget, log)
   }
 
@@ -131,7 +133,18 @@ export class Admission {
   enter(address: string | undefined): ConnectionShare | undefined {
     const share = this.occupancy.enter(address)
     if (share !== undefined) this.#timer ??= setInterval(() => this.#look(), timerWait(this.#sweep)).unref()
+    else this.#dismiss('connections', explained.connections ?? 'connections', plainAddress(address), peerName(address))
     return share
+  }
+
+  /** What was turned away, by status and reason. */
+  get tallies(): readonly StatusTally[] {
+    return this.#reception.tallies
+  }
+
+  /** Finds out who is behind a connection, as which `agent` a request of it has come. */
+  meet(share: ConnectionShare, agent: string | undefined): SenderRow {
+    return this.#reception.meet(share, agent)
   }
 
   /** The connection is gone. */
@@ -140,16 +153,38 @@ export class Admission {
     this.occupancy.leave(share)
   }
 
-  /** Counts a refusal. */
-  count(kind: RefusalKind, share: ConnectionShare): void {
+  /** A request of which `bytes` had come is turned away. */
+  turnAway(what: TurnedAway, share: ConnectionShare, agent: string | undefined, bytes: number): void {
+    this.#count(what.kind, share)
+    this.#reception.turnedAway(what, share, agent, bytes)
+  }
+
+  /** A connection is ended, or what comes on it is no request: there is nobody who could be told apart. */
+  count(kind: RefusalKind, share: ConnectionShare, message = explained[kind], status = unanswered): void {
+    this.#count(kind, share)
+    this.#dismiss(kind, message ?? kind, share.address, share.peer.address, share.sender?.agent, status)
+  }
+
+  /** A connection on which nobody can talk: there is no request that could be answered. */
+  strange(kind: 'handshake' | 'malformed', address: string | undefined, fault: string): void {
+    this.refusals[kind]++
+    this.#dismiss(kind, fault, plainAddress(address), peerName(address))
+  }
+
+  #count(kind: RefusalKind, share: ConnectionShare): void {
     if (isLimit(kind)) this.occupancy.turnedAway(kind, share.peer.address)
     else this.refusals[kind]++
   }
 
-  /** Counts a connection on which nobody can talk, and says why: there is no request that could be answered. */
-  strange(kind: 'handshake' | 'malformed', address: string | undefined, fault: string): void {
-    this.refusals[kind]++
-    this.#strangers.tell(peerName(address), fault)
+  #dismiss(
+    kind: RefusalKind,
+    message: string,
+    peer: string,
+    network: string,
+    agent?: string,
+    status = unanswered,
+  ): void {
+    this.#reception.dismissed({ kind, status, message }, peer, network, agent)
   }
 
   #look(): void {
@@ -182,6 +217,14 @@ export class Admission {
     }
     this.#isLooking = false
   }
+}
+
+/** What is told of connections that end, and of what is not answered. */
+const explained: Partial<Record<RefusalKind, string>> = {
+  connections: 'there are as many connections as `limits` allows, or as memory does: it was closed at once',
+  flood: 'it sent frames without end that are no requests: the connection was ended',
+  unread: 'it did not take its answer within `limits.answer_timeout`',
+  slow: 'what it began to send did not come to its end: the connection was ended',
 }
 
 const isLimit = (kind: RefusalKind): kind is LimitKind =>

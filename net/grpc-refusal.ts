@@ -1,6 +1,7 @@
 /** What a sender over gRPC hears of a request that is refused. */
-import { GrpcCode, type RpcStatus } from '../proto/status.ts'
-import { memoryRetryDelay, type Refusal, type RefusalKind } from './admission.ts'
+import { GrpcCode, grpcCodeName, type RpcStatus } from '../proto/status.ts'
+import { memoryRetryDelay } from './admission.ts'
+import type { Refusal, RefusalKind } from './refusal.ts'
 
 /** The code of the answer. */
 export const codeOf: Record<RefusalKind, number> = {
@@ -18,6 +19,27 @@ export const codeOf: Record<RefusalKind, number> = {
   peer: GrpcCode.UNAVAILABLE,
   unread: GrpcCode.UNAVAILABLE,
   flood: GrpcCode.UNAVAILABLE,
+  rejected: GrpcCode.INVALID_ARGUMENT,
+  queue_full: GrpcCode.UNAVAILABLE,
+  storage: GrpcCode.UNAVAILABLE,
+  stopping: GrpcCode.UNAVAILABLE,
+  undelivered: GrpcCode.UNAVAILABLE,
+}
+
+/** What is never answered: the connection is over, or has not begun. */
+export const neverAnswered: readonly RefusalKind[] = [
+  'handshake',
+  'connections',
+  'unread',
+  'flood',
+  'slow',
+  'cancelled',
+]
+
+/** How each kind is answered, by the name of its code. */
+export function statusNames(): Partial<Record<RefusalKind, string>> {
+  const answered = (Object.keys(codeOf) as RefusalKind[]).filter(kind => !neverAnswered.includes(kind))
+  return Object.fromEntries(answered.map(kind => [kind, grpcCodeName(codeOf[kind])]))
 }
 
 /** The status of the answer. */

@@ -2,8 +2,9 @@
 import type { Identity } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
-import type { Admission, Refusal } from './admission.ts'
+import type { HeardKind } from '../core/sender.ts'
+import { encodeStatus, GrpcCode, grpcCodeName, type RpcStatus } from '../proto/status.ts'
+import type { Admission } from './admission.ts'
 import { type AuthRefusal, type Doorman, isPending, isRefusal, type PendingAnswer } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import { statusOf } from './grpc-refusal.ts'
@@ -13,7 +14,9 @@ import { ErrorCode } from './http2/protocol.ts'
 import type { RequestHead } from './http2/request-head.ts'
 import { ServerStream } from './http2/server-stream.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
-import type { ConnectionShare } from './occupancy.ts'
+import { type ConnectionShare, knownSender } from './occupancy.ts'
+import { unanswered } from './reception.ts'
+import type { Refusal } from './refusal.ts'
 import { shownText } from './shown-text.ts'
 
 /** Serves one method. The charge of the call's body is the handler's from now on. Answers once, with `reply` or `fail`. */
@@ -92,6 +95,16 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
     return this.#connection.share
   }
 
+  /** The call was taken, with `items`: for those who ask who sends. To be told before the answer. */
+  took(how: HeardKind, items: number): void {
+    if (this.#state === 'ended') return
+    const { share } = this.#connection
+    const sender = knownSender(share) ?? this.#server.admission.meet(share, this.head.get('user-agent'))
+    const { received, since } = this.#intake
+    // When it came is known; to look at the clock once more would cost more than all of this.
+    sender.answered(how, items, received, since)
+  }
+
   /** Request headers by lower-case name. */
   metadata(): Map<string, string[]> {
     const map = new Map<string, string[]>()
@@ -126,6 +139,8 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
 
   /** Who speaks HTTP reads the status, who speaks gRPC reads its own. */
   #sayType(message: string): void {
+    if (this.#state === 'ended') return
+    this.#dismiss({ kind: 'unserved', message }, '415')
     if (!this.#end(message.length)) return
     const head = packHeaders([
       [':status', '415'],
@@ -187,6 +202,19 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
     this.#fail(status, [])
   }
 
+  /** Answers with an error for what is wrong with the call, or has no room, and has it counted. */
+  turnAway(refusal: Refusal, status = statusOf(refusal), more: readonly (readonly [string, string])[] = []): void {
+    if (this.#state === 'ended') return
+    this.#dismiss(refusal, grpcCodeName(status.code))
+    this.#fail(status, more)
+  }
+
+  #dismiss(refusal: Refusal, status: string): void {
+    const { kind, message, firstBytes } = refusal
+    const what = { kind, status, message, firstBytes }
+    this.#server.admission.turnAway(what, this.share, this.head.get('user-agent'), this.#intake.received)
+  }
+
   #fail(status: RpcStatus, more: readonly (readonly [string, string])[]): void {
     if (!this.#end(status.message.length)) return
     const headers: (readonly [string, string])[] = [
@@ -204,8 +232,7 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
   /** The body cannot be had, or the deadline has passed. */
   refused(refusal: Refusal): void {
     if (this.#state === 'ended') return
-    this.#server.admission.count(refusal.kind, this.#connection.share)
-    this.fail(statusOf(refusal))
+    this.turnAway(refusal)
     this.cancelled()
   }
 
@@ -296,7 +323,7 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
     this.#connection.ended()
     const isAnswered = this.#state === 'ended'
     if (!isAnswered) {
-      this.#server.admission.refusals.cancelled++
+      this.#dismiss(gaveUp, unanswered)
       this.#end(0)
     }
     this.#intake.close()
@@ -327,16 +354,12 @@ export class IncomingCall<C> extends ServerStream implements IntakeOwner {
   }
 
   #unknownEncoding(name: string): void {
-    this.#fail(
-      {
-        code: GrpcCode.UNIMPLEMENTED,
-        message: `grpc-encoding ${shownText(name)} is not supported; use ${acceptedEncodings}`,
-      },
-      [['grpc-accept-encoding', acceptedEncodings]],
-    )
+    const message = `grpc-encoding ${shownText(name)} is not supported; use ${acceptedEncodings}`
+    this.turnAway({ kind: 'unserved', message }, undefined, [['grpc-accept-encoding', acceptedEncodings]])
   }
 }
 
+const gaveUp: Refusal = { kind: 'cancelled', message: 'its sender went away before it was answered' }
 const acceptedEncodings = 'identity,gzip,deflate,zstd,snappy'
 
 const units: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }

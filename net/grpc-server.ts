@@ -9,7 +9,6 @@ import type { ServerAuthenticator } from '../core/auth.ts'
 import type { Budget } from '../core/budget.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import { GrpcCode } from '../proto/status.ts'
 import { Gate } from './gate.ts'
 import { occupancyLimits } from './limit-keys.ts'
 import { Admission, type AdmissionLimits } from './admission.ts'
@@ -19,7 +18,9 @@ import type { GrpcServerConfig } from './grpc-server-keys.ts'
 import { type CallServer, type GrpcHandler, IncomingCall } from './grpc-server-call.ts'
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
 import type { RequestHead } from './http2/request-head.ts'
+import { statusNames } from './grpc-refusal.ts'
 import type { ConnectionShare } from './occupancy.ts'
+import type { ReceptionTerms } from './reception.ts'
 import type { Presented } from './server-tls.ts'
 import { shownText } from './shown-text.ts'
 import { TlsDoor } from './tls-door.ts'
@@ -49,6 +50,8 @@ export interface GrpcServerOptions<C> {
   readonly limits?: Partial<AdmissionLimits>
   /** Milliseconds for the TLS handshake. */
   readonly handshakeTimeout?: number
+  /** Told who comes, and what is turned away. */
+  readonly reception?: ReceptionTerms | undefined
 }
 
 /** A server of unary calls, without a port: connections are handed to it. */
@@ -78,7 +81,8 @@ export class GrpcServer<C> implements CallServer<C> {
       answerTimeout: limits.answer_timeout || Infinity,
       occupancy: occupancyLimits(limits),
     }
-    this.admission = new Admission(budget, { ...own, ...options.limits }, options.log)
+    const all = { ...own, ...options.limits }
+    this.admission = new Admission(budget, all, options.log, options.reception, statusNames())
     this.#gate = new Gate(this.admission, config.tls !== undefined)
     this.#options = options
     this.#rules = {
@@ -93,7 +97,7 @@ export class GrpcServer<C> implements CallServer<C> {
       bodyTimeout: this.admission.bodyTimeout,
       slow: share => this.admission.count('slow', share),
       flooded: share => this.admission.count('flood', share),
-      strange: ({ peer }, fault) => this.admission.strange('malformed', peer.address, fault),
+      strange: ({ address }, fault) => this.admission.strange('malformed', address, fault),
       failed: error => this.#log.error({ error: messageOf(error) }, 'a connection could not be served'),
     }
     if (config.tls === undefined) return
@@ -208,16 +212,14 @@ export class GrpcServer<C> implements CallServer<C> {
     const { head } = call
     const type = head.get('content-type')
     if (head.method !== 'POST' || type === undefined || !isGrpc(type)) {
-      this.admission.count('unserved', call.share)
       const what = head.method === 'POST' ? `content type ${shownText(type ?? 'none')}` : shownText(head.method)
       return call.refuseType(`${what} is no call of gRPC; send POST with content-type application/grpc`)
     }
     const handler = this.#handlers.get(head.path)
     if (handler === undefined) {
-      this.admission.count('unserved', call.share)
-      return call.fail({ code: GrpcCode.UNIMPLEMENTED, message: `this server does not serve ${shownText(head.path)}` })
+      return call.turnAway({ kind: 'unserved', message: `this server does not serve ${shownText(head.path)}` })
     }
-    if (!call.isTimed) return call.fail({ code: GrpcCode.INVALID_ARGUMENT, message: 'malformed grpc-timeout' })
+    if (!call.isTimed) return call.turnAway({ kind: 'malformed', message: 'malformed grpc-timeout' })
     if (this.#doorman !== undefined && !call.admit(this.#doorman)) return
     call.begin(handler, this.#log)
   }

@@ -2,9 +2,10 @@
 import type { Identity } from '../core/auth.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import type { HeardKind } from '../core/sender.ts'
 import { encodeStatusJson } from '../proto/json-answer.ts'
 import { encodeStatus, GrpcCode, type RpcStatus } from '../proto/status.ts'
-import type { Admission, Refusal } from './admission.ts'
+import type { Admission } from './admission.ts'
 import { type AuthRefusal, type Doorman, isPending, isRefusal, type PendingAnswer, withParameters } from './auth.ts'
 import { type Encoding, encodingOf } from './compression.ts'
 import type { Cors } from './cors.ts'
@@ -13,6 +14,9 @@ import type { Fault } from './http1/fault.ts'
 import type { Exchange } from './http1/service.ts'
 import { answerTo, retryAfter } from './http-refusal.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
+import { knownSender } from './occupancy.ts'
+import { unanswered } from './reception.ts'
+import type { Refusal } from './refusal.ts'
 import { shownText } from './shown-text.ts'
 
 /** What a body is written in. Answers are written in the same. */
@@ -43,6 +47,8 @@ export interface HttpTerms {
 export type HttpHandler<C> = (exchange: HttpExchange<C>) => void
 
 const nothing = Buffer.alloc(0)
+
+const gaveUp: Refusal = { kind: 'cancelled', message: 'its sender went away before it was answered' }
 
 /** One request: read, handled, answered once. */
 export class HttpExchange<C> implements IntakeOwner, Exchange {
@@ -80,6 +86,16 @@ export class HttpExchange<C> implements IntakeOwner, Exchange {
 
   get peer(): string {
     return this.#connection.peer
+  }
+
+  /** The request was taken, with `items`: for those who ask who sends. To be told before the answer. */
+  took(how: HeardKind, items: number): void {
+    if (this.#state === 'ended') return
+    const { share, head } = this.#connection
+    const sender = knownSender(share) ?? this.#terms.admission.meet(share, head.header('user-agent'))
+    const { received, since } = this.#intake
+    // When it came is known; to look at the clock once more would cost more than all of this.
+    sender.answered(how, items, received, since)
   }
 
   /** Request headers by lower-case name. To be asked for before the answer. */
@@ -130,10 +146,9 @@ export class HttpExchange<C> implements IntakeOwner, Exchange {
       this.auth = answer
       return true
     }
-    const { kind, challenge } = answer
-    this.#terms.admission.count(kind, this.#connection.share)
+    const { challenge } = answer
     const { status, body } = answerTo(answer)
-    this.#refuse(status, body, challenge === undefined ? undefined : ['www-authenticate', challenge])
+    this.turnAway(answer, status, body, challenge === undefined ? undefined : ['www-authenticate', challenge])
     return false
   }
 
@@ -145,7 +160,8 @@ export class HttpExchange<C> implements IntakeOwner, Exchange {
     if (this.#encoding !== undefined) return true
     const known = [...encodings].filter(encoding => encoding !== '').join(', ') || 'identity'
     const message = `content-encoding ${shownText(name)} is not supported; use ${known}`
-    this.#refuse(415, { code: GrpcCode.UNIMPLEMENTED, message }, ['accept-encoding', known])
+    const body = { code: GrpcCode.UNIMPLEMENTED, message }
+    this.turnAway({ kind: 'unserved', message }, 415, body, ['accept-encoding', known])
     return false
   }
 
@@ -170,6 +186,19 @@ export class HttpExchange<C> implements IntakeOwner, Exchange {
     this.#refuse(status, body, undefined)
   }
 
+  /** Answers with an error for what is wrong with the request, or has no room, and has it counted. */
+  turnAway(refusal: Refusal, status: number, body: RpcStatus, more?: readonly string[]): void {
+    if (this.#state === 'ended') return
+    this.#dismiss(refusal, String(status))
+    this.#refuse(status, body, more)
+  }
+
+  #dismiss({ kind, message, firstBytes }: Refusal, status: string): void {
+    const what = { kind, status, message, firstBytes }
+    const { share, head } = this.#connection
+    this.#terms.admission.turnAway(what, share, head.header('user-agent'), this.#intake.received)
+  }
+
   #refuse(status: number, body: RpcStatus, more: readonly string[] | undefined): void {
     const delay = retryAfter(body)
     const headers = delay === undefined ? more : [...delay, ...(more ?? [])]
@@ -187,10 +216,9 @@ export class HttpExchange<C> implements IntakeOwner, Exchange {
   /** The body cannot be had, or the answer took too long. */
   refused(refusal: Refusal): void {
     if (this.#state === 'ended') return
-    this.#terms.admission.count(refusal.kind, this.#connection.share)
     const { onCancel } = this
     const { status, body } = answerTo(refusal)
-    this.#refuse(status, body, undefined)
+    this.turnAway(refusal, status, body)
     this.onCancel = undefined
     onCancel?.()
   }
@@ -198,8 +226,8 @@ export class HttpExchange<C> implements IntakeOwner, Exchange {
   /** What comes is no body. */
   malformed({ status, message }: Fault): void {
     if (this.#state !== 'reading') return
-    this.#terms.admission.count(status === 400 ? 'malformed' : 'too_large', this.#connection.share)
-    this.#refuse(status, { code: GrpcCode.INVALID_ARGUMENT, message }, undefined)
+    const kind = status === 400 ? 'malformed' : 'too_large'
+    this.turnAway({ kind, message }, status, { code: GrpcCode.INVALID_ARGUMENT, message })
   }
 
   /** A part of the body. False when no more is wanted. */
@@ -228,8 +256,9 @@ export class HttpExchange<C> implements IntakeOwner, Exchange {
 
   /** The sender is gone. */
   gone(): void {
-    if (!this.#end(0)) return
-    this.#terms.admission.refusals.cancelled++
+    if (this.#state === 'ended') return
+    this.#dismiss(gaveUp, unanswered)
+    this.#end(0)
     const { onCancel } = this
     this.onCancel = undefined
     onCancel?.()

@@ -7,6 +7,7 @@ import { Admission, type AdmissionLimits } from './admission.ts'
 import { Doorman } from './auth.ts'
 import { Cors } from './cors.ts'
 import { type Format, HttpExchange, type HttpHandler, type HttpTerms } from './http-exchange.ts'
+import { statusNumbers } from './http-refusal.ts'
 import type { HttpServerConfig } from './http-server-keys.ts'
 import { Answers } from './http1/answers.ts'
 import { Connection } from './http1/connection.ts'
@@ -14,6 +15,7 @@ import { Front } from './http1/front.ts'
 import type { HttpService } from './http1/service.ts'
 import { occupancyLimits } from './limit-keys.ts'
 import type { ConnectionShare } from './occupancy.ts'
+import type { ReceptionTerms } from './reception.ts'
 import { shownText } from './shown-text.ts'
 import type { Presented } from './server-tls.ts'
 
@@ -32,6 +34,8 @@ export interface HttpServerOptions<C> {
   readonly limits?: Partial<AdmissionLimits>
   /** Milliseconds for the TLS handshake. */
   readonly handshakeTimeout?: number
+  /** Told who comes, and what is turned away. */
+  readonly reception?: ReceptionTerms | undefined
 }
 
 interface Route<C> {
@@ -65,6 +69,8 @@ export class HttpServer<C> {
         ...options.limits,
       },
       log,
+      options.reception,
+      statusNumbers(),
     )
     this.#terms = {
       admission: this.admission,
@@ -152,8 +158,10 @@ export class HttpServer<C> {
 
   #say(connection: Connection<C>, status: number, text: string, more: readonly string[] = []): void {
     const { cors } = this.#terms
-    this.admission.count('unserved', connection.share)
-    const headers = cors === undefined ? more : [...more, ...cors.answer(connection.head.origin)]
+    const { share, head } = connection
+    const what = { kind: 'unserved', status: String(status), message: text } as const
+    this.admission.turnAway(what, share, head.header('user-agent'), 0)
+    const headers = cors === undefined ? more : [...more, ...cors.answer(head.origin)]
     connection.answer({ status, type: 'text/plain', body: Buffer.from(text), headers })
   }
 

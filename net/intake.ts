@@ -5,10 +5,12 @@
  */
 import { messageOf } from '../core/errors.ts'
 import { BufferPool } from '../core/pool.ts'
-import { type Admission, readAhead, type Refusal, requestCost } from './admission.ts'
+import { beginningOf } from '../core/dismissal.ts'
+import { type Admission, readAhead, requestCost } from './admission.ts'
 import type { Encoding } from './compression.ts'
 import { Inflation } from './inflation.ts'
 import type { ConnectionShare, Watched } from './occupancy.ts'
+import { noRoom, type Refusal } from './refusal.ts'
 import { TooLargeError } from './snappy.ts'
 
 /** The first piece of memory for a body whose size is known. */
@@ -47,7 +49,8 @@ export class Intake implements Watched {
   readonly #admission: Admission
   readonly #share: ConnectionShare
   readonly #owner: IntakeOwner
-  readonly #since = Date.now()
+  /** When the request came, in milliseconds since the epoch. */
+  readonly since = Date.now()
   /** When the sender stops waiting. */
   #deadline: number
   /** Charged for the body, or for a large answer. */
@@ -68,7 +71,7 @@ export class Intake implements Watched {
     this.#admission = admission
     this.#share = share
     this.#owner = owner
-    this.#deadline = this.#since + timeout
+    this.#deadline = this.since + timeout
     share.open.add(this)
   }
 
@@ -100,7 +103,7 @@ export class Intake implements Watched {
     refusal ??= this.#hasShare(cost, connectionLimit)
     if (refusal !== undefined) budget.charge(cost)
     else if (!budget.tryCharge(cost)) {
-      refusal = usedUp
+      refusal = noRoom
       budget.charge(cost)
     }
     share.held += cost
@@ -191,7 +194,7 @@ export class Intake implements Watched {
     try {
       inflation = new Inflation(encoding, body, () => this.#state === 'read')
     } catch (error) {
-      return done({ kind: 'malformed', message: `body is no valid ${encoding}: ${messageOf(error)}` })
+      return done(notInflatable(encoding, body, error))
     }
     const { hint } = inflation
     if (hint !== undefined && hint > maxBody) {
@@ -233,7 +236,7 @@ export class Intake implements Watched {
       return false
     }
     inflating.take(() => {
-      const refusal = this.#state === 'read' ? this.#charge(inflation.cost(limit, isKept)) : usedUp
+      const refusal = this.#state === 'read' ? this.#charge(inflation.cost(limit, isKept)) : noRoom
       if (refusal !== undefined) {
         if (ended()) done(refusal)
         return
@@ -261,7 +264,7 @@ export class Intake implements Watched {
     const { maxBody } = this.#admission
     this.#settle(BufferPool.cost(body.length))
     if (!(error instanceof TooLargeError)) {
-      return done({ kind: 'malformed', message: `body is no valid ${inflation.encoding}: ${messageOf(error)}` })
+      return done(notInflatable(inflation.encoding, body, error))
     }
     if (limit >= maxBody) return done(this.#tooLarge(maxBody + 1))
     this.#inflate(inflation, body, Math.min(maxBody, Math.max(limit * 16, readAhead)), done)
@@ -320,7 +323,7 @@ export class Intake implements Watched {
     }
     if (this.#state !== 'reading') return
     const { bodyTimeout, leastRate, rateGrace, crowdedGrace, occupancy } = this.#admission
-    const age = now - this.#since
+    const age = now - this.since
     const grace = age < rateGrace && occupancy.isCrowded(this.#share) ? crowdedGrace : rateGrace
     if (age >= bodyTimeout || (age >= grace && this.#received * 1000 < leastRate * age)) {
       this.#owner.refused({
@@ -350,7 +353,7 @@ export class Intake implements Watched {
     if (this.#charged + bytes > connectionLimit) return this.#tooLarge(this.#charged + bytes)
     const refusal = this.#hasShare(bytes, connectionLimit)
     if (refusal !== undefined) return refusal
-    if (!budget.tryCharge(bytes)) return usedUp
+    if (!budget.tryCharge(bytes)) return noRoom
     this.#charged += bytes
     this.#share.held += bytes
     this.#share.peer.held += bytes
@@ -378,8 +381,13 @@ export class Intake implements Watched {
   }
 }
 
+const notInflatable = (encoding: Encoding, body: Buffer, error: unknown): Refusal => ({
+  kind: 'malformed',
+  message: `body is no valid ${encoding}: ${messageOf(error)}`,
+  firstBytes: beginningOf(body),
+})
+
 const empty = Buffer.alloc(0)
-const usedUp: Refusal = { kind: 'memory', message: 'the memory budget is used up; retry later' }
 const busy = {
   requests: 'as many requests are in flight as this server takes; retry later',
   peer: 'as many of your requests are in flight as this server takes of one peer; retry later',

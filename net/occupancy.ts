@@ -9,6 +9,7 @@ import type { Usage } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
 import { Chain, type Chained } from '../core/chain.ts'
 import type { Logger } from '../core/logger.ts'
+import type { SenderRow } from '../core/sender.ts'
 
 /** Which limit turned somebody away, or ended what he had. */
 export type LimitKind = 'connections' | 'requests' | 'peer' | 'unread' | 'flood'
@@ -68,6 +69,10 @@ export class Peer {
 /** What one connection takes up. */
 export class ConnectionShare {
   readonly peer: Peer
+  /** Its own address, where the peer is a network; empty on unix sockets. */
+  readonly address: string
+  /** Who is behind it, once a request has come. */
+  sender: SenderRow | undefined
   /** Bytes charged for bodies that are read and for open requests. */
   held = 0
   requests = 0
@@ -80,10 +85,15 @@ export class ConnectionShare {
   /** Looks at the connection as such. */
   probe: ((now: number) => void) | undefined
 
-  constructor(peer: Peer) {
+  constructor(peer: Peer, address = peer.address) {
     this.peer = peer
+    this.address = address
   }
 }
+
+/** Who is behind a connection, if that is known and still told of. */
+export const knownSender = ({ sender }: ConnectionShare): SenderRow | undefined =>
+  sender?.isListed === true ? sender : undefined
 
 /** The connections and requests of one listener. */
 export class Occupancy {
@@ -124,7 +134,7 @@ export class Occupancy {
       this.turnedAway('connections', name)
       return undefined
     }
-    const share = new ConnectionShare(peer)
+    const share = new ConnectionShare(peer, plainAddress(address))
     const { requests, requestsPerPeer } = this.limits
     share.isLate = this.requests >= requests * most || peer.requests >= requestsPerPeer * most
     this.shares.add(share)
@@ -252,8 +262,7 @@ function isLetIn(used: number, limit: number, own: number, sharing: number, isLa
  * have every address. Empty for unix sockets, where everybody is this machine and nobody is counted apart.
  */
 export function peerName(address: string | undefined): string {
-  if (address === undefined) return ''
-  const plain = address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+  const plain = plainAddress(address)
   if (!isIPv6(plain)) return plain
   const [head, tail] = plain.split('%', 1)[0].split('::', 2)
   const groups = head === '' ? [] : head.split(':')
@@ -263,3 +272,7 @@ export function peerName(address: string | undefined): string {
   }
   return `${groups.slice(0, 4).join(':')}::/64`
 }
+
+/** An address of IPv4 as such, however it came; empty where there is none. */
+export const plainAddress = (address = ''): string =>
+  address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address

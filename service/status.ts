@@ -3,6 +3,7 @@ import { keptState } from '../core/account.ts'
 import type { Books, Door, NodeBooks, Reasons } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
 import type { RunningComponent } from '../core/health.ts'
+import type { Shortage } from '../core/shortage.ts'
 import type { MemoryPlan } from '../core/memory.ts'
 import type { ProcessFigures, QueueFigures } from '../telemetry/family.ts'
 
@@ -30,6 +31,8 @@ export interface StatusSources {
   readonly storages?: readonly object[]
   /** Queues on disk that nobody sends. */
   readonly orphans?: readonly object[]
+  /** For want of what senders are refused now. */
+  readonly shortages?: readonly Shortage[]
   readonly books: Books
   readonly faults: number
   /** What a person has to look into. */
@@ -88,18 +91,28 @@ export function statusDocument(sources: StatusSources): object {
       in_flight: inFlight,
       last_success: lastSuccess ? time(lastSuccess) : null,
     })),
-    doors: books.doors.map(({ receiver, transport, refusals, usage }) => ({
+    doors: books.doors.map(({ receiver, transport, refusals, tallies, usage }) => ({
       receiver,
       transport,
       refused_requests: refusals,
+      turned_away: tallies.filter(({ requests }) => requests > 0),
       limits: usageOf(usage),
     })),
+    shortages: (sources.shortages ?? []).map(shortageDocument),
     storages: sources.storages ?? [],
     orphans: sources.orphans ?? [],
     books: books.nodes.filter(node => !node.retired).map(account),
     books_faults: books.faults(),
   }
 }
+
+/** For want of what senders are refused, as it is told. */
+export const shortageDocument = ({ cause, since, last, requests }: Shortage) => ({
+  cause,
+  since: time(since),
+  last: time(last),
+  requests,
+})
 
 /** The account of one node: where its items went. */
 export function account(node: NodeBooks) {

@@ -17,11 +17,14 @@ function usages({ doors }: Books, value: (usage: Usage) => number | undefined) {
 export const doorFamilies: readonly OwnFamily[] = [
   counter(
     'kymo_receiver_refused_requests_total',
-    'Requests turned away before anybody knew what is in them: too_large, memory, slow, malformed, cancelled, denied, unready, unserved (another path, method or type); failed TLS handshakes: handshake; by a limit: requests, peer; connections that one closed: connections, unread, flood.',
-    ['receiver', 'transport', 'reason'],
+    'Requests turned away, by the status of the answer (`none` where there could be no answer) and the reason. Before anybody knew what is in them: too_large, memory, slow, malformed, cancelled, denied, unready, unserved (another path, method, type or encoding); failed TLS handshakes: handshake; by a limit: requests, peer; connections that one closed: connections, unread, flood. After that: rejected (for good), queue_full, storage, stopping, undelivered (the destination is waited for, and did not take it).',
+    ['receiver', 'transport', 'status', 'reason'],
     ({ books }) =>
-      books.doors.flatMap(({ receiver, transport, refusals }) =>
-        Object.entries(refusals).map(([reason, value]) => ({ labels: { receiver, transport, reason }, value })),
+      books.doors.flatMap(({ receiver, transport, tallies }) =>
+        tallies.map(({ status, reason, requests }) => ({
+          labels: { receiver, transport, status, reason },
+          value: requests,
+        })),
       ),
   ),
   gauge(

@@ -7,12 +7,12 @@ import type { Socket } from 'node:net'
 import { messageOf } from '../../core/errors.ts'
 import { freeRead } from '../../core/pool.ts'
 import type { Work } from '../../core/turns.ts'
-import type { Refusal } from '../admission.ts'
 import type { ConnectionShare } from '../occupancy.ts'
+import { noRoom } from '../refusal.ts'
 import { type AnswerParts, goOn } from './answers.ts'
 import { Backlog } from './backlog.ts'
 import { Chunks, type ChunkSink } from './chunks.ts'
-import { type Fault, fault } from './fault.ts'
+import { type Fault, fault, kindOf } from './fault.ts'
 import { findEnd, Head, tlsFault } from './head.ts'
 import { SocketOutlet } from './outlet.ts'
 import type { Exchange, HttpService } from './service.ts'
@@ -29,7 +29,6 @@ type State = 'head' | 'body' | 'held' | 'closing'
 const over: IteratorResult<undefined> = { done: true, value: undefined }
 const going: IteratorResult<undefined> = { done: false, value: undefined }
 const slowHead = fault(408, 'the head of the request came too slowly')
-const noRoom: Refusal = { kind: 'memory', message: 'the memory budget is used up; retry later' }
 const noRoomFault = fault(503, noRoom.message)
 
 /** See above. */
@@ -138,11 +137,11 @@ export class Connection<C> implements Work, ChunkSink {
   }
 
   /** Answers what is no request, and ends. */
-  #fail(wrong: Fault): void {
+  #fail(wrong: Fault, isTold = true): void {
     const { status, message } = wrong
     const { admission } = this.#service
-    if (wrong === tlsFault) admission.strange('malformed', this.share.peer.address, message)
-    else if (status === 400) admission.count('malformed', this.share)
+    if (wrong === tlsFault) admission.strange('malformed', this.share.address, message)
+    else if (isTold) admission.count(kindOf(status), this.share, message, String(status))
     this.#isWhole = false
     this.#backlog.clear()
     const headers = status === 503 ? ['retry-after', '1'] : undefined
@@ -307,10 +306,8 @@ export class Connection<C> implements Work, ChunkSink {
   #lack(): void {
     this.#spend()
     if (!this.#isWhole && this.#exchange !== undefined) this.#exchange.refused(noRoom)
-    else if (this.#state === 'head') {
-      this.#service.admission.count('memory', this.share)
-      this.#fail(noRoomFault)
-    } else {
+    else if (this.#state === 'head') this.#fail(noRoomFault)
+    else {
       this.#isDeaf = true
       this.#resume()
     }
@@ -382,12 +379,11 @@ export class Connection<C> implements Work, ChunkSink {
   }
 
   #lookIdle(age: number, isHead: boolean): void {
-    const { headTimeout, idleTimeout, admission } = this.#service
+    const { headTimeout, idleTimeout } = this.#service
     if (!isHead) {
       if (age >= idleTimeout) this.destroy()
     } else if (age >= headTimeout) {
-      if (this.#backlog.size > 0) admission.count('slow', this.share)
-      this.#fail(slowHead)
+      this.#fail(slowHead, this.#backlog.size > 0)
     }
   }
 }

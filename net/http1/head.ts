@@ -3,7 +3,7 @@
  * scanned once, as bytes; what most requests do not ask for is made into text when somebody asks.
  */
 import { maxHeaderBytes, maxHeaders } from '../header-limits.ts'
-import { tlsAtPlainPort, tlsRecord } from '../strangers.ts'
+import { tlsAtPlainPort, tlsRecord } from '../tls-record.ts'
 import { carriageReturn, colon, hosts, lineFeed, space, tab, targets, texts, tokens } from './bytes.ts'
 import { type Fault, fault } from './fault.ts'
 

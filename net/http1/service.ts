@@ -1,7 +1,8 @@
 /** What a connection knows of the server it belongs to, and of the requests it carries. */
 import type { Logger } from '../../core/logger.ts'
 import type { Turns } from '../../core/turns.ts'
-import type { Admission, Refusal } from '../admission.ts'
+import type { Admission } from '../admission.ts'
+import type { Refusal } from '../refusal.ts'
 import type { Answers } from './answers.ts'
 import type { ChunkSink } from './chunks.ts'
 import type { Fault } from './fault.ts'

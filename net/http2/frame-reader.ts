@@ -1,5 +1,5 @@
 /** From what a socket brings to frames, wherever it is cut. Payloads of DATA pass as they come; others are handed on whole. */
-import { tlsAtPlainPort, tlsRecord } from '../strangers.ts'
+import { tlsAtPlainPort, tlsRecord } from '../tls-record.ts'
 import { ConnectionError, ErrorCode, Flag, Frame, frameHead, preface } from './protocol.ts'
 
 const noHttp2 = 'this is no HTTP/2, on which gRPC stands: is the sender set to gRPC, and this port?'

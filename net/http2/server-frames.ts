@@ -10,12 +10,17 @@ import type { SessionRules } from './session-rules.ts'
 import type { StreamTable } from './stream-table.ts'
 import type { Streams } from './streams.ts'
 
+const noHead = 'the headers of a call break the rules of HTTP/2'
+const tooLarge = 'the headers of a call are more than `MAX_HEADER_LIST_SIZE` allows'
+
 /** Whose streams they are. */
 export interface ServerStreamsOwner {
   /** Whether new streams are ignored. */
   readonly isLeaving: boolean
   /** Makes what a new stream is. */
   make(id: number, head: RequestHead): ServerStream
+  /** What comes is no call: why. */
+  strange(fault: string): void
 }
 
 /** The side of a server. */
@@ -116,6 +121,7 @@ export class ServerFrames implements FrameSide<ServerStream> {
           : head === 'malformed' || isAbsurd
             ? ErrorCode.PROTOCOL_ERROR
             : ErrorCode.REFUSED_STREAM
+      if (code !== ErrorCode.REFUSED_STREAM) this.#owner.strange(head === 'too large' ? tooLarge : noHead)
       return streams.refuse(id, code, isLast, streamWindow)
     }
     this.#floods.began()

@@ -161,6 +161,10 @@ export class ServerSession implements Work, FramesOwner, ServerStreamsOwner {
     return this.#owner.make(id, head)
   }
 
+  strange(fault: string): void {
+    this.#owner.strange(fault)
+  }
+
   allowed(): void {
     this.#owner.greeted()
   }

@@ -328,8 +328,8 @@ export class Assembly {
       },
       push,
       books: signal => source(signal).books,
-      door: (transport, refusals, usage) => {
-        doors.push(this.#process.books.door(id, transport, refusals, usage))
+      door: (transport, refusals, sources) => {
+        doors.push(this.#process.books.door(id, transport, refusals, sources))
         // So that there is a count from the beginning, of nothing.
         for (const signal of signals) source(signal).books.answersTo(transport)
       },

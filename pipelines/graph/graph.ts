@@ -6,7 +6,9 @@ import { offeredBy } from '../../core/capability.ts'
 import type { ConfiguredPipeline } from '../../core/configured.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { RunningComponent } from '../../core/health.ts'
+import type { Journal } from '../../core/journal.ts'
 import type { Prepared, ReloadPlan } from '../../core/reload.ts'
+import { sendersKey } from '../../core/senders.ts'
 import { type Storage, storageKey } from '../../core/storage.ts'
 import { listenersKey } from '../../net/listeners.ts'
 import type { Plan } from '../../plan/plan.ts'
@@ -52,7 +54,7 @@ export class Graph {
     }
     this.#assembly = new Assembly(plan, process, this.#sources)
     this.#assembly.build()
-    process.journal.shows = shownBy(plan)
+    this.#show(shownBy(plan), !redacts(plan))
     this.#tapRule = tapRule(plan)
     join(this.#assembly)
   }
@@ -291,7 +293,7 @@ export class Graph {
       }
     }
     // What came before may still be on its way to a redaction that is no more: until it has ended nothing else is shown.
-    this.#process.journal.shows = shownBy(next.plan, redacts(previous.plan))
+    this.#show(shownBy(next.plan, redacts(previous.plan)), !redacts(next.plan))
     this.#tapRule = tapRule(next.plan, previous.plan)
     this.#taps.lift()
     this.#assembly = next
@@ -347,8 +349,15 @@ export class Graph {
     }
     this.#retire()
     if (this.#leaving.size > 0) return
-    this.#process.journal.shows = shownBy(this.plan)
+    this.#show(shownBy(this.plan), !redacts(this.plan))
     this.#tapRule = tapRule(this.plan)
+  }
+
+  /** Says at which nodes values of the data may be shown, and whether bodies may as they came. */
+  #show(shows: Journal['shows'], bodies: boolean): void {
+    this.#process.journal.shows = shows
+    const senders = this.#process.host.find(sendersKey)
+    if (senders !== undefined) senders.dismissals.showsBytes = bodies
   }
 
   /** Marks the accounts of nodes that are not there any more. */

@@ -2,10 +2,10 @@
 import type { Context } from '../../core/context.ts'
 import type { ReceiverContext } from '../../core/component.ts'
 import type { Answer, Listener, Ticket } from '../../core/delivery.ts'
-import { DeliveryError } from '../../core/errors.ts'
+import { type Code, DeliveryError } from '../../core/errors.ts'
 import type { GrpcHandler, IncomingCall } from '../../net/grpc-server-call.ts'
 import { type HttpExchange, type HttpHandler, jsonFormat } from '../../net/http-exchange.ts'
-import type { Refusal } from '../../net/admission.ts'
+import { noRoom, type Refusal, type RefusalKind } from '../../net/refusal.ts'
 import { encodeResponseJson } from '../../proto/json-answer.ts'
 import { encodeResponse, type PartialSuccess } from '../../proto/response.ts'
 import type { Signal } from '../../proto/signals.ts'
@@ -16,8 +16,6 @@ type Door = Pick<ReceiverContext, 'enter' | 'enterJson'>
 /** Milliseconds a refused sender is asked to wait when nothing better is known. */
 const defaultDelay = 1000
 const empty = Buffer.alloc(0)
-/** What a request for which there is no memory hears. */
-const noRoom = { kind: 'memory', message: 'the memory budget is used up; retry later' } as const
 
 /** Serves the Export method of `signal`. */
 export function grpcHandler(door: Door, signal: Signal, metadata: boolean): GrpcHandler<Context> {
@@ -52,13 +50,14 @@ class GrpcSender implements Listener {
     this.#call = call
   }
 
-  answered(answer: Answer): void {
+  answered(answer: Answer, items = 0): void {
     const call = this.#call
-    const refusal = refusedAtTheDoor(answer)
-    if (refusal !== undefined) return call.refused(refusal)
-    const status = statusOf(answer)
-    if (status === undefined) call.reply(protobufResponse(answer))
-    else call.fail(status)
+    const refusal = refusalOf(answer)
+    if (refusal === undefined) {
+      call.took(answer.kind === 'partial' ? 'partial' : 'accepted', items)
+      call.reply(protobufResponse(answer))
+    } else if (wasNeverIn(answer, refusal)) call.refused(refusal)
+    else call.turnAway(refusal, statusOf(refusal, answer))
   }
 }
 
@@ -72,23 +71,47 @@ class HttpSender implements Listener {
     this.#signal = signal
   }
 
-  answered(answer: Answer): void {
+  answered(answer: Answer, items = 0): void {
     const exchange = this.#exchange
-    const refusal = refusedAtTheDoor(answer)
-    if (refusal !== undefined) return exchange.refused(refusal)
-    const status = statusOf(answer)
-    if (status === undefined) exchange.reply(responseOf(exchange, this.#signal, answer))
-    else exchange.fail(status.code === GrpcCode.INVALID_ARGUMENT ? 400 : 503, status)
+    const refusal = refusalOf(answer)
+    if (refusal === undefined) {
+      exchange.took(answer.kind === 'partial' ? 'partial' : 'accepted', items)
+      exchange.reply(responseOf(exchange, this.#signal, answer))
+    } else if (wasNeverIn(answer, refusal)) exchange.refused(refusal)
+    else exchange.turnAway(refusal, answer.kind === 'rejected' ? 400 : 503, statusOf(refusal, answer))
   }
 }
 
 const gaveUp = (): DeliveryError => new DeliveryError('DELIVERY_WITHDRAWN', 'retry', 'the sender gave up waiting')
 
-/** What never came in: it is counted at the door. */
-function refusedAtTheDoor(answer: Answer): Refusal | undefined {
-  if (answer.kind === 'malformed') return answer
-  return answer.kind === 'refused' && answer.error.code === 'DELIVERY_MEMORY' ? noRoom : undefined
+/** What is refused for its delivery, by the code of the failure; all others could not be delivered in time. */
+const kinds: Partial<Record<Code, RefusalKind>> = {
+  DELIVERY_MEMORY: 'memory',
+  DELIVERY_QUEUE_FULL: 'queue_full',
+  DELIVERY_STORAGE: 'storage',
+  DELIVERY_STOPPING: 'stopping',
 }
+
+/** Why a request was not taken; undefined where it was. */
+function refusalOf(answer: Answer): Refusal | undefined {
+  switch (answer.kind) {
+    case 'success':
+    case 'partial':
+      return undefined
+    case 'malformed':
+      return answer
+    case 'rejected':
+      return { kind: 'rejected', message: answer.reason }
+    case 'refused': {
+      const { code, message } = answer.error
+      const kind = kinds[code] ?? 'undelivered'
+      return kind === 'memory' ? noRoom : { kind, message }
+    }
+  }
+}
+
+/** Whether nothing of it ever came in. */
+const wasNeverIn = ({ kind }: Answer, refusal: Refusal): boolean => kind === 'malformed' || refusal === noRoom
 
 function contextOf(request: IncomingCall<Context> | HttpExchange<Context>, metadata: boolean): Context {
   const { context, auth } = request
@@ -117,21 +140,8 @@ function partialOf(answer: Answer): PartialSuccess {
   return nothing
 }
 
-/** The status of a request that was not taken. */
-function statusOf(answer: Answer): RpcStatus | undefined {
-  switch (answer.kind) {
-    case 'success':
-    case 'partial':
-      return undefined
-    case 'malformed':
-      return { code: GrpcCode.INVALID_ARGUMENT, message: answer.message }
-    case 'rejected':
-      return { code: GrpcCode.INVALID_ARGUMENT, message: answer.reason }
-    case 'refused':
-      return {
-        code: GrpcCode.UNAVAILABLE,
-        message: answer.error.message,
-        retryDelay: answer.retryAfter || defaultDelay,
-      }
-  }
+/** The status of a request that was not taken although it could be read. */
+function statusOf({ message }: Refusal, answer: Answer): RpcStatus {
+  if (answer.kind !== 'refused') return { code: GrpcCode.INVALID_ARGUMENT, message }
+  return { code: GrpcCode.UNAVAILABLE, message, retryDelay: answer.retryAfter || defaultDelay }
 }

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { budgetKey } from '../../core/budget.ts'
 import { serverAuthenticatorKey } from '../../core/auth.ts'
 import { defineReceiver, type ReceiverContext } from '../../core/component.ts'
+import type { Admission } from '../../net/admission.ts'
 import { CertificateStatus } from '../../net/certificate-status.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import { grpcServer, type GrpcServerConfig } from '../../net/grpc-server-keys.ts'
@@ -11,6 +12,7 @@ import { httpServer } from '../../net/http-server-keys.ts'
 import { type Accept, type Binding, listenersKey } from '../../net/listeners.ts'
 import { peerName } from '../../net/occupancy.ts'
 import type { Context } from '../../core/context.ts'
+import { sendersKey } from '../../core/senders.ts'
 import { Standing, suspectsKey } from '../../core/standing.ts'
 import type { Keeping } from '../../core/touch.ts'
 import { allSignals, type Signal, signals } from '../../proto/signals.ts'
@@ -122,7 +124,7 @@ class OtlpReceiver {
 
   async #startGrpc(config: GrpcServerConfig): Promise<void> {
     const server = new GrpcServer<Context>({ config, ...this.#options('grpc', config) })
-    this.#context.door('grpc', server.admission.refusals, () => server.admission.occupancy.usage)
+    this.#open('grpc', server.admission)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
       server.register(signals[signal].grpcPath, grpcHandler(this.#context, signal, config.include_metadata))
@@ -132,7 +134,7 @@ class OtlpReceiver {
 
   async #startHttp(config: HttpConfig): Promise<void> {
     const server = new HttpServer<Context>({ config, ...this.#options('http', config) })
-    this.#context.door('http', server.admission.refusals, () => server.admission.occupancy.usage)
+    this.#open('http', server.admission)
     this.#servers.push(server)
     for (const signal of this.#context.signals) {
       const handler = httpHandler(this.#context, signal, config.include_metadata)
@@ -142,10 +144,17 @@ class OtlpReceiver {
     await this.#listen('http', config, server.accept)
   }
 
+  /** What is turned away by `admission` stands in the books. */
+  #open(transport: 'grpc' | 'http', admission: Admission): void {
+    const usage = () => admission.occupancy.usage
+    this.#context.door(transport, admission.refusals, { usage, tallies: () => admission.tallies })
+  }
+
   #options(transport: 'grpc' | 'http', config: GrpcServerConfig | HttpConfig) {
     const { id, host, log } = this.#context
     const { auth } = config
     const suspects = host.find(suspectsKey)
+    const senders = host.find(sendersKey)
     return {
       budget: host.get(budgetKey),
       log,
@@ -158,6 +167,7 @@ class OtlpReceiver {
         auth: undefined,
         standing: suspects && new Standing(suspects, addressOf(peer)),
       }),
+      reception: senders && { place: { receiver: id, transport }, senders },
       presented: host.get(listenersKey).presented(config.endpoint, config.transport),
       onTls: (error: string | undefined) => {
         this.#certificates.tell(transport, error)

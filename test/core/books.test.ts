@@ -199,11 +199,28 @@ describe('when a configuration is exchanged', () => {
     expect(books.doors.map(({ refusals }) => refusals)).toEqual([{ too_large: 5, memory: 1 }])
   })
 
+  test('and so does what it was answered with, where that is known', () => {
+    const books = new Books()
+    const denied = { status: '401', reason: 'denied', requests: 1 }
+    const end = books.door('otlp', 'http', {}, { tallies: () => [denied] })
+    books.door('otlp', 'http', {}, { tallies: () => [denied, { ...denied, status: '403' }] })
+    const both = [
+      { ...denied, requests: 2 },
+      { ...denied, status: '403' },
+    ]
+    expect(books.doors[0].tallies).toEqual(both)
+    end()
+    end()
+    expect(books.doors[0].tallies).toEqual(both)
+    books.door('files', 'file', { malformed: 3 })
+    expect(books.doors[1].tallies).toEqual([{ status: 'none', reason: 'malformed', requests: 3 }])
+  })
+
   test('how near the limits of a door are is told by the latest instance of its receiver', () => {
     const books = new Books()
     const usage = (used: number) => () => ({ connections: { used, limit: 10 } })
-    books.door('otlp', 'grpc', {}, usage(3))
-    const end = books.door('otlp', 'grpc', {}, usage(4))
+    books.door('otlp', 'grpc', {}, { usage: usage(3) })
+    const end = books.door('otlp', 'grpc', {}, { usage: usage(4) })
     expect(books.doors[0].usage).toEqual({ connections: { used: 4, limit: 10 } })
     end()
     expect(books.doors[0].usage).toEqual({ connections: { used: 3, limit: 10 } })

@@ -81,7 +81,14 @@ test('metrics carry the names of the Collector and the books', async () => {
   exporter.lost.of('queue_full').value = 1
   exporter.rejected.of('DELIVERY_REJECTED').value = 2
   const usage = { connections: { used: 7, limit: 10 }, requests: { used: 2, limit: undefined } }
-  service.books.doors.push({ receiver: 'toy', transport: 'grpc', refusals: { too_large: 3, memory: 0 }, usage })
+  const tallies = [{ status: 'RESOURCE_EXHAUSTED', reason: 'too_large', requests: 3 }]
+  service.books.doors.push({
+    receiver: 'toy',
+    transport: 'grpc',
+    refusals: { too_large: 3, memory: 0 },
+    tallies,
+    usage,
+  })
   const response = await page('/metrics')
   expect(response.headers.get('content-type')).toMatch(/^text\/plain/)
   const text = await response.text()
@@ -90,7 +97,7 @@ test('metrics carry the names of the Collector and the books', async () => {
     'otelcol_receiver_accepted_spans{receiver="toy",transport="http"} 2',
     'otelcol_receiver_refused_spans{receiver="toy",transport="http"} 1',
     'otelcol_receiver_refused_spans{receiver="toy",transport=""} 5',
-    'kymo_receiver_refused_requests_total{receiver="toy",transport="grpc",reason="too_large"} 3',
+    'kymo_receiver_refused_requests_total{receiver="toy",transport="grpc",status="RESOURCE_EXHAUSTED",reason="too_large"} 3',
     'kymo_receiver_usage{receiver="toy",transport="grpc",resource="connections"} 7',
     'kymo_receiver_usage{receiver="toy",transport="grpc",resource="requests"} 2',
     'kymo_receiver_usage_limit{receiver="toy",transport="grpc",resource="connections"} 10',

@@ -56,7 +56,7 @@ export async function receive(options: ReceivingOptions = {}): Promise<Receiving
     host: new Host().provide(listenersKey, listeners).provide(budgetKey, budget),
     signals: new Set(options.signals ?? allSignals),
     books: signal => books.node({ kind: 'receiver', id: 'otlp', pipeline: '', signal }),
-    door: (transport, refusals) => void books.doors.push({ receiver: 'otlp', transport, refusals }),
+    door: (transport, refusals) => void books.doors.push({ receiver: 'otlp', transport, refusals, tallies: [] }),
     push: batch => {
       batches.push(batch)
       push(batch)

@@ -6,13 +6,17 @@ import { join } from 'node:path'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { Budget } from '../../core/budget.ts'
+import { machineClock } from '../../core/clock.ts'
 import { type Logger, silent } from '../../core/logger.ts'
+import { Senders } from '../../core/senders.ts'
 import { grpcServer } from '../../net/grpc-server-keys.ts'
 import { GrpcServer } from '../../net/grpc-server.ts'
 import { httpServer } from '../../net/http-server-keys.ts'
 import { HttpServer } from '../../net/http-server.ts'
 import { Listeners } from '../../net/listeners.ts'
-import { Strangers } from '../../net/strangers.ts'
+import { ConnectionShare, Peer } from '../../net/occupancy.ts'
+import { Reception } from '../../net/reception.ts'
+import type { RefusalKind } from '../../net/refusal.ts'
 import {
   authority,
   clientCert,
@@ -39,7 +43,10 @@ const mutual = { ...tls, client_ca_file }
 async function serve(protocol: 'grpc' | 'http', settings: object) {
   const lines: unknown[] = []
   const log: Logger = { ...silent, warn: ({ fault }, text) => void lines.push(fault ?? text) }
-  const options = { budget: new Budget(64 << 20), log, connected: () => undefined, handshakeTimeout: 100 }
+  const senders = new Senders(undefined, machineClock, log)
+  cleanups.push(() => senders.close())
+  const reception = { place: { receiver: 'test', transport: protocol }, senders }
+  const options = { budget: new Budget(64 << 20), log, connected: () => undefined, handshakeTimeout: 100, reception }
   const server =
     protocol === 'grpc'
       ? new GrpcServer({ config: grpcServer({ endpoint: '127.0.0.1:0' }).parse(settings), ...options })
@@ -155,16 +162,19 @@ test('who offers h2 and http/1.1 at the HTTP port gets http/1.1', async () => {
   expect(heard).toBe('http/1.1 HTTP/1.1 404')
 })
 
-test('the log has a line for each peer and fault in ten minutes, and a hundred at most', () => {
-  let now = 0
-  const lines: string[] = []
-  const log: Logger = { ...silent, warn: ({ peer, fault }, text) => void lines.push([peer, fault, text].join(' ')) }
-  const strangers = new Strangers(log, () => now)
-  for (let round = 0; round < 3; round++) for (let i = 0; i < 1000; i++) strangers.tell(`10.0.0.${i}`, 'fault')
-  expect(lines).toHaveLength(101)
-  expect(lines[0]).toBe('10.0.0.0 fault a connection cannot be served')
-  expect(lines[100]).toContain('are counted')
-  now = 600_000
-  strangers.tell('10.0.0.0', 'fault')
-  expect(lines).toHaveLength(102)
+test.each<[string, RefusalKind, string, string[]]>([
+  ['a full queue', 'queue_full', 'the queue of exporter a is full', ['the queue of exporter a is full']],
+  ['a full storage', 'storage', 'the storage of the queue is full', ['the storage of the queue is full']],
+  ['no memory', 'memory', 'the memory budget is used up; retry later', ['the memory budget is used up']],
+  ['one connection that has its share', 'memory', 'this connection holds its share; retry later', []],
+  ['one peer that has its share', 'peer', 'as many of your requests are in flight as this server takes', []],
+  ['garbage', 'malformed', 'it is none', []],
+])('that there is no room is told of %s, or not', (_, kind, message, causes) => {
+  const senders = new Senders(undefined, machineClock)
+  cleanups.push(() => senders.close())
+  const reception = new Reception({ place: { receiver: 'a', transport: 'http' }, senders })
+  reception.turnedAway({ kind, message, status: '503' }, new ConnectionShare(new Peer('10.0.0.1')), 'sdk', 10)
+  expect(senders.shortages.list().map(({ cause }) => cause)).toEqual(causes)
+  expect(reception.tallies).toEqual([{ status: '503', reason: kind, requests: 1 }])
+  expect([...senders.table.all()]).toMatchObject([{ peer: '10.0.0.1', agent: 'sdk', requests: 1, bytes: 10 }])
 })
