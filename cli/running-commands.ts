@@ -1,8 +1,10 @@
 /** The commands that ask a Kymo that runs. */
+import { senderSortings } from '../core/sender.ts'
 import { withAdmin } from './admin-option.ts'
 import type { BatchesOptions } from './batches.ts'
 import { type CommandLine, sortings, tapFormats } from './options.ts'
 import type { ReloadOptions } from './reload.ts'
+import type { SendersOptions } from './senders.ts'
 import type { StatusOptions } from './status.ts'
 import type { TapOptions } from './tap.ts'
 
@@ -11,6 +13,7 @@ export function addRunningCommands(program: CommandLine): void {
   addStatus(withAdmin(program.command('status')).option('--json', 'as JSON'))
   addBatches(withAdmin(program.command('batches [id]')).option('--json', 'as JSON'))
   addTap(withAdmin(program.command('tap [place]')))
+  addSenders(withAdmin(program.command('senders')).option('--json', 'as JSON'))
   addReload(withAdmin(program.command('reload')).option('--json', 'as JSON'))
 }
 
@@ -120,6 +123,25 @@ Examples:
   kymo tap traces --in --trace 4bf92f3577b34da6a3ce929d0e0e4736 --for 5m
   kymo tap logs --limit 1 --format otlp | curl -sS -H 'content-type: application/json' --data-binary @- localhost:4318/v1/logs`
 
+function addSenders(command: CommandLine): void {
+  command
+    .description(
+      'show who sends: addresses, programs, rates, what they were answered; or what was turned away, and why',
+    )
+    .option('--refused', 'the last requests and connections that were turned away: who, what, why')
+    .option('--receiver <id>', 'only at this receiver')
+    .option('--transport <name>', 'only over this: grpc, http')
+    .option('--peer <address>', 'only from this address')
+    .option('--reason <reason>', 'with --refused: only for this reason, such as malformed or queue_full')
+    .addOption(command.createOption('--sort <by>', 'what comes first; items without it').choices(senderSortings))
+    .option('--limit <n>', 'at most so many', '50')
+    .addHelpText('after', afterSenders)
+    .action(async (options: SendersOptions) => {
+      const { senders } = await import('./senders.ts')
+      process.exitCode = await senders(options)
+    })
+}
+
 const afterReload = `
 The process reads again what it was started with: --config and --set of \`kymo run\`. Those of this command only say where the
 process is, since the address of its admin server stands in its configuration; it is not handed another one. --admin wins;
@@ -144,6 +166,19 @@ QUEUE: how full. OLDEST: age of what has waited longest. P99: of the time an exp
 Examples:
   kymo status --sort errors
   kymo status --filter exporter --json | jq '.components[].parts[].queue'`
+
+const afterSenders = `
+A sender is an address and a program (its User-Agent), at one receiver over one transport; up to 1,000 are kept, of which those
+that were heard of least lately go first. REQ/S, ITEMS/S, BYTES/S: over the last one to two minutes. REJECTED: requests turned
+away for good. REFUSED: to be sent again. Behind a proxy the address is the proxy's.
+
+--refused has one row for each peer, status and reason, with what it was told and how its body began: the last hundred. STATUS
+\`none\`: nobody could be answered, as when TLS comes to a plain port. What reasons mean stands in docs/operating.md.
+
+Examples:
+  kymo senders --sort refused                   who has the most turned away
+  kymo senders --refused --reason malformed     who sends what is no OTLP, and what that looks like
+  kymo senders --peer 10.0.3.7`
 
 const afterBatches = `
 Examples:

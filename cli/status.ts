@@ -5,6 +5,7 @@ import type { Attention } from '../service/status.ts'
 import { ask, AskError } from './admin-client.ts'
 import { alignRight, count, cut, printable, since, span, terminalWidth } from './format.ts'
 import type { Sorting } from './options.ts'
+import { type ShortageDocument, type TurnedAwayDocument, turnedAwayText } from './refusal-text.ts'
 import { table } from './table.ts'
 
 /** What to show, and how. */
@@ -36,6 +37,12 @@ interface ProcessDocument {
   }
   readonly books_faults: readonly string[]
   readonly needs_you: readonly Attention[]
+  readonly shortages: readonly ShortageDocument[]
+  readonly doors: readonly {
+    readonly receiver: string
+    readonly transport: string
+    readonly turned_away: readonly Omit<TurnedAwayDocument, 'receiver' | 'transport'>[]
+  }[]
 }
 
 /** Asks and prints; resolves to the exit code. */
@@ -70,9 +77,11 @@ export function statusText(
   else if (sort !== undefined) lines.sort((a, b) => orders[sort](b) - orders[sort](a))
   if (json === true) {
     const shown = [...new Set(lines.map(line => line.component))]
-    return `${JSON.stringify({ process: whole.process, needs_you: whole.needs_you, memory: whole.memory, components: shown }, null, 2)}\n`
+    const { process, needs_you, memory, shortages, doors } = whole
+    return `${JSON.stringify({ process, needs_you, memory, shortages, doors, components: shown }, null, 2)}\n`
   }
-  return [headOf(whole), ...needsOf(whole), tableOf(lines), ...recovered(lines.map(line => line.component))].join('\n')
+  const ends = recovered(lines.map(line => line.component))
+  return [headOf(whole), ...needsOf(whole), ...doorsOf(whole), tableOf(lines), ...ends].join('\n')
 }
 
 function linesOf(component: ComponentDocument): Line[] {
@@ -131,6 +140,15 @@ function needsOf({ needs_you: needs, process: { phase } }: ProcessDocument): str
     return [`  ! ${cut(printable(what), 3 * terminalWidth())}${when}`, `      ${printable(command)}`]
   })
   return [`What needs you:\n${lines.join('\n')}\n`]
+}
+
+/** What happens at the doors of receivers, where anything was turned away. */
+function doorsOf({ doors }: ProcessDocument): string[] {
+  const all = doors.flatMap(({ receiver, transport, turned_away }) =>
+    turned_away.map(one => ({ ...one, receiver, transport })),
+  )
+  if (all.length === 0) return []
+  return [`Turned away since the start: ${turnedAwayText(all)}; see \`kymo senders --refused\`\n`]
 }
 
 const headings = ['COMPONENT', 'KIND', 'OF', 'STATE', 'IN/S', 'OUT/S', 'DROPPED', 'FAILED', 'QUEUE', 'OLDEST', 'P99']

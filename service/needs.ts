@@ -1,7 +1,9 @@
 /** What a person has to look into, the most pressing first, each with the command that goes on from there. */
 import type { Books } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
+import type { Dismissal } from '../core/dismissal.ts'
 import type { RunningComponent } from '../core/health.ts'
+import type { Shortage } from '../core/shortage.ts'
 import type { State } from '../core/status.ts'
 import type { Storage } from '../core/storage.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
@@ -18,6 +20,10 @@ export interface Signs {
   readonly storages: readonly NamedStorage<Pick<Storage, 'trouble'> & { readonly deadLetters: DeadLetters }>[]
   readonly orphans: readonly { readonly owner: string; readonly items: number; readonly oldest: string | null }[]
   readonly lastReload: LastReload | undefined
+  /** For want of what senders are refused now. */
+  readonly shortages: readonly Shortage[]
+  /** What was turned away of whom, the latest first. */
+  readonly dismissals: readonly Dismissal[]
   /** Faults of Kymo. */
   readonly faults: number
 }
@@ -33,6 +39,8 @@ export function needs(signs: Signs): Attention[] {
     ...fromFaults(signs),
     ...fromReload(signs.lastReload),
     ...signs.components.flatMap(component => [...fromComponent(component, signs)]),
+    ...signs.shortages.map(fromShortage),
+    ...fromDoors(signs.dismissals),
     ...fromStorages(signs),
     ...fromLosses(signs.books),
   ]
@@ -76,6 +84,31 @@ function* fromComponent({ kind, id, pipeline, status }: RunningComponent, signs:
     since: time(status.since),
     command:
       kind === 'exporter' ? `kymo batches --component ${id} --what attempt_failed` : `kymo status --filter ${id}`,
+  }
+}
+
+const fromShortage = ({ cause, since, requests }: Shortage): Attention => ({
+  what: `senders are refused, ${counted(requests, 'request')} so far: ${cause}`,
+  since: time(since),
+  command: 'kymo senders --sort refused',
+})
+
+/** Reasons for which senders are turned away for good: one of both sides has to be set up in another way. */
+const wrong: ReadonlySet<string> = new Set(['malformed', 'unserved', 'too_large', 'denied', 'handshake', 'rejected'])
+/** Milliseconds for which they are told of after the last. */
+const recent = 600_000
+
+function* fromDoors(dismissals: readonly Dismissal[]): Generator<Attention> {
+  const found = dismissals.filter(({ what, last }) => wrong.has(what.reason) && Date.now() - last < recent)
+  if (found.length === 0) return
+  const counts = new Map<string, number>()
+  for (const { what, times } of found) counts.set(what.reason, (counts.get(what.reason) ?? 0) + times)
+  const reasons = [...counts].map(([reason, times]) => `${times} ${reason}`).join(', ')
+  const peers = new Set(found.map(({ what }) => what.network)).size
+  yield {
+    what: `${counted(peers, 'sender')} turned away for good lately: ${reasons}`,
+    since: time(Math.min(...found.map(({ first }) => first))),
+    command: 'kymo senders --refused',
   }
 }
 

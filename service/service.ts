@@ -11,6 +11,7 @@ import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
 import type { Prepared, ReloadPlan } from '../core/reload.ts'
+import { Senders, sendersKey } from '../core/senders.ts'
 import { Suspects, suspectsKey } from '../core/standing.ts'
 import type { State, Status } from '../core/status.ts'
 import { readAhead } from '../net/admission.ts'
@@ -37,6 +38,8 @@ import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
 import type { Entrances } from './replay.ts'
 import { type Reloadable, type ReloadOutcome, type ReloadRequest, Reloads, type ReloadsParts } from './reloads.ts'
+import { senderRoutes } from './sender-pages.ts'
+import { stateLine } from './state-line.ts'
 import { lossesOf, statusDocument } from './status.ts'
 import { TapPages, type TappedGraph } from './tap.ts'
 
@@ -105,6 +108,7 @@ export class Service {
   readonly books = new Books()
   readonly budget = new Budget(0)
   readonly #journalAccount = new Account(this.budget, 'service', 'journal')
+  readonly #senders: Senders
   readonly #suspects = new Suspects(machineClock, new Account(this.budget, 'service', 'suspects'))
   readonly journal = new Journal(this.#journalAccount)
   readonly memory: MemoryPlan
@@ -133,6 +137,7 @@ export class Service {
     this.#log = plan.log.child('service')
     this.memory = new MemoryPlan(this.budget, surveyMemory())
     this.#watch = new MemoryWatch(this.memory, this.budget, this.#log, { windows: () => this.#windows() })
+    this.#senders = new Senders(this.budget, machineClock, this.#log)
     this.#rates = new Rates(this.books)
     const { report = new SelfReport({}, plan.version), exports = [], sampling } = plan.own ?? {}
     this.#report = report
@@ -194,6 +199,7 @@ export class Service {
         .provide(healthKey, this.#health())
         .provide(selfReportKey, this.#report)
         .provide(suspectsKey, this.#suspects)
+        .provide(sendersKey, this.#senders)
       const { log } = this.#plan
       await this.#exports.start()
       this.#graph = this.#plan.graph({
@@ -201,7 +207,7 @@ export class Service {
         log,
         books: this.books,
         journal: this.journal,
-        onStatus: (component, status, from) => this.#statusChanged(component, status, from),
+        onStatus: (component, status, from) => stateLine(this.#log, component, status, from),
       })
       this.#quieten()
       await this.#graph.start()
@@ -255,6 +261,7 @@ export class Service {
     await this.#listeners.close()
     this.#journalAccount.close()
     this.#suspects.close()
+    this.#senders.close()
     this.#phase = 'stopped'
     return { lost }
   }
@@ -281,6 +288,7 @@ export class Service {
       orphans: this.#queues.orphans(),
       faults: this.#faults + this.books.internalFaults,
     }
+    const senders = { shortages: this.#senders.shortages.list(), dismissals: this.#senders.dismissals.list() }
     return statusDocument({
       ...signs,
       version: this.#plan.version,
@@ -289,7 +297,8 @@ export class Service {
       figures: this.#meter.read(),
       plan: this.memory,
       storages: this.#storages().map(storageDocument),
-      needs: needs({ ...signs, storages: this.#storages(), lastReload: this.#reloads?.last }),
+      needs: needs({ ...signs, ...senders, storages: this.#storages(), lastReload: this.#reloads?.last }),
+      shortages: senders.shortages,
       ...(this.#reloads === undefined ? {} : { config: reloadDocument(this.#reloads) }),
     })
   }
@@ -349,6 +358,7 @@ export class Service {
           components: () => this.#graph?.components ?? [],
           exporters: () => this.#graph?.exporters() ?? [],
         }),
+        ...senderRoutes(this.#senders, this.books),
         ...this.#queues.routes,
         ...this.#taps.routes,
       ],
@@ -371,28 +381,6 @@ export class Service {
         { limit: hard, least: this.budget.limit },
         'the memory limit leaves less than data needs; raise it, or expect senders to be asked to come again',
       )
-    }
-  }
-
-  #statusChanged({ kind, id }: { kind: Kind; id: string }, status: Status, from: State): void {
-    const fields = { kind, id, from, error: status.lastError }
-    const log = this.#log
-    switch (status.state) {
-      case 'PermanentError':
-      case 'FatalError':
-        log.error(fields, `${kind} ${id} is in state ${status.state}`)
-        return
-      case 'RecoverableError':
-        log.warn(fields, `${kind} ${id} is in state ${status.state}`)
-        return
-      case 'OK':
-        if (from === 'RecoverableError') log.info({ kind, id }, `${kind} ${id} has recovered`)
-        return
-      case 'None':
-      case 'Starting':
-      case 'Stopping':
-      case 'Stopped':
-        log.debug({ kind, id, from }, `${kind} ${id} is in state ${status.state}`)
     }
   }
 }

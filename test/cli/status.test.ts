@@ -11,6 +11,8 @@ const whole = {
   memory: { rss_bytes: 90 * 2 ** 20, limit_bytes: 512 * 2 ** 20, pressed: false },
   books_faults: [],
   needs_you: [],
+  shortages: [],
+  doors: [],
 }
 
 /** Three exporters, each the first by something else. */
@@ -78,4 +80,21 @@ test('who keeps the most beside the data is told, once that is much', () => {
     statusText({ ...whole, memory: { ...whole.memory, kept } }, [], {}).split('\n')[0]
   expect(head([{ id: 'loki', bytes: 10 * 2 ** 20 }, first])).toContain('90 MiB of 512 MiB (40 MiB kept by prometheus),')
   expect(head([{ id: 'loki', bytes: 10 * 2 ** 20 }])).toContain('90 MiB of 512 MiB,')
+})
+
+test('what was turned away comes before the table', () => {
+  const doors = [
+    {
+      receiver: 'otlp',
+      transport: 'http',
+      turned_away: [
+        { status: 'none', reason: 'handshake', requests: 2 },
+        { status: '503', reason: 'queue_full', requests: 1234 },
+      ],
+    },
+  ]
+  const text = statusText({ ...whole, doors }, documents(), {})
+  expect(text).toMatch(
+    /^Turned away since the start: 1\.2k queue_full \(otlp\/http 503\), 2 handshake \(otlp\/http\); see `kymo senders --refused`\n\nCOMPONENT/m,
+  )
 })

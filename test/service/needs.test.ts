@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { statusText } from '../../cli/status.ts'
 import { Books } from '../../core/books.ts'
+import { Dismissal } from '../../core/dismissal.ts'
 import { Status, type State } from '../../core/status.ts'
 import { StorageError } from '../../core/storage.ts'
 import { needs, type Signs } from '../../service/needs.ts'
@@ -13,6 +14,14 @@ function component(kind: 'exporter' | 'receiver', id: string, state: State, erro
   return { kind, id, type: id, pipeline: undefined, status }
 }
 
+/** What came so often from there, the last time so many milliseconds ago. */
+function dismissal(peer: string, reason: string, times: number, ago = 1000): Dismissal {
+  const door = { receiver: 'otlp', transport: 'http', status: '400' }
+  const made = new Dismissal({ ...door, agent: 'a', message: 'no', peer, network: peer, reason }, Date.now() - ago)
+  made.times = times
+  return made
+}
+
 const well = (): Signs => ({
   books: new Books(),
   budget: { pressed: false },
@@ -21,6 +30,8 @@ const well = (): Signs => ({
   storages: [{ id: 'file_storage', storage: { trouble: undefined, deadLetters: undefined } }],
   orphans: [],
   lastReload: { result: 'applied', at: 0, trigger: 'SIGHUP' },
+  shortages: [],
+  dismissals: [],
   faults: 0,
 })
 
@@ -46,6 +57,26 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
     () => ({ components: [component('receiver', 'otlp', 'PermanentError', 'port in use')] }),
     'receiver otlp does not work, and will not by itself: port in use',
     'kymo status --filter otlp',
+  ],
+  [
+    'senders that find no room',
+    () => ({ shortages: [{ cause: 'the queue of exporter a is full', since: 1, last: 2, requests: 12 }] }),
+    'senders are refused, 12 requests so far: the queue of exporter a is full',
+    'kymo senders --sort refused',
+  ],
+  [
+    'senders that are turned away, but not those that come again',
+    () => ({
+      dismissals: [
+        dismissal('10.0.0.1', 'malformed', 3),
+        dismissal('10.0.0.1', 'unserved', 1),
+        dismissal('10.0.0.2', 'malformed', 2),
+        dismissal('10.0.0.3', 'queue_full', 9),
+        dismissal('10.0.0.4', 'malformed', 9, 601_000),
+      ],
+    }),
+    '2 senders turned away for good lately: 5 malformed, 1 unserved',
+    'kymo senders --refused',
   ],
   [
     'a reload that failed',
@@ -116,6 +147,8 @@ test('the text begins with it, and says so when there is nothing', () => {
     process: { version: '1.2.3', phase: 'running', pid: 7, started: new Date().toISOString() },
     memory: { rss_bytes: 0, limit_bytes: 2 ** 20, pressed: false },
     books_faults: [],
+    shortages: [],
+    doors: [],
   }
   const since = new Date(Date.now() - 300_000).toISOString()
   const need = { what: 'exporter \u001b[2J is in trouble', since, command: 'kymo batches' }
