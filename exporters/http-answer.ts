@@ -96,7 +96,7 @@ export function deliveryErrorOfHttp(error: HttpClientError, url: string): Delive
   return new DeliveryError(code, 'retry', `${url}: ${error.message}`, { maybeTaken: error.sent, cause: error })
 }
 
-/** Whether a request was given up because time was up. */
+/** Whether a request was given up because its attempt's time was up. */
 export function isTimeout(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === 'TimeoutError'
+  return reason instanceof DeliveryError && reason.code === 'DELIVERY_TIMEOUT'
 }

@@ -39,11 +39,12 @@ export function deliveryErrorOfGrpc(error: GrpcError, endpoint: string): Deliver
   const more = { retryAfter: followedDelay(retryDelay), cause: error }
   if (answered === 'no') {
     // Only an answer can end data for good: whatever broke on the way may be whole again next time.
-    const timedOut = code === GrpcCode.DEADLINE_EXCEEDED || isTimeout(error.cause)
-    return new DeliveryError(timedOut ? 'DELIVERY_TIMEOUT' : 'DELIVERY_UNREACHABLE', 'retry', message, {
-      ...more,
-      maybeTaken: sent,
-    })
+    if (isTimeout(error.cause)) {
+      const text = `${endpoint}: ${error.message}`
+      return new DeliveryError('DELIVERY_TIMEOUT', 'retry', text, { ...more, maybeTaken: sent })
+    }
+    const late = code === GrpcCode.DEADLINE_EXCEEDED ? 'DELIVERY_TIMEOUT' : 'DELIVERY_UNREACHABLE'
+    return new DeliveryError(late, 'retry', message, { ...more, maybeTaken: sent })
   }
   if (retryable.has(code)) {
     // With these the server says that it stopped waiting, not that nothing was done.

@@ -1,6 +1,7 @@
 /** HTTP requests to destinations: undici's pool, one per origin, made when it is first needed. */
 import type { Cancellable, Cancellation } from '../core/cancellation.ts'
 import { timerWait } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
 import type tls from 'node:tls'
 import type { buildConnector, Dispatcher, Pool, ProxyAgent } from 'undici'
 import { connectFailure, connectSocket } from './connect.ts'
@@ -104,7 +105,7 @@ export class HttpClient {
   ): Promise<HttpAnswer> {
     const { cancellation, timeout } = options
     if (cancellation?.isCancelled === true)
-      throw new HttpClientError('aborted', 'the request was given up', false, cancellation.reason)
+      throw new HttpClientError('aborted', messageOf(cancellation.reason), false, cancellation.reason)
     if (this.#closed) throw new HttpClientError('aborted', 'the client is closed', false)
     let dispatcher = this.#dispatchers.get(url.origin)
     if (dispatcher === undefined) {
@@ -212,7 +213,7 @@ class Exchange implements Dispatcher.DispatchHandler, Cancellable {
   }
 
   cancelled(reason: unknown): void {
-    this.#giveUp('aborted', 'the request was given up', reason)
+    this.#giveUp('aborted', messageOf(reason), reason)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

@@ -1,3 +1,4 @@
+import { durationText } from '../../config/duration-text.ts'
 import { timerWait } from '../../core/clock.ts'
 import type { Batch } from '../../core/batch.ts'
 import { Canceller } from '../../core/cancellation.ts'
@@ -95,7 +96,7 @@ export class RunningAttempt extends Canceller implements Attempt, Chained<Runnin
 
   #expire(timeout: number): void {
     this.entry.batch.keepFromPool()
-    const text = `no answer within ${timeout} ms`
+    const text = `no answer within ${durationText(timeout)} (\`timeout\`)`
     this.#expired = new DeliveryError('DELIVERY_TIMEOUT', 'retry', text, { maybeTaken: true })
     this.cancel(this.#expired)
     // The exporter knows more: whether anything was sent, and where to. It has this turn to say so.
