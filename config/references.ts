@@ -49,7 +49,8 @@ export function configuredOf<K extends Kind>(kind: K, components: Components): M
       id,
       definition: definition as Extract<Definition, { kind: K }>,
       config,
-      concealed: concealedOf(node),
+      // What it sends may hold secrets of the extensions it uses.
+      concealed: concealedOf(node, ...uses.flatMap(({ id }) => components.extension.get(id)?.node ?? [])),
       uses,
     })
   }

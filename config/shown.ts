@@ -16,13 +16,17 @@ export function shown({ origin, secret, value, text }: ScalarNode): ScalarNode['
 /** Keys whose values say where something is: whoever looks for a fault has to know, so these are told while it runs. */
 const address = /(?:^|_)(?:endpoint|address|host|hostname|port|url)$/i
 
-/** What nobody may tell of a section while it runs, with what is told instead. */
-export function concealedOf(node: Node): Concealed {
-  return new Concealed(concealedIn(node, undefined))
+/** What nobody may tell of these sections while they run, with what is told instead. */
+export function concealedOf(...nodes: readonly Node[]): Concealed {
+  return new Concealed(nodes.flatMap(node => [...concealedIn(node, undefined)]))
 }
 
 function* concealedIn(node: Node, key: string | undefined): Generator<[value: string, instead: string]> {
-  if (node.kind === 'map') for (const [name, { value }] of node.entries) yield* concealedIn(value, name)
+  if (node.kind === 'map') {
+    for (const [name, { value }] of node.entries) yield* concealedIn(value, name)
+    const [username, password] = ['username', 'password'].map(name => textOf(node.entries.get(name)?.value))
+    if (password !== undefined) yield [basicCredentials(username ?? '', password), redacted]
+  }
   if (node.kind === 'list') for (const item of node.items) yield* concealedIn(item, key)
   if (node.kind !== 'scalar' || node.value === null) return
   const value = String(node.value)
@@ -41,8 +45,16 @@ function* hiddenInUrl(text: string, withPath: boolean): Generator<string> {
   if (!text.includes('://') || !URL.canParse(text)) return
   const { username, password, search, searchParams, pathname } = new URL(text)
   yield* [username, password, decoded(username), decoded(password), search.slice(1), ...searchParams.values()]
+  if (password !== '') yield basicCredentials(decoded(username), decoded(password))
   if (withPath) yield pathname.replaceAll(/^\/|\/$/g, '')
 }
+
+const textOf = (node: Node | undefined): string | undefined =>
+  node?.kind === 'scalar' && node.value !== null ? (node.text ?? String(node.value)) : undefined
+
+/** As they are sent: RFC 7617. */
+const basicCredentials = (username: string, password: string): string =>
+  Buffer.from(`${username}:${password}`).toString('base64')
 
 function decoded(text: string): string {
   try {

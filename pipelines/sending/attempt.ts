@@ -19,6 +19,8 @@ export interface AttemptListener {
   maybeTwice(items: number): void
   /** Whoever was told that the attempt is cancelled threw. */
   readonly fault: (error: unknown) => void
+  /** What a destination said as it may be told: it may answer with what it was sent, keys and all. */
+  tell(text: string): string
 }
 
 /** A batch that is being sent. */
@@ -81,7 +83,7 @@ export class RunningAttempt extends Canceller implements Attempt, Chained<Runnin
       return
     }
     entry.batch = without(entry.batch, part)
-    this.#listener.settled(entry, part, sent, performance.now() - this.#began)
+    this.#listener.settled(entry, part, this.#toldSent(sent), performance.now() - this.#began)
   }
 
   /** Nobody waits for it any more; whatever of it was not settled may have been taken. */
@@ -115,7 +117,19 @@ export class RunningAttempt extends Canceller implements Attempt, Chained<Runnin
       this.#isCounted = failure.maybeTaken
       this.#listener.maybeTwice(failure.maybeTaken ? this.entry.batch.items : this.#late)
     }
-    this.#listener.ended(this, failure, sent, performance.now() - this.#began)
+    this.#listener.ended(this, this.#toldFailure(failure), this.#toldSent(sent), performance.now() - this.#began)
+  }
+
+  #toldFailure(failure: DeliveryError | undefined): DeliveryError | undefined {
+    if (failure === undefined) return undefined
+    const message = this.#listener.tell(failure.message)
+    if (message === failure.message) return failure
+    const { code, kind, retryAfter, maybeTaken, isThrottled } = failure
+    return new DeliveryError(code, kind, message, { retryAfter, maybeTaken, isThrottled })
+  }
+
+  #toldSent(sent: Sent | undefined): Sent | undefined {
+    return sent && { ...sent, message: this.#listener.tell(sent.message) }
   }
 }
 

@@ -6,6 +6,8 @@ import { done } from '../../core/delivery.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
+import type { Status } from '../../core/status.ts'
+import type { AttemptListener } from './attempt.ts'
 import type { Claim } from './claim.ts'
 import type { Entry } from './entry.ts'
 
@@ -22,8 +24,18 @@ export interface EndParts {
   readonly log: Logger
 }
 
+/** What there is to do about attempts, but for their ends. */
+export function attemptEnds(parts: EndParts & { readonly status: Status }): Omit<AttemptListener, 'ended'> {
+  return {
+    settled: ({ claim }, batch, sent, took) => endDelivered(parts, { batch, claim }, sent, took),
+    maybeTwice: items => void (parts.books.maybeTwice += items),
+    fault: error => endedBadly(parts, error),
+    tell: text => parts.status.tell(text),
+  }
+}
+
 /** What heard that an attempt is over threw: a fault of ours, which ends nothing. */
-export function endedBadly({ books, log }: EndParts, error: unknown): void {
+function endedBadly({ books, log }: EndParts, error: unknown): void {
   books.internalFaults++
   log.error({ error: messageOf(error) }, 'exporter failed when an attempt was cancelled')
 }

@@ -49,10 +49,8 @@ export class Sender {
     this.#parts = parts
     this.#circuit = new Circuit(parts.config.retry_on_failure)
     this.#listener = {
-      settled: ({ claim }, batch, sent, took) => ends.endDelivered(parts, { batch, claim }, sent, took),
+      ...ends.attemptEnds(parts),
       ended: (attempt, failure, sent, took) => this.#heard(attempt, failure, sent, took),
-      maybeTwice: items => void (parts.books.maybeTwice += items),
-      fault: error => ends.endedBadly(parts, error),
     }
     this.#graves = new Graves(parts, {
       buried: (entry, reason) => {

@@ -1,9 +1,9 @@
-/** A destination that is silent: every exporter says so, with the key that says how long it waits. */
+/** Answers of destinations, as attempts hear them: silence, and what was sent. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ExporterDefinition } from '../../core/component.ts'
-import type { DeliveryError } from '../../core/errors.ts'
+import type { ExporterDefinition, Sent } from '../../core/component.ts'
+import { DeliveryError } from '../../core/errors.ts'
 import { datadogExporter } from '../../exporters/datadog/datadog.ts'
 import { loki } from '../../exporters/loki/loki.ts'
 import { otlpGrpcExporter } from '../../exporters/otlp_grpc.ts'
@@ -46,6 +46,9 @@ const requests: Partial<Record<Signal, Buffer>> = {
   }),
 }
 
+const entryOf = (signal: Signal) =>
+  makeEntry(batchOf(requests[signal] ?? Buffer.alloc(0), signal), 0, { since: 0 } as never, {} as never)
+
 test.each<[ExporterDefinition, Signal, (address: string) => object]>([
   [otlpHttpExporter, 'logs', at => ({ endpoint: `http://${at}` })],
   [otlpGrpcExporter, 'logs', at => ({ endpoint: at, tls: { insecure: true } })],
@@ -64,13 +67,37 @@ test.each<[ExporterDefinition, Signal, (address: string) => object]>([
     ended: (_attempt, failure) => over.resolve(failure),
     maybeTwice() {},
     fault: over.reject,
+    tell: text => text,
   }
-  const claim = { since: 0 } as Parameters<typeof makeEntry>[2]
-  const retry = { initial_interval: 1, max_interval: 1, multiplier: 1, randomization_factor: 0 }
-  const entry = makeEntry(batchOf(requests[signal] ?? Buffer.alloc(0), signal), 0, claim, retry as never)
-  new RunningAttempt(entry, listener).begin(exporter, 60)
+  new RunningAttempt(entryOf(signal), listener).begin(exporter, 60)
   const failure = await over.promise
   await exporter.stop?.()
   expect(failure).toMatchObject({ code: 'DELIVERY_TIMEOUT', kind: 'retry' })
   expect(failure?.message).toMatch(/no answer within 60ms \(`timeout`\)$/)
+})
+
+const more = { retryAfter: 5, maybeTaken: true, isThrottled: true }
+const said = 'got key-4711'
+test.each<[string, () => Promise<Sent>, object]>([
+  [
+    'a failure',
+    () => Promise.reject(new DeliveryError('DELIVERY_BUSY', 'retry', said, more)),
+    { failure: { code: 'DELIVERY_BUSY', kind: 'retry', message: 'got ****', ...more } },
+  ],
+  [
+    'a partial success',
+    () => Promise.resolve({ rejected: 1, message: said }),
+    { sent: { rejected: 1, message: 'got ****' } },
+  ],
+])('of %s that repeats what was sent nothing is told that must not be', async (_, send, expected) => {
+  const over = Promise.withResolvers<object>()
+  const listener: AttemptListener = {
+    settled() {},
+    ended: (_attempt, failure, sent) => over.resolve({ failure, sent }),
+    maybeTwice() {},
+    fault: over.reject,
+    tell: text => text.replaceAll('key-4711', '****'),
+  }
+  new RunningAttempt(entryOf('logs'), listener).begin({ send }, 0)
+  expect(await over.promise).toMatchObject(expected)
 })
