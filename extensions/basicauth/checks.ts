@@ -106,11 +106,12 @@ export class Checks {
   }
 
   async #run(check: Check): Promise<void> {
-    const began = this.#clock.now()
     let isRight = false
+    let cost = 0
     try {
       const { hash, recipe } = check.proof
-      const made = await this.#hasher.hash(check.password, recipe)
+      const { hash: made, took } = await this.#hasher.hash(check.password, recipe)
+      cost = took
       isRight = made !== undefined && sameText(made, hash) && check.isKnown
       check.resolve(isRight)
     } catch (error) {
@@ -118,8 +119,7 @@ export class Checks {
     }
     this.#running = undefined
     if (this.#open.get(check.digest) === check) this.#open.delete(check.digest)
-    const now = this.#clock.now()
-    if (!isRight) this.#turns.charge(check, now - began, now)
+    if (!isRight) this.#turns.charge(check, cost, this.#clock.now())
     this.#next()
   }
 }

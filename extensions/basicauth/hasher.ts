@@ -7,7 +7,7 @@ const limits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackS
 
 /** How the promise of a hash ends. */
 interface Settle {
-  resolve(hash: string | undefined): void
+  resolve(answer: HashAnswer): void
   reject(error: unknown): void
 }
 
@@ -18,10 +18,10 @@ export class Hasher {
   #settle: Settle | undefined
 
   /**
-   * The hash of `password`; undefined when it was ended before. Not to be asked again before it is settled.
+   * The hash of `password`, and what it took. Not to be asked again before it is settled.
    * @throws what kept the thread from starting or working
    */
-  hash(password: Uint8Array, recipe: Recipe): Promise<string | undefined> {
+  hash(password: Uint8Array, recipe: Recipe): Promise<HashAnswer> {
     Atomics.store(this.#ended, 0, 0)
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
@@ -53,7 +53,7 @@ export class Hasher {
       resourceLimits: limits,
     })
     thread.unref()
-    thread.on('message', ({ hash }: HashAnswer) => this.#done(settle => settle.resolve(hash)))
+    thread.on('message', (answer: HashAnswer) => this.#done(settle => settle.resolve(answer)))
     const failed = (error: unknown) => {
       if (this.#thread !== thread) return
       this.#thread = undefined

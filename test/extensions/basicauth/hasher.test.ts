@@ -32,14 +32,15 @@ test('what nobody waits for any more ends before its time, and the next one is h
   // Hours, if it went on.
   const pending = hasher.hash(password, { ...recipe, cost: 25 })
   setTimeout(() => hasher.end(), 20)
-  expect(await pending).toBeUndefined()
-  expect(await hasher.hash(password, recipe)).toBe(hash)
+  const { hash: unfinished, took } = await pending
+  expect([unfinished, took > 0]).toEqual([undefined, true])
+  expect(await hasher.hash(password, recipe)).toMatchObject({ hash })
 })
 
 test('a thread that breaks costs what it was at; the next one is hashed by another', async () => {
   const hasher = made()
   await expect(hasher.hash(password, { ...recipe, salt: 0 as never })).rejects.toThrow()
-  expect(await hasher.hash(password, recipe)).toBe(hash)
+  expect(await hasher.hash(password, recipe)).toMatchObject({ hash })
 })
 
 test('stopping ends the thread and what it was at', async () => {
@@ -47,4 +48,13 @@ test('stopping ends the thread and what it was at', async () => {
   const pending = hasher.hash(password, { ...recipe, cost: 25 })
   hasher.stop()
   await expect(pending).rejects.toThrow('no longer checked')
+})
+
+test('what it took is CPU time of its thread: waiting for a core, and for the thread to start, costs nobody', async () => {
+  const hasher = made()
+  const pending = hasher.hash(password, { ...recipe, cost: 4 })
+  // Nothing is heard of it for as long as this thread is kept.
+  const end = performance.now() + 300
+  while (performance.now() < end);
+  expect((await pending).took).toBeLessThan(250)
 })
