@@ -45,6 +45,10 @@ export function warnOfAddress(telemetry: MapEntry | undefined, report: Report): 
   const address = metrics?.kind === 'map' ? metrics.entries.get('address') : undefined
   if (address === undefined) return
   const message = 'service::telemetry::metrics: `address` is the old form of `readers`; it is still understood'
-  const hint = 'write `readers: [{pull: {exporter: {prometheus: {host: localhost, port: 8888}}}}]`'
+  const { value } = address
+  const { host = 'localhost', port = '8888' } =
+    /^(?<host>.*):(?<port>\d+)$/.exec(value.kind === 'scalar' ? String(value.value) : '')?.groups ?? {}
+  const place = `{host: ${host === '' ? '0.0.0.0' : host.replaceAll(/[[\]]/g, '')}, port: ${port}}`
+  const hint = `write \`readers: [{pull: {exporter: {prometheus: ${place}}}}]\``
   report.warn('CONFIG_UNKNOWN_KEY', address.key, message, hint)
 }

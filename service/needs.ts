@@ -1,11 +1,11 @@
 /** What a person has to look into, the most pressing first, each with the command that goes on from there. */
-import type { Books } from '../core/books.ts'
+import type { Books, NodeBooks } from '../core/books.ts'
 import type { Budget } from '../core/budget.ts'
 import type { Dismissal } from '../core/dismissal.ts'
 import type { RunningComponent } from '../core/health.ts'
 import type { Shortage } from '../core/shortage.ts'
 import type { State } from '../core/status.ts'
-import type { Storage } from '../core/storage.ts'
+import type { QueueTotals, Storage } from '../core/storage.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
 import type { NamedStorage } from './queue-pages.ts'
 import type { LastReload } from './reloads.ts'
@@ -17,7 +17,7 @@ export interface Signs {
   readonly budget: Pick<Budget, 'pressed'>
   readonly components: readonly RunningComponent[]
   readonly queues: readonly QueueFigures[]
-  readonly storages: readonly NamedStorage<Pick<Storage, 'trouble'> & { readonly deadLetters: DeadLetters }>[]
+  readonly storages: readonly NamedStorage<StorageSigns>[]
   readonly orphans: readonly { readonly owner: string; readonly items: number; readonly oldest: string | null }[]
   readonly lastReload: LastReload | undefined
   /** For want of what senders are refused now. */
@@ -26,6 +26,11 @@ export interface Signs {
   readonly dismissals: readonly Dismissal[]
   /** Faults of Kymo. */
   readonly faults: number
+}
+
+interface StorageSigns extends Pick<Storage, 'trouble'> {
+  readonly deadLetters: DeadLetters
+  list(): readonly { readonly totals: Pick<QueueTotals, 'corrupt'> }[]
 }
 
 type DeadLetters = { readonly backlog: { readonly records: number; readonly items: number } } | undefined
@@ -126,6 +131,11 @@ function waitingAt(id: string, { books, queues }: Signs): string {
 function* fromStorages({ storages, orphans }: Signs): Generator<Attention> {
   for (const { id, storage } of storages) {
     const { trouble, deadLetters } = storage
+    const corrupt = storage.list().reduce((sum, { totals }) => sum + totals.corrupt, 0)
+    if (corrupt > 0) {
+      const what = `${counted(corrupt, 'item')} of storage ${id} could not be read back from its disk`
+      yield { what, command: 'kymo queue ls, and the log: it names the files' }
+    }
     if (trouble !== undefined)
       yield { what: `storage ${id} takes nothing (${trouble.kind}): ${trouble.message}`, command: 'kymo queue ls' }
     const { records = 0, items = 0 } = deadLetters?.backlog ?? {}
@@ -137,22 +147,28 @@ function* fromStorages({ storages, orphans }: Signs): Generator<Attention> {
   }
   for (const { owner, items, oldest } of orphans) {
     const what = `${counted(items, 'item')} of ${owner} on disk that no exporter sends any more`
-    yield { what, since: oldest, command: `kymo replay --owner '${owner}'` }
+    yield { what, since: oldest, command: 'kymo queue ls' }
   }
 }
 
-/** What is gone for good, in one line for all of it: it stays so however well all is by now. */
+/** What is gone for good, in a line for each way to go: it stays so however well all is by now. */
 function* fromLosses({ nodes }: Books): Generator<Attention> {
-  const lost = new Map<string, number>()
-  for (const node of nodes) {
-    for (const { reason, value } of node.lost.all()) if (value > 0) lost.set(reason, (lost.get(reason) ?? 0) + value)
-  }
-  if (lost.size === 0) return
-  const total = [...lost.values()].reduce((sum, value) => sum + value, 0)
-  const reasons = [...lost].map(([reason, value]) => `${value} ${reason}`).join(', ')
+  const exporters = nodes.filter(({ name }) => name.kind === 'exporter')
+  yield* gone('lost', 'lost', nodes)
+  yield* gone('rejected by their destination', 'rejected', exporters)
+}
+
+function* gone(how: string, what: 'lost' | 'rejected', nodes: readonly NodeBooks[]): Generator<Attention> {
+  const counts = new Map<string, number>()
+  for (const node of nodes)
+    for (const { reason, value } of node[what].all())
+      if (value > 0) counts.set(reason, (counts.get(reason) ?? 0) + value)
+  if (counts.size === 0) return
+  const total = [...counts.values()].reduce((sum, value) => sum + value, 0)
+  const reasons = [...counts].map(([reason, value]) => `${value} ${reason}`).join(', ')
   yield {
-    what: `${counted(total, 'item')} lost for good since the start: ${reasons}`,
-    command: 'kymo batches --what lost',
+    what: `${counted(total, 'item')} ${how} for good since the start: ${reasons}`,
+    command: `kymo batches --what ${what}`,
   }
 }
 

@@ -31,6 +31,6 @@ service:
   telemetry: {metrics: {address: ":8888"}}
   pipelines: {traces: {receivers: [otlp], exporters: [debug]}}`
   expect(warningsOf(text)).toEqual([
-    '4:25 service::telemetry::metrics: `address` is the old form of `readers`; it is still understood (write `readers: [{pull: {exporter: {prometheus: {host: localhost, port: 8888}}}}]`)',
+    '4:25 service::telemetry::metrics: `address` is the old form of `readers`; it is still understood (write `readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]`)',
   ])
 })

@@ -22,12 +22,14 @@ function dismissal(peer: string, reason: string, times: number, ago = 1000): Dis
   return made
 }
 
+const sound = { trouble: undefined, deadLetters: undefined, list: () => [{ totals: { corrupt: 0 } }] }
+
 const well = (): Signs => ({
   books: new Books(),
   budget: { pressed: false },
   components: [component('receiver', 'otlp', 'OK', '')],
   queues: [],
-  storages: [{ id: 'file_storage', storage: { trouble: undefined, deadLetters: undefined } }],
+  storages: [{ id: 'file_storage', storage: { ...sound } }],
   orphans: [],
   lastReload: { result: 'applied', at: 0, trigger: 'SIGHUP' },
   shortages: [],
@@ -94,7 +96,7 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
   [
     'a full disk',
     () => ({
-      storages: [{ id: 'disk', storage: { trouble: new StorageError('full', 'no room'), deadLetters: undefined } }],
+      storages: [{ id: 'disk', storage: { ...sound, trouble: new StorageError('full', 'no room') } }],
     }),
     'storage disk takes nothing (full): no room',
     'kymo queue ls',
@@ -102,7 +104,7 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
   [
     'dead letters',
     () => ({
-      storages: [{ id: 'disk', storage: { trouble: undefined, deadLetters: { backlog: { records: 1, items: 55 } } } }],
+      storages: [{ id: 'disk', storage: { ...sound, deadLetters: { backlog: { records: 1, items: 55 } } } }],
     }),
     '55 items in 1 dead letter of storage disk',
     'kymo queue ls --dead-letters',
@@ -111,7 +113,7 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
     'an orphan',
     () => ({ orphans: [{ owner: 'otlp_grpc/old traces', items: 1, oldest: null }] }),
     '1 item of otlp_grpc/old traces on disk that no exporter sends any more',
-    "kymo replay --owner 'otlp_grpc/old traces'",
+    'kymo queue ls',
   ],
   [
     'memory',
@@ -124,6 +126,26 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
     () => ({ faults: 2 }),
     '2 faults of Kymo since it was started',
     'the log has each as INTERNAL: please report them',
+  ],
+  [
+    'a damaged disk',
+    () => ({
+      storages: [{ id: 'disk', storage: { ...sound, list: () => [7, 3].map(corrupt => ({ totals: { corrupt } })) } }],
+    }),
+    '10 items of storage disk could not be read back from its disk',
+    'kymo queue ls, and the log: it names the files',
+  ],
+  [
+    'what a destination rejects',
+    () => {
+      const books = new Books()
+      const node = books.node({ kind: 'exporter', id: 'loki', pipeline: '', signal: 'logs' })
+      node.in = 3
+      node.rejected.of('rejected').value = 3
+      return { books }
+    },
+    '3 items rejected by their destination for good since the start: 3 rejected',
+    'kymo batches --what rejected',
   ],
   [
     'what was lost',
