@@ -9,6 +9,7 @@
  */
 import type { Signal } from '../proto/signals.ts'
 import type { Outcome, OutcomeTally } from './delivery.ts'
+import { ValueTally } from './value-tally.ts'
 import type { Reason, ReasonKind } from './verdict.ts'
 
 /** One number with a name. */
@@ -124,7 +125,8 @@ export class NodeBooks {
   /** Attempts to send, and those that failed. */
   attempts = 0
   failedAttempts = 0
-  readonly #reasons = new Map<string, Reason>()
+  /** Reasons that its step has asked for. */
+  readonly reasons = new Map<string, Reason>()
   /** Counts what is inside; more than one while a reload hands over from one instance to the next. */
   readonly #holders = new Set<() => number>()
 
@@ -138,13 +140,14 @@ export class NodeBooks {
     return () => void this.#holders.delete(count)
   }
 
-  /** A reason for which items end here, the same each time. */
-  reason(name: string, kind: ReasonKind): Reason {
-    const key = `${kind} ${name}`
-    let reason = this.#reasons.get(key)
+  /** A reason for which items end here, the same each time; `by` is the resource attribute that decides, if one does. */
+  reason(name: string, kind: ReasonKind, by?: string): Reason {
+    const key = `${kind} ${name} ${by ?? ''}`
+    let reason = this.reasons.get(key)
     if (reason === undefined) {
       const counters = { rule: this.dropped, rejected: this.rejected, lost: this.lost }
-      this.#reasons.set(key, (reason = { kind, counter: counters[kind].of(name) }))
+      const tally = by === undefined ? undefined : new ValueTally(by)
+      this.reasons.set(key, (reason = { kind, counter: counters[kind].of(name), tally }))
     }
     return reason
   }
@@ -381,14 +384,14 @@ export class Books {
       }
       tell('', node.balance())
       const [out, into] = [left.get(node), arrived.get(node)]
-      if (out !== undefined) tell('edges out of ', node.out + node.doubled - out - this.#waiting(node))
+      if (out !== undefined) tell('edges out of ', node.out + node.doubled - out - this.waiting(node))
       if (into !== undefined) tell('edges into ', into - node.in - node.refused.total)
     }
     return faults
   }
 
   /** Items that `from` has handed on and that stand before the next node, waiting for room. */
-  #waiting(from: NodeBooks): number {
+  waiting(from: NodeBooks): number {
     let items = 0
     for (const count of this.#waits) items += count(from)
     return items

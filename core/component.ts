@@ -156,8 +156,11 @@ export interface ProcessorContext extends ComponentContext {
   readonly downstream: Downstream
   /** What components behind need of each request: `metadata.x`, `auth.x`. A step that puts requests together keeps them apart by it. */
   apart(): readonly string[]
-  /** A reason for which items may end here; ask for it in `create`. */
-  reason(name: string, kind: ReasonKind): Reason
+  /**
+   * A reason for which items may end here; ask for it in `create`. With `by`, the resource attribute that decides, what ends
+   * is counted by its values, too.
+   */
+  reason(name: string, kind: ReasonKind, by?: string): Reason
   /** Ends a batch, or a part of it. */
   end(batch: Batch, reason: Reason): void
   /** Ends a batch on which the step failed: its senders are asked to come again. */

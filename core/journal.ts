@@ -4,7 +4,7 @@
  * reason has a ring of its own, so that what is frequent does not push out what is rare.
  */
 import { endless, type Room, textCost } from '../proto/room.ts'
-import { sampleResource } from '../proto/sample.ts'
+import { type Sample, sampleCost, sampleGroups } from '../proto/sample.ts'
 import type { Signal } from '../proto/signals.ts'
 import type { Batch } from './batch.ts'
 import type { NodeName } from './books.ts'
@@ -44,8 +44,8 @@ export interface JournalEvent {
   readonly detail: string | undefined
   /** Milliseconds that it took, where that is known: attempts to send. */
   readonly took: number | undefined
-  /** Some attributes of the first resource concerned. */
-  readonly sample: Readonly<Record<string, string>> | undefined
+  /** What the resources concerned are like. */
+  readonly sample: Sample | undefined
 }
 
 /** What is known of one request. */
@@ -77,6 +77,8 @@ interface Noted {
   readonly took?: number
   /** Items of the batch that it happened to, at most, where nobody says whose they are. */
   readonly most?: number
+  /** The resource attribute that decided it, if one did. */
+  readonly by?: string | undefined
 }
 
 /** Hears what happens to one request, to make spans of it. */
@@ -203,7 +205,7 @@ export class Journal {
     batch: Batch,
     reason: string | undefined,
     detail: string | undefined,
-    { took, most = Infinity }: Noted = {},
+    { took, most = Infinity, by }: Noted = {},
   ): void {
     const ring = this.#ring(name, what, reason)
     const isFrequent = this.#isFrequent(ring)
@@ -211,16 +213,23 @@ export class Journal {
       this.unwritten += batch.shares.length
       return
     }
-    const [group] = batch.groups
-    const sample = isFrequent || group === undefined ? undefined : sampleResource(group, this.shows(name))
     detail = cut(detail)
-    for (const { delivery, items, origin, answered } of batch.shares) {
+    const [first] = batch.shares
+    // Of a part of several requests nobody knows whose it is.
+    const isWhole = batch.shares.length === 1 || most >= batch.items
+    let at = 0
+    for (const share of batch.shares) {
+      const { delivery, items, groups, origin, answered } = share
+      const isSampled = groups > 0 && !(share === first ? isFrequent : this.#isFrequent(ring))
+      const mine = isSampled ? batch.groups.slice(at, at + groups) : []
+      at += groups
+      const sample = sampleGroups(mine, { by, isWhole, isShown: isSampled && this.shows(name) })
       const known = delivery.record
       const record = known ?? (delivery.record = this.#open(batch.signal, origin, delivery.items))
       // Whoever was answered before there was a record heard success, and who gave up before heard nothing good.
       if (answered) record.outcome ??= 'success'
       else if (delivery.withdrawn) record.outcome ??= 'refused'
-      const kept = this.#add(record, name, { what, items: Math.min(items, most), reason, detail, sample, took })
+      const kept = this.#add(record, name, { what, items: Math.min(items, most), reason, detail, took, sample })
       // Retries of one request are one record in the ring.
       if (kept && !record.events.slice(0, -1).some(event => same(event, name, what, reason))) this.#put(ring, record)
     }
@@ -354,10 +363,8 @@ function cut<T extends string | undefined>(text: T): T | string {
 }
 
 /** Bytes of an event. */
-function costOf(detail: string | undefined, sample: JournalEvent['sample']): number {
-  let cost = eventCost + (detail === undefined ? 0 : textCost(detail))
-  if (sample !== undefined) for (const [key, value] of Object.entries(sample)) cost += textCost(key) + textCost(value)
-  return cost
+function costOf(detail: string | undefined, sample: Sample | undefined): number {
+  return eventCost + (detail === undefined ? 0 : textCost(detail)) + (sample === undefined ? 0 : sampleCost(sample))
 }
 
 function same(event: JournalEvent, name: NodeName, what: Happening, reason: string | undefined): boolean {

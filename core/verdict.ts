@@ -1,6 +1,7 @@
 /** What a step says of a batch. The step only says it; its node books it and tells the senders. */
 import type { Batch } from './batch.ts'
 import type { Counter } from './books.ts'
+import type { ValueTally } from './value-tally.ts'
 
 /** What it means that items end for a reason. */
 export type ReasonKind =
@@ -15,6 +16,8 @@ export type ReasonKind =
 export interface Reason {
   readonly kind: ReasonKind
   readonly counter: Counter
+  /** Counts by value of the resource attribute that decided, where one does. */
+  readonly tally?: ValueTally | undefined
 }
 
 /** A part of a batch that ends, and why. It may carry counts and no data. */

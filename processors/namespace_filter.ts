@@ -1,9 +1,11 @@
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
 import { defineProcessor } from '../core/component.ts'
+import { elementAt } from '../core/element-at.ts'
+import { InternalError } from '../core/errors.ts'
 import { decidesDrops, texts } from '../core/fields.ts'
 import type { Touch } from '../core/touch.ts'
-import type { EndedPart } from '../core/verdict.ts'
+import type { EndedPart, Reason } from '../core/verdict.ts'
 import { attributeTags, findAttribute } from '../proto/attributes.ts'
 import type { Group } from '../proto/group.ts'
 import { allSignals } from '../proto/signals.ts'
@@ -71,9 +73,9 @@ export const namespaceFilter = defineProcessor<Config>({
 
   create(config, context) {
     const verdictOf = judge(config)
-    const reasons = new Map(
+    const reasons = new Map<Verdict, Reason>(
       (['namespace_system', 'namespace_excluded', 'namespace_not_included', 'namespace_missing'] as const).map(
-        name => [name, context.reason(name, 'rule')] as const,
+        name => [name, context.reason(name, 'rule', namespaceKey.toString())] as const,
       ),
     )
     return each(context, batch => {
@@ -81,10 +83,13 @@ export const namespaceFilter = defineProcessor<Config>({
       if (dropped === undefined) return batch
       const ends: EndedPart[] = []
       let rest: Batch | undefined = dropped
-      for (const [name, reason] of reasons) {
-        if (rest === undefined) break
-        const [mine, others]: (Batch | undefined)[] = rest.partition(group => verdictOf(group) === name)
-        if (mine !== undefined) ends.push({ batch: mine, reason })
+      while (rest !== undefined) {
+        // Most often there is one reason for all of them.
+        const verdict = verdictOf(elementAt(rest.groups, 0))
+        const [mine, others]: (Batch | undefined)[] = rest.partition(group => verdictOf(group) === verdict)
+        const reason = reasons.get(verdict)
+        if (mine === undefined || reason === undefined) throw new InternalError('a group was dropped for no reason')
+        ends.push({ batch: mine, reason })
         rest = others
       }
       return { passes, ends }

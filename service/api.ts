@@ -218,7 +218,7 @@ function eventDocument({ at, kind, component, pipeline, what, items, ...rest }: 
     ...(reason === undefined ? {} : { reason }),
     ...(detail === undefined ? {} : { detail }),
     ...(took === undefined ? {} : { took_ms: Math.round(took * 100) / 100 }),
-    ...(sample === undefined ? {} : { sample }),
+    ...(sample === undefined ? {} : { sample: sample.attributes }),
   }
 }
 

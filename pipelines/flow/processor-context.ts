@@ -10,7 +10,7 @@ export function processorContext(
     pipeline,
     ...place,
     clock: node.clock,
-    reason: (name, kind) => node.books.reason(name, kind),
+    reason: (name, kind, by) => node.books.reason(name, kind, by),
     end: (batch, reason) => node.end(batch, reason),
     fail: (batch, error) => node.fail(batch, error),
     fault: error => node.fault(error),

@@ -252,11 +252,12 @@ export class StepNode implements Target {
   }
 
   /** Ends a batch, or a part of it, for a reason. */
-  end(batch: Batch, { kind, counter }: Reason): void {
+  end(batch: Batch, { kind, counter, tally }: Reason): void {
     this.#leave(batch)
     counter.value += batch.items
+    tally?.add(batch.groups, this.#journal.shows(this.books.name))
     const what = kind === 'rule' ? 'dropped' : kind
-    this.#journal.note(this.books.name, what, batch, counter.reason, undefined)
+    this.#journal.note(this.books.name, what, batch, counter.reason, undefined, { by: tally?.key })
     if (kind === 'rejected') batch.reject(`${this.books.name.id}: ${counter.reason}`)
     else if (kind === 'lost') batch.lose(counter.reason)
     else batch.drop()

@@ -32,7 +32,7 @@ test('a batch that lost items to a filter is found by component and reason, with
       what: 'dropped',
       items: 30,
       reason: 'namespace_system',
-      sample: { 'k8s.namespace.name': 'kube-system' },
+      sample: expect.objectContaining({ attributes: { 'k8s.namespace.name': 'kube-system' } }),
     }),
   )
   await expect.poll(() => record.events.at(-1)).toMatchObject({ what: 'delivered', component: 'sink', items: 5 })

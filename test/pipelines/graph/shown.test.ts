@@ -31,7 +31,7 @@ const redact = { definition: redaction, config: { allow_all_keys: true, blocked_
 const filter = { definition: namespaceFilter }
 const failing: ToyParts['exporters'] = { sink: { retry_on_failure: { enabled: false } } }
 const events = (): JournalEvent[] => toy.journal.find({}).flatMap(record => record.events)
-const samples = () => events().flatMap(({ sample }) => (sample === undefined ? [] : [sample['user.name']]))
+const samples = () => events().flatMap(({ sample }) => (sample === undefined ? [] : [sample.attributes['user.name']]))
 const fail = (kind: 'rejected' | 'retry') => () =>
   Promise.reject(new DeliveryError('DELIVERY_REJECTED', kind, 'not this one'))
 
@@ -129,7 +129,7 @@ test('without a redaction values are shown, and with a reload that adds one no m
     await toy.reload(after)
   ).over
   await toy.push(request('kube-system')).outcome
-  const later = events().filter(({ sample }) => sample?.['user.name'] === hidden)
+  const later = events().filter(({ sample }) => sample?.attributes['user.name'] === hidden)
   expect([later.length > 0, events().length > before]).toEqual([true, true])
   await (
     await toy.reload(plain)
