@@ -2,6 +2,7 @@
 import { senderSortings } from '../core/sender.ts'
 import { withAdmin } from './admin-option.ts'
 import type { BatchesOptions } from './batches.ts'
+import type { LossesOptions } from './losses.ts'
 import { type CommandLine, sortings, tapFormats } from './options.ts'
 import type { ReloadOptions } from './reload.ts'
 import type { SendersOptions } from './senders.ts'
@@ -14,6 +15,7 @@ export function addRunningCommands(program: CommandLine): void {
   addBatches(withAdmin(program.command('batches [id]')).option('--json', 'as JSON'))
   addTap(withAdmin(program.command('tap [place]')))
   addSenders(withAdmin(program.command('senders')).option('--json', 'as JSON'))
+  addLosses(withAdmin(program.command('losses')).option('--json', 'as JSON'))
   addReload(withAdmin(program.command('reload')).option('--json', 'as JSON'))
 }
 
@@ -142,6 +144,21 @@ function addSenders(command: CommandLine): void {
     })
 }
 
+function addLosses(command: CommandLine): void {
+  command
+    .description('tell what came in and what became of it: was anything lost, how much, where, why and whose')
+    .option('--since <time>', 'not before this time, or so long ago', '15m')
+    .option(
+      '--by <what>',
+      'reason, component, receiver, signal, namespace, service or any resource attribute; without it component and reason',
+    )
+    .addHelpText('after', afterLosses)
+    .action(async (options: LossesOptions) => {
+      const { losses } = await import('./losses.ts')
+      process.exitCode = await losses(options)
+    })
+}
+
 const afterReload = `
 The process reads again what it was started with: --config and --set of \`kymo run\`. Those of this command only say where the
 process is, since the address of its admin server stands in its configuration; it is not handed another one. --admin wins;
@@ -179,6 +196,27 @@ Examples:
   kymo senders --sort refused                   who has the most turned away
   kymo senders --refused --reason malformed     who sends what is no OTLP, and what that looks like
   kymo senders --peer 10.0.3.7`
+
+const afterLosses = `
+Counted are spans, log records and data points. For each signal: all that came in is delivered, dropped (by a rule of the
+configuration), rejected (for good, by a destination or as malformed), dead-lettered (kept aside), lost (accepted and given up),
+refused (the sender was asked to come again) or waiting. It is told when that does not add up, which is a fault of Kymo.
+
+Ranges begin at a look at the books: every ten seconds within the last hour, every five minutes within the last day; what
+is asked from further back is told since the start of the process.
+
+--by namespace (k8s.namespace.name), service (service.name) or another attribute is exact where a rule decided by it; the
+rest is known as far as the journal still has it, and how much that is is told.
+--by receiver tells what senders were answered, which may be sooner than what became of it.
+
+Exit codes:
+  0  nothing was rejected for good or lost         1  it could not be asked
+  2  something was, or the books do not balance
+
+Examples:
+  kymo losses --since 1h
+  kymo losses --since 2026-11-20T03:00:00Z --by namespace
+  kymo losses --json | jq .lost_for_good`
 
 const afterBatches = `
 Examples:

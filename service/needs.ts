@@ -168,7 +168,7 @@ function* gone(how: string, what: 'lost' | 'rejected', nodes: readonly NodeBooks
   const reasons = [...counts].map(([reason, value]) => `${value} ${reason}`).join(', ')
   yield {
     what: `${counted(total, 'item')} ${how} for good since the start: ${reasons}`,
-    command: `kymo batches --what ${what}`,
+    command: 'kymo losses --since 24h',
   }
 }
 

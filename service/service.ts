@@ -28,6 +28,7 @@ import { type Admin, startAdmin } from './admin.ts'
 import { apiRoutes } from './api.ts'
 import { configRoutes, reloadDocument } from './config-api.ts'
 import { ProcessMeter } from './figures.ts'
+import { Losses } from './losses.ts'
 import { leastWindows, MemoryWatch, surveyMemory } from './memory.ts'
 import { type OwnExport, OwnExports } from './own-exports.ts'
 import { type NamedStorage, storageDocument } from './queue-pages.ts'
@@ -118,6 +119,7 @@ export class Service {
   readonly #meter = new ProcessMeter()
   readonly #watch: MemoryWatch
   readonly #rates: Rates
+  readonly #losses = new Losses(this.books, this.journal, this.budget)
   readonly #report: SelfReport
   readonly #exports: OwnExports
   readonly #queues: Queues
@@ -217,6 +219,7 @@ export class Service {
     }
     this.#watch.start()
     this.#rates.start()
+    this.#losses.start()
     this.#phase = 'running'
     this.#announce()
     this.#queues.reportOrphans()
@@ -254,6 +257,7 @@ export class Service {
     this.#watch.stop()
     this.#meter.stop()
     this.#rates.stop()
+    this.#losses.stop()
     if (lost > 0) this.#log.error({ items: lost, by: lossesOf(this.books) }, 'stopped; not all could be delivered')
     this.#taps.stop()
     await this.#exports.stop(deadline)
@@ -359,6 +363,7 @@ export class Service {
           exporters: () => this.#graph?.exporters() ?? [],
         }),
         ...senderRoutes(this.#senders, this.books),
+        ...this.#losses.routes,
         ...this.#queues.routes,
         ...this.#taps.routes,
       ],

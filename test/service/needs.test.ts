@@ -145,7 +145,7 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
       return { books }
     },
     '3 items rejected by their destination for good since the start: 3 rejected',
-    'kymo batches --what rejected',
+    'kymo losses --since 24h',
   ],
   [
     'what was lost',
@@ -158,7 +158,7 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
       return { books }
     },
     '3 items lost for good since the start: 2 expired, 1 queue_full',
-    'kymo batches --what lost',
+    'kymo losses --since 24h',
   ],
 ])('%s is told, with the command that goes on', (_, more, told, command) => {
   expect(needs({ ...well(), ...more() })).toMatchObject([{ what: told, command }])
