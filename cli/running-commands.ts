@@ -177,7 +177,9 @@ Examples:
 
 const afterStatus = `
 IN/S and OUT/S are items (spans, log records, data points) per second over the last minute; OUT/S of an exporter is what
-its destination took. DROPPED: by a rule of the configuration. FAILED: rejected, lost, dead-lettered, given back or refused.
+its destination took. Since the start: DROPPED by a rule of the configuration; REFUSED: the sender was asked to come again,
+nothing is gone; REJECTED for good by a destination or a step, dead letters included; LOST: accepted and given up. The last
+three stand there once there is something in them. \`kymo losses\` tells the same of a range of time.
 QUEUE: how full. OLDEST: age of what has waited longest. P99: of the time an export takes.
 
 Examples:

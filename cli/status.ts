@@ -97,12 +97,18 @@ function wordsOf(line: Line): string {
   return `${component.id} ${component.kind} ${placeOf(part)} ${stateOf(line)}`.toLowerCase()
 }
 
-const total = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((sum, n) => sum + n, 0)
+const total = (by: Readonly<Record<string, number>>) => Object.values(by).reduce((sum, n) => sum + n, 0)
 
+/** Whose senders were asked to come again, so that nothing is gone. */
+const refusedOf = ({ returned, refused }: Part): number => total(returned) + total(refused)
+/** Which will never be taken; dead letters are kept. */
+const rejectedOf = ({ rejected, dead_lettered }: Part): number => total(rejected) + total(dead_lettered)
+
+/** What is gone for good stands above what is not, whatever there is of it. */
 function failedOf(part: Part | undefined): number {
   if (part === undefined) return 0
-  const { rejected, lost, dead_lettered, returned, refused } = part
-  return [rejected, lost, dead_lettered, returned, refused].reduce((sum, counts) => sum + total(counts), 0)
+  const gone = rejectedOf(part) + total(part.lost)
+  return (gone > 0 ? 1e12 : 0) + gone + refusedOf(part)
 }
 
 const queueOf = ({ part }: Line) => (part?.queue?.capacity ? part.queue.size / part.queue.capacity : 0)
@@ -151,19 +157,35 @@ function doorsOf({ doors }: ProcessDocument): string[] {
   return [`Turned away since the start: ${turnedAwayText(all)}; see \`kymo senders --refused\`\n`]
 }
 
-const headings = ['COMPONENT', 'KIND', 'OF', 'STATE', 'IN/S', 'OUT/S', 'DROPPED', 'FAILED', 'QUEUE', 'OLDEST', 'P99']
-const numbers = new Set([4, 5, 6, 7, 8, 9, 10])
+/** Ways to end without being delivered; those that nothing ended in take no room. */
+const endings: readonly (readonly [heading: string, itemsOf: (part: Part) => number])[] = [
+  ['DROPPED', part => total(part.dropped)],
+  ['REFUSED', refusedOf],
+  ['REJECTED', rejectedOf],
+  ['LOST', part => total(part.lost)],
+]
 
 function tableOf(lines: readonly Line[]): string {
-  const aligned = alignRight(headings, lines.map(rowOf), numbers)
+  const shown = endings.filter(
+    ([heading, itemsOf]) => heading === 'DROPPED' || lines.some(({ part }) => part !== undefined && itemsOf(part) > 0),
+  )
+  const counted = shown.map(([heading]) => heading)
+  const headings = ['COMPONENT', 'KIND', 'OF', 'STATE', 'IN/S', 'OUT/S', ...counted, 'QUEUE', 'OLDEST', 'P99']
+  const numbers = new Set(headings.map((_, i) => i).filter(i => i >= 4))
+  const rows = lines.map(line => rowOf(line, part => shown.map(([, itemsOf]) => count(itemsOf(part)))))
+  const aligned = alignRight(
+    headings,
+    rows.map(row => headings.map((_, i) => row[i] ?? '')),
+    numbers,
+  )
   return table(aligned.headings, aligned.rows)
 }
 
-function rowOf(line: Line): string[] {
+function rowOf(line: Line, endingsOf: (part: Part) => readonly string[]): string[] {
   const { component, part } = line
   const state = `${stateOf(line)} ${since((part ?? component).since)}`
   const names = [component.id, component.kind, placeOf(part), state]
-  if (part === undefined) return [...names, '', '', '', '', '', '', '']
+  if (part === undefined) return names
   const { items_per_second: pace, queue, export_ms } = part
   const isExporter = component.kind === 'exporter'
   const oldest = queue?.oldest_seconds ?? undefined
@@ -172,8 +194,7 @@ function rowOf(line: Line): string[] {
     ...names,
     count(pace.in.last_1m),
     count((isExporter ? pace.delivered : pace.out).last_1m),
-    count(total(part.dropped)),
-    count(failedOf(part)),
+    ...endingsOf(part),
     queue === undefined || queue.capacity === 0 ? '' : `${Math.round((100 * queue.size) / queue.capacity)}%`,
     oldest === undefined ? '' : span(oldest * 1000),
     p99 === undefined ? '' : span(p99),

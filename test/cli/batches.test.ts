@@ -108,7 +108,7 @@ test('the table of components tells states, drops and queues, in lines that fit'
   expect(command).toBe('      kymo batches --component otlp_http/down --what attempt_failed')
   expect(headings).toMatch(/^COMPONENT +KIND +OF +STATE .*P99$/)
   expect(first).toMatch(/^otlp_http\/down +exporter +logs +RecoverableError \d.* 2%/)
-  expect(out).toMatch(/^namespace_filter +processor +logs +OK \d\S* .* 30 /m)
+  expect(out).toMatch(/^namespace_filter +processor +logs +OK \d\S* .* 30$/m)
   for (const line of out.split('\n').slice(6, 11)) expect(line.length).toBeLessThanOrEqual(120)
 
   const json = await kymo('status', '--filter', 'namespace', '--json', '--admin', admin)

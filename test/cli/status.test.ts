@@ -74,6 +74,38 @@ test('of a process that stops, how long it has run is not told as how long it ha
   expect(statusText(stopping, [], {})).toMatch(/^kymo 1\.2\.3, stopping, started 3m ago, pid 7,/)
 })
 
+test('refused, rejected or dead, and lost stand apart, and what is gone for good above what is to come again', () => {
+  const books = new Books()
+  const components = ['come-again', 'aside', 'gone'].map(id => {
+    const node = books.node({ kind: 'exporter', id, pipeline: '', signal: 'traces' })
+    if (id === 'come-again') {
+      node.returned.of('DELIVERY_QUEUE_FULL').value = 500
+      node.refused.of('queue_full').value = 400
+    } else if (id === 'aside') {
+      node.rejected.of('malformed').value = 3
+      node.deadLettered.of('rejected').value = 20
+    } else node.lost.of('expired').value = 24
+    const status = new Status()
+    status.set('Starting')
+    status.set('OK')
+    return { kind: 'exporter' as const, id, type: 'sink', pipeline: undefined, status }
+  })
+  const rates = new Rates(books, now - 60_000)
+  const sources = { books, rates, components: () => components, exporters: () => [] }
+  const text = statusText(whole, componentDocuments(sources), { sort: 'errors' })
+  const [headings, ...lines] = text.split('\n').filter(line => /^(COMPONENT|\S+ +exporter)/.test(line))
+  const columns = ['DROPPED', 'REFUSED', 'REJECTED', 'LOST']
+  const cells = (line: string) => columns.map(name => line.slice(0, line.indexOf(name) + name.length))
+  const ends = cells(headings ?? '').map(part => part.length)
+  const numbers = lines.map(line => ends.map(end => Number(/\d+$/.exec(line.slice(0, end))?.[0])))
+  expect(lines.map((line, i) => [line.split(' ')[0], numbers[i]])).toEqual([
+    ['gone', [0, 0, 0, 24]],
+    ['aside', [0, 0, 23, 0]],
+    ['come-again', [0, 900, 0, 0]],
+  ])
+  expect(statusText(whole, componentDocuments(sources), { filter: 'aside' })).toMatch(/DROPPED +REJECTED +QUEUE/)
+})
+
 test('who keeps the most beside the data is told, once that is much', () => {
   const [first] = ['prometheus', 'loki'].map((id, i) => ({ id, bytes: (40 - 30 * i) * 2 ** 20 }))
   const head = (kept: readonly { id: string; bytes: number }[]) =>
