@@ -7,6 +7,7 @@ import { lossesText } from '../../cli/losses.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import { count } from '../../connectors/count/count.ts'
 import { namespaceFilter } from '../../processors/namespace_filter.ts'
+import { redaction } from '../../processors/redaction/redaction.ts'
 import { Losses, type LossesDocument, type LossRow, type SignalLosses } from '../../service/losses.ts'
 import { MovableClock } from '../support/clock.ts'
 import { kymo } from '../support/command.ts'
@@ -338,6 +339,22 @@ test('a filter counts what it dropped by namespace, all of it, up to a number of
   expect(rows).toHaveLength(51)
   expect(rows[0]).toMatchObject({ value: '(other values)', dropped: 150 })
   expect(rows.slice(1).every(row => 'dropped' in row && row.dropped === 3)).toBe(true)
+})
+
+test('where a configuration redacts, values are told only of what has been redacted', async () => {
+  const redact = { definition: redaction, config: { allow_all_keys: true, blocked_values: ['[0-9]{4}'] } }
+  const { told } = await startNow({
+    exporters: { sink: waits },
+    components: { ...filter, redaction: redact },
+    pipelines: [{ processors: ['namespace_filter', 'redaction'], exporters: ['sink'] }],
+  })
+  toy.sinks['sink'].behave = refuse('rejected')
+  await toy.push(spans(2, 'kube-system')).outcome
+  await toy.push(spans(1, 'shop-1234')).outcome
+  expect(told({ by: 'namespace' }).rows).toMatchObject([
+    { value: 'shop-****', rejected: 1 },
+    { value: '(not redacted yet)', dropped: 2 },
+  ])
 })
 
 test.each<[string, Partial<LossesDocument>, string[]]>([
