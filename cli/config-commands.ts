@@ -20,6 +20,14 @@ export function addConfigCommands(
       const { schema } = await import('./schema.ts')
       process.exitCode = await schema(component)
     })
+  program
+    .command('docs [component] [key]')
+    .description('print what a component does and what its keys mean, or one key; without the network')
+    .addHelpText('after', afterDocs)
+    .action(async (component: string | undefined, key: string | undefined) => {
+      const { docs } = await import('./docs.ts')
+      process.exitCode = await docs(component, key, version)
+    })
   withSources(program.command('explain'))
     .description('tell what a configuration will do: what is read how deep, when success is said, what a fault does')
     .option('--json', 'as JSON')
@@ -107,6 +115,13 @@ Examples:
   kymo print-config --config kymo.yaml                 secrets are shown as [REDACTED]
   kymo print-config --config kymo.yaml --origin        timeout: 5s # kymo.yaml:12:14
   kymo print-config --config kymo.yaml --format json | jq .exporters`
+
+const afterDocs = `
+Examples:
+  kymo docs                                  all components
+  kymo docs otlp_http                        one of them
+  kymo docs otlp_http sending_queue          a section, with all that is in it
+  kymo docs exporter/otlp_grpc tls.ca_file   one key; the kind in front where a name is not clear`
 
 const afterSchema = `
 Examples:
