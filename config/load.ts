@@ -27,7 +27,7 @@ import { configuredOf, tellExtensionsInUse } from './references.ts'
 import { ConfigErrors, Report } from './report.ts'
 import { concealedOf, shown } from './shown.ts'
 import { type ReadFile, readOnce, readSources } from './sources.ts'
-import { type FindTraps, warnOfAddress, warnOfTraps, warnOfUnused } from './traps.ts'
+import { type FindTraps, warnOfAddress, warnOfNanoseconds, warnOfTraps, warnOfUnused } from './traps.ts'
 
 export { renderErrors } from './render.ts'
 export { ConfigErrors } from './report.ts'
@@ -174,6 +174,7 @@ function* loaded(
     warnOfUnused(components, service, report)
     warnOfLoops(components, service, report)
     warnOfCertificates(components, service, report)
+    warnOfNanoseconds(components, report)
     warnOfAddress(telemetryEntry, report)
     report.concealed = undefined
   }

@@ -19,21 +19,33 @@ export interface KeyInRole {
   readonly signal: Signal | undefined
   /** Whether the file says so itself; else it is a default. */
   readonly isWritten: boolean
+  /** As the file has it. */
+  readonly node: Node | undefined
 }
+
+/** Which keys are looked for. */
+type Sought = (shape: ReturnType<typeof shapeOf>) => boolean
 
 /** How it is called in messages. */
 export const nameOf = ({ section: { kind, id }, path }: Pick<KeyInRole, 'section' | 'path'>): string =>
   [`${kind}s`, id, ...path].join('::')
 
 /** Every key of a component that has this role. */
-export function* keysInRole(section: ComponentSection, role: Role): Generator<KeyInRole> {
+export const keysInRole = (section: ComponentSection, role: Role): Generator<KeyInRole> =>
+  keysWith(section, shape => shape.role === role)
+
+/** Every key of a component with a duration. */
+export const durationsIn = (section: ComponentSection): Generator<KeyInRole> =>
+  keysWith(section, shape => shape.duration)
+
+function* keysWith(section: ComponentSection, sought: Sought): Generator<KeyInRole> {
   const { definition, config, node } = section
   if (definition === undefined || config === undefined) return
-  yield* within(role, { section, path: [], place: section.key }, definition.config, config, node)
+  yield* within(sought, { section, path: [], place: section.key }, definition.config, config, node)
 }
 
 function* within(
-  role: Role,
+  sought: Sought,
   at: Pick<KeyInRole, 'section' | 'path' | 'place'>,
   schema: z.core.$ZodType,
   value: unknown,
@@ -43,7 +55,7 @@ function* within(
   const { def } = bare._zod
   if (def.type === 'union') {
     const option = node === undefined ? undefined : nearestOption(def.options, node)
-    if (option !== undefined) yield* within(role, at, option, value, node)
+    if (option !== undefined) yield* within(sought, at, option, value, node)
     return
   }
   if (typeof value !== 'object' || value === null || def.type !== 'object') return
@@ -53,8 +65,9 @@ function* within(
     const entry = node?.kind === 'map' ? node.entries.get(key)?.value : undefined
     const here = { section: at.section, path: [...at.path, key], place: entry?.place ?? node?.place ?? at.place }
     const shape = shapeOf(of)
-    if (shape.role === role)
-      yield { ...here, value: inner, within: value, signal: shape.signal, isWritten: entry !== undefined }
-    else yield* within(role, here, of, inner, entry)
+    if (sought(shape)) {
+      const { signal } = shape
+      yield { ...here, value: inner, within: value, signal, isWritten: entry !== undefined, node: entry }
+    } else yield* within(sought, here, of, inner, entry)
   }
 }

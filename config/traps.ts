@@ -4,6 +4,7 @@ import { type Components, kinds } from './components.ts'
 import type { MapEntry } from './document.ts'
 import { type ServiceSection, usedIn } from './pipelines.ts'
 import type { Report } from './report.ts'
+import { durationsIn, nameOf } from './roles.ts'
 
 /** One trap, at a component that a pipeline names. */
 export interface Trap {
@@ -35,6 +36,23 @@ export function warnOfUnused(components: Components, service: ServiceSection, re
       if (used[kind].has(id)) continue
       const where = kind === 'extension' ? '`service::extensions`' : 'any pipeline'
       report.warn('CONFIG_REFERENCE', key, `${kind}s::${id}: not used in ${where}`, 'it is checked, but does not run')
+    }
+  }
+}
+
+/** Nanoseconds below which a number without a unit is hardly meant: a millisecond. */
+const hardlyMeant = 1_000_000
+
+/** Warns of durations that have no unit: they are nanoseconds, as in the Collector. */
+export function warnOfNanoseconds(components: Components, report: Report): void {
+  for (const section of kinds.flatMap(kind => [...components[kind].values()])) {
+    for (const key of durationsIn(section)) {
+      if (key.node?.kind !== 'scalar' || typeof key.node.value !== 'number') continue
+      const { value } = key.node
+      if (value === 0 || Math.abs(value) >= hardlyMeant) continue
+      const unit = value === 1 ? 'nanosecond' : 'nanoseconds'
+      const message = `${nameOf(key)}: a number without a unit is in nanoseconds, so this is ${value} ${unit}`
+      report.warn('CONFIG_INVALID_VALUE', key.place, message, `write \`${value}s\` or \`${value}ms\``)
     }
   }
 }

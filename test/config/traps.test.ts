@@ -34,3 +34,15 @@ service:
     '4:25 service::telemetry::metrics: `address` is the old form of `readers`; it is still understood (write `readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]`)',
   ])
 })
+
+test('a duration without a unit is warned of where it is hardly meant', () => {
+  const text = `receivers: {otlp: {protocols: {http: }}}
+exporters:
+  otlp_http: {endpoint: http://x, timeout: 5, retry_on_failure: {max_elapsed_time: 0, initial_interval: 5000000000}}
+processors: {batch: {timeout: 200}}
+service: {pipelines: {traces: {receivers: [otlp], processors: [batch], exporters: [otlp_http]}}}`
+  expect(warningsOf(text)).toEqual([
+    '3:44 exporters::otlp_http::timeout: a number without a unit is in nanoseconds, so this is 5 nanoseconds (write `5s` or `5ms`)',
+    '4:31 processors::batch::timeout: a number without a unit is in nanoseconds, so this is 200 nanoseconds (write `200s` or `200ms`)',
+  ])
+})
