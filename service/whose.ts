@@ -63,12 +63,12 @@ const endingOf: Readonly<Partial<Record<Happening, LossKind>>> = {
   refused: 'refused',
 }
 
-/** Events of the range by which items ended. */
-function* eventsOf(records: readonly JournalRecord[], { from, until }: Period): Generator<[LossKind, JournalEvent]> {
+/** Events of the range by which items ended: it goes up to now, whatever the machine's clock did meanwhile. */
+function* eventsOf(records: readonly JournalRecord[], { from, isWhole }: Period): Generator<[LossKind, JournalEvent]> {
   for (const { events } of records) {
     for (const event of events) {
       const ending = endingOf[event.what]
-      if (ending !== undefined && event.at >= from && event.at <= until) yield [ending, event]
+      if (ending !== undefined && (isWhole || event.at >= from)) yield [ending, event]
     }
   }
 }
