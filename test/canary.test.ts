@@ -25,6 +25,7 @@ import { planOf } from '../plan/plan.ts'
 import { SelfReport, selfReportKey } from '../telemetry/self-report.ts'
 import { keepingLogger, type Line } from './support/kymo.ts'
 import { type JsonSchema, jsonSchema } from './support/options.ts'
+import { tracesRequest } from './support/otlp-bytes.ts'
 import { runService } from './support/service.ts'
 
 /** Its middle is in no word of ours; without capitals, because some keys are made small. */
@@ -200,6 +201,8 @@ processors:
 exporters:
   otlp_http:
     endpoint: "http://\${env:CANARY}:\${env:CANARY}@127.0.0.1:9/\${env:CANARY}?key=\${env:CANARY}"
+    sending_queue: {enabled: false}
+    retry_on_failure: {enabled: false}
     headers: {a: "\${env:CANARY}"}
     tls: {ca_file: "/nowhere/\${env:CANARY}"}
   file: {path: "/nowhere/\${env:CANARY}/x", create_directory: false}
@@ -219,6 +222,8 @@ const pages = [
   '/v1/config',
   '/v1/components',
   '/v1/batches',
+  '/v1/senders',
+  '/v1/refused',
   '/v1/queues',
   '/v1/pipelines',
   '/health/ready',
@@ -233,6 +238,15 @@ test('a process tells none: in its log, its pages, and when it is to take over w
       body: 'x',
       headers: { authorization: canary },
     })
+    const answer = await fetch(`http://${kymo.endpoints.at(-1)}/v1/traces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-protobuf' },
+      body: new Uint8Array(tracesRequest([{ spans: ['a'] }])),
+    })
+    // What it hears is what the exporter said.
+    expect(answer.status).toBe(503)
+    told.push(await answer.text(), await kymo.page('/v1/batches?what=attempt_failed'))
+    expect(told.at(-1)).toContain('ECONNREFUSED')
     for (const text of [
       running.replace('EXPORTER', 'file'),
       running.replace('EXPORTER', '"${env:CANARY}"'),
