@@ -2,6 +2,7 @@
 import { nearest } from '../config/nearest.ts'
 import { readings } from '../service/access.ts'
 import { addConfigCommands } from './config-commands.ts'
+import { addHistoryCommands } from './history-commands.ts'
 import { type CommandLine, milliseconds, newCommandLine, type RunOptions, type SourceOptions } from './options.ts'
 import { addQueueCommands } from './queue-commands.ts'
 import { addRunningCommands } from './running-commands.ts'
@@ -63,6 +64,7 @@ export function commandLine(version: string, actions: Actions): CommandLine {
     .action(actions.validate)
   addConfigCommands(program, version, sourceOptions)
   addRunningCommands(program)
+  addHistoryCommands(program)
   addQueueCommands(program)
   return program
 }

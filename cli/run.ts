@@ -52,6 +52,7 @@ export async function run(options: RunOptions & { readonly version: string }): P
   const service = new Service({
     graph: surroundings => new Graph(plan, surroundings),
     log,
+    logs: log,
     version,
     admin: { ...own.admin, ...place },
     own: { ...own, report },

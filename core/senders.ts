@@ -1,6 +1,7 @@
 /** What a process knows of those who send to it. */
 import { Account } from './account.ts'
 import type { Budget } from './budget.ts'
+import type { Chronicle } from './chronicle.ts'
 import type { Clock } from './clock.ts'
 import { Dismissals } from './dismissal.ts'
 import { HostKey } from './host.ts'
@@ -17,10 +18,10 @@ export class Senders {
   readonly dismissals: Dismissals
   readonly shortages: Shortages
 
-  constructor(budget: Budget | undefined, clock: Clock, log?: Logger) {
+  constructor(budget: Budget | undefined, clock: Clock, log?: Logger, chronicle?: Chronicle) {
     this.table = new SenderTable(new Account(budget, 'service', 'senders'))
     this.dismissals = new Dismissals(new Account(budget, 'service', 'senders'), log)
-    this.shortages = new Shortages(clock, log)
+    this.shortages = new Shortages(clock, log, chronicle)
   }
 
   /** Nothing is kept any more. */

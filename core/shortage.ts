@@ -1,4 +1,5 @@
 /** That senders are asked to come again, because there is no room for what they send: since when, for want of what, how many. */
+import type { Chronicle } from './chronicle.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Logger } from './logger.ts'
 
@@ -35,12 +36,14 @@ interface Running {
 export class Shortages {
   readonly #clock: Clock
   readonly #log: Logger | undefined
+  readonly #chronicle: Chronicle | undefined
   readonly #running = new Map<string, Running>()
   #timer: Timer | undefined
 
-  constructor(clock: Clock, log?: Logger) {
+  constructor(clock: Clock, log?: Logger, chronicle?: Chronicle) {
     this.#clock = clock
     this.#log = log
+    this.#chronicle = chronicle
   }
 
   /** A request was refused for want of room. */
@@ -56,6 +59,7 @@ export class Shortages {
       this.#running.set(cause, running)
       this.#timer ??= this.#clock.every(lookEvery, () => this.#look())
       this.#log?.warn({ cause }, `senders are refused: ${cause}; \`kymo senders\` tells which`)
+      this.#chronicle?.note({ kind: 'refusal', text: `senders are refused: ${cause}` })
     }
     running.requests++
     running.heardAt = now
@@ -82,6 +86,8 @@ export class Shortages {
       if (now - running.heardAt >= overAfter) {
         this.#running.delete(cause)
         this.#log?.info({ cause, requests, seconds }, `senders are no longer refused: it was that ${cause}`)
+        const text = `senders are no longer refused: it was that ${cause}`
+        this.#chronicle?.note({ kind: 'refusal', text, fields: { requests, seconds } })
       } else if (now - running.toldAt >= lineEvery) {
         const lately = requests - running.told
         this.#log?.warn({ cause, requests, lately, seconds }, `senders are still refused: ${cause}`)

@@ -46,6 +46,7 @@ const namesHint = 'names are allowed with `kymo run --admin-host NAME`, or KYMO_
 function addPages(app: FastifyInstance, pages: AdminPages, reach: Reach): void {
   const { metrics, ready, status, routes = [], access = tokenAccess({}) } = pages
   const door: Door = stake => admit(access, stake, reach)
+  const tell: Tell = (request, what, words) => pages.done?.({ what, by: askerOf(request), words })
   const reading = { onRequest: door('reading') }
   if (metrics !== undefined) {
     app.get('/metrics', { onRequest: door('metrics') }, async (_, reply) => {
@@ -59,7 +60,7 @@ function addPages(app: FastifyInstance, pages: AdminPages, reach: Reach): void {
     return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready', phase })
   })
   if (status !== undefined) app.get('/status', reading, () => status())
-  for (const route of routes) addRoute(app, route, door)
+  for (const route of routes) addRoute(app, route, door, tell)
   const paths = [
     ...(metrics === undefined ? [] : ['/metrics']),
     '/health/live',
@@ -84,13 +85,19 @@ function addPages(app: FastifyInstance, pages: AdminPages, reach: Reach): void {
   })
 }
 
+/** Who asks, as it is told. */
+const askerOf = ({ socket }: FastifyRequest): string => socket.remoteAddress?.replace(/^::ffff:/, '') ?? 'unix socket'
+
+/** Tells what somebody did. */
+type Tell = (request: FastifyRequest, what: string, words: Readonly<Record<string, unknown>>) => void
+
 /** Lets in who may. */
 type Door = (stake: Stake) => ReturnType<typeof admit>
 
-function addRoute(app: FastifyInstance, route: AnyRoute, door: Door): void {
-  if ('act' in route) addAction(app, route, door)
+function addRoute(app: FastifyInstance, route: AnyRoute, door: Door, tell: Tell): void {
+  if ('act' in route) addAction(app, route, door, tell)
   else if ('take' in route) addText(app, route, door)
-  else if ('flow' in route) addFlow(app, route, door)
+  else if ('flow' in route) addFlow(app, route, door, tell)
   else addPage(app, route, door)
 }
 
@@ -102,10 +109,12 @@ function addPage(app: FastifyInstance, { path, answer }: Route, door: Door): voi
 }
 
 /** The data itself is not for everybody who may ask how things are. */
-function addFlow(app: FastifyInstance, { path, flow }: FlowRoute, door: Door): void {
-  app.get<{ Querystring: RawQuery }>(path, { onRequest: door('action') }, ({ query }, reply) =>
+function addFlow(app: FastifyInstance, { path, deed, flow }: FlowRoute, door: Door, tell: Tell): void {
+  app.get<{ Querystring: RawQuery }>(path, { onRequest: door('action') }, (request, reply) =>
     answered(reply, async () => {
+      const { query } = request
       const told = await flow(query)
+      tell(request, deed ?? path, query)
       reply.type(told.contentType)
       return 'stream' in told ? told.stream : paced(told.chunks)
     }),
@@ -124,20 +133,25 @@ function admit(access: Access, stake: Stake, reach: Reach) {
   }
 }
 
-function addAction(app: FastifyInstance, { path, act }: ActionRoute, door: Door): void {
-  app.post(path, { onRequest: door('action') }, ({ body }, reply) =>
-    answered(reply, () => {
+function addAction(app: FastifyInstance, { path, deed, act }: ActionRoute, door: Door, tell: Tell): void {
+  app.post(path, { onRequest: door('action') }, (request, reply) =>
+    answered(reply, async () => {
+      const { body } = request
       if (typeof body !== 'object' || body === null || Array.isArray(body)) {
         throw new QueryError(400, 'a JSON object is expected, such as {}')
       }
-      return act(body as Record<string, unknown>)
+      const words = body as Record<string, unknown>
+      const told = await act(words, askerOf(request))
+      if (deed !== false) tell(request, deed ?? path, words)
+      return told
     }),
   )
 }
 
 function addText(app: FastifyInstance, { path, stake, take }: TextRoute, door: Door): void {
-  app.post<{ Querystring: RawQuery }>(path, { onRequest: door(stake) }, ({ body, query }, reply) =>
+  app.post<{ Querystring: RawQuery }>(path, { onRequest: door(stake) }, (request, reply) =>
     answered(reply, async () => {
+      const { body, query } = request
       if (body !== undefined && body !== null && typeof body !== 'string') {
         throw new QueryError(
           400,
@@ -145,7 +159,7 @@ function addText(app: FastifyInstance, { path, stake, take }: TextRoute, door: D
           'send it with `content-type: application/yaml`',
         )
       }
-      const { code, body: told } = await take(body ?? '', query)
+      const { code, body: told } = await take(body ?? '', query, askerOf(request))
       reply.code(code)
       return told
     }),

@@ -45,6 +45,8 @@ export interface Route {
 /** A page of which the answer may be long. */
 export interface FlowRoute {
   readonly path: string
+  /** What whoever asks has done then, as the events tell it; its path, if not said. */
+  readonly deed?: string
   /** @throws QueryError, as long as nothing is written */
   flow(query: RawQuery): Flow | Promise<LiveFlow>
 }
@@ -52,8 +54,10 @@ export interface FlowRoute {
 /** Something that can be done: POST with a JSON object. */
 export interface ActionRoute {
   readonly path: string
-  /** @throws QueryError */
-  act(body: Readonly<Record<string, unknown>>): object | Promise<object>
+  /** What whoever asks has done then, as the events tell it; its path, if not said; false: it tells of itself. */
+  readonly deed?: string | false
+  /** `by` is who asks: an address, or that it was a unix socket. @throws QueryError */
+  act(body: Readonly<Record<string, unknown>>, by: string): object | Promise<object>
 }
 
 /** An answer with a status of its own. */
@@ -67,7 +71,7 @@ export interface TextRoute {
   readonly path: string
   readonly stake: Stake
   /** @throws QueryError */
-  take(text: string, query: RawQuery): Promise<Told>
+  take(text: string, query: RawQuery, by: string): Promise<Told>
 }
 
 /** Anything the admin server has at a path. */

@@ -17,8 +17,8 @@ export function configRoutes(reloads: Reloads): readonly (Route | TextRoute)[] {
     {
       path: '/v1/config',
       stake: 'configuration',
-      take(text, query) {
-        if (text.trim() !== '') return reload(reloads, query, { trigger: 'request', text })
+      take(text, query, by) {
+        if (text.trim() !== '') return reload(reloads, query, { trigger: 'request', text, by })
         const hint = 'to read the sources again, ask for /v1/reload'
         throw new QueryError(400, 'there is no configuration in the body', hint)
       },
@@ -26,8 +26,8 @@ export function configRoutes(reloads: Reloads): readonly (Route | TextRoute)[] {
     {
       path: '/v1/reload',
       stake: 'action',
-      take(text, query) {
-        if (text.trim() === '') return reload(reloads, query, { trigger: 'request' })
+      take(text, query, by) {
+        if (text.trim() === '') return reload(reloads, query, { trigger: 'request', by })
         throw new QueryError(400, 'the sources are read again; a body has no use', 'send it to /v1/config')
       },
     },

@@ -30,6 +30,16 @@ export class QueryError extends Error {
 /** What follows `?`, as a server parses it. */
 export type RawQuery = Readonly<Record<string, unknown>>
 
+/** What a command is told, as parameters of a query are. @throws QueryError */
+export function wordsOf(body: Readonly<Record<string, unknown>>): RawQuery {
+  const words = Object.entries(body).map(([key, value]): [string, string] => {
+    if (typeof value === 'string') return [key, value]
+    if (typeof value === 'number' || typeof value === 'boolean') return [key, String(value)]
+    throw new QueryError(400, `\`${key}\` is neither a text, a number nor a boolean`)
+  })
+  return Object.fromEntries(words)
+}
+
 /** The parameters of one question, by name. */
 export class Query {
   readonly #values: ReadonlyMap<string, string>

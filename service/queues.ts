@@ -5,7 +5,7 @@ import type { DurableQueue, QueueView, Storage, StoredRecord } from '../core/sto
 import { allSignals } from '../proto/signals.ts'
 import type { AnyRoute, Flow } from './api.ts'
 import { exported, exportFormats, type OpenQueue } from './export-records.ts'
-import { Query, QueryError, type RawQuery } from './query.ts'
+import { Query, QueryError, type RawQuery, wordsOf } from './query.ts'
 import {
   deadLetterDocuments,
   isOrphan,
@@ -31,16 +31,6 @@ const latest = 8.64e15
 /** Milliseconds that the answer to a command to replay waits for the end of it. */
 const answerAfter = 5000
 
-/** What a command is told, as parameters of a query are. @throws QueryError */
-function wordsOf(body: Readonly<Record<string, unknown>>): RawQuery {
-  const words = Object.entries(body).map(([key, value]): [string, string] => {
-    if (typeof value === 'string') return [key, value]
-    if (typeof value === 'number' || typeof value === 'boolean') return [key, String(value)]
-    throw new QueryError(400, `\`${key}\` is neither a text, a number nor a boolean`)
-  })
-  return Object.fromEntries(words)
-}
-
 /** The queues on disk of one process. */
 export class Queues {
   readonly #parts: QueueParts
@@ -57,11 +47,11 @@ export class Queues {
   get routes(): readonly AnyRoute[] {
     return [
       { path: '/v1/queues', answer: (_, query) => this.list(query) },
-      { path: '/v1/queues/export', flow: query => this.export(query) },
-      { path: '/v1/queues/drop', act: body => this.drop(wordsOf(body)) },
+      { path: '/v1/queues/export', deed: 'records of a queue were exported', flow: query => this.export(query) },
+      { path: '/v1/queues/drop', deed: 'records of a queue were dropped', act: body => this.drop(wordsOf(body)) },
       { path: '/v1/dead-letters', answer: (_, query) => this.listDeadLetters(query) },
-      { path: '/v1/dead-letters/replay', act: body => this.replay(wordsOf(body)) },
-      { path: '/v1/dead-letters/replay/stop', act: () => this.stopReplay() },
+      { path: '/v1/dead-letters/replay', deed: 'a replay was started', act: body => this.replay(wordsOf(body)) },
+      { path: '/v1/dead-letters/replay/stop', deed: 'a replay was ended', act: () => this.stopReplay() },
       { path: '/v1/dead-letters/replay/state', answer: () => this.#replay?.report ?? { state: 'none' } },
     ]
   }

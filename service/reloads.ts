@@ -20,6 +20,8 @@ export interface Candidate {
 /** What is asked for. */
 export interface ReloadRequest {
   readonly trigger: 'SIGHUP' | 'files' | 'request'
+  /** Who asked, where somebody did: an address, or that it was a unix socket. */
+  readonly by?: string | undefined
   /** A configuration to run in place of that of the sources. */
   readonly text?: string | undefined
   /** Only tells what would happen. */
@@ -52,6 +54,7 @@ export interface LastReload extends ReloadOutcome {
   /** Milliseconds since the epoch. */
   readonly at: number
   readonly trigger: ReloadRequest['trigger']
+  readonly by?: string
 }
 
 /** What runs. */
@@ -80,6 +83,8 @@ export interface ReloadsParts {
   /** Told after another configuration has been taken over. */
   applied(): void
   readonly log: Logger
+  /** Told of who reloaded, and what came of it; `hash` says what runs now. */
+  reloaded?(last: LastReload, hash: string): void
 }
 
 interface Waiting {
@@ -174,10 +179,12 @@ export class Reloads implements ConfigFigures {
     const { result } = outcome
     if (result === 'refused') return outcome
     this.#count(result)
-    this.#last = { at: Date.now(), trigger: request.trigger, ...outcome }
+    const { trigger, by } = request
+    this.#last = { at: Date.now(), trigger, ...(by === undefined ? {} : { by }), ...outcome }
     this.lastWorked = result !== 'failed'
     if (this.lastWorked) this.lastSuccess = Date.now()
     this.#tell(request, outcome)
+    this.#parts.reloaded?.(this.#last, this.hash)
     return outcome
   }
 

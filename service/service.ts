@@ -2,104 +2,49 @@
 import { Account } from '../core/account.ts'
 import { Books } from '../core/books.ts'
 import { Budget, budgetKey } from '../core/budget.ts'
+import { chronicleKey } from '../core/chronicle.ts'
 import { machineClock } from '../core/clock.ts'
-import type { Kind } from '../core/component.ts'
-import type { ConfiguredPipeline } from '../core/configured.ts'
-import { type Health, healthKey, type RunningComponent } from '../core/health.ts'
+import { type Health, healthKey } from '../core/health.ts'
 import { Host } from '../core/host.ts'
 import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import { MemoryPlan, memoryPlanKey } from '../core/memory.ts'
-import type { Prepared, ReloadPlan } from '../core/reload.ts'
 import { Senders, sendersKey } from '../core/senders.ts'
 import { Suspects, suspectsKey } from '../core/standing.ts'
-import type { State, Status } from '../core/status.ts'
 import { readAhead } from '../net/admission.ts'
 import { Listeners, listenersKey } from '../net/listeners.ts'
 import { ownFamilies } from '../telemetry/families.ts'
-import type { MetricSources, QueueFigures } from '../telemetry/family.ts'
+import type { MetricSources } from '../telemetry/family.ts'
 import { createMetricsPage } from '../telemetry/metrics.ts'
 import { encodeMetric } from '../telemetry/otlp-write.ts'
 import { SelfReport, selfReportKey } from '../telemetry/self-report.ts'
-import type { Plan } from '../plan/plan.ts'
-import { BatchTracer, type Sampling } from '../telemetry/tracer.ts'
-import { type Access, tokenAccess } from './access.ts'
+import { BatchTracer } from '../telemetry/tracer.ts'
+import { tokenAccess } from './access.ts'
 import { type Admin, startAdmin } from './admin.ts'
+import type { Deed } from './admin-pages.ts'
 import { apiRoutes } from './api.ts'
 import { configRoutes, reloadDocument } from './config-api.ts'
 import { ProcessMeter } from './figures.ts'
 import { Losses } from './losses.ts'
 import { leastWindows, MemoryWatch, surveyMemory } from './memory.ts'
-import { type OwnExport, OwnExports } from './own-exports.ts'
+import { OwnExports } from './own-exports.ts'
 import { type NamedStorage, storageDocument } from './queue-pages.ts'
 import { needs } from './needs.ts'
 import { OrphanExpiry } from './orphans.ts'
 import { Queues } from './queues.ts'
 import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
-import type { Entrances } from './replay.ts'
-import { type Reloadable, type ReloadOutcome, type ReloadRequest, Reloads, type ReloadsParts } from './reloads.ts'
+import { type Reloadable, type ReloadOutcome, type ReloadRequest, Reloads } from './reloads.ts'
 import { senderRoutes } from './sender-pages.ts'
+import type { RunningGraph, ServicePlan } from './service-plan.ts'
 import { stateLine } from './state-line.ts'
 import { lossesOf, statusDocument } from './status.ts'
-import { TapPages, type TappedGraph } from './tap.ts'
-
-/** What a graph is given by the service. */
-export interface GraphSurroundings {
-  readonly host: Host
-  readonly log: Logger
-  readonly books: Books
-  readonly journal: Journal
-  readonly onStatus: (component: { kind: Kind; id: string }, status: Status, from: State) => void
-}
-
-/** What the service needs of a graph. */
-export interface RunningGraph extends Partial<Entrances>, Partial<TappedGraph> {
-  readonly components: readonly RunningComponent[]
-  readonly pipelines?: readonly ConfiguredPipeline[]
-  start(): Promise<void>
-  stop(deadline: number): Promise<{ lost: number }>
-  exporters(): readonly QueueFigures[]
-  /** Storages of queues that have started. */
-  storages?(): readonly NamedStorage[]
-  /** What it runs, and how to make it run something else; without these it cannot. */
-  readonly plan?: Plan
-  prepare?(plan: Plan, changes: ReloadPlan): Promise<Prepared>
-}
+import { TapPages } from './tap.ts'
+import { Telling } from './telling.ts'
 
 /** Whether it says what it runs, and can run something else. */
 const canReload = (graph: RunningGraph): graph is RunningGraph & Reloadable =>
   graph.plan !== undefined && graph.prepare !== undefined
-
-/** What one service is made of. */
-export interface ServicePlan {
-  /** Makes the graph; it does not start it. */
-  readonly graph: (surroundings: GraphSurroundings) => RunningGraph
-  readonly log: Logger
-  readonly version: string
-  readonly admin: {
-    /** `host:port`, or `unix:PATH`. */
-    readonly endpoint: string
-    /** Whether `/metrics` is served. */
-    readonly metrics: boolean
-    /** Where all pages are served in place of `endpoint`, which keeps metrics and health. */
-    readonly apart?: string | undefined
-    /** What it is called besides localhost and its addresses. */
-    readonly names?: readonly string[]
-    /** Whether data may be looked at through it. */
-    readonly tap?: boolean
-  }
-  /** What is told about the process itself, besides the pages; without it nothing is. */
-  readonly own?: {
-    readonly report: SelfReport
-    readonly exports: readonly OwnExport[]
-    readonly sampling: Sampling
-  }
-  /** How another configuration is come by; without it there is none. */
-  readonly reload?: Pick<ReloadsParts, 'load' | 'first' | 'deadline' | 'applyTelemetry'>
-  /** Who may change anything through the admin server; nobody unless said. */
-  readonly access?: Access
-}
 
 /** Where a service is in its life. */
 export type Phase = 'created' | 'starting' | 'running' | 'stopping' | 'stopped'
@@ -110,6 +55,7 @@ export class Service {
   readonly budget = new Budget(0)
   readonly #journalAccount = new Account(this.budget, 'service', 'journal')
   readonly #senders: Senders
+  readonly #telling: Telling
   readonly #suspects = new Suspects(machineClock, new Account(this.budget, 'service', 'suspects'))
   readonly journal = new Journal(this.#journalAccount)
   readonly memory: MemoryPlan
@@ -139,7 +85,15 @@ export class Service {
     this.#log = plan.log.child('service')
     this.memory = new MemoryPlan(this.budget, surveyMemory())
     this.#watch = new MemoryWatch(this.memory, this.budget, this.#log, { windows: () => this.#windows() })
-    this.#senders = new Senders(this.budget, machineClock, this.#log)
+    const { version, logs, clock = machineClock } = plan
+    this.#telling = new Telling({
+      version,
+      logs,
+      clock,
+      components: () => this.#graph?.components ?? [],
+      storages: () => this.#storages(),
+    })
+    this.#senders = new Senders(this.budget, clock, this.#log, this.#telling.chronicle)
     this.#rates = new Rates(this.books)
     const { report = new SelfReport({}, plan.version), exports = [], sampling } = plan.own ?? {}
     this.#report = report
@@ -166,6 +120,7 @@ export class Service {
         running: () => this.#reloadable(),
         applied: () => this.#quieten(),
         ended: () => this.#queues.reportOrphans(),
+        reloaded: (last, hash) => this.#telling.reloaded(last, hash),
       })
   }
 
@@ -186,11 +141,13 @@ export class Service {
   /** Counts a fault of Kymo itself. */
   countFault(): void {
     this.#faults++
+    this.#telling.fault()
   }
 
   /** Starts everything. What goes wrong is thrown, and what had started is stopped again. */
   async start(): Promise<void> {
     this.#phase = 'starting'
+    this.#telling.starting()
     try {
       // First, so that health can be asked for while the rest starts.
       await this.#startAdmin()
@@ -202,6 +159,7 @@ export class Service {
         .provide(selfReportKey, this.#report)
         .provide(suspectsKey, this.#suspects)
         .provide(sendersKey, this.#senders)
+        .provide(chronicleKey, this.#telling.chronicle)
       const { log } = this.#plan
       await this.#exports.start()
       this.#graph = this.#plan.graph({
@@ -209,7 +167,10 @@ export class Service {
         log,
         books: this.books,
         journal: this.journal,
-        onStatus: (component, status, from) => stateLine(this.#log, component, status, from),
+        onStatus: (component, status, from) => {
+          stateLine(this.#log, component, status, from)
+          this.#telling.state(component, status, from)
+        },
       })
       this.#quieten()
       await this.#graph.start()
@@ -251,6 +212,7 @@ export class Service {
   /** Stops from the front to the back within `deadline` milliseconds. Resolves to the number of items lost. */
   async stop(deadline: number): Promise<{ lost: number }> {
     this.#phase = 'stopping'
+    this.#telling.stopping(deadline)
     this.#queues.stopReplay()
     this.#expiry.stop()
     const { lost } = (await this.#graph?.stop(deadline)) ?? { lost: 0 }
@@ -352,6 +314,7 @@ export class Service {
     const pages = {
       ...common,
       status: () => this.status(),
+      done: (deed: Deed) => this.#telling.done(deed),
       routes: [
         ...(reloads === undefined ? [] : configRoutes(reloads)),
         ...apiRoutes({
@@ -366,6 +329,7 @@ export class Service {
         ...this.#losses.routes,
         ...this.#queues.routes,
         ...this.#taps.routes,
+        ...this.#telling.routes,
       ],
     }
     this.#admin = await startAdmin(apart, pages, this.#listeners)
@@ -381,6 +345,7 @@ export class Service {
     const metrics = this.#metricsServer === undefined ? {} : { metrics: `http://${this.#metricsServer.address}` }
     const fields = { admin, ...metrics, milliseconds, memory_limit: hard, budget: this.budget.limit }
     this.#log.info(fields, 'everything is ready; taking data')
+    this.#telling.ready({ milliseconds })
     if (tight) {
       this.#log.warn(
         { limit: hard, least: this.budget.limit },

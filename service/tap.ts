@@ -43,7 +43,7 @@ export class TapPages {
   }
 
   get routes(): readonly FlowRoute[] {
-    return [{ path: '/v1/tap', flow: query => this.#begin(query) }]
+    return [{ path: '/v1/tap', deed: 'live data was looked at', flow: query => this.#begin(query) }]
   }
 
   /** All of them end. */

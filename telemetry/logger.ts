@@ -3,6 +3,7 @@ import { openSync } from 'node:fs'
 import { pino } from 'pino'
 import type { LogFields, Logger } from '../core/logger.ts'
 import { appendFlags } from '../core/own-file.ts'
+import { LogTail } from './log-tail.ts'
 
 /** The levels of `service.telemetry.logs.level`, from the most to the least talkative. */
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
@@ -106,15 +107,30 @@ export interface LogTap {
   line(level: LogLevel, module: string, fields: LogFields, message: string): void
 }
 
+/** What of a log can be changed and read while it is written. */
+export interface LogControl {
+  /** The last lines, as JSON. */
+  readonly tail: LogTail
+  /** Levels of modules that go before all that `setLevels` says, until others are given. */
+  raise(modules: LogSettings['modules']): void
+}
+
 /** The logger of the process, whose levels can be changed while it runs. */
-export interface RootLogger extends Logger {
+export interface RootLogger extends Logger, LogControl {
   setLevels(levels: Pick<LogSettings, 'level' | 'modules'>): void
 }
 
 /** A logger that writes to `sink` what `settings` ask for. */
 export function createLogger(settings: LogSettings, sink: LogSink, tap?: LogTap): RootLogger {
   const { encoding, fields = {} } = settings
-  const destination = encoding === 'json' ? sink : { write: (line: string) => sink.write(toConsole(line)) }
+  const tail = new LogTail()
+  const isJson = encoding === 'json'
+  const destination = {
+    write(line: string) {
+      tail.add(line)
+      sink.write(isJson ? line : consoleText(JSON.parse(line) as LogLine))
+    },
+  }
   const root = pino(
     {
       level: settings.level,
@@ -126,18 +142,27 @@ export function createLogger(settings: LogSettings, sink: LogSink, tap?: LogTap)
     destination,
   )
   const sampler = settings.sampling && new Sampler(settings.sampling)
-  const shared: Shared = { levels: { ...settings }, sampler, tap }
+  const shared: Shared = { levels: { ...settings, raised: {} }, sampler, tap }
   return Object.assign(new ModuleLogger(root, [], fields, shared), {
+    tail,
+    // New values: they tell loggers that theirs may be another one.
     setLevels({ level, modules }: Pick<LogSettings, 'level' | 'modules'>) {
-      // A new value: it tells loggers that theirs may be another one.
-      shared.levels = { level, modules }
+      shared.levels = { ...shared.levels, level, modules }
+    },
+    raise(raised: LogSettings['modules']) {
+      shared.levels = { ...shared.levels, raised }
     },
   })
 }
 
+interface Levels extends Pick<LogSettings, 'level' | 'modules'> {
+  /** They go before the others. */
+  readonly raised: LogSettings['modules']
+}
+
 /** What all modules share. */
 interface Shared {
-  levels: Pick<LogSettings, 'level' | 'modules'>
+  levels: Levels
   readonly sampler: Sampler | undefined
   readonly tap: LogTap | undefined
 }
@@ -210,14 +235,18 @@ class ModuleLogger implements Logger {
 }
 
 /** A component's logger is found by its place, its id, or its type; a part has the level of what it is part of. */
-function levelOf(chain: readonly ModuleName[], { level, modules }: Shared['levels']): LogLevel {
+function levelOf(chain: readonly ModuleName[], { level, modules, raised }: Levels): LogLevel {
+  return ownLevelOf(chain, raised) ?? ownLevelOf(chain, modules) ?? level
+}
+
+function ownLevelOf(chain: readonly ModuleName[], modules: LogSettings['modules']): LogLevel | undefined {
   for (const { path, name } of chain.toReversed()) {
     const [type = name] = name.split('/')
     const found = [path, name, type].find(one => Object.hasOwn(modules, one))
     const own = found === undefined ? undefined : modules[found]
     if (own !== undefined) return own
   }
-  return level
+  return undefined
 }
 
 /** Counts equal lines per tick. */
@@ -244,17 +273,16 @@ class Sampler {
   }
 }
 
-/** What pino writes, as it is set up above. */
-interface Line extends LogFields {
+/** One line of the log, as it is set up above. */
+export interface LogLine extends LogFields {
   readonly ts: string
   readonly level: string
   readonly module?: string
   readonly msg: string
 }
 
-/** One JSON line as a person reads it: time, level, module, message, the fields; texts of several lines come below. */
-function toConsole(line: string): string {
-  const { ts, level, module, msg, ...fields } = JSON.parse(line) as Line
+/** A line as a person reads it: time, level, module, message, the fields; texts of several lines come below. */
+export function consoleText({ ts, level, module, msg, ...fields }: LogLine): string {
   const [message, ...below] = msg.split('\n')
   const words = [ts, level.padEnd(5), ...(module === undefined ? [] : [`[${module}]`]), message]
   for (const [key, value] of Object.entries(fields)) {

@@ -222,6 +222,8 @@ const pages = [
   '/v1/config',
   '/v1/components',
   '/v1/batches',
+  '/v1/events',
+  '/v1/log',
   '/v1/senders',
   '/v1/refused',
   '/v1/queues',

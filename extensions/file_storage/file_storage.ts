@@ -1,6 +1,7 @@
 import { Account } from '../../core/account.ts'
 import { budgetKey } from '../../core/budget.ts'
 import { offered } from '../../core/capability.ts'
+import { chronicleKey } from '../../core/chronicle.ts'
 import { type ComponentContext, defineExtension, type Extension } from '../../core/component.ts'
 import { storageKey } from '../../core/storage.ts'
 import { realClock } from './clock.ts'
@@ -52,7 +53,8 @@ class FileStorageExtension implements Extension {
   ]
 
   async start(): Promise<void> {
-    const { log, status, host, worker } = this.#context
+    const { id, log, status, host, worker } = this.#context
+    const chronicle = host.find(chronicleKey)
     const config = this.#config
     const budget = host.get(budgetKey)
     const { pool } = budget
@@ -82,10 +84,14 @@ class FileStorageExtension implements Extension {
       onTrouble(trouble) {
         if (trouble === undefined) {
           log.info({}, 'the storage takes data again')
+          chronicle?.note({ kind: 'storage', component: id, text: 'the storage takes data again' })
           status.set('OK')
         } else {
           log.error({ kind: trouble.kind, error: trouble.message }, 'the storage takes no data')
-          status.set('RecoverableError', trouble.message)
+          const { kind, message } = trouble
+          const text = `the storage takes no data: ${kind}`
+          chronicle?.note({ kind: 'storage', component: id, text, detail: status.tell(message) })
+          status.set('RecoverableError', message)
         }
       },
     })

@@ -3,6 +3,7 @@ import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
 import { type ComponentContext, type Kind, orderingOf, type ReceiverContext } from '../../core/component.ts'
 import { type Budget, budgetKey } from '../../core/budget.ts'
+import { chronicleKey } from '../../core/chronicle.ts'
 import { finderFor } from '../../core/capability.ts'
 import { type Clock, clockKey, GuardedClock, machineClock } from '../../core/clock.ts'
 import { concealing } from '../../core/concealed.ts'
@@ -217,6 +218,7 @@ export class Assembly {
         journal,
         log,
         status,
+        chronicle: host.find(chronicleKey),
         clock: this.#clock,
         budget: () => host.get(budgetKey),
         extension,

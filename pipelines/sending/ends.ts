@@ -1,6 +1,7 @@
 /** What the books, the journal, the log and the senders hear when an entry ends, one way or the other. */
 import type { Batch } from '../../core/batch.ts'
 import type { NodeBooks } from '../../core/books.ts'
+import type { Chronicle } from '../../core/chronicle.ts'
 import type { Sent } from '../../core/component.ts'
 import { done } from '../../core/delivery.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
@@ -147,6 +148,28 @@ export function tooOld(limit: string, last: DeliveryError | undefined): Delivery
 export function withDelay({ message, retryAfter }: DeliveryError): string {
   if (retryAfter === undefined || retryAfter < 1000) return message
   return `${message}; it asked not to be tried again for ${Math.ceil(retryAfter / 1000)} s`
+}
+
+/** What is told of a circuit, and to whom. */
+export interface CircuitParts extends Pick<EndParts, 'books' | 'log'> {
+  readonly chronicle?: Chronicle | undefined
+}
+
+/** The destination takes nothing, as its last `answer` says. */
+export function tellOpened({ books: { name }, log, chronicle }: CircuitParts, answer: string): void {
+  log.warn({ error: answer }, 'destination takes nothing: probing, the queue stands')
+  chronicle?.note({
+    kind: 'circuit',
+    component: name.id,
+    text: `destination of ${name.signal} takes nothing: probing, the queue stands`,
+    detail: answer,
+  })
+}
+
+/** The destination takes data again. */
+export function tellClosed({ books: { name }, log, chronicle }: CircuitParts): void {
+  log.info({}, 'destination takes data again')
+  chronicle?.note({ kind: 'circuit', component: name.id, text: `destination of ${name.signal} takes data again` })
 }
 
 /** At stop: says what is waited for, and why it takes long if it does. */

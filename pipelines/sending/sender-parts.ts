@@ -1,5 +1,6 @@
 import type { NodeBooks } from '../../core/books.ts'
 import type { Budget } from '../../core/budget.ts'
+import type { Chronicle } from '../../core/chronicle.ts'
 import type { Exporter } from '../../core/component.ts'
 import type { Journal } from '../../core/journal.ts'
 import type { Logger } from '../../core/logger.ts'
@@ -15,6 +16,8 @@ export interface SenderParts {
   readonly journal: Journal
   readonly log: Logger
   readonly status: Status
+  /** Where it is noted that the destination takes nothing, and that it does again. */
+  readonly chronicle?: Chronicle | undefined
   /** Where what is made of a batch is charged. */
   readonly budget: () => Budget
   /** Attempts at the same time. */

@@ -273,12 +273,12 @@ export class Sender {
   }
 
   #succeeded(entry: Entry, sent: Sent | undefined, took: number): void {
-    const { status, log } = this.#parts
+    const { status } = this.#parts
     ends.endDelivered(this.#parts, entry, sent, took)
     this.lastSuccess = Date.now()
     this.#odds.took()
     this.#lastFailure = undefined
-    if (this.#circuit.succeeded()) log.info({}, 'destination takes data again')
+    if (this.#circuit.succeeded()) ends.tellClosed(this.#parts)
     status.set('OK')
     this.#ended(entry)
     this.#rejections.succeeded()
@@ -309,7 +309,7 @@ export class Sender {
   }
 
   #retry(entry: Entry, error: DeliveryError): void {
-    const { config, status, log } = this.#parts
+    const { config, status } = this.#parts
     const { enabled, max_elapsed_time } = config.retry_on_failure
     const now = performance.now()
     const { retryAfter } = error
@@ -330,7 +330,7 @@ export class Sender {
     }
     entry.failures++
     if (opened) {
-      log.warn({ error: answer }, 'destination takes nothing: probing, the queue stands')
+      ends.tellOpened(this.#parts, answer)
       this.#wake(isPatient)
       this.#pump()
     }

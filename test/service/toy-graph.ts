@@ -1,7 +1,7 @@
 /** A graph of one receiver and one exporter that moves what the test tells it to. */
 import type { NodeBooks } from '../../core/books.ts'
 import { Status } from '../../core/status.ts'
-import type { GraphSurroundings, RunningGraph } from '../../service/service.ts'
+import type { GraphSurroundings, RunningGraph } from '../../service/service-plan.ts'
 
 export interface ToyGraph extends RunningGraph {
   readonly receiver: NodeBooks
