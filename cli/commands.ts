@@ -64,7 +64,7 @@ export function commandLine(version: string, actions: Actions): CommandLine {
     .action(actions.validate)
   addConfigCommands(program, version, sourceOptions)
   addRunningCommands(program)
-  addHistoryCommands(program)
+  addHistoryCommands(program, version)
   addQueueCommands(program)
   return program
 }

@@ -5,11 +5,13 @@ import { withAdmin } from './admin-option.ts'
 import type { EventsOptions } from './events.ts'
 import type { LogOptions } from './log.ts'
 import type { CommandLine } from './options.ts'
+import type { BundleOptions } from './support-bundle.ts'
 
 /** Adds them. */
-export function addHistoryCommands(program: CommandLine): void {
+export function addHistoryCommands(program: CommandLine, version: string): void {
   addEvents(withAdmin(program.command('events')))
   addLog(withAdmin(program.command('log [component] [level]')))
+  addBundle(withAdmin(program.command('support-bundle')), version)
 }
 
 function addEvents(command: CommandLine): void {
@@ -46,6 +48,20 @@ function addLog(command: CommandLine): void {
     })
 }
 
+function addBundle(command: CommandLine, version: string): void {
+  command
+    .description('write what a running Kymo tells of itself into one archive, without secrets, for whoever is to help')
+    .option(
+      '-o, --out <file>',
+      'a file that is not there yet, or - for standard output; kymo-support-TIME.tar.gz if not said',
+    )
+    .addHelpText('after', afterBundle)
+    .action(async (options: BundleOptions) => {
+      const { supportBundle } = await import('./support-bundle.ts')
+      process.exitCode = await supportBundle(options, version)
+    })
+}
+
 const afterEvents = `
 The newest comes last. Kinds: process (starts, is ready, stops, faults), component (in trouble, and back), circuit (a destination
 takes nothing, and takes data again), refusal (senders are refused for want of something, and no longer), storage, reload (who,
@@ -71,3 +87,12 @@ Examples:
   kymo log otlp_grpc --follow
   kymo log otlp_grpc debug --for 10m
   kymo log otlp_grpc configured`
+
+const afterBundle = `
+In it: version, Node, platform, limits of memory and process, the configuration that runs with where each value came from, status,
+metrics, the journal of batches, losses of the last hour, queues, reloads, events, the last lines of the log, who sends. Secrets are not in it, nor what
+came from variables and files, nor data; names, addresses and a few attributes of resources are: look through it.
+
+Examples:
+  kymo support-bundle
+  kubectl exec POD -- kymo support-bundle --out - > bundle.tar.gz`

@@ -6,6 +6,8 @@ import { serveLoad } from '../plan/load-apart.ts'
 export const threadEntry = new URL(import.meta.url.endsWith('.ts') ? 'main.ts' : '', import.meta.url)
 
 /** Does what the thread was started for. */
-export function serveThread(): void {
-  serveLoad(components)
+export async function serveThread(): Promise<void> {
+  if (serveLoad(components)) return
+  const { servePrinting } = await import('./printed-apart.ts')
+  servePrinting(components)
 }

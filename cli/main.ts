@@ -7,7 +7,7 @@ import { compileHot, onlyInterpret } from '../service/memory.ts'
 if (isMainThread) await runCommand(manifest.version)
 else {
   const { serveThread } = await import('./load-worker.ts')
-  serveThread()
+  await serveThread()
 }
 
 async function runCommand(version: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** `kymo run`: configuration, log, service, until a signal. */
 import { components } from '../components.ts'
-import { loadApart } from '../plan/load-apart.ts'
+import { type ApartOptions, loadApart } from '../plan/load-apart.ts'
 import { readText, splitUri } from '../config/sources.ts'
 import { messageOf } from '../core/errors.ts'
 import { Graph } from '../pipelines/graph/graph.ts'
@@ -18,6 +18,7 @@ import { builtIn } from './built-in.ts'
 import type { RunOptions } from './options.ts'
 import { load } from './load.ts'
 import { threadEntry } from './load-worker.ts'
+import { ReadTexts } from './read-texts.ts'
 
 /** Milliseconds after a reload in which it may be followed by others. */
 const tidyAfter = 5000
@@ -27,8 +28,8 @@ export async function run(options: RunOptions & { readonly version: string }): P
   // What loading left behind goes before the rest is added to it: 6 MiB less at the highest.
   collectAllGarbage()
   const { config, shutdownTimeout, version } = options
-  const files = new Set<string>()
-  const loaded = await load(options, noting(files))
+  const read = new ReadTexts()
+  const loaded = await load(options, noting(read))
   if (loaded === undefined) return exitCodes.failed
   let own: OwnTelemetry
   let place: AdminPlace
@@ -49,6 +50,7 @@ export async function run(options: RunOptions & { readonly version: string }): P
   for (const message of loaded.notes) log.info({}, message)
   if (config.length === 0) log.info({}, 'no --config: running the built-in configuration; `kymo --help` tells more')
   const { plan } = loaded
+  const files = new Set(read.paths)
   const service = new Service({
     graph: surroundings => new Graph(plan, surroundings),
     log,
@@ -56,7 +58,7 @@ export async function run(options: RunOptions & { readonly version: string }): P
     version,
     admin: { ...own.admin, ...place },
     own: { ...own, report },
-    reload: reloading(options, loaded, files, log),
+    reload: reloading(options, loaded, { read, files }, log),
     access,
   })
   const watch = options.watch === true ? watching(options, files, service, log) : undefined
@@ -77,40 +79,52 @@ export async function run(options: RunOptions & { readonly version: string }): P
   return runToEnd(runnable, { log, flush: () => sink.flush(), shutdownTimeout })
 }
 
-/** Reads files, and notes which. */
-function noting(files: Set<string>): (path: string) => string {
+/** Reads files, and notes which, and what was in them. */
+function noting(read: ReadTexts): (path: string) => string {
   return path => {
-    files.add(path)
-    return readText(path)
+    // What cannot be read is one of them, too.
+    read.note(path, '')
+    const text = readText(path)
+    read.note(path, text)
+    return text
   }
 }
 
 function reloading(
   { config, set, featureGates, shutdownTimeout, version }: RunOptions & { readonly version: string },
   { plan, telemetry, hash }: Planned,
-  files: Set<string>,
+  { read, files }: { readonly read: ReadTexts; readonly files: Set<string> },
   log: RootLogger,
 ): Pick<ReloadsParts, 'load' | 'first' | 'deadline' | 'applyTelemetry'> {
   const { env } = process
   const tidy = garbageAfter(tidyAfter)
   const common = { sources: config, sets: set, env, builtIn, gates: featureGates }
   const apart = { components, entry: threadEntry }
+  const printing =
+    (given: ApartOptions, texts: ReadTexts): (() => Promise<string>) =>
+    async () => {
+      const { printedApart } = await import('./printed-apart.ts')
+      return printedApart(given, texts, apart)
+    }
   return {
-    first: { plan, telemetry, hash, warnings: [] },
+    first: { plan, telemetry, hash, warnings: [], print: printing(common, read) },
     deadline: shutdownTimeout,
     async load(text) {
       // Left to itself, V8 lets it grow to three times of what is needed.
       tidy()
-      if (text !== undefined)
-        return planned(await loadApart({ ...common, text: { name: 'request body', text } }, apart))
-      const found = new Set<string>()
+      const found = new ReadTexts()
+      const noted = { ...apart, note: (path: string, content: string) => found.note(path, content) }
+      if (text !== undefined) {
+        const given = { ...common, text: { name: 'request body', text } }
+        return { ...planned(await loadApart(given, noted)), print: printing(given, found) }
+      }
       try {
-        const loaded = await loadApart(common, { ...apart, note: file => found.add(file) })
+        const loaded = await loadApart(common, noted)
         // What is not referred to any more need not be watched, unless it is wrong now and was right before.
         files.clear()
-        return planned(loaded)
+        return { ...planned(loaded), print: printing(common, found) }
       } finally {
-        for (const file of found) files.add(file)
+        for (const file of found.paths) files.add(file)
       }
     },
     applyTelemetry: changed => log.setLevels(ownTelemetry(changed, env, version).logs),

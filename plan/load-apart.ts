@@ -22,7 +22,10 @@ import { loadListedPlan } from './load.ts'
 export type LoadedApart = Omit<Loaded, 'root' | 'document'>
 
 /** What can be told to a thread of what is to be read. */
-type ApartOptions = Omit<ListedOptions, 'components' | 'readFile' | 'most'>
+export type ApartOptions = Omit<ListedOptions, 'components' | 'readFile' | 'most'>
+
+/** Told of a file that is read, and what was in it. */
+export type NoteRead = (path: string, text: string) => void
 
 /** How it is read. */
 export interface Apart {
@@ -31,7 +34,7 @@ export interface Apart {
   /** The module that calls `serveLoad` in a thread. */
   readonly entry: URL
   /** Told of every file that is read. */
-  readonly note?: ((path: string) => void) | undefined
+  readonly note?: NoteRead | undefined
 }
 
 /** Characters that are read at once, in some milliseconds: starting a thread takes longer. */
@@ -44,7 +47,7 @@ const pieceSize = 2000
  * Megabytes: a small young generation, because what is made lives until the end, and what the largest configurations take
  * that mean something (24,000 keys, 10,000 errors: under 128). Others are refused, not read at the cost of the data.
  */
-const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 160 }
+export const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 160 }
 const mark = 'kymo: load a configuration'
 
 /**
@@ -82,15 +85,21 @@ export async function loadApart(options: ApartOptions, apart: Apart): Promise<Lo
 }
 
 /** Whether threads may be started: Node's permission model forbids them unless told otherwise. Then all is read here. */
-function mayStart(): boolean {
+export function mayStart(): boolean {
   const { permission } = process as { permission?: NodeJS.ProcessPermission }
   return permission?.has('worker') ?? true
 }
 
-function noting(note: ((path: string) => void) | undefined): (path: string) => string {
+function noting(note: NoteRead | undefined): (path: string) => string {
   return path => {
-    note?.(path)
-    return readText(path)
+    let text = ''
+    try {
+      text = readText(path)
+      return text
+    } finally {
+      // What cannot be read is one of its files, too.
+      note?.(path, text)
+    }
   }
 }
 
@@ -117,7 +126,7 @@ type Rest = Pick<Configured, 'started' | 'pipelines'> &
   Pick<Loaded, 'hash' | 'notes'> & { readonly telemetry: unknown; readonly warnings: readonly Told[] }
 
 type Piece =
-  | { readonly what: 'file'; readonly path: string }
+  | { readonly what: 'file'; readonly path: string; readonly text: string }
   | { readonly what: 'concealed'; readonly concealed: Sent['concealed'] }
   | { readonly what: 'components'; readonly components: readonly Sent[] }
   | { readonly what: 'end'; readonly rest: Rest }
@@ -144,11 +153,11 @@ export function serveLoad(components: readonly Listed[]): boolean {
 }
 
 async function* piecesOf(options: ListedOptions): AsyncGenerator<Piece, undefined> {
-  const files = new Set<string>()
+  const files = new Map<string, string>()
   let last: Piece
   let loaded: Loaded | undefined
   try {
-    loaded = await loadListedPlan({ ...options, readFile: noting(path => files.add(path)) })
+    loaded = await loadListedPlan({ ...options, readFile: noting((path, text) => files.set(path, text)) })
     last = { what: 'end', rest: restOf(loaded) }
   } catch (error) {
     last =
@@ -156,7 +165,7 @@ async function* piecesOf(options: ListedOptions): AsyncGenerator<Piece, undefine
         ? { what: 'wrong', errors: error.errors.map(toldOf), warnings: error.warnings.map(toldOf), total: error.total }
         : { what: 'failed', message: messageOf(error) }
   }
-  for (const path of files) yield { what: 'file', path }
+  for (const [path, text] of files) yield { what: 'file', path, text }
   if (loaded !== undefined) yield* componentsOf(loaded.configured)
   yield last
 }
@@ -239,7 +248,7 @@ async function received(worker: Worker, { components, note }: Apart): Promise<Lo
     const piece = await nextOf(worker)
     switch (piece.what) {
       case 'file':
-        note?.(piece.path)
+        note?.(piece.path, piece.text)
         break
       case 'concealed':
         values = [...values, ...piece.concealed]

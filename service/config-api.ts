@@ -1,4 +1,5 @@
 /** The pages about the configuration: what runs, and how to make something else run. */
+import { messageOf } from '../core/errors.ts'
 import type { Route, TextRoute, Told } from './api.ts'
 import { Query, QueryError, type RawQuery } from './query.ts'
 import type { ReloadOutcome, ReloadRequest, Reloads } from './reloads.ts'
@@ -12,6 +13,18 @@ export function configRoutes(reloads: Reloads): readonly (Route | TextRoute)[] {
       answer(_, query) {
         void new Query(query, [])
         return reloadDocument(reloads)
+      },
+    },
+    {
+      path: '/v1/config/effective',
+      async answer(_, query) {
+        void new Query(query, [])
+        try {
+          return await reloads.printed()
+        } catch (error) {
+          const hint = '`kymo print-config --origin` prints what is in the files now'
+          throw new QueryError(503, `the configuration cannot be told: ${messageOf(error)}`, hint)
+        }
       },
     },
     {

@@ -15,6 +15,8 @@ export interface Candidate {
   readonly warnings: readonly ConfigError[]
   /** Says which one it is. */
   readonly hash: string
+  /** Writes it down without its secrets, as YAML, with where each value came from. */
+  print?(): Promise<string>
 }
 
 /** What is asked for. */
@@ -118,12 +120,15 @@ export class Reloads implements ConfigFigures {
   lastWorked = true
   lastSuccess = Date.now()
   hash: string
+  #print: Candidate['print']
+  #printing: Promise<string> | undefined
 
   constructor(parts: ReloadsParts) {
     this.#parts = parts
     this.#log = parts.log.child('reload')
     this.#telemetry = parts.first.telemetry
     this.hash = parts.first.hash
+    this.#print = parts.first.print
   }
 
   /** How the last one went; undefined before the first. */
@@ -143,6 +148,20 @@ export class Reloads implements ConfigFigures {
       this.#waiting = { request, answer }
       this.#busy ??= this.#work()
     })
+  }
+
+  /** What runs, as YAML; whoever asks meanwhile hears the same. @throws Error when it cannot be told */
+  async printed(): Promise<{ readonly hash: string; readonly yaml: string }> {
+    const { hash } = this
+    if (this.#print === undefined) throw new Error('it was not kept as it was read')
+    this.#printing ??= this.#print()
+    const mine = this.#printing
+    try {
+      return { hash, yaml: await mine }
+    } finally {
+      // A reload may have begun another one meanwhile.
+      if (this.#printing === mine) this.#printing = undefined
+    }
   }
 
   /** Resolves when none is under way. */
@@ -203,6 +222,8 @@ export class Reloads implements ConfigFigures {
       return { ...outcome, result: 'failed', errors: [{ message: messageOf(error) }] }
     }
     this.hash = candidate.hash
+    this.#print = candidate.print
+    this.#printing = undefined
     if (!isSame) this.#parts.applied()
     return { ...outcome, result: isSame ? 'unchanged' : 'applied' }
   }

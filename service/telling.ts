@@ -10,6 +10,7 @@ import type { AnyRoute } from './api.ts'
 import { eventRoutes } from './event-pages.ts'
 import { LogPages } from './log-pages.ts'
 import { deedOccurrence, reloadOccurrence, stateOccurrence } from './occurrences.ts'
+import { Query } from './query.ts'
 import type { LastReload } from './reloads.ts'
 
 /** What it is made of. */
@@ -38,7 +39,18 @@ export class Telling {
   }
 
   get routes(): readonly AnyRoute[] {
-    return [...eventRoutes(this.chronicle), ...(this.#logs?.routes ?? [])]
+    return [
+      ...eventRoutes(this.chronicle),
+      ...(this.#logs?.routes ?? []),
+      {
+        path: '/v1/process',
+        async answer(_, query) {
+          void new Query(query, [])
+          const { processDocument } = await import('./surroundings.ts')
+          return processDocument()
+        },
+      },
+    ]
   }
 
   starting(): void {

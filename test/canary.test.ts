@@ -224,6 +224,7 @@ const pages = [
   '/v1/batches',
   '/v1/events',
   '/v1/log',
+  '/v1/process',
   '/v1/senders',
   '/v1/refused',
   '/v1/queues',

@@ -63,6 +63,9 @@ test('SIGHUP takes a changed file over and leaves what runs alone when the file 
   writeFileSync(file('kymo.yaml'), yaml('three').replace('exporters: {otlp_grpc:', 'exporters: {otlp_grcp:'))
   child.kill('SIGHUP')
   await taken('failed')
+  // What runs, whatever the file says by now.
+  const { yaml: running } = (await page('/v1/config/effective')) as { yaml: string }
+  expect(running).toMatch(/value: two # \S+kymo\.yaml:3:\d+\n/)
   expect(lines()).toContainEqual(expect.objectContaining({ level: 'error', module: 'reload', line: 4 }))
   expect(await send('c')).toBe(0)
   // Another setting of the receiver: the port stays open, the connection is told to go and comes again.

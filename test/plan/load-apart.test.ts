@@ -1,5 +1,5 @@
 /** Large configurations: what they may take, and that a process that moves data goes on while they are read. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -175,7 +175,7 @@ test('it is the same configuration, from whichever thread', async () => {
   ])
 })
 
-test('files that were read in the thread are told, so that they can be watched', async () => {
+test('files that were read in the thread are told with what was in them, so that they can be watched and told of', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'kymo-'))
   try {
     const file = join(folder, 'headers.yaml')
@@ -184,14 +184,14 @@ test('files that were read in the thread are told, so that they can be watched',
       many(3000, i => `h${i}: v${i}`),
     )
     const text = around(`exporters: {debug: , otlp_http: {endpoint: http://x, headers: "\${file:${file}}"}}`)
-    const read = new Set<string>()
+    const read = new Map<string, string>()
     const options = { sources: [], text: { name: 'a', text }, env: {} }
     const { configured } = await loadApart(options, {
       components: listed,
       entry: threadEntry,
-      note: path => read.add(path),
+      note: (path, content) => read.set(path, content),
     })
-    expect([...read]).toEqual([file])
+    expect([...read]).toEqual([[file, readFileSync(file, 'utf8')]])
     expect(configured.exporters.size).toBe(2)
   } finally {
     rmSync(folder, { recursive: true })

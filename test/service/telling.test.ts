@@ -221,6 +221,7 @@ test.each([
   ['/v1/events?limit=5000', 'from 1 to 1000'],
   ['/v1/log?level=loud', 'is no level'],
   ['/v1/log?lvel=warn', 'did you mean `level`?'],
+  ['/v1/process?a=b', 'there is no parameter'],
 ])('%s is told what is wrong', async (path, words) => {
   kymo = await runService(yaml())
   expect(await kymo.page(path)).toContain(words)
