@@ -262,8 +262,7 @@ export class MemoryWatch {
       this.#collected = now
       this.#senses.collect(isHigh)
       rss = this.#senses.rss()
-      // What data took then goes with it.
-      this.#floor = Math.max(0, rss - budget.inFlight)
+      this.#floor = this.#floorAt(rss, isCalm)
     } else if (rss < this.#floor) this.#floor = rss
     if (rss <= (budget.pressed ? soft : shut)) {
       this.#open(rss)
@@ -283,6 +282,12 @@ export class MemoryWatch {
       { rss, limit: hard, held: budget.used, kept: budget.kept },
       'memory is over its limit; new data is refused',
     )
+  }
+
+  /** What data takes goes with it. While there is much to do, so does what working on it takes. */
+  #floorAt(rss: number, isCalm: boolean): number {
+    const left = Math.max(0, rss - this.#budget.inFlight)
+    return isCalm ? left : Math.min(this.#floor, left)
   }
 
   #open(rss: number): void {

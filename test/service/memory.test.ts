@@ -120,6 +120,17 @@ test('what was collected while data was held is no measure of what the process n
   expect(state.collections).toBe(2)
 })
 
+test('what was collected while there was much to do is no measure of what the process needs with little', () => {
+  const { look, state, watch } = watched(0)
+  watch.settle()
+  // What work on data takes is no data in flight.
+  state.cpu += 1000
+  look(820, 1000)
+  expect(state.collections).toBe(1)
+  for (let second = 2; second < 10; second++) look(820 - 20, second * 1000)
+  expect(state.collections).toBe(2)
+})
+
 test('many small requests are no calm, although little data is there at a time', () => {
   const { look, state, watch } = watched(0)
   watch.settle()
