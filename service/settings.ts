@@ -4,7 +4,7 @@ import { parseEndpoint } from '../net/listeners.ts'
 import type { Writable } from '../proto/values.ts'
 import { metricsEndpoint, pullsOf, type TelemetryConfig } from '../telemetry/config.ts'
 import { type LogSettings, parseLogLevels } from '../telemetry/logger.ts'
-import type { Attributes } from '../telemetry/otlp-write.ts'
+import type { Attributes } from '../proto/metric-write.ts'
 import type { Sampling } from '../telemetry/tracer.ts'
 import type { OwnExport } from './own-exports.ts'
 

@@ -1,36 +1,18 @@
 /** What Kymo tells about itself, as OTLP. A few items now and then: plain code, an object per item. */
-import { encodeField, encodeKeyValue, encodeValue, type Writable } from '../proto/values.ts'
+import {
+  type Attributes,
+  encodeAttributes,
+  encodeNumberMetric,
+  encodeResourceGroup,
+  encodeText,
+  encodeTime,
+} from '../proto/metric-write.ts'
+import { encodeField, encodeValue } from '../proto/values.ts'
 import type { MetricFamily, Row } from './metrics.ts'
-
-/** Attributes by name. */
-export type Attributes = Readonly<Record<string, Writable>>
-
-const attributes = (tag: number, all: Attributes): Buffer[] =>
-  Object.entries(all).map(([key, value]) => encodeKeyValue(tag, Buffer.from(key), encodeValue(value)))
-
-const text = (tag: number, value: string): Buffer =>
-  value === '' ? Buffer.alloc(0) : encodeField(tag, Buffer.from(value))
-
-/** A fixed64 field of nanoseconds since the epoch, of milliseconds that may have a fraction. */
-function nanoseconds(tag: readonly number[], milliseconds: number): Buffer {
-  const out = Buffer.alloc(tag.length + 8)
-  out.set(tag)
-  const whole = Math.floor(milliseconds)
-  out.writeBigUInt64LE(BigInt(whole) * 1_000_000n + BigInt(Math.round((milliseconds - whole) * 1e6)), tag.length)
-  return out
-}
 
 /** A request of any signal: one resource, one scope, these items. */
 export function encodeRequest(resource: Attributes, version: string, items: readonly Buffer[]): Buffer {
-  const scope = Buffer.concat([text(0x0a, 'kymo'), text(0x12, version)])
-  const inScope = items.map(item => encodeField(0x12, item))
-  return encodeField(
-    0x0a,
-    Buffer.concat([
-      encodeField(0x0a, Buffer.concat(attributes(0x0a, resource))),
-      encodeField(0x12, Buffer.concat([encodeField(0x0a, scope), ...inScope])),
-    ]),
-  )
+  return encodeResourceGroup(resource, [{ name: 'kymo', version, items }])
 }
 
 /** One metric with its points, in milliseconds since the epoch; undefined when it has none. */
@@ -41,21 +23,16 @@ export function encodeMetric<Sources>(
 ): Buffer | undefined {
   const rows = addedUp(read(sources))
   if (rows.length === 0) return undefined
-  const start = nanoseconds([0x11], times.start)
-  const now = nanoseconds([0x19], times.now)
-  const points = rows.map(({ labels, value }) => {
-    const number = Buffer.alloc(9)
-    number[0] = fractional ? 0x21 : 0x31
-    if (fractional) number.writeDoubleLE(value, 1)
-    else number.writeBigInt64LE(BigInt(Math.trunc(value)), 1)
-    return encodeField(0x0a, Buffer.concat([...attributes(0x3a, labels), start, now, number]))
+  return encodeNumberMetric({
+    name,
+    description: help,
+    unit: '',
+    kind: type,
+    fractional,
+    start: times.start,
+    now: times.now,
+    points: rows.map(({ labels, value }) => ({ attributes: labels, value })),
   })
-  // A counter is a sum: cumulative, only growing.
-  const data =
-    type === 'counter'
-      ? encodeField(0x3a, Buffer.concat([...points, Buffer.from([0x10, 2, 0x18, 1])]))
-      : encodeField(0x2a, Buffer.concat(points))
-  return Buffer.concat([text(0x0a, name), text(0x12, help), data])
 }
 
 /** Rows with equal labels are one. */
@@ -81,12 +58,12 @@ export function encodeLogRecord(record: {
 }): Buffer {
   const { at, level, message } = record
   return Buffer.concat([
-    nanoseconds([0x09], at),
-    nanoseconds([0x59], at),
+    encodeTime([0x09], at),
+    encodeTime([0x59], at),
     Buffer.from([0x10, severities[level]]),
-    text(0x1a, level.toUpperCase()),
+    encodeText(0x1a, level.toUpperCase()),
     encodeField(0x2a, encodeValue(message)),
-    ...attributes(0x32, record.attributes),
+    ...encodeAttributes(0x32, record.attributes),
   ])
 }
 
@@ -111,16 +88,16 @@ export interface OwnSpan {
 /** Its bytes. */
 export function encodeSpan(span: OwnSpan): Buffer {
   const { traceId, spanId, parentId, name, kind, start, end, error } = span
-  const status = error === undefined ? undefined : Buffer.concat([text(0x12, error), Buffer.from([0x18, 2])])
+  const status = error === undefined ? undefined : Buffer.concat([encodeText(0x12, error), Buffer.from([0x18, 2])])
   return Buffer.concat([
     encodeField(0x0a, traceId),
     encodeField(0x12, spanId),
     ...(parentId === undefined ? [] : [encodeField(0x22, parentId)]),
-    text(0x2a, name),
+    encodeText(0x2a, name),
     Buffer.from([0x30, spanKinds[kind]]),
-    nanoseconds([0x39], start),
-    nanoseconds([0x41], end),
-    ...attributes(0x4a, span.attributes),
+    encodeTime([0x39], start),
+    encodeTime([0x41], end),
+    ...encodeAttributes(0x4a, span.attributes),
     ...(status === undefined ? [] : [encodeField(0x7a, status)]),
     // Flags: sampled.
     Buffer.from([0x85, 0x01, 1, 0, 0, 0]),

@@ -5,7 +5,8 @@
 import { HostKey } from '../core/host.ts'
 import type { LogFields } from '../core/logger.ts'
 import type { Signal } from '../proto/signals.ts'
-import { type Attributes, encodeLogRecord, encodeRequest, encodeSpan, type OwnSpan } from './otlp-write.ts'
+import type { Attributes } from '../proto/metric-write.ts'
+import { encodeLogRecord, encodeRequest, encodeSpan, type OwnSpan } from './otlp-write.ts'
 import type { LogTap } from './logger.ts'
 
 /** Module of what tells about the telling; nobody is told of its lines, or there would be no end. */
