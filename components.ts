@@ -13,6 +13,11 @@ export const components: readonly Listed[] = [
     names: ['otlp_json_file', 'otlpjsonfile'],
     load: async () => (await import('./receivers/otlp_json_file/otlp_json_file.ts')).otlpJsonFile,
   },
+  {
+    kind: 'receiver',
+    names: ['host_metrics', 'hostmetrics'],
+    load: async () => (await import('./receivers/host_metrics/host_metrics.ts')).hostMetrics,
+  },
   { kind: 'receiver', names: ['internal'], load: async () => (await import('./receivers/internal.ts')).internal },
   {
     kind: 'processor',
