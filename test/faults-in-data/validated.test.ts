@@ -129,7 +129,8 @@ const refusesBroken = (schema: z.core.$ZodType) =>
 /** Keys that speak of patterns and take none: wildcards of files, how texts are compared, settings without effect. */
 const takesNone = new Set(['.include', '.exclude', 'match_type', 'regexp', 'cacheenabled', 'cachemaxnumentries'])
 /** Keys whose texts are patterns only where `match_type` says so, which is checked where both are known: see above. */
-const mayTake = new Set(['value', 'name', 'version'])
+const hostNames = ['devices', 'fs_types', 'mount_points', 'interfaces', 'names']
+const mayTake = new Set(['value', 'name', 'version', ...hostNames])
 
 test('A5: every key of every component that says it takes a pattern has RE2 behind it', () => {
   const sections = [

@@ -44,7 +44,9 @@ export const disk = defineScraper({
     return async ({ files, readings }) => {
       // Columns: Documentation/admin-guide/iostats.rst of the kernel.
       for (const [, , device = '', ...columns] of await files.rows('/proc/diskstats')) {
-        if (columns.length < 11 || !isChosen(device)) continue
+        // A disk that was never used is none, as the Collector has it: loop devices, mostly.
+        if (columns.length < 11 || !isChosen(device) || columns.slice(0, 11).every(column => Number(column) === 0))
+          continue
         const [
           reads,
           readsMerged,

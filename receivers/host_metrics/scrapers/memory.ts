@@ -48,8 +48,10 @@ export const memory = defineScraper({
       const buffered = bytesOf('Buffers')
       // What the kernel can give back of its own tables counts as cached, as `free` and the Collector have it.
       const cached = bytesOf('Cached') + (Number.isNaN(reclaimable) ? 0 : reclaimable)
+      // Of old kernels it is not known what programs could have.
+      const available = bytesOf('MemAvailable')
       const states = {
-        used: total - free - buffered - cached,
+        used: total - (Number.isNaN(available) ? free + buffered + cached : available),
         free,
         buffered,
         cached,
@@ -62,7 +64,7 @@ export const memory = defineScraper({
       }
       readings.record('system.memory.limit', total)
       readings.record('system.memory.linux.shared', bytesOf('Shmem'))
-      readings.record('system.linux.memory.available', bytesOf('MemAvailable'))
+      readings.record('system.linux.memory.available', available)
       readings.record('system.linux.memory.dirty', bytesOf('Dirty'))
       readings.record('system.memory.linux.hugepages.page_size', bytesOf('Hugepagesize'))
       recordHugePages(readings, name => found.get(`HugePages_${name}`) ?? NaN)

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { defineScraper } from '../scraper.ts'
-import type { HostFiles } from '../host-files.ts'
+import { fieldsOf, type HostFiles } from '../host-files.ts'
 import { chooser, nameList } from '../name-filter.ts'
 
 const packets = (description: string, unit = '{packets}') => ({ description, unit, kind: 'counter' }) as const
@@ -42,9 +42,10 @@ export const network = defineScraper({
     const isChosen = chooser('interfaces', include, exclude)
     return async ({ files, readings, failed }) => {
       for (const line of (await files.names(await files.ofHost('net/dev'))).split('\n').slice(2)) {
-        const [, device = '', rest = ''] = /^\s*(.+?):(.*)$/.exec(line) ?? []
-        if (rest === '' || !isChosen(device)) continue
-        const columns = rest.trim().split(/\s+/).map(Number)
+        const colon = line.lastIndexOf(':')
+        const device = line.slice(0, colon).trim()
+        if (colon === -1 || !isChosen(device)) continue
+        const columns = fieldsOf(line.slice(colon + 1)).map(Number)
         for (const [direction, at] of [['receive', 0] as const, ['transmit', 8] as const]) {
           readings.record('system.network.io', columns[at], { device, direction })
           readings.record('system.network.packets', columns[at + 1], { device, direction })

@@ -59,10 +59,7 @@ export class OneProcess {
   }
 
   async record(readings: Readings<ProcessMetric>, machine: Machine, failed: Failed): Promise<void> {
-    const resident = this.#field(24) * machine.page
-    readings.record('process.memory.usage', resident)
-    readings.record('process.memory.virtual', this.#field(23))
-    readings.record('process.memory.utilization', (resident / machine.memory) * 100)
+    await this.#recordMemory(readings, machine, failed)
     readings.record('process.threads', this.#field(20))
     readings.record('process.paging.faults', this.#field(10), { type: 'minor' })
     readings.record('process.paging.faults', this.#field(12), { type: 'major' })
@@ -76,6 +73,17 @@ export class OneProcess {
       readings.record('process.signals_pending', pendingIn(status))
     }
     if (readings.wants('process.context_switches')) await this.#recordSwitches(readings, failed)
+  }
+
+  /** Not of /proc/PID/stat, which lags behind by some pages per thread. */
+  async #recordMemory(readings: Readings<ProcessMetric>, machine: Machine, failed: Failed): Promise<void> {
+    if (!readings.wants('process.memory.usage', 'process.memory.virtual', 'process.memory.utilization')) return
+    const text = await this.#tried('memory', this.#files.text(`/proc/${this.id}/statm`), failed)
+    if (text === undefined) return
+    const [virtual = NaN, resident = NaN] = fieldsOf(text).map(pages => Number(pages) * machine.page)
+    readings.record('process.memory.usage', resident)
+    readings.record('process.memory.virtual', virtual)
+    readings.record('process.memory.utilization', (resident / machine.memory) * 100)
   }
 
   async #recordTransfers(readings: Readings<ProcessMetric>, failed: Failed): Promise<void> {
