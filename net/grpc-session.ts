@@ -2,7 +2,8 @@
 import type { Duplex } from 'node:stream'
 import type { ConnectionOptions } from 'node:tls'
 import { timerWait } from '../core/clock.ts'
-import { connectFailure, connectSocket } from './connect.ts'
+import { connectSocket } from './connect.ts'
+import { connectTrouble, isCutOff, troubleText } from './connect-trouble.ts'
 import type { Address } from './grpc-target.ts'
 import { maxHeaderBytes, maxHeaders } from './header-limits.ts'
 import type { ClientRules } from './http2/client-frames.ts'
@@ -97,7 +98,7 @@ export class GrpcSession {
     )
     socket.once(secure ? 'secureConnect' : 'connect', () => this.#begin())
     // A TLS alert may come behind the handshake.
-    socket.on('error', error => this.#lose(explain(error, secure)))
+    socket.on('error', error => this.#lose(explain(error, secure, this.ready)))
     socket.once('close', () => {
       this.#lose(this.ready ? closed : explainEarlyEnd(secure))
       this.onEnd?.()
@@ -235,8 +236,9 @@ export class GrpcSession {
   }
 }
 
-function explain(error: unknown, secure: boolean): string {
-  const text = connectFailure(error, secure)
+function explain(error: unknown, secure: boolean, isReady: boolean): string {
+  if (!secure && !isReady && isCutOff(error)) return explainEarlyEnd(secure)
+  const text = troubleText(connectTrouble(error, secure))
   return text.includes('does not speak TLS') ? `${text}; for a plain connection set \`tls.insecure: true\`` : text
 }
 
@@ -246,5 +248,6 @@ function explainFault(fault: string, isGreeted: boolean): string {
 }
 
 function explainEarlyEnd(secure: boolean): string {
-  return `the server closed the connection before the first call${secure ? '' : '; does it expect TLS?'}`
+  const hint = secure ? '' : '; does it expect TLS? (then without `tls.insecure: true`)'
+  return `the server closed the connection before the first call${hint}`
 }

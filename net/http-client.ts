@@ -4,7 +4,8 @@ import { timerWait } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type tls from 'node:tls'
 import type { buildConnector, Dispatcher, Pool, ProxyAgent } from 'undici'
-import { connectFailure, connectSocket } from './connect.ts'
+import { connectSocket } from './connect.ts'
+import { connectTrouble, isCutOff, isOtherProtocol, troubleText } from './connect-trouble.ts'
 
 /** A request that got no answer. */
 export class HttpClientError extends Error {
@@ -74,6 +75,8 @@ async function loadProxyAgent(): Promise<typeof ProxyAgent> {
 export class HttpClient {
   readonly #options: HttpClientOptions
   readonly #dispatchers = new Map<string, Promise<Dispatcher> | Dispatcher>()
+  /** Origins that have answered anything. */
+  readonly #heard = new Set<string>()
   #closed = false
 
   constructor(options: HttpClientOptions = {}) {
@@ -126,9 +129,13 @@ export class HttpClient {
       headersTimeout: 0,
       bodyTimeout: 0,
     }
-    const exchange = new Exchange(url.protocol === 'https:', timeout, cancellation)
+    const secure = url.protocol === 'https:'
+    const isKnown = this.#heard.has(url.origin)
+    const exchange = new Exchange(error => failureText(error, secure, isKnown), timeout, cancellation)
     dispatcher.dispatch(request, exchange)
-    return exchange.answer
+    const answer = await exchange.answer
+    if (!isKnown) this.#heard.add(url.origin)
+    return answer
   }
 
   /** Ends all connections. */
@@ -185,10 +192,21 @@ export class HttpClient {
   }
 }
 
+/** Why there is no answer. What has never answered yet may be something else than what it is taken for. */
+function failureText(error: Error, secure: boolean, isKnown: boolean): string {
+  const text = troubleText(connectTrouble(error, secure))
+  if (secure) return text.includes('does not speak TLS') ? `${text}; does it want \`http://\`?` : text
+  if (isKnown) return text
+  if (isCutOff(error)) return `${text}: the server ended the connection without an answer; does this port want https?`
+  return isOtherProtocol(error)
+    ? 'what the server answers is no HTTP/1.1; does this port want https, or is it one for gRPC?'
+    : text
+}
+
 /** One request and its answer, as undici tells of it. */
 class Exchange implements Dispatcher.DispatchHandler, Cancellable {
   readonly answer: Promise<HttpAnswer>
-  readonly #secure: boolean
+  readonly #failureText: (error: Error) => string
   readonly #timer: NodeJS.Timeout | undefined
   readonly #cancellation: Cancellation | undefined
   #resolve: (answer: HttpAnswer) => void = () => {}
@@ -200,8 +218,13 @@ class Exchange implements Dispatcher.DispatchHandler, Cancellable {
   #chunks: Buffer[] = []
   #size = 0
 
-  constructor(secure: boolean, timeout: number | undefined, cancellation: Cancellation | undefined) {
-    this.#secure = secure
+  /** `failureText` says why there is no answer. */
+  constructor(
+    failureText: (error: Error) => string,
+    timeout: number | undefined,
+    cancellation: Cancellation | undefined,
+  ) {
+    this.#failureText = failureText
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -246,7 +269,7 @@ class Exchange implements Dispatcher.DispatchHandler, Cancellable {
     if (this.#status !== 0) this.#resolve(this.#read(true))
     else {
       const sent = this.#controller !== undefined
-      this.#reject(new HttpClientError('unreachable', connectFailure(error, this.#secure), sent, error))
+      this.#reject(new HttpClientError('unreachable', this.#failureText(error), sent, error))
     }
   }
 

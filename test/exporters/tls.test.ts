@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -127,4 +128,62 @@ test('`https://` asks for TLS whatever `insecure` says', async () => {
   const { exporter } = exporterOf(otlpGrpcExporter, { endpoint, tls: { insecure: true, ca_pem: authority } })
   open.push(() => exporter.stop?.())
   expect(await exporter.send(batch, forever)).toBeUndefined()
+})
+
+/** What attempts tell where TLS fails: nothing of Node's own, but keys to set. */
+const told: readonly { readonly of: string; readonly tls: object; readonly says: readonly RegExp[] }[] = [
+  {
+    of: 'an authority that is not trusted',
+    tls: {},
+    says: [/not trusted here/, /`tls\.ca_file`/, /`tls\.include_system_ca_certs_pool: true`/],
+  },
+  {
+    of: 'another name',
+    tls: { ca_pem: authority, server_name_override: 'other.example' },
+    says: [/not for `other\.example`: it is for localhost, 127\.0\.0\.1/, /`tls\.server_name_override`/],
+  },
+]
+test.each(told.flatMap(row => types.map(type => ({ type, ...row }))))(
+  '$type: $of is told in the words of our keys',
+  async ({ type, tls, says }) => {
+    const exporter = await against(type, { tls })
+    const { message } = await refusal(exporter.send(batch, forever))
+    for (const pattern of says) expect(message).toMatch(pattern)
+    expect(message).not.toMatch(/use-system-ca|altnames/)
+  },
+)
+
+test('HTTP without TLS against a server with TLS asks whether the port wants https', async () => {
+  const [endpoint = ''] = await servers.otlp_http(false, ['127.0.0.1'])
+  const { exporter } = exporterOf(otlpHttpExporter, { endpoint: endpoint.replace('https', 'http') })
+  open.push(() => exporter.stop?.())
+  const { message } = await refusal(exporter.send(batch, forever))
+  expect(message).toMatch(/does this port want https\?/)
+})
+
+test('HTTP with TLS against a server without asks whether it wants http', async () => {
+  const server = http.createServer((request, response) => request.resume().on('end', () => response.end()))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  open.push(() => server.close())
+  const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { exporter } = exporterOf(otlpHttpExporter, { endpoint })
+  open.push(() => exporter.stop?.())
+  expect((await refusal(exporter.send(batch, forever))).message).toMatch(/does it want `http:\/\/`\?/)
+})
+
+test('an end of a connection to a server that has answered before is no question of TLS', async () => {
+  let isBroken = false
+  const server = http.createServer((request, response) =>
+    request.resume().on('end', () => (isBroken ? request.socket.destroy() : response.end())),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  open.push(() => server.close())
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { exporter } = exporterOf(otlpHttpExporter, { endpoint })
+  open.push(() => exporter.stop?.())
+  expect(await exporter.send(batch, forever)).toBeUndefined()
+  isBroken = true
+  expect((await refusal(exporter.send(batch, forever))).message).not.toContain('https')
 })
