@@ -68,6 +68,12 @@ async function loadPool(): Promise<typeof Pool> {
 async function loadProxyAgent(): Promise<typeof ProxyAgent> {
   // @ts-expect-error parts have no declarations of their own
   const module = (await import('undici/lib/dispatcher/proxy-agent.js')) as { default: typeof ProxyAgent }
+  // Tunnels to https are made by a method of all dispatchers, which they only have where the whole of undici is loaded.
+  // @ts-expect-error parts have no declarations of their own
+  const base = (await import('undici/lib/dispatcher/dispatcher.js')) as { default: typeof Dispatcher }
+  // @ts-expect-error parts have no declarations of their own
+  const tunnel = (await import('undici/lib/api/api-connect.js')) as { default: Dispatcher['connect'] }
+  base.default.prototype.connect = tunnel.default
   return module.default
 }
 
