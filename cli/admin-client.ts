@@ -38,13 +38,14 @@ interface Asking {
 type Answer = Readonly<Record<string, unknown>>
 
 /**
- * What the admin server at `admin` (a URL, or `host:port`) says to `path`; with `command` it is told to do something.
+ * What the admin server at `admin` (a URL, or `host:port`) says to `path`; with `command` it is told to do something,
+ * which may take `most` milliseconds.
  * @throws AskError
  */
-export async function ask(admin: string, path: string, command?: object): Promise<unknown> {
+export async function ask(admin: string, path: string, command?: object, most = patience): Promise<unknown> {
   const place = placeOf(admin, path)
   const told = { method: 'POST', body: JSON.stringify(command) }
-  const { response, answer } = await exchange(place, command === undefined ? {} : told, patience)
+  const { response, answer } = await exchange(place, command === undefined ? {} : told, most)
   if (response.ok && answer !== undefined) return answer
   throw refusal(place, response, answer)
 }

@@ -1,6 +1,7 @@
 /** Commands, their options, and what the help says. */
 import { nearest } from '../config/nearest.ts'
 import { readings } from '../service/access.ts'
+import { addCheckCommand } from './check-command.ts'
 import { addConfigCommands } from './config-commands.ts'
 import { addHistoryCommands } from './history-commands.ts'
 import { type CommandLine, milliseconds, newCommandLine, type RunOptions, type SourceOptions } from './options.ts'
@@ -62,6 +63,7 @@ export function commandLine(version: string, actions: Actions): CommandLine {
     .description('check a configuration and start nothing; silent when it is right, else all errors and exit code 1')
     .addHelpText('after', afterValidate)
     .action(actions.validate)
+  addCheckCommand(program, sourceOptions)
   addConfigCommands(program, version, sourceOptions)
   addRunningCommands(program)
   addHistoryCommands(program, version)

@@ -10,6 +10,7 @@ import type { Cancellation } from './cancellation.ts'
 import type { Context } from './context.ts'
 import type { DoorSources, NodeBooks } from './books.ts'
 import type { Capability, FindOffered, Offers } from './capability.ts'
+import type { Checkable } from './check.ts'
 import type { Clock } from './clock.ts'
 import type { Listener, Ticket } from './delivery.ts'
 import type { DeliveryError } from './errors.ts'
@@ -230,6 +231,12 @@ export interface Exporter extends Lifecycle {
   leave?(): unknown
   /** Between `start` and `run`: takes over what `leave` of another instance gave. After false, or a throw, it begins with nothing. */
   adopt?(state: unknown): boolean
+  /**
+   * Where it sends, each with how to find out whether that would take data; nothing is sent but what holds no data. Asked of an
+   * instance that is neither started nor given anything, and stopped afterwards. `isRunning`: another one of the same
+   * configuration runs in this process, and has what only one may have. Without it, it is told as not looked at.
+   */
+  check?(isRunning: boolean): readonly Checkable[]
 }
 
 /** Extensions serve other components by what they offer. */

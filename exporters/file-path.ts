@@ -58,3 +58,10 @@ export class Begun {
     this.paths = paths
   }
 }
+
+const ofNames = new Set(['ENAMETOOLONG', 'EISDIR', 'ENOTDIR', 'EEXIST', 'EINVAL', 'ERR_INVALID_ARG_VALUE'])
+
+/** Whether what is wrong is the name, not the disk: it will not be better next time. */
+export function isOfName(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ofNames.has(String(error.code))
+}

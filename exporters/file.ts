@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { Batch } from '../core/batch.ts'
 import { type Budget, budgetKey } from '../core/budget.ts'
+import type { Checkable } from '../core/check.ts'
 import { type Attempt, defineExporter, type Exporter, type ExporterContext, type Sent } from '../core/component.ts'
 import { DeliveryError, messageOf } from '../core/errors.ts'
 import { partsOf } from '../core/parts.ts'
@@ -9,7 +10,8 @@ import { sending } from '../core/sending.ts'
 import { allSignals } from '../proto/signals.ts'
 import type { Group } from '../proto/group.ts'
 import { resourceAttribute } from '../proto/views.ts'
-import { Begun, GroupedPath, longestSegment, mostFolders } from './file-path.ts'
+import { fileChecks } from './check-place.ts'
+import { Begun, GroupedPath, isOfName, longestSegment, mostFolders } from './file-path.ts'
 import { ended, type FileSettings, FileWriter, lengthOf } from './file-writer.ts'
 import { compressCharged, jsonBody, protobufBody } from './otlp-body.ts'
 
@@ -243,6 +245,10 @@ class FileExporter implements Exporter {
     await Promise.all([...this.#closing, ...writers.map(writer => writer.close())])
   }
 
+  check(): readonly Checkable[] {
+    return fileChecks(this.#config.path, this.#settings.folders !== undefined, this.#context.signals)
+  }
+
   async send(batch: Batch, attempt: Attempt): Promise<Sent | undefined> {
     if (this.#grouped === undefined) return ended(this.#append(this.#config.path, batch), attempt)
     return ended(this.#sendGrouped(this.#grouped, batch, attempt), attempt)
@@ -375,9 +381,8 @@ class FileExporter implements Exporter {
 
   #failure(path: string, error: unknown): unknown {
     if (error instanceof DeliveryError) return error
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     const message = `cannot write to ${path}: ${messageOf(error)}`
-    if (this.#grouped !== undefined && unusable.has(code)) {
+    if (this.#grouped !== undefined && isOfName(error)) {
       // It takes no place of those that are.
       this.#writers.delete(path)
       this.#forget(path)
@@ -390,11 +395,6 @@ class FileExporter implements Exporter {
 /** Groups of a batch that are looked at in one turn, and files of it that are written to at once. */
 const groupsAtOnce = 1024
 const openAtOnce = 64
-
 const lineEnd = Buffer.from('\n')
-
 /** Where what has no file goes. */
 const nowhere = Symbol('no file')
-
-/** What is wrong with a name, not with the disk: it will not be better next time. */
-const unusable = new Set(['ENAMETOOLONG', 'EISDIR', 'ENOTDIR', 'EEXIST', 'EINVAL', 'ERR_INVALID_ARG_VALUE'])

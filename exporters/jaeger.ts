@@ -162,6 +162,7 @@ function sender(config: Config, context: ExporterContext): Exporter {
     start: () => made.start(),
     send: (batch, attempt) => made.send(batch, attempt),
     stop: () => made.stop(),
+    check: () => made.check(),
   }
 }
 

@@ -4,14 +4,18 @@ import { type ClientAuthenticator, clientAuthenticatorKey, type Headers } from '
 import type { Batch } from '../core/batch.ts'
 import { type Body, type BodyFormat, sendBody } from '../core/body.ts'
 import { type Budget, budgetKey } from '../core/budget.ts'
+import { type Checkable, emptyBatch, type CheckFinding } from '../core/check.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../core/component.ts'
 import type { SendingConfig } from '../core/sending.ts'
 import { revealed } from '../net/client-keys.ts'
+import type { ConnectPlace } from '../net/connect-steps.ts'
 import type { Encoding } from '../net/compression.ts'
 import { GrpcClient, GrpcError } from '../net/grpc-client.ts'
 import { type GrpcClientConfig, grpcClientOptions } from '../net/grpc-client-keys.ts'
+import { parseTarget, serverNameOf } from '../net/grpc-target.ts'
 import { encodeGroups } from '../proto/group.ts'
-import { signals } from '../proto/signals.ts'
+import { type Signal, signals } from '../proto/signals.ts'
+import { findingOfGrpc } from './check-request.ts'
 import { deliveryErrorOfGrpc, sentOf, unreadable } from './otlp-answer.ts'
 import { compressCharged, takeFrom } from './otlp-body.ts'
 
@@ -55,6 +59,7 @@ const frames: Readonly<Record<OtlpGrpcConfig['compression'], BodyFormat>> = {
 
 /** An exporter of OTLP over gRPC. */
 export class OtlpGrpc implements Exporter {
+  readonly #config: OtlpGrpcConfig
   readonly #endpoint: string
   readonly #timeout: number
   readonly #format: BodyFormat
@@ -66,6 +71,7 @@ export class OtlpGrpc implements Exporter {
   #authenticator: ClientAuthenticator | undefined
 
   constructor(config: OtlpGrpcConfig, context: ExporterContext) {
+    this.#config = config
     this.#context = context
     this.#auth = config.auth?.authenticator
     this.#headers = revealed(config.headers)
@@ -102,5 +108,51 @@ export class OtlpGrpc implements Exporter {
 
   stop(): void {
     this.#client.close()
+  }
+
+  check(): readonly Checkable[] {
+    const all = [...this.#context.signals]
+    return [
+      {
+        endpoint: this.#client.target.name,
+        signals: all,
+        check: async steps => {
+          const { connectSteps } = await import('../net/connect-steps.ts')
+          if (!(await connectSteps(placeOf(this.#config, this.#context), steps))) return
+          for (const signal of all) {
+            await steps.take(`request ${signal}`, cancellation => this.#ask(signal, cancellation))
+          }
+        },
+      },
+    ]
+  }
+
+  /** Sends a request without data. */
+  async #ask(signal: Signal, cancellation: Cancellation): Promise<CheckFinding> {
+    this.start()
+    const batch = emptyBatch(signal)
+    try {
+      await sendBody(batch, this.#format, this.#budget, ({ bytes }) => this.#call(batch, bytes, cancellation))
+    } catch (error) {
+      const { cause } = error instanceof Error ? error : {}
+      if (cause instanceof GrpcError) return findingOfGrpc(cause, this.#config)
+      throw error
+    }
+    return { text: 'OK: it takes what is sent', facts: { status: 'OK' } }
+  }
+}
+
+function placeOf(config: OtlpGrpcConfig, { log }: ExporterContext): ConnectPlace {
+  const { host, port, socket, authority } = parseTarget(config.endpoint)
+  const { tls } = grpcClientOptions(config, log)
+  return {
+    to: socket === undefined ? { host, port } : { path: socket },
+    protocol: 'h2',
+    tls: tls && {
+      options: tls,
+      keys: config.tls,
+      serverName: serverNameOf(config.authority || authority),
+      plainHint: 'for a plain connection set `tls.insecure: true`, else use the port that speaks TLS',
+    },
   }
 }

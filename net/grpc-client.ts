@@ -13,7 +13,7 @@ import { GrpcCall } from './grpc-call.ts'
 import { GrpcError } from './grpc-error.ts'
 import type { GrpcSession, Keepalive, SessionOptions } from './grpc-session.ts'
 import { type Backoff, backoffDelay, grpcBackoff, Subchannel } from './grpc-subchannel.ts'
-import { type Address, addressText, type GrpcTarget, parseTarget, resolveTarget } from './grpc-target.ts'
+import { type Address, addressText, type GrpcTarget, parseTarget, resolveTarget, serverNameOf } from './grpc-target.ts'
 import { packHeaders } from './http2/message.ts'
 
 export type { Keepalive } from './grpc-session.ts'
@@ -85,10 +85,9 @@ export class GrpcClient {
     this.target = parseTarget(options.endpoint)
     this.#options = options
     this.#backoff = options.backoff ?? grpcBackoff
-    const serverName = (options.authority ?? this.target.authority).replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
     this.#session = {
       tls: options.tls,
-      serverName,
+      serverName: serverNameOf(options.authority ?? this.target.authority),
       keepalive: options.keepalive,
       connectTimeout: options.connectTimeout ?? connectTimeout,
       connect: options.connect,

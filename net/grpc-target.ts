@@ -74,6 +74,9 @@ function complaint(text: string, name: string): string {
   return `\`${text}\` has no port; write host and port, ${example}`
 }
 
+/** The name in a server's certificate for who calls it by this authority. */
+export const serverNameOf = (authority: string): string => authority.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+
 /** The addresses a target stands for at this moment. */
 export async function resolveTarget(target: GrpcTarget): Promise<Address[]> {
   const { host, port, socket } = target

@@ -24,6 +24,7 @@ import { type Admin, startAdmin } from './admin.ts'
 import type { Deed } from './admin-pages.ts'
 import { apiRoutes } from './api.ts'
 import { configRoutes, reloadDocument } from './config-api.ts'
+import { connectionRoutes } from './connection-pages.ts'
 import { ProcessMeter } from './figures.ts'
 import { Losses } from './losses.ts'
 import { leastWindows, MemoryWatch, surveyMemory } from './memory.ts'
@@ -330,6 +331,7 @@ export class Service {
         ...this.#queues.routes,
         ...this.#taps.routes,
         ...this.#telling.routes,
+        ...connectionRoutes(() => this.#taking?.plan),
       ],
     }
     this.#admin = await startAdmin(apart, pages, this.#listeners)

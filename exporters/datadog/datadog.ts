@@ -1,9 +1,11 @@
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
+import type { Checkable } from '../../core/check.ts'
 import { type Attempt, defineExporter, type Exporter, type ExporterContext, type Sent } from '../../core/component.ts'
 import { Kept } from '../../core/kept.ts'
 import type { Touch } from '../../core/touch.ts'
 import { allSignals } from '../../proto/signals.ts'
+import { intakeChecks } from './check.ts'
 import { KeyCheck } from './api-key.ts'
 import { config, type DatadogConfig } from './config.ts'
 import { HostMetadata } from './host-metadata.ts'
@@ -47,6 +49,7 @@ const touches: readonly Touch[] = [
 
 class Datadog implements Exporter {
   readonly #config: DatadogConfig
+  readonly #context: ExporterContext
   /** That of traces and APM stats. */
   readonly #intake: Intake
   readonly #metricsIntake: Intake
@@ -59,6 +62,7 @@ class Datadog implements Exporter {
 
   constructor(config: DatadogConfig, context: ExporterContext) {
     this.#config = config
+    this.#context = context
     this.#intake = new Intake(config, context)
     this.#logs = new DatadogLogs(config, context)
     this.#metricsIntake = new Intake(config, context, 'zstd')
@@ -120,6 +124,10 @@ class Datadog implements Exporter {
       case 'traces':
         return this.#traces.send(batch, attempt)
     }
+  }
+
+  check(): readonly Checkable[] {
+    return intakeChecks(this.#intake, this.#context.signals)
   }
 
   async stop(): Promise<void> {

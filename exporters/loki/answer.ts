@@ -1,4 +1,5 @@
 /** What Loki's answers mean for the data that was sent. */
+import type { CheckFinding } from '../../core/check.ts'
 import type { Sent } from '../../core/component.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { HttpAnswer } from '../../net/http-client.ts'
@@ -36,4 +37,11 @@ export function sentOfLoki(answer: HttpAnswer, url: string, otlp: boolean): Sent
 function statusText({ body }: HttpAnswer): string | undefined {
   const message = decodeStatus(body)?.message ?? ''
   return message === '' ? undefined : message.slice(0, 600).replace(/[\p{C}\s]+/gu, ' ')
+}
+
+/** What Loki says to a push without streams, by which it has let us in; undefined for other answers. */
+export function emptyAnswer(answer: HttpAnswer): CheckFinding | undefined {
+  const { status } = answer
+  if ((status !== 400 && status !== 422) || !/stream/i.test(explanation(answer))) return undefined
+  return { text: `HTTP ${status}: it takes what is sent, and says that there was nothing`, facts: { status } }
 }

@@ -3,6 +3,7 @@ import type { Cancellation } from '../../core/cancellation.ts'
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
 import type { BodyFormat } from '../../core/body.ts'
+import { type Checkable, emptyBatch } from '../../core/check.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { elementAt } from '../../core/element-at.ts'
 import { DeliveryError } from '../../core/errors.ts'
@@ -12,7 +13,8 @@ import { type Pushed, type PushSettings, PushWriter } from '../../backends/loki/
 import { WireError } from '../../proto/wire.ts'
 import { HttpPush, type PushConfig, type Target } from '../http-push.ts'
 import { jsonFormat, protobufFormat } from '../otlp-body.ts'
-import { sentOfLoki } from './answer.ts'
+import { httpCheckable } from '../check-request.ts'
+import { emptyAnswer, sentOfLoki } from './answer.ts'
 import { StreamLimit } from './stream-limit.ts'
 import { type Part, partByTenant, type TenantConfig } from './tenants.ts'
 
@@ -39,6 +41,7 @@ const warnEvery = 60_000
 
 /** The exporter. */
 export class Loki implements Exporter {
+  readonly #config: PushConfig
   readonly #options: LokiOptions
   readonly #context: ExporterContext
   readonly #http: HttpPush
@@ -52,6 +55,7 @@ export class Loki implements Exporter {
   #warned = -Infinity
 
   constructor(config: PushConfig, context: ExporterContext, options: LokiOptions) {
+    this.#config = config
     this.#options = options
     this.#context = context
     this.#http = new HttpPush(config, context)
@@ -87,6 +91,29 @@ export class Loki implements Exporter {
   stop(): Promise<void> {
     this.#kept.release(this)
     return this.#http.stop()
+  }
+
+  /** Of several tenants only the one of data without any: the others are in the data. */
+  check(): readonly Checkable[] {
+    const { tenant, otlp, json } = this.#options
+    const target = this.#target(tenant?.source === 'static' ? tenant.value : tenant?.default)
+    const batch = emptyBatch('logs')
+    const ask = async (cancellation: Cancellation) => {
+      const sent = otlp
+        ? this.#http.send(target, batch, this.#otlpFormat, cancellation)
+        : this.#http.sendBytes(target, batch, Buffer.from(json ? '{"streams":[]}' : ''), cancellation)
+      return (await sent).answer
+    }
+    return [
+      httpCheckable({
+        config: this.#config,
+        target,
+        signals: ['logs'],
+        start: () => this.start(),
+        requests: [{ step: 'request logs', ask, known: emptyAnswer }],
+        [tenant === undefined ? 'unset' : 'key']: 'tenant',
+      }),
+    ]
   }
 
   /** What Loki counts is lines and metadata, and each line has the metadata of its resource. */

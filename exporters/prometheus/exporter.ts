@@ -7,11 +7,13 @@ import { serverAuthenticatorKey } from '../../core/auth.ts'
 import type { Batch } from '../../core/batch.ts'
 import { budgetKey } from '../../core/budget.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
+import { type Checkable, CheckFailure, type CheckFinding } from '../../core/check.ts'
 import type { Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { Kept } from '../../core/kept.ts'
+import { messageOf } from '../../core/errors.ts'
 import { Turns } from '../../core/turns.ts'
 import { CertificateStatus } from '../../net/certificate-status.ts'
-import { type Binding, listenersKey } from '../../net/listeners.ts'
+import { type Binding, Listeners, listenersKey } from '../../net/listeners.ts'
 import { type Page, PageServer, textPage } from '../../net/page-server.ts'
 import { metricName } from '../../backends/prometheus/names.ts'
 import { type PageFormat, pageFormat, takesGzip } from '../../backends/prometheus/text-format.ts'
@@ -147,6 +149,23 @@ export class PrometheusPage implements Exporter {
     return sent
   }
 
+  /** Whether its address is free; while it runs it is not, because it has it. */
+  check(isRunning: boolean): readonly Checkable[] {
+    const { endpoint, transport } = this.#config
+    const look = async (): Promise<CheckFinding> => {
+      if (isRunning) return { text: 'this process listens there' }
+      await isFree(endpoint, this.#context.id, transport)
+      return { text: 'it is free' }
+    }
+    return [
+      {
+        endpoint,
+        signals: ['metrics'],
+        check: async steps => void (await steps.take('listen', look)),
+      },
+    ]
+  }
+
   /** Says in log and status what is not on the page, when that changes. */
   #complain({ message, rejected, reasons }: Sent): void {
     const { log, status } = this.#context
@@ -189,6 +208,18 @@ export class PrometheusPage implements Exporter {
     const source = { table, format, settings: this.#settings }
     const page = format.kind === 'protobuf' ? new ProtobufPage(source) : new TextPage(source)
     return zip ? zipped(page.write(), clock) : joined(page.write(), clock)
+  }
+}
+
+/** @throws CheckFailure where somebody listens there, or nobody may */
+async function isFree(endpoint: string, owner: string, transport: string | undefined): Promise<void> {
+  const listeners = new Listeners()
+  try {
+    await listeners.listen(endpoint, socket => socket.destroy(), owner, transport)
+  } catch (error) {
+    throw new CheckFailure(messageOf(error), 'a Kymo that runs here already has it: ask that one with --running')
+  } finally {
+    await listeners.close()
   }
 }
 

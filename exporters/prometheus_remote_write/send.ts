@@ -2,8 +2,10 @@
 import type { Cancellation } from '../../core/cancellation.ts'
 import { Account } from '../../core/account.ts'
 import type { Batch } from '../../core/batch.ts'
+import { type Checkable, CheckFailure, emptyBatch, type CheckFinding } from '../../core/check.ts'
 import type { Attempt, Exporter, ExporterContext, Sent } from '../../core/component.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
+import type { HttpAnswer } from '../../net/http-client.ts'
 import { compressSnappy } from '../../net/snappy.ts'
 import { labelName } from '../../backends/prometheus/names.ts'
 import {
@@ -15,6 +17,7 @@ import {
 import type { Room } from '../../proto/room.ts'
 import { WireError } from '../../proto/wire.ts'
 import { givenUpFor } from '../given-up.ts'
+import { httpCheckable } from '../check-request.ts'
 import { HttpPush, type Target } from '../http-push.ts'
 import { promotionOf, strategyOf } from '../prometheus-naming.ts'
 import { type Counts, type Outcome, outcome1, outcome2, UnknownVersion, unknownVersion } from './answers.ts'
@@ -132,6 +135,29 @@ export class RemoteWrite implements Exporter {
   stop(): Promise<void> {
     this.#account.close()
     return this.#push.stop()
+  }
+
+  check(): readonly Checkable[] {
+    const target = this.#target(this.#version)
+    const nothing = compressSnappy(Buffer.alloc(0))
+    const ask = (cancellation: Cancellation) => this.#push.post(target, emptyBatch('metrics'), nothing, cancellation)
+    const { protobuf_message: message } = this.#config
+    const known = (answer: HttpAnswer): CheckFinding | undefined => {
+      if (answer.status !== 415 || this.#version === 1) return undefined
+      const text = `HTTP 415: it does not know remote write 2.0`
+      if (message === 'auto')
+        return { text: `${text}, and is sent 1.0 (\`protobuf_message: auto\`)`, facts: { status: 415 } }
+      throw new CheckFailure(text, 'set `protobuf_message` to auto or prometheus.WriteRequest', { status: 415 })
+    }
+    return [
+      httpCheckable({
+        config: this.#config.http ?? this.#config,
+        target,
+        signals: ['metrics'],
+        start: () => this.start(),
+        requests: [{ step: 'request metrics', ask, known }],
+      }),
+    ]
   }
 
   /** Whether all of it can be sent side by side. */
