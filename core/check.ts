@@ -1,4 +1,4 @@
-/** CheckFinding out whether a destination would take data, one step after the other: what exporters and whoever asks them share. */
+/** Finding out whether a destination would take data, one step after the other: what exporters and whoever asks them share. */
 import type { Signal } from '../proto/signals.ts'
 import { Batch } from './batch.ts'
 import type { Cancellation } from './cancellation.ts'
