@@ -120,6 +120,12 @@ export const components: readonly Listed[] = [
     names: ['file_storage'],
     load: async () => (await import('./extensions/file_storage/file_storage.ts')).fileStorage,
   },
+  { kind: 'extension', names: ['pprof'], load: async () => (await import('./extensions/pprof.ts')).pprof },
+  {
+    kind: 'extension',
+    names: ['cgroup_runtime', 'cgroupruntime'],
+    load: async () => (await import('./extensions/cgroup_runtime.ts')).cgroupRuntime,
+  },
   { kind: 'extension', names: ['zpages'], load: async () => (await import('./extensions/zpages.ts')).zpages },
 ]
 

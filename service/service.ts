@@ -32,6 +32,7 @@ import { OwnExports } from './own-exports.ts'
 import { type NamedStorage, storageDocument } from './queue-pages.ts'
 import { needs } from './needs.ts'
 import { OrphanExpiry } from './orphans.ts'
+import { profileRoutes } from './profile-pages.ts'
 import { Queues } from './queues.ts'
 import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
@@ -331,6 +332,7 @@ export class Service {
         ...this.#queues.routes,
         ...this.#taps.routes,
         ...this.#telling.routes,
+        ...profileRoutes(machineClock),
         ...connectionRoutes(() => this.#taking?.plan),
       ],
     }

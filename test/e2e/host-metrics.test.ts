@@ -41,8 +41,8 @@ receivers:
     scrapers:${scrapers}`
 
 const told = (message: unknown): string =>
-  (((message as Plain | undefined)?.['attributes'] ?? []) as { key: string; value: Plain }[])
-    .map(({ key, value }) => `${key}=${String(Object.values(value)[0] ?? '')}`)
+  (((message as Plain | undefined)?.['attributes'] ?? []) as { key: string; value: Record<string, string> }[])
+    .map(({ key, value }) => `${key}=${Object.values(value)[0] ?? ''}`)
     .toSorted()
     .join(',')
 
