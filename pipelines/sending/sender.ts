@@ -9,26 +9,22 @@ import { Circuit } from './circuit.ts'
 import { Odds, suspectAfter } from './doubt.ts'
 import * as ends from './ends.ts'
 import { type Entry, halved, suspects } from './entry.ts'
-import { Fifo } from '../flow/fifo.ts'
 import { Graves } from './graves.ts'
 import { Idleness } from './idleness.ts'
 import { Rejections } from './rejections.ts'
 import type { SenderParts } from './sender-parts.ts'
-import { Sleepers } from './sleepers.ts'
+import { Waiting } from './waiting.ts'
 
 /** Whether it need not wait for a time that the destination asked for. */
 const isPatient = (entry: Entry): boolean => entry.notBefore <= performance.now()
-
-const bySeq = (a: Entry, b: Entry): number => a.seq - b.seq
 
 export class Sender {
   readonly #parts: SenderParts
   readonly #circuit: Circuit
   readonly #odds = new Odds()
-  readonly #ready = new Fifo<Entry>()
+  readonly #queue = new Waiting()
   readonly #inFlight = new Chain<RunningAttempt>()
   readonly #listener: AttemptListener
-  readonly #sleeping = new Sleepers()
   readonly #graves: Graves
   readonly #rejections: Rejections
   readonly #probe = new Alarm(() => this.#pump())
@@ -63,7 +59,7 @@ export class Sender {
       },
     })
     this.#rejections = new Rejections(parts, this.#graves, {
-      again: entries => void (this.#putBack(entries) && this.#pumpLater()),
+      again: entries => void (this.#queue.putBack(entries) && this.#pumpLater()),
       later: entry => this.#sleep(entry, entry.backoff.next()),
       ended: (entry, isRefused) => {
         this.#ended(entry, isRefused)
@@ -78,7 +74,7 @@ export class Sender {
 
   /** Entries that wait, in the queue or for a retry. */
   get waiting(): number {
-    return this.#ready.length + this.#sleeping.size
+    return this.#queue.size
   }
 
   get idle(): boolean {
@@ -100,14 +96,13 @@ export class Sender {
   }
 
   *#all(): Generator<Entry> {
-    yield* this.#ready
     for (const { entry } of this.#inFlight) yield entry
-    for (const entries of [this.#sleeping, this.#graves, this.#rejections]) yield* entries
+    for (const entries of [this.#queue, this.#graves, this.#rejections]) yield* entries
   }
 
   send(entry: Entry): void {
     if (this.#successor !== undefined) return this.#successor.#takeOver([entry])
-    this.#ready.push(entry)
+    this.#queue.push(entry)
     if (this.#circuit.open && entry.claim.expires < Infinity) this.#expireFirst()
     this.#pump()
   }
@@ -121,7 +116,7 @@ export class Sender {
 
   /** All that waits for its turn, in no order. */
   #takeWaiting(): Entry[] {
-    return [...this.#sleeping.take(() => true), ...this.#ready.remove(() => true), ...this.#rejections.release()]
+    return [...this.#queue.take(() => true), ...this.#rejections.release()]
   }
 
   /** Sends what another one was to send: what that one's exporter has made of it is not this one's. */
@@ -134,7 +129,7 @@ export class Sender {
       if (this.#stopped && !this.#passOn(entry)) this.#giveUp(entry, ends.stopping(), 'shutdown')
     }
     if (this.#stopped) return
-    this.#ready.merge(entries.toSorted(bySeq), bySeq)
+    this.#queue.merge(entries)
     this.#pump()
   }
 
@@ -152,24 +147,22 @@ export class Sender {
     const code = this.#lastFailure?.code
     if (this.#stopped || (code !== 'DELIVERY_UNREACHABLE' && code !== 'DELIVERY_TIMEOUT')) return
     this.#circuit.hurry(performance.now())
-    this.#wake(entry => !entry.suspect && isPatient(entry))
+    this.#queue.wake(entry => !entry.suspect && isPatient(entry))
     this.#probe.clear()
     this.#pumpLater()
   }
 
   /** Ends what waits for an answer that nobody waits for any more. */
   purge(): void {
-    const unwanted = (entry: Entry): boolean => entry.batch.withdrawn
-    const gone = [...this.#ready.remove(unwanted), ...this.#sleeping.take(unwanted)]
-    for (const entry of gone) this.#giveBack(entry, ends.withdrawn())
+    for (const entry of this.#queue.take(({ batch }) => batch.withdrawn)) this.#giveBack(entry, ends.withdrawn())
   }
 
   /** Gives up what waits at the front and is too old by now. Not all that waits is looked at: this is asked for each that comes. */
   #expireFirst(): void {
     const now = performance.now()
-    for (let first = this.#ready.peek(); first !== undefined; first = this.#ready.peek()) {
+    for (let first = this.#queue.peek(); first !== undefined; first = this.#queue.peek()) {
       if (first.claim.expires > now) return
-      this.#ready.shift()
+      this.#queue.shift()
       this.#expire(first, ends.keptTooLong)
     }
   }
@@ -177,9 +170,7 @@ export class Sender {
   /** Gives up what waits and is too old by now. */
   expire(): void {
     const now = performance.now()
-    const isOld = (entry: Entry): boolean => entry.claim.expires <= now
-    for (const entry of [...this.#ready.remove(isOld), ...this.#sleeping.take(isOld)])
-      this.#expire(entry, ends.keptTooLong)
+    for (const entry of this.#queue.take(({ claim }) => claim.expires <= now)) this.#expire(entry, ends.keptTooLong)
   }
 
   /**
@@ -188,9 +179,9 @@ export class Sender {
    */
   async stop(deadline: number): Promise<number> {
     this.#leaving = true
-    this.#ready.merge(this.#rejections.release().sort(bySeq), bySeq)
-    this.#leave([...this.#sleeping, ...this.#ready])
-    this.#wake(() => true)
+    this.#queue.merge(this.#rejections.release())
+    this.#leave([...this.#queue])
+    this.#queue.wake(() => true)
     this.#pump()
     if (!this.idle) await this.#onIdle.wait(deadline, () => ends.tellWait(this.#parts, this.held(), this.#lastFailure))
     this.#stopped = true
@@ -198,7 +189,7 @@ export class Sender {
     const before = this.#parts.books.lost.total
     const attempts = this.#inFlight.clear()
     const underWay = [...this.#graves.giveUp(), ...this.#rejections.giveUp(), ...attempts.map(({ entry }) => entry)]
-    const left = [...underWay, ...this.#takeWaiting()].sort(bySeq)
+    const left = [...underWay, ...this.#takeWaiting()].sort((a, b) => a.seq - b.seq)
     for (const attempt of attempts) attempt.giveUp()
     for (const entry of left) {
       if (!this.#passOn(entry)) this.#giveUp(entry, ends.stopping(), 'shutdown')
@@ -211,8 +202,7 @@ export class Sender {
   #leave(entries: readonly Entry[]): void {
     const left = new Set(entries.filter(({ claim }) => claim.durable))
     if (left.size === 0) return
-    this.#ready.remove(entry => left.has(entry))
-    this.#sleeping.take(entry => left.has(entry))
+    this.#queue.take(entry => left.has(entry))
     for (const entry of left) ends.endLeft(this.#parts, entry)
   }
 
@@ -235,11 +225,12 @@ export class Sender {
     if (this.#isPreceded()) return
     const limit = this.#circuit.open || ordered ? 1 : consumers
     while (this.#inFlight.size < limit && !this.#awaitsRetry()) {
-      const entry = this.#ready.shift()
+      const entry = this.#queue.shift()
       if (entry === undefined) break
       if (entry.batch.withdrawn) this.#giveBack(entry, ends.withdrawn())
       else if (entry.condemned !== undefined) this.#graves.bury(entry, entry.condemned.error, entry.condemned.reason)
-      else if (fits(this.#parts, entry) || !this.#putBack(halved(entry, config.retry_on_failure))) this.#attempt(entry)
+      else if (fits(this.#parts, entry) || !this.#queue.putBack(halved(entry, config.retry_on_failure)))
+        this.#attempt(entry)
     }
     if (this.#leaving && this.idle) this.#onIdle.reached()
   }
@@ -247,7 +238,7 @@ export class Sender {
   /** Whether something waits for a retry that nothing may pass; what is suspected does not, or it would stop the rest for good. */
   #awaitsRetry(): boolean {
     const { ordered } = this.#parts
-    return ordered && this.#sleeping.some(entry => entry.failures < suspectAfter && !entry.suspect)
+    return ordered && this.#queue.someAsleep(entry => entry.failures < suspectAfter && !entry.suspect)
   }
 
   #attempt(entry: Entry): void {
@@ -283,7 +274,7 @@ export class Sender {
     this.#ended(entry)
     this.#rejections.succeeded()
     // What waits for its own retry goes out, except what is suspected to be the cause.
-    if (this.#sleeping.size > 0) this.#wake(one => one.failures < 3 && !one.suspect && isPatient(one))
+    if (this.#queue.asleep > 0) this.#queue.wake(one => one.failures < 3 && !one.suspect && isPatient(one))
   }
 
   #failed(entry: Entry, error: DeliveryError, took: number): void {
@@ -331,11 +322,11 @@ export class Sender {
     entry.failures++
     if (opened) {
       ends.tellOpened(this.#parts, answer)
-      this.#wake(isPatient)
+      this.#queue.wake(isPatient)
       this.#pump()
     }
     const isProbed = this.#circuit.open && !this.#blocks(entry, error)
-    if (isProbed && retryAfter === undefined) return void this.#putBack([entry])
+    if (isProbed && retryAfter === undefined) return void this.#queue.putBack([entry])
     if (!isProbed && this.#odds.blame(entry)) return this.#doubt(entry, wait)
     this.#sleep(entry, wait)
   }
@@ -346,17 +337,14 @@ export class Sender {
   }
 
   #sleep(entry: Entry, wait: number): void {
-    this.#sleeping.add(entry, wait, () => {
-      this.#putBack([entry])
-      this.#pump()
-    })
+    this.#queue.sleep(entry, wait, () => this.#pump())
   }
 
   /** A batch that fails while others are taken is cut down to what fails; that is then given up. */
   #doubt(entry: Entry, wait: number): void {
     const rest = suspects(entry, this.#parts.config.retry_on_failure)
     if (rest?.[0] === entry) return this.#sleep(entry, wait)
-    if (this.#putBack(rest)) return
+    if (this.#queue.putBack(rest)) return
     const error = ends.suspected(entry.failures)
     if (!this.#graves.bury(entry, error, 'suspect')) this.#giveUp(entry, error, 'suspect')
   }
@@ -382,17 +370,5 @@ export class Sender {
   /** `isRefused`: the destination has seen it and does not want it. */
   #ended({ claim }: Entry, isRefused = false): void {
     this.#rejections.ended(claim, claim.end(), isRefused)
-  }
-
-  #wake(which: (entry: Entry) => boolean): void {
-    this.#ready.merge(this.#sleeping.take(which).sort(bySeq), bySeq)
-  }
-
-  /** Into the queue again, at the place in the order of arrival, if there is anything; says whether there is. */
-  #putBack(entries: readonly Entry[] | undefined): boolean {
-    const first = entries?.[0]
-    if (entries === undefined || first === undefined) return false
-    this.#ready.insert(entries, other => other.seq < first.seq)
-    return true
   }
 }
