@@ -1,6 +1,7 @@
 /** Commands, their options, and what the help says. */
 import { nearest } from '../config/nearest.ts'
 import { readings } from '../service/access.ts'
+import { addRetryCommand } from './retry-command.ts'
 import { addCheckCommand } from './check-command.ts'
 import { addConfigCommands } from './config-commands.ts'
 import { addHistoryCommands } from './history-commands.ts'
@@ -63,6 +64,7 @@ export function commandLine(version: string, actions: Actions): CommandLine {
     .description('check a configuration and start nothing; silent when it is right, else all errors and exit code 1')
     .addHelpText('after', afterValidate)
     .action(actions.validate)
+  addRetryCommand(program)
   addCheckCommand(program, sourceOptions)
   addConfigCommands(program, version, sourceOptions)
   addRunningCommands(program)

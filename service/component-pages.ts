@@ -5,7 +5,7 @@ import type { RunningComponent } from '../core/health.ts'
 import type { State, Status } from '../core/status.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
 import type { Pace, Rates } from './rates.ts'
-import { account, byReason, time, usageOf } from './status.ts'
+import { account, byReason, secondsUntil, time, usageOf } from './status.ts'
 
 /** What the documents are made of. */
 export interface ComponentSources {
@@ -95,7 +95,7 @@ function pace(nodes: readonly NodeBooks[], rates: Rates) {
 function sending({ name }: NodeBooks, exporters: readonly QueueFigures[]) {
   const figures = exporters.find(({ id, signal }) => id === name.id && signal === name.signal)
   if (figures === undefined) return {}
-  const { queueSize, queueCapacity, inFlight, oldest, lastSuccess, latency } = figures
+  const { queueSize, queueCapacity, inFlight, oldest, lastSuccess, latency, nextAttempt } = figures
   const quantile = (q: number) => {
     const value = latency?.quantile(q)
     return value === undefined ? null : round(value)
@@ -107,6 +107,7 @@ function sending({ name }: NodeBooks, exporters: readonly QueueFigures[]) {
       capacity: queueCapacity,
       in_flight: inFlight,
       oldest_seconds: oldest === undefined ? null : round(Math.max(0, Date.now() - oldest) / 1000),
+      next_attempt_in_seconds: secondsUntil(nextAttempt),
     },
     last_success: lastSuccess ? time(lastSuccess) : null,
   }

@@ -83,9 +83,10 @@ function* fromComponent({ kind, id, pipeline, status }: RunningComponent, signs:
   if (!isForGood && status.state !== 'RecoverableError') return
   const name = `${kind} ${id}${pipeline === undefined ? '' : ` of ${pipeline}`}`
   const waiting = kind === 'exporter' ? waitingAt(id, signs) : ''
+  const next = kind === 'exporter' && !isForGood ? nextAttemptAt(id, signs) : ''
   const verdict = isForGood ? 'does not work, and will not by itself' : 'is in trouble'
   yield {
-    what: `${name} ${verdict}${waiting}: ${status.lastError ?? 'it does not say why'}`,
+    what: `${name} ${verdict}${waiting}: ${status.lastError ?? 'it does not say why'}${next}`,
     since: time(status.since),
     command:
       kind === 'exporter' ? `kymo batches --component ${id} --what attempt_failed` : `kymo status --filter ${id}`,
@@ -126,6 +127,15 @@ function waitingAt(id: string, { books, queues }: Signs): string {
     .filter(queue => queue.id === id && queue.queueCapacity > 0)
     .map(({ queueSize, queueCapacity }) => Math.round((100 * queueSize) / queueCapacity))
   return `, ${counted(items, 'item')} waiting${full.length === 0 ? '' : ` (${Math.max(...full)}% of its queue)`}`
+}
+
+/** When what waits is tried by itself; where that is not at once there is something to be done about it. */
+function nextAttemptAt(id: string, { queues }: Signs): string {
+  const waits = queues.flatMap(queue => (queue.id === id && queue.nextAttempt !== undefined ? [queue.nextAttempt] : []))
+  const next = Math.min(...waits)
+  return next > 0 && next < Infinity
+    ? `; next attempt in ${Math.ceil(next / 1000)} s, or at once: \`kymo retry ${id}\``
+    : ''
 }
 
 function* fromStorages({ storages, orphans }: Signs): Generator<Attention> {

@@ -9,6 +9,7 @@ import type { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Prepared, ReloadPlan } from '../core/reload.ts'
 import type { State, Status } from '../core/status.ts'
+import type { TriedListener } from '../core/trial.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
 import type { LogControl } from '../telemetry/logger.ts'
@@ -30,13 +31,19 @@ export interface GraphSurroundings {
   readonly onStatus: (component: { kind: Kind; id: string }, status: Status, from: State) => void
 }
 
+/** What waits can be tried when somebody asks. */
+export interface Retryable {
+  /** Tries it now; `listener` hears of the next attempt that ends. */
+  retry(listener: TriedListener): void
+}
+
 /** What the service needs of a graph. */
 export interface RunningGraph extends Partial<Entrances>, Partial<TappedGraph> {
   readonly components: readonly RunningComponent[]
   readonly pipelines?: readonly ConfiguredPipeline[]
   start(): Promise<void>
   stop(deadline: number): Promise<{ lost: number }>
-  exporters(): readonly QueueFigures[]
+  exporters(): readonly (QueueFigures & Partial<Retryable>)[]
   /** Storages of queues that have started. */
   storages?(): readonly NamedStorage[]
   /** What it runs, and how to make it run something else; without these it cannot. */

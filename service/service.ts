@@ -36,6 +36,7 @@ import { profileRoutes } from './profile-pages.ts'
 import { Queues } from './queues.ts'
 import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
+import { retryRoute } from './retry.ts'
 import { type Reloadable, type ReloadOutcome, type ReloadRequest, Reloads } from './reloads.ts'
 import { senderRoutes } from './sender-pages.ts'
 import type { RunningGraph, ServicePlan } from './service-plan.ts'
@@ -333,6 +334,7 @@ export class Service {
         ...this.#taps.routes,
         ...this.#telling.routes,
         ...profileRoutes(machineClock),
+        retryRoute(() => this.#graph?.exporters() ?? [], machineClock),
         ...connectionRoutes(() => this.#taking?.plan),
       ],
     }

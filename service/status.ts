@@ -83,13 +83,14 @@ export function statusDocument(sources: StatusSources): object {
         ? {}
         : { last_error: status.lastError, last_error_at: time(status.lastErrorAt) }),
     })),
-    queues: queues.map(({ id, signal, queueSize, queueCapacity, inFlight, lastSuccess }) => ({
+    queues: queues.map(({ id, signal, queueSize, queueCapacity, inFlight, lastSuccess, nextAttempt }) => ({
       exporter: id,
       signal,
       size: queueSize,
       capacity: queueCapacity,
       in_flight: inFlight,
       last_success: lastSuccess ? time(lastSuccess) : null,
+      next_attempt_in_seconds: secondsUntil(nextAttempt),
     })),
     doors: books.doors.map(({ receiver, transport, refusals, tallies, usage }) => ({
       receiver,
@@ -153,6 +154,10 @@ export function usageOf(usage: Door['usage'] = {}) {
 export function byReason(reasons: Reasons): Record<string, number> {
   return Object.fromEntries([...reasons.all()].filter(({ value }) => value > 0).map(c => [c.reason, c.value]))
 }
+
+/** Seconds of milliseconds from now; null where there is no such time. */
+export const secondsUntil = (milliseconds: number | undefined): number | null =>
+  milliseconds === undefined ? null : round(milliseconds / 1000)
 
 /** A time as it is told, of milliseconds since the epoch. */
 export function time(milliseconds: number | undefined): string | null {

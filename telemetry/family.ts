@@ -32,6 +32,8 @@ export interface QueueFigures {
   readonly lastSuccess?: number
   /** When the oldest batch it holds came in, in milliseconds since the epoch. */
   readonly oldest?: number | undefined
+  /** Milliseconds until something that waits is tried by itself; undefined where nothing waits. */
+  readonly nextAttempt?: number | undefined
   /** How long attempts that succeeded took, in milliseconds. */
   readonly latency?: { quantile(q: number): number | undefined }
 }

@@ -15,6 +15,7 @@ import type { Plan } from '../../plan/plan.ts'
 import type { Signal } from '../../proto/signals.ts'
 import { Assembly } from './assembly.ts'
 import type { GraphProcess } from './process.ts'
+import type { TriedListener } from '../../core/trial.ts'
 import type { Destination } from '../sending/destination.ts'
 import { reasonOf } from '../flow/fanout.ts'
 import { join, successorOf } from './join.ts'
@@ -100,6 +101,8 @@ export class Graph {
       lastSuccess: destination.lastSuccess,
       oldest: destination.oldest,
       latency: destination.latency,
+      nextAttempt: destination.nextAttempt,
+      retry: (listener: TriedListener) => destination.retry(listener),
     }))
   }
 

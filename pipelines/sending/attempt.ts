@@ -30,6 +30,8 @@ export class RunningAttempt extends Canceller implements Attempt, Chained<Runnin
   chain: object | undefined
   readonly entry: Entry
   readonly number: number
+  /** Items it was begun with. */
+  readonly items: number
   readonly #listener: AttemptListener
   readonly #began = performance.now()
   #timer: NodeJS.Timeout | undefined
@@ -43,6 +45,7 @@ export class RunningAttempt extends Canceller implements Attempt, Chained<Runnin
   constructor(entry: Entry, listener: AttemptListener) {
     super(listener.fault)
     this.entry = entry
+    this.items = entry.batch.items
     this.number = ++entry.tries
     this.#listener = listener
   }

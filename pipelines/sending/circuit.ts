@@ -51,6 +51,12 @@ export class Circuit {
     return isOpening
   }
 
+  /** Nothing is waited for any more, neither what we chose nor what the destination asked for. */
+  skip(): void {
+    this.#probeAt = 0
+    this.#pausedUntil = 0
+  }
+
   /** The destination may be back: the probe does not wait for our own back-off. */
   hurry(now: number): void {
     if (this.#probeAt > now) this.#probeAt = now

@@ -3,10 +3,11 @@ import type { NodeBooks } from '../../core/books.ts'
 import type { FindOffered } from '../../core/capability.ts'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
-import { Gatherer, type GatherSettings, inParts, keyOf } from '../../core/gathering.ts'
+import { Gatherer, type GatherSettings, keyOf } from '../../core/gathering.ts'
 import type { Latency } from '../../core/latency.ts'
 import { mergeBatches } from '../../core/merge.ts'
 import type { QueueConfig } from '../../core/sending.ts'
+import type { TriedListener } from '../../core/trial.ts'
 import { type DurableQueue, type Storage, storageKey } from '../../core/storage.ts'
 import { sameValue } from '../../config/equal.ts'
 import type { Gathered } from '../../plan/carried.ts'
@@ -14,7 +15,7 @@ import type { QueuePolicy } from '../../plan/queue-policy.ts'
 import { Backlog, type BacklogParts } from './backlog.ts'
 import { Claim } from './claim.ts'
 import { makeEntry } from './entry.ts'
-import { halve } from './halve.ts'
+import { partsOf } from './halve.ts'
 import { Sender } from './sender.ts'
 import type { SenderParts } from './sender-parts.ts'
 import type { Sink } from './sink.ts'
@@ -272,6 +273,16 @@ export class Destination implements Sink {
     this.#taps = taps.length === 0 ? undefined : taps
   }
 
+  /** Milliseconds until something that waits is tried by itself; undefined where nothing does. */
+  get nextAttempt(): number | undefined {
+    return this.#sender.nextAttempt
+  }
+
+  /** Tries now what waits; `listener` hears of the next attempt that ends. */
+  retry(listener: TriedListener): void {
+    this.#sender.retry(listener)
+  }
+
   /** What waits because there was no connection is tried. */
   reached(): void {
     this.#sender.reached()
@@ -378,13 +389,4 @@ export class Destination implements Sink {
     for (let i = 1; i < parts.length; i++) claim.split()
     for (const part of parts) this.#sender.send(makeEntry(part, seq, claim, retry_on_failure))
   }
-}
-
-/** In parts that are no larger than `most`, as far as it can be cut. */
-function partsOf(batch: Batch, gathering: GatherSettings | undefined): readonly Batch[] {
-  if (gathering === undefined || gathering.most === 0) return [batch]
-  const { most, sizer } = gathering
-  if (sizer === 'items') return inParts(batch, most)
-  const halves = batch.byteLength > most ? halve(batch) : undefined
-  return halves === undefined ? [batch] : halves.flatMap(half => partsOf(half, gathering))
 }

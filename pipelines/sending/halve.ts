@@ -1,3 +1,4 @@
+import { type GatherSettings, inParts } from '../../core/gathering.ts'
 import type { Batch } from '../../core/batch.ts'
 
 /**
@@ -14,4 +15,13 @@ export function halve(batch: Batch): [Batch, Batch] | undefined {
   if (groups.length > 1) for (const group of groups.slice(0, groups.length >> 1)) items += group.items
   const [head, rest] = batch.cut(items > 0 && items < batch.items ? items : batch.items >> 1 || 1)
   return rest === undefined ? undefined : [head, rest]
+}
+
+/** In parts that are no larger than `most`, as far as it can be cut. */
+export function partsOf(batch: Batch, gathering: GatherSettings | undefined): readonly Batch[] {
+  if (gathering === undefined || gathering.most === 0) return [batch]
+  const { most, sizer } = gathering
+  if (sizer === 'items') return inParts(batch, most)
+  const halves = batch.byteLength > most ? halve(batch) : undefined
+  return halves === undefined ? [batch] : halves.flatMap(half => partsOf(half, gathering))
 }

@@ -3,6 +3,7 @@ import { Chain } from '../../core/chain.ts'
 import type { Sent } from '../../core/component.ts'
 import type { DeliveryError } from '../../core/errors.ts'
 import { Latency } from '../../core/latency.ts'
+import type { TriedListener } from '../../core/trial.ts'
 import { Alarm } from './alarm.ts'
 import { type AttemptListener, fits, RunningAttempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
@@ -13,7 +14,7 @@ import { Graves } from './graves.ts'
 import { Idleness } from './idleness.ts'
 import { Rejections } from './rejections.ts'
 import type { SenderParts } from './sender-parts.ts'
-import { Waiting } from './waiting.ts'
+import { Unsent } from './unsent.ts'
 
 /** Whether it need not wait for a time that the destination asked for. */
 const isPatient = (entry: Entry): boolean => entry.notBefore <= performance.now()
@@ -22,7 +23,7 @@ export class Sender {
   readonly #parts: SenderParts
   readonly #circuit: Circuit
   readonly #odds = new Odds()
-  readonly #queue = new Waiting()
+  readonly #queue = new Unsent()
   readonly #inFlight = new Chain<RunningAttempt>()
   readonly #listener: AttemptListener
   readonly #graves: Graves
@@ -35,6 +36,8 @@ export class Sender {
   /** Who sent what comes here, and may not be done with the last of it. */
   #predecessor: Sender | undefined
   readonly #onIdle = new Idleness()
+  /** Who waits for the next attempt to end. */
+  #curious: TriedListener[] = []
   /** Time of the last success, in milliseconds since the epoch. */
   lastSuccess = 0
   /** Since the last success. */
@@ -110,6 +113,7 @@ export class Sender {
   /** Another one sends what waits here, and what fails here from now on. */
   handOver(successor: Sender): void {
     this.#successor = successor
+    successor.#curious.push(...this.#curious.splice(0))
     if (this.#parts.ordered) successor.#predecessor = this
     successor.#takeOver(this.#takeWaiting())
   }
@@ -152,6 +156,24 @@ export class Sender {
     this.#pumpLater()
   }
 
+  /** Tries now what waits, whatever it waits for. `listener` hears of the next attempt that ends. */
+  retry(listener: TriedListener): void {
+    if (this.#successor !== undefined) return this.#successor.retry(listener)
+    if (this.#stopped || this.waiting + this.#inFlight.size === 0) return listener(undefined)
+    this.#curious.push(listener)
+    this.#circuit.skip()
+    this.#queue.wake(() => true)
+    this.#probe.clear()
+    this.#pumpLater()
+  }
+
+  /** Milliseconds until an attempt goes out by itself; undefined where nothing waits for one. */
+  get nextAttempt(): number | undefined {
+    const now = performance.now()
+    const next = this.#queue.next(now)
+    return next === undefined || this.#stopped ? undefined : Math.max(next - now, this.#circuit.wait(now))
+  }
+
   /** Ends what waits for an answer that nobody waits for any more. */
   purge(): void {
     for (const entry of this.#queue.take(({ batch }) => batch.withdrawn)) this.#giveBack(entry, ends.withdrawn())
@@ -186,6 +208,7 @@ export class Sender {
     if (!this.idle) await this.#onIdle.wait(deadline, () => ends.tellWait(this.#parts, this.held(), this.#lastFailure))
     this.#stopped = true
     this.#probe.clear()
+    for (const listener of this.#curious.splice(0)) listener(undefined)
     const before = this.#parts.books.lost.total
     const attempts = this.#inFlight.clear()
     const underWay = [...this.#graves.giveUp(), ...this.#rejections.giveUp(), ...attempts.map(({ entry }) => entry)]
@@ -254,11 +277,13 @@ export class Sender {
   #heard(attempt: RunningAttempt, failure: DeliveryError | undefined, sent: Sent | undefined, took: number): void {
     const { entry } = attempt
     this.#inFlight.delete(attempt)
+    const curious = this.#curious.splice(0)
     // Of what was settled there is nothing left that could have failed.
     if (failure === undefined || entry.batch.shares.length === 0) {
       this.latency.record(took)
       this.#succeeded(entry, sent, took)
     } else this.#failed(entry, failure, took)
+    for (const listener of curious) listener({ failure, took, items: attempt.items })
     this.#pump()
     if (this.#successor !== undefined) this.#successor.#pump()
   }

@@ -3,7 +3,7 @@ import type { Entry } from './entry.ts'
 
 /** What waits for a time of its own to be tried again. */
 export class Sleepers {
-  readonly #timers = new Map<Entry, NodeJS.Timeout>()
+  readonly #timers = new Map<Entry, { readonly timer: NodeJS.Timeout; readonly due: number }>()
 
   get size(): number {
     return this.#timers.size
@@ -19,7 +19,14 @@ export class Sleepers {
       this.#timers.delete(entry)
       wake()
     }, timerWait(wait))
-    this.#timers.set(entry, timer)
+    this.#timers.set(entry, { timer, due: performance.now() + wait })
+  }
+
+  /** When the first of them is woken, on the clock of `performance`; undefined where there is none. */
+  get next(): number | undefined {
+    let next: number | undefined
+    for (const { due } of this.#timers.values()) next = Math.min(next ?? due, due)
+    return next
   }
 
   some(which: (entry: Entry) => boolean): boolean {
@@ -30,7 +37,7 @@ export class Sleepers {
   /** Takes out those that `which` says; they are not woken. */
   take(which: (entry: Entry) => boolean): Entry[] {
     const taken: Entry[] = []
-    for (const [entry, timer] of this.#timers) {
+    for (const [entry, { timer }] of this.#timers) {
       if (!which(entry)) continue
       clearTimeout(timer)
       this.#timers.delete(entry)

@@ -5,7 +5,7 @@ import { Sleepers } from './sleepers.ts'
 const bySeq = (a: Entry, b: Entry): number => a.seq - b.seq
 
 /** What waits to be sent: for its turn, in the order of arrival, or asleep until a time of its own. */
-export class Waiting {
+export class Unsent {
   readonly #ready = new Fifo<Entry>()
   readonly #sleeping = new Sleepers()
 
@@ -20,6 +20,11 @@ export class Waiting {
   *[Symbol.iterator](): Generator<Entry> {
     yield* this.#ready
     yield* this.#sleeping
+  }
+
+  /** When the first is to go out, on the clock of `performance`: `now` where one waits for nothing but its turn. */
+  next(now: number): number | undefined {
+    return this.#ready.length > 0 ? now : this.#sleeping.next
   }
 
   /** Behind all that wait for their turn. */
