@@ -172,6 +172,8 @@ export interface Storage {
   readonly now: number
   /** Room left for payloads, in bytes, before appends are refused as full. */
   readonly room: number
+  /** The same as people are told it: no more than the disk had when it was last looked at. */
+  readonly roomOnDisk: number
   /** Why appends are refused now; undefined while it is well. */
   readonly trouble: StorageError | undefined
   /** What was put aside, of all destinations; undefined when that is turned off. */
@@ -199,6 +201,8 @@ export interface Storage {
    * @throws StorageError
    */
   checkpoints(owner: string): Promise<Checkpoints>
+  /** Asks the disk how much it has, for `roomOnDisk`. Never rejects; a disk that hangs does not answer. */
+  lookAtDisk(): Promise<void>
   /** Calls `listener` when room came back or trouble went, until the returned function is called. */
   onRoom(listener: () => void): () => void
 }

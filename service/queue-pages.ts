@@ -1,12 +1,16 @@
 /** What stands in queues on disk and among dead letters, as `/v1/queues` and `/v1/dead-letters` tell it. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Backlog, DurableQueue, QueueTotals, QueueView, Storage, StoredRecord } from '../core/storage.ts'
 import { readRequest } from '../proto/request.ts'
 import { sampleResource } from '../proto/sample.ts'
 import { ownerOf, type RecordRange, type RecordReader, tally, type RecordTally } from './records.ts'
 import { time } from './status.ts'
 
+/** Milliseconds that an answer waits for disks to say what they have. */
+const diskPatience = 500
+
 /** What is told of a storage. */
-export interface StorageView extends Pick<Storage, 'maxAge' | 'room' | 'trouble' | 'list'> {
+export interface StorageView extends Pick<Storage, 'maxAge' | 'roomOnDisk' | 'lookAtDisk' | 'trouble' | 'list'> {
   readonly deadLetters: Pick<DurableQueue, 'backlog' | 'totals'> | undefined
 }
 
@@ -30,14 +34,15 @@ export interface QueuesDocument {
 }
 
 /** How a storage is. */
-export function storageDocument({ id, storage }: NamedStorage<Pick<Storage, 'maxAge' | 'room' | 'trouble'>>) {
-  const { trouble, room, maxAge } = storage
+export function storageDocument({ id, storage }: NamedStorage<Pick<Storage, 'maxAge' | 'roomOnDisk' | 'trouble'>>) {
+  const { trouble, roomOnDisk, maxAge } = storage
   return {
     id,
     /** `ok`, or why appends are refused: full, sick, closed, locked. */
     state: trouble?.kind ?? 'ok',
     ...(trouble === undefined ? {} : { error: trouble.message }),
-    room_bytes: room,
+    /** What `max_size` leaves, and no more than the disk has. */
+    room_bytes: roomOnDisk,
     max_age_seconds: maxAge / 1000,
   }
 }
@@ -101,6 +106,8 @@ export async function queuesDocument(
     const counts = reader && (await tally(reader).catch(() => undefined))
     return [deadLettersDocument(id, deadLetters, counts ?? { by: [], cut: true })]
   })
+  // A disk that hangs says no more than it said before.
+  await Promise.race([Promise.all(storages.map(({ storage }) => storage.lookAtDisk())), sleep(diskPatience)])
   return {
     storages: storages.map(storageDocument),
     queues: storages.flatMap(({ id, storage }) => storage.list().map(view => queueDocument(id, view, lent(id)))),

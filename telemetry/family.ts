@@ -50,7 +50,7 @@ export interface ConfigFigures {
 }
 
 /** What a storage of queues says of itself. */
-export interface StorageFigures extends Pick<Storage, 'room' | 'trouble' | 'list'> {
+export interface StorageFigures extends Pick<Storage, 'roomOnDisk' | 'trouble' | 'list'> {
   readonly deadLetters: Pick<DurableQueue, 'backlog' | 'totals'> | undefined
 }
 

@@ -88,11 +88,11 @@ const diskFamilies: readonly OwnFamily[] = [
   ),
   gauge(
     'kymo_storage_room_bytes',
-    'Bytes that a storage takes until it refuses as full.',
+    'Bytes that a storage takes until it refuses as full: what `max_size` leaves, and no more than the disk has.',
     'each',
     ['storage'],
     sources =>
-      (sources.storages?.() ?? []).map(({ id, storage }) => ({ labels: { storage: id }, value: storage.room })),
+      (sources.storages?.() ?? []).map(({ id, storage }) => ({ labels: { storage: id }, value: storage.roomOnDisk })),
   ),
   gauge(
     'kymo_storage_state',

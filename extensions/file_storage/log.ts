@@ -16,6 +16,7 @@ import {
 } from '../../core/storage.ts'
 import type { Logger } from '../../core/logger.ts'
 import { type LogClock, SteadyTime } from './clock.ts'
+import { DiskRoom } from './disk-room.ts'
 import type { FileOperations } from './files.ts'
 import { type Owner, Owners } from './owners.ts'
 import type { Place } from './place.ts'
@@ -55,6 +56,7 @@ export class Log {
   readonly time: SteadyTime
   readonly #terms: LogTerms
   readonly #shelf: Shelf
+  readonly #disk: DiskRoom
   readonly #started: number
   #owners = new Owners()
   #writer: Writer | undefined
@@ -69,6 +71,7 @@ export class Log {
     const { directory, segmentSize, maxSize, fsync } = terms
     const files = watched(terms.files, terms.clock, terms.syncTimeout, what => this.#writer?.hangs(what))
     this.#shelf = new Shelf({ directory, files, segmentSize, maxSize, fsync })
+    this.#disk = new DiskRoom(terms.files, directory, terms.clock)
   }
 
   /** Reads what the directory, which must be there, holds. */
@@ -113,11 +116,35 @@ export class Log {
     })
     for (const segment of segments) if (segment.live.size === 0) this.#writer.emptied(segment)
     this.#writer.wake()
+    await this.#disk.look()
+    this.#warnOfDisk()
     if (this.#terms.expiry !== undefined) this.#expire(this.#terms.expiry)
+  }
+
+  /** At start: it would be full long before `max_size` says so. */
+  #warnOfDisk(): void {
+    const { maxSize, directory, log, isRing } = this.#terms
+    const { free } = this.#disk
+    if (isRing === true || this.used + free >= maxSize) return
+    const fields = { directory, max_size: maxSize, used: this.used, free }
+    log.warn(
+      fields,
+      'the disk has less room than `max_size`: it will be full before; lower `max_size`, or give it a larger disk',
+    )
   }
 
   get room(): number {
     return this.trouble === undefined ? this.#shelf.room : 0
+  }
+
+  /** No more than the disk had when it was asked last. */
+  get roomOnDisk(): number {
+    return this.trouble === undefined ? this.#shelf.roomWith(this.#disk.free) : 0
+  }
+
+  /** Asks the disk how much it has. */
+  lookAtDisk(): Promise<void> {
+    return this.#disk.look()
   }
 
   get trouble(): StorageError | undefined {

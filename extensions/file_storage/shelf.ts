@@ -73,6 +73,15 @@ export class Shelf {
     return Math.max(0, this.terms.maxSize - this.used + open + (this.#spare?.size ?? 0) + (this.#making?.size ?? 0))
   }
 
+  /** The same, with a disk that has `free` bytes left: a segment is only begun where there are as many as it may take. */
+  roomWith(free: number): number {
+    const { segmentSize } = this.terms
+    const last = this.segments.at(-1)
+    const open = last === undefined || last.sealed ? 0 : Math.min(free, last.size - last.end)
+    const more = Math.floor(Math.max(0, free - open) / segmentSize) * segmentSize
+    return Math.min(this.room, open + more + (this.#spare?.size ?? 0))
+  }
+
   get hasSpare(): boolean {
     return this.#spare !== undefined
   }

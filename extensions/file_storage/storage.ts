@@ -131,6 +131,14 @@ export class FileStorage implements Storage {
     return this.#main.room
   }
 
+  get roomOnDisk(): number {
+    return this.#main.roomOnDisk
+  }
+
+  lookAtDisk(): Promise<void> {
+    return this.#main.lookAtDisk()
+  }
+
   get trouble(): StorageError | undefined {
     return this.#main.trouble
   }

@@ -165,6 +165,12 @@ export class MemoryStorage implements Storage {
     return Date.now() + this.ahead
   }
 
+  get roomOnDisk(): number {
+    return this.room
+  }
+
+  async lookAtDisk(): Promise<void> {}
+
   queue(owner: string): DurableQueue {
     const queue = this.queues.get(owner) ?? new MemoryQueue(owner, this)
     this.queues.set(owner, queue)

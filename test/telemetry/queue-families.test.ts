@@ -11,7 +11,7 @@ const storages = () => [
   {
     id: 'file_storage',
     storage: {
-      room: 1000,
+      roomOnDisk: 1000,
       trouble: new StorageError('full', 'no room'),
       list: () => [
         { owner: 'otlp/a traces', taken: true, backlog: some, totals: { ...none, appended: 40, delivered: 10 } },
@@ -21,7 +21,7 @@ const storages = () => [
       deadLetters: { backlog: some, totals: { ...none, appended: 31, lost: 1 } },
     },
   },
-  { id: 'file_storage/2', storage: { room: 7, trouble: undefined, list: () => [], deadLetters: undefined } },
+  { id: 'file_storage/2', storage: { roomOnDisk: 7, trouble: undefined, list: () => [], deadLetters: undefined } },
 ]
 
 /** The rows of a family of which labels have these values, as `values of labels: value`. */
