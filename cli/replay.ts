@@ -38,8 +38,8 @@ export function replay(options: ReplayOptions): Promise<number> {
     const report = await ended(admin)
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : reportText(report))
     // Our own admin server: without a replay there is only a state.
-    const { left = 0, rejected = 0 } = report
-    return left + rejected > 0 ? exitCodes.failed : exitCodes.clean
+    const { left = 0, rejected = 0, put_aside_again: again = 0, waiting = 0 } = report
+    return left + rejected + again + waiting > 0 ? exitCodes.failed : exitCodes.clean
   })
 }
 
@@ -76,13 +76,16 @@ const endings: Readonly<Record<string, string>> = {
 /** What came of it. */
 export function reportText(report: Partial<Report>): string {
   const { state = 'none', records = 0, items = 0, replayed = 0, rejected = 0, left = 0, error } = report
+  const { put_aside_again: again = 0, waiting = 0 } = report
   if (!(state in endings)) return 'nothing has been replayed since this Kymo started\n'
   if (records === 0 && state === 'done') return 'nothing to replay: no record matches\n'
   const head = `${endings[state]} ${replayed} of ${items} items in ${records} batches`
   const rest = [
     ...(rejected > 0 ? [`${rejected} were rejected again`] : []),
+    ...(again > 0 ? [`${again} were refused again, and put aside anew`] : []),
+    ...(waiting > 0 ? [`${waiting} wait in a queue on disk, and what their destination says is not known yet`] : []),
     ...(left > 0 ? [`${left} are left where they were`] : []),
   ]
-  const because = error === undefined || left + rejected === 0 ? '' : `: ${printable(error)}`
+  const because = error === undefined || left + rejected + again === 0 ? '' : `: ${printable(error)}`
   return `${[head, ...rest].join('; ')}${because}\n`
 }

@@ -16,6 +16,7 @@ import {
 } from './queue-pages.ts'
 import { chosen, ownerOf, type RecordRange, rangeOf, rangeParameters, RecordReader, tally } from './records.ts'
 import { Replay, type ReplayParts, type ReplayTarget } from './replay.ts'
+import { DestinationWord } from './replay-word.ts'
 import { time } from './status.ts'
 
 /** What the queues of one process are made of. */
@@ -187,6 +188,12 @@ export class Queues {
       range: meant,
       limit,
       targetOf,
+      exportersOf: target => (target.kind === 'exporter' ? [target.id] : this.#exportersIn(target.id)),
+      word: new DestinationWord({
+        storages: () => this.#parts.storages(),
+        deadReader: storage => this.#deadReader(storage),
+        isLent: (storage, owner) => this.#lentOf(storage).has(owner),
+      }),
       ...(patience === undefined ? {} : { patience }),
     })
     // Before anything is awaited, so that there is only one.
@@ -247,6 +254,10 @@ export class Queues {
     }
   }
 
+  #exportersIn(pipeline: string): readonly string[] {
+    return this.#parts.pipelines().find(one => one.id === pipeline)?.exporters ?? []
+  }
+
   /** The first pipeline of that signal that ends in the exporter of `owner`. */
   #pipelineFor(owner: string, signal: string): ConfiguredPipeline | undefined {
     const [exporter] = ownerOf(owner)
@@ -268,7 +279,10 @@ export class Queues {
 
   /** The dead letters of one storage. */
   #grave(id: string | undefined): { id: string; reader: RecordReader } {
-    const graves = this.#graves(id)
+    const all = this.#graves(id)
+    // Of several those that have any: which is meant need only be said where it matters.
+    const full = all.filter(({ reader }) => reader.queue.backlog.records > 0)
+    const graves = full.length === 0 ? all.slice(0, 1) : full
     const [first] = graves
     if (first !== undefined && graves.length === 1) return first
     if (first === undefined) throw new QueryError(404, 'no storage here keeps dead letters')

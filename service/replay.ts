@@ -10,10 +10,8 @@ import type { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
 import type { StoredRecord } from '../core/storage.ts'
 import type { RecordRange, RecordReader } from './records.ts'
+import { type DestinationWord, replayName } from './replay-word.ts'
 import { time } from './status.ts'
-
-/** Receiver and transport of what is replayed, in books, journal and context. */
-export const replayName = 'replay'
 
 /** Where records go: into a pipeline, or past all of them to one exporter. */
 export interface ReplayTarget {
@@ -46,6 +44,10 @@ export interface ReplayTerms {
   readonly limit: number
   /** Where a record goes; undefined: nowhere, it is left. */
   readonly targetOf: (record: StoredRecord) => ReplayTarget | undefined
+  /** The exporters behind a target. */
+  readonly exportersOf: (target: ReplayTarget) => readonly string[]
+  /** What those say of it that have queues on disk. */
+  readonly word: DestinationWord
   /** How long nothing may be taken before it gives up, in milliseconds. */
   readonly patience?: number
 }
@@ -71,6 +73,10 @@ export class Replay {
   replayed = 0
   /** Items that were refused for good once more, without having been put aside anew. */
   rejected = 0
+  /** Of those that were taken: refused once more by their destination, and put aside anew. */
+  putAside = 0
+  /** Of those that were taken: in a queue on disk, and what their destination says is not known. */
+  waiting = 0
   /** What stood in the way last. */
   error: string | undefined
   readonly started = Date.now()
@@ -79,6 +85,8 @@ export class Replay {
   readonly #log: Logger
   readonly #stopping = new AbortController()
   readonly #open = new Set<Ticket>()
+  /** Exporters that were handed something. */
+  readonly #exporters = new Set<string>()
   /** When something was taken last, by the clock of the process. */
   #lastTaken = performance.now()
   #toldAt = performance.now()
@@ -91,11 +99,12 @@ export class Replay {
 
   /** What it came to, up to now. */
   get report() {
-    const { state, started, records, items, replayed, rejected, error } = this
-    const left = items - replayed - rejected
+    const { state, started, records, items, rejected, error, putAside, waiting } = this
+    const left = items - this.replayed - rejected
     const { storage } = this.#terms
-    const because = error === undefined || left === 0 ? {} : { error }
-    return { state, storage, started: time(started), records, items, replayed, rejected, left, ...because }
+    const because = error === undefined || left + putAside === 0 ? {} : { error }
+    const known = { replayed: this.replayed - putAside - waiting, rejected, put_aside_again: putAside, waiting }
+    return { state, storage, started: time(started), records, items, ...known, left, ...because }
   }
 
   /** Resolves when all that was there at the beginning has been sent, or stays; never rejects. */
@@ -119,11 +128,31 @@ export class Replay {
       this.error = messageOf(error)
     }
     await Promise.all(underWay)
+    await this.#listen()
     if (this.state === 'running') this.state = 'done'
-    const { records, items, replayed, rejected, left, error } = this.report
-    const fields = { records, items, replayed, rejected, left, ...(error === undefined ? {} : { error }) }
-    if (left + rejected > 0) this.#log.warn(fields, 'replay is over; what it could not get rid of stays where it was')
+    const { records, items, replayed, rejected, put_aside_again: again, waiting, left, error } = this.report
+    const because = error === undefined ? {} : { error }
+    const fields = { records, items, replayed, rejected, put_aside_again: again, waiting, left, ...because }
+    if (left + rejected + again > 0)
+      this.#log.warn(fields, 'replay is over; what it could not get rid of stays where it was')
     else this.#log.info(fields, 'replay is over')
+  }
+
+  /** Hears what the destinations say of what a disk has taken. */
+  async #listen(): Promise<void> {
+    if (this.replayed === 0) return
+    try {
+      const { putAside, waiting, said } = await this.#terms.word.of(
+        this.#exporters,
+        this.replayed,
+        this.#stopping.signal,
+      )
+      this.putAside = putAside
+      this.waiting = waiting
+      this.error = said ?? this.error
+    } catch (error) {
+      this.#log.warn({ error: messageOf(error) }, 'what was put aside anew cannot be told')
+    }
   }
 
   /** Sends no more, and takes back what was not taken yet. */
@@ -176,11 +205,12 @@ export class Replay {
     const target = this.#terms.targetOf(record)
     const books = allBooks.node({ kind: 'receiver', id: replayName, pipeline: '', signal })
     const push = target && this.#wayTo(target, books)
-    if (push === undefined) {
+    if (target === undefined || push === undefined) {
       this.error =
         target === undefined ? 'no pipeline has its exporter' : `${target.kind} \`${target.id}\` is not there any more`
       return undefined
     }
+    for (const id of this.#terms.exportersOf(target)) this.#exporters.add(id)
     const { promise, resolve, reject } = Promise.withResolvers<Ended | undefined>()
     const stopped = (): void => resolve(undefined)
     const listener = new Both((answer, end) => {

@@ -109,6 +109,11 @@ test.each([
     { state: 'gave_up', records: 2, items: 9, replayed: 4, rejected: 1, left: 4, error: 'full' },
     'gave up: replayed 4 of 9 items in 2 batches; 1 were rejected again; 4 are left where they were: full',
   ],
+  [
+    { state: 'done', records: 2, items: 9, replayed: 1, put_aside_again: 3, waiting: 5, error: 'no' },
+    'replayed 1 of 9 items in 2 batches; 3 were refused again, and put aside anew; ' +
+      '5 wait in a queue on disk, and what their destination says is not known yet: no',
+  ],
 ] as const)('a replay that ended as %j', (report, text) => {
   expect(reportText(report as Parameters<typeof reportText>[0])).toBe(`${text}\n`)
 })
