@@ -76,8 +76,13 @@ export function listText({ batches: list, more, hint }: Listed, options: Partial
   const aligned = alignRight(headings, rows, new Set([0, 4]))
   const [head, ...lines] = table(aligned.headings, aligned.rows).trimEnd().split('\n')
   const all = lines.flatMap((line, i) => {
+    const detail = told[i]?.findLast(event => event.detail !== undefined)?.detail
     const sample = told[i]?.find(event => event.sample !== undefined)?.sample
-    return sample === undefined ? [line] : [line, cut(`    ${sampleText(sample)}`, width)]
+    return [
+      line,
+      ...(detail === undefined ? [] : [cut(`    ${printable(detail)}`, 3 * width)]),
+      ...(sample === undefined ? [] : [cut(`    ${sampleText(sample)}`, width)]),
+    ]
   })
   const rest = more === true ? ['there are more; narrow it down, or raise --limit'] : []
   return `${[head, ...all, ...rest, '`kymo batches ID` tells all of one batch'].join('\n')}\n`
@@ -128,12 +133,12 @@ const sampleText = (sample: Readonly<Record<string, string>>) =>
 
 /** One batch, event by event. */
 export function batchText(batch: BatchDocument): string {
-  const { id, at, receiver, transport, peer, signal, items, answer, events, more_events, passed_before = [] } = batch
+  const { id, at, receiver, transport, peer, signal, items, events, more_events, passed_before = [] } = batch
   const from = peer === undefined ? '' : ` from ${peer}`
   const nouns: Readonly<Record<string, { noun: string }>> = signals
   const head = [
     `batch ${id}: ${items} ${nouns[signal]?.noun ?? 'items'}${from}, taken in by receiver ${receiver} over ${transport}`,
-    `first noted ${clock(at)}; the sender ${answer === null ? 'waits for its answer' : `was answered: ${answer}`}`,
+    `first noted ${clock(at)}; the sender ${heardText(batch)}`,
     ...passed_before.map(({ pipeline, processors }) => `passed before, in ${pipeline}: ${processors.join(', ')}`),
     '',
   ]
@@ -154,6 +159,13 @@ export function batchText(batch: BatchDocument): string {
   })
   const rest = more_events === undefined ? [] : [`and ${more_events} more events, which were only counted`]
   return `${[...head, first, ...told, ...rest].join('\n')}\n`
+}
+
+/** What the sender heard, and when, as far as that is known. */
+function heardText({ answer, answered_at: at, answered_before: before }: BatchDocument): string {
+  if (answer === null) return 'waits for its answer'
+  const when = at !== undefined ? ` at ${clock(at)}` : before !== undefined ? ` before ${clock(before)}` : ''
+  return `was answered${when}: ${answer}`
 }
 
 /** What was said, and what the data was like. */

@@ -64,6 +64,10 @@ export interface JournalRecord {
   more: number
   /** What the sender was answered, once it was. */
   outcome: Outcome['kind'] | undefined
+  /** When it was, in milliseconds since the epoch. */
+  answeredAt: number | undefined
+  /** It was before the record was begun, so that only this is known: not later than then. */
+  answeredBefore: number | undefined
   /** Where spans of it are made, if it is traced. */
   trace: Trace | undefined
   /** Bytes it takes, and the rings it stands in: while that is any they are charged. */
@@ -227,8 +231,10 @@ export class Journal {
       const known = delivery.record
       const record = known ?? (delivery.record = this.#open(batch.signal, origin, delivery.items))
       // Whoever was answered before there was a record heard success, and who gave up before heard nothing good.
-      if (answered) record.outcome ??= 'success'
-      else if (delivery.withdrawn) record.outcome ??= 'refused'
+      if (record.outcome === undefined && (answered || delivery.withdrawn)) {
+        record.outcome = answered ? 'success' : 'refused'
+        record.answeredBefore = Date.now()
+      }
       const kept = this.#add(record, name, { what, items: Math.min(items, most), reason, detail, took, sample })
       // Retries of one request are one record in the ring.
       if (kept && !record.events.slice(0, -1).some(event => same(event, name, what, reason))) this.#put(ring, record)
@@ -273,6 +279,8 @@ export class Journal {
       events: [],
       more: 0,
       outcome: undefined,
+      answeredAt: undefined,
+      answeredBefore: undefined,
       trace: undefined,
       bytes: recordCost + textCost(from ?? ''),
       rings: 0,
@@ -351,6 +359,8 @@ export class Journal {
 /** The sender of a request was answered. */
 export function endRecord(record: JournalRecord, outcome: Outcome): void {
   record.outcome = outcome.kind
+  record.answeredAt = Date.now()
+  record.answeredBefore = undefined
   record.trace?.ended(record, outcome)
 }
 

@@ -188,6 +188,12 @@ function passedBefore(record: JournalRecord, pipelines: readonly ConfiguredPipel
   })
 }
 
+/** What was said of the newest request that something ended so of. */
+export function detailOf(journal: Pick<Journal, 'find'>, what: 'lost' | 'rejected'): string | undefined {
+  const [record] = journal.find({ what, limit: 1 })
+  return record?.events.findLast(event => event.what === what)?.detail
+}
+
 /** One batch as `/v1/batches` tells it; what it passed before stands only where one batch is told. */
 export type BatchDocument = ReturnType<typeof batchDocument> & { readonly passed_before?: readonly PassedBefore[] }
 /** One thing that happened to it. */
@@ -195,6 +201,7 @@ export type EventDocument = ReturnType<typeof eventDocument>
 
 function batchDocument(record: JournalRecord) {
   const { id, at, receiver, transport, peer, signal, items, outcome, events, more } = record
+  const { answeredAt, answeredBefore } = record
   return {
     id,
     at: time(at),
@@ -205,6 +212,9 @@ function batchDocument(record: JournalRecord) {
     items,
     /** Null while the sender waits. */
     answer: outcome ?? null,
+    ...(answeredAt === undefined ? {} : { answered_at: time(answeredAt) }),
+    /** It was answered before anything was noted of it: no later than this. */
+    ...(answeredBefore === undefined ? {} : { answered_before: time(answeredBefore) }),
     events: events.map(eventDocument),
     ...(more > 0 ? { more_events: more } : {}),
   }
