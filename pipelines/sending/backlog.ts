@@ -118,17 +118,14 @@ export class Backlog {
   full(batch: Batch, size: number): DeliveryError | undefined {
     const { config, policy } = this.#parts
     const { trouble, room } = this.#storage
-    if (trouble !== undefined) return refusal(trouble)
+    const { id } = this.#parts.books.name
+    if (trouble !== undefined) return refusal(id, trouble)
     if (this.#reserved.bytes + batch.byteLength > room) {
-      return refusal(new StorageError('full', 'it has reached its size limit'))
+      return refusal(id, new StorageError('full', 'it has reached its size limit'))
     }
     const used = this.size
     if (policy.whenFull === 'spill' || used + size <= config.queue_size || used === 0) return undefined
-    return new DeliveryError(
-      'DELIVERY_QUEUE_FULL',
-      'retry',
-      `the queue of exporter ${this.#parts.books.name.id} is full`,
-    )
+    return new DeliveryError('DELIVERY_QUEUE_FULL', 'retry', `the queue of exporter ${id} is full`)
   }
 
   reserve(batch: Batch, size: number): void {
@@ -187,8 +184,9 @@ export class Backlog {
     this.#unlisten()
     const left = this.held()
     this.#parts.books.out += left
-    if (left > 0)
-      this.#parts.log.info({ items: left, queue: this.#queue.owner }, 'data stays on disk, to be sent later')
+    // What was in memory, too, is there as well.
+    const { items } = this.#queue.backlog
+    if (items > 0) this.#parts.log.info({ items, queue: this.#queue.owner }, 'data stays on disk, to be sent later')
     this.#queue.close()
   }
 
@@ -243,7 +241,7 @@ export class Backlog {
   #notCommitted(batch: Batch, error: unknown): void {
     // The write may still go on.
     batch.keepFromPool()
-    this.#refuse(batch, refusal(error), 'storage')
+    this.#refuse(batch, refusal(this.#parts.books.name.id, error), 'storage')
   }
 
   /** Back to the senders. Where there are none, it is sent from memory, like the data of a queue without storage. */
@@ -328,9 +326,8 @@ export class Backlog {
 }
 
 /** What senders hear: which disk it is and what is wrong with it is told by the log and the status of the extension. */
-function refusal(error: unknown): DeliveryError {
+function refusal(exporter: string, error: unknown): DeliveryError {
   const known = error instanceof StorageError ? error : undefined
-  const text =
-    known?.kind === 'full' ? 'the storage of the queue is full' : 'the storage of the queue takes no data now'
+  const text = `the storage of exporter ${exporter} ${known?.kind === 'full' ? 'is full' : 'takes no data now'}`
   return new DeliveryError('DELIVERY_STORAGE', 'retry', text, { maybeTaken: known?.maybeStored ?? false, cause: error })
 }

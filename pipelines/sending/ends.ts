@@ -66,7 +66,9 @@ export function endDelivered(
       books.rejected.of(reason).value += of
       journal.note(books.name, 'rejected', batch, reason, ofWhich(batch, of, sent.message), { most: of })
     }
-    log.warn({ rejected, of: batch.items, message: sent.message }, 'destination took the batch in part')
+    const fields = { rejected, of: batch.items, message: sent.message }
+    if (delivered === 0) log.error(fields, 'destination answered, and took nothing of the batch: it is lost')
+    else log.warn(fields, 'destination took the batch in part')
   }
   batch.acceptInPart(rejected, sent?.message ?? '')
 }

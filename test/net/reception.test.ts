@@ -164,7 +164,7 @@ test('who offers h2 and http/1.1 at the HTTP port gets http/1.1', async () => {
 
 test.each<[string, RefusalKind, string, string[]]>([
   ['a full queue', 'queue_full', 'the queue of exporter a is full', ['the queue of exporter a is full']],
-  ['a full storage', 'storage', 'the storage of the queue is full', ['the storage of the queue is full']],
+  ['a full storage', 'storage', 'the storage of exporter a is full', ['the storage of exporter a is full']],
   ['no memory', 'memory', 'the memory budget is used up; retry later', ['the memory budget is used up']],
   ['one connection that has its share', 'memory', 'this connection holds its share; retry later', []],
   ['one peer that has its share', 'peer', 'as many of your requests are in flight as this server takes', []],

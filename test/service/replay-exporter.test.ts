@@ -115,7 +115,7 @@ test('an exporter whose queue takes nothing refuses: it is tried again, and in t
   await refused('1')
   storage.trouble = new StorageError('full', 'no room')
   const report = await queues.replay({ exporter: 'sink/bad', patience: '50ms' })
-  expect(report).toMatchObject({ state: 'gave_up', left: 1, error: 'the storage of the queue is full' })
+  expect(report).toMatchObject({ state: 'gave_up', left: 1, error: 'the storage of exporter sink/bad is full' })
   expect(dead()).toBe(1)
   expect(node('sink/bad')?.lost.total).toBe(0)
   expect(toy.books.faults()).toEqual([])

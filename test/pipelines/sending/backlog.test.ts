@@ -87,7 +87,7 @@ describe('what is accepted', () => {
     expect(await outcome).toMatchObject({ kind: 'refused', error: { code: 'DELIVERY_STORAGE', maybeTaken: true } })
     expect(booksOf('sink').returned.total).toBe(2)
     expect(await toy.push(request('c')).outcome).toMatchObject({
-      error: { message: 'the storage of the queue takes no data now' },
+      error: { message: 'the storage of exporter sink takes no data now' },
     })
     expect([...booksOf('sink').refused.all()]).toEqual([{ reason: 'storage', value: 1 }])
   })
