@@ -37,6 +37,7 @@ interface ProcessDocument {
   }
   readonly books_faults: readonly string[]
   readonly needs_you: readonly Attention[]
+  readonly lost_for_good: number
   readonly shortages: readonly ShortageDocument[]
   readonly doors: readonly {
     readonly receiver: string
@@ -77,11 +78,12 @@ export function statusText(
   else if (sort !== undefined) lines.sort((a, b) => orders[sort](b) - orders[sort](a))
   if (json === true) {
     const shown = [...new Set(lines.map(line => line.component))]
-    const { process, needs_you, memory, shortages, doors } = whole
-    return `${JSON.stringify({ process, needs_you, memory, shortages, doors, components: shown }, null, 2)}\n`
+    const { process, needs_you, lost_for_good, memory, shortages, doors } = whole
+    return `${JSON.stringify({ process, needs_you, lost_for_good, memory, shortages, doors, components: shown }, null, 2)}\n`
   }
   const ends = recovered(lines.map(line => line.component))
-  return [headOf(whole), ...needsOf(whole), ...doorsOf(whole), tableOf(lines), ...ends].join('\n')
+  const counted = [...lossesOf(whole), ...dropsOf(components), ...doorsOf(whole)]
+  return [headOf(whole), ...needsOf(whole), ...counted, tableOf(lines), ...ends].join('\n')
 }
 
 function linesOf(component: ComponentDocument): Line[] {
@@ -146,6 +148,17 @@ function needsOf({ needs_you: needs, process: { phase } }: ProcessDocument): str
     return [`  ! ${cut(printable(what), 3 * terminalWidth())}${when}`, `      ${printable(command)}`]
   })
   return [`What needs you:\n${lines.join('\n')}\n`]
+}
+
+/** Whoever reads of trouble asks next what it has cost; what was lost stands among what needs somebody. */
+const lossesOf = ({ needs_you: needs, lost_for_good: lost }: ProcessDocument): string[] =>
+  needs.length > 0 && lost === 0 ? ['Nothing was lost since the start.\n'] : []
+
+/** What rules of the configuration left out: no trouble, unless it is more than was meant. */
+function dropsOf(components: readonly ComponentDocument[]): string[] {
+  const items = components.flatMap(({ parts }) => parts).reduce((sum, { dropped }) => sum + total(dropped), 0)
+  if (items === 0) return []
+  return [`Dropped by rules since the start: ${count(items)} items; see \`kymo losses --since 24h --by namespace\`\n`]
 }
 
 /** What happens at the doors of receivers, where anything was turned away. */

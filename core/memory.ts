@@ -37,6 +37,7 @@ export class MemoryPlan {
   readonly facts: MemoryFacts
   readonly #budget: Budget
   readonly #limits = new Set<MemoryLimits>()
+  #isLast = false
   /** Resident memory above which nothing new is taken. */
   hard = 0
   /** Resident memory that the process stays under by itself; taking goes on below it. */
@@ -64,8 +65,13 @@ export class MemoryPlan {
     this.#limits.add(limits)
     this.#share()
     return () => {
-      if (this.#limits.delete(limits)) this.#share()
+      if (!this.#isLast && this.#limits.delete(limits)) this.#share()
     }
+  }
+
+  /** The process stops: who said a limit goes, and the limit holds to the end. */
+  keep(): void {
+    this.#isLast = true
   }
 
   get #lowest(): MemoryLimits {

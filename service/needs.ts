@@ -7,6 +7,7 @@ import type { Shortage } from '../core/shortage.ts'
 import type { State } from '../core/status.ts'
 import type { QueueTotals, Storage } from '../core/storage.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
+import { budgetUsedUp } from '../net/refusal.ts'
 import type { NamedStorage } from './queue-pages.ts'
 import type { LastReload } from './reloads.ts'
 import { type Attention, time } from './status.ts'
@@ -20,10 +21,13 @@ export interface Signs {
   readonly storages: readonly NamedStorage<StorageSigns>[]
   readonly orphans: readonly { readonly owner: string; readonly items: number; readonly oldest: string | null }[]
   readonly lastReload: LastReload | undefined
+  readonly phase?: string
   /** For want of what senders are refused now. */
   readonly shortages: readonly Shortage[]
   /** What was turned away of whom, the latest first. */
   readonly dismissals: readonly Dismissal[]
+  /** What was said of something that ended so. */
+  readonly said?: (how: 'lost' | 'rejected') => string | undefined
   /** Faults of Kymo. */
   readonly faults: number
 }
@@ -42,12 +46,13 @@ const forGood: ReadonlySet<State> = new Set(['PermanentError', 'FatalError'])
 export function needs(signs: Signs): Attention[] {
   return [
     ...fromFaults(signs),
+    ...fromStop(signs),
     ...fromReload(signs.lastReload),
     ...signs.components.flatMap(component => [...fromComponent(component, signs)]),
-    ...signs.shortages.map(fromShortage),
+    ...signs.shortages.map(shortage => fromShortage(shortage, signs)),
     ...fromDoors(signs.dismissals),
     ...fromStorages(signs),
-    ...fromLosses(signs.books),
+    ...fromLosses(signs),
   ]
 }
 
@@ -64,6 +69,21 @@ function* fromFaults({ books, faults, budget }: Signs): Generator<Attention> {
   }
   if (budget.pressed)
     yield { what: 'memory is over its limit: senders are asked to come again', command: 'kymo status --sort queue' }
+}
+
+/** While it stops: what is waited for, where, and why. */
+function* fromStop({ phase, components, ...signs }: Signs): Generator<Attention> {
+  if (phase !== 'stopping') return
+  for (const { kind, id, status } of components) {
+    if (kind !== 'exporter') continue
+    const items = heldAt(id, signs.books)
+    if (items === 0) continue
+    const why = status.lastError === undefined ? 'it has not answered yet' : status.lastError
+    yield {
+      what: `stopping: ${counted(items, 'item')} at exporter ${id} not delivered yet; what is not on disk is lost at the deadline: ${why}`,
+      command: 'kymo losses --since 24h',
+    }
+  }
 }
 
 function* fromReload(last: LastReload | undefined): Generator<Attention> {
@@ -93,10 +113,11 @@ function* fromComponent({ kind, id, pipeline, status }: RunningComponent, signs:
   }
 }
 
-const fromShortage = ({ cause, since, requests }: Shortage): Attention => ({
-  what: `senders are refused, ${counted(requests, 'request')} so far: ${cause}`,
+const fromShortage = ({ cause, since, requests }: Shortage, signs: Signs): Attention => ({
+  what: `senders are refused, ${counted(requests, 'request')} so far: ${cause}${cause === budgetUsedUp ? whoHolds(signs) : ''}`,
   since: time(since),
-  command: 'kymo senders --sort refused',
+  // What has no room, and how much there is of it; whose it is stands among the senders.
+  command: cause.startsWith('the storage of') ? 'kymo queue ls' : 'kymo senders --sort refused',
 })
 
 /** Reasons for which senders are turned away for good: one of both sides has to be set up in another way. */
@@ -118,10 +139,27 @@ function* fromDoors(dismissals: readonly Dismissal[]): Generator<Attention> {
   }
 }
 
+/** Items that an exporter has, and that have not ended. */
+function heldAt(id: string, { nodes }: Pick<Books, 'nodes'>): number {
+  let items = 0
+  for (const node of nodes) if (node.name.kind === 'exporter' && node.name.id === id) items += node.held()
+  return items
+}
+
+/** Who has most of what is on its way. */
+function whoHolds({ books, components }: Signs): string {
+  const held = components
+    .filter(({ kind }) => kind === 'exporter')
+    .map(({ id }) => ({ id, items: heldAt(id, books) }))
+    .sort((a, b) => b.items - a.items)
+  const [most] = held
+  if (most === undefined || most.items === 0) return ''
+  return `; ${counted(most.items, 'item')} wait at exporter ${most.id}`
+}
+
 /** What waits at an exporter, and how full its fullest queue is. */
 function waitingAt(id: string, { books, queues }: Signs): string {
-  let items = 0
-  for (const node of books.nodes) if (node.name.kind === 'exporter' && node.name.id === id) items += node.held()
+  const items = heldAt(id, books)
   if (items === 0) return ''
   const full = queues
     .filter(queue => queue.id === id && queue.queueCapacity > 0)
@@ -162,13 +200,18 @@ function* fromStorages({ storages, orphans }: Signs): Generator<Attention> {
 }
 
 /** What is gone for good, in a line for each way to go: it stays so however well all is by now. */
-function* fromLosses({ nodes }: Books): Generator<Attention> {
+function* fromLosses({ books: { nodes }, said }: Signs): Generator<Attention> {
   const exporters = nodes.filter(({ name }) => name.kind === 'exporter')
-  yield* gone('lost', 'lost', nodes)
-  yield* gone('rejected by their destination', 'rejected', exporters)
+  yield* gone('lost', nodes, 'lost', said)
+  yield* gone('rejected by their destination', exporters, 'rejected', said)
 }
 
-function* gone(how: string, what: 'lost' | 'rejected', nodes: readonly NodeBooks[]): Generator<Attention> {
+function* gone(
+  how: string,
+  nodes: readonly NodeBooks[],
+  what: 'lost' | 'rejected',
+  said: Signs['said'],
+): Generator<Attention> {
   const counts = new Map<string, number>()
   for (const node of nodes)
     for (const { reason, value } of node[what].all())
@@ -176,8 +219,9 @@ function* gone(how: string, what: 'lost' | 'rejected', nodes: readonly NodeBooks
   if (counts.size === 0) return
   const total = [...counts.values()].reduce((sum, value) => sum + value, 0)
   const reasons = [...counts].map(([reason, value]) => `${value} ${reason}`).join(', ')
+  const example = said?.(what)
   yield {
-    what: `${counted(total, 'item')} ${how} for good since the start: ${reasons}`,
+    what: `${counted(total, 'item')} ${how} for good since the start: ${reasons}${example === undefined ? '' : `; such as: ${example}`}`,
     command: 'kymo losses --since 24h',
   }
 }

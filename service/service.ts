@@ -22,7 +22,7 @@ import { BatchTracer } from '../telemetry/tracer.ts'
 import { tokenAccess } from './access.ts'
 import { type Admin, startAdmin } from './admin.ts'
 import type { Deed } from './admin-pages.ts'
-import { apiRoutes } from './api.ts'
+import { apiRoutes, detailOf } from './api.ts'
 import { configRoutes, reloadDocument } from './config-api.ts'
 import { connectionRoutes } from './connection-pages.ts'
 import { ProcessMeter } from './figures.ts'
@@ -216,6 +216,7 @@ export class Service {
   async stop(deadline: number): Promise<{ lost: number }> {
     this.#phase = 'stopping'
     this.#telling.stopping(deadline)
+    this.memory.keep()
     this.#queues.stopReplay()
     this.#expiry.stop()
     const { lost } = (await this.#graph?.stop(deadline)) ?? { lost: 0 }
@@ -255,6 +256,7 @@ export class Service {
       components: this.#graph?.components ?? [],
       queues: this.#graph?.exporters() ?? [],
       orphans: this.#queues.orphans(),
+      said: (how: 'lost' | 'rejected') => detailOf(this.journal, how),
       faults: this.#faults + this.books.internalFaults,
     }
     const senders = { shortages: this.#senders.shortages.list(), dismissals: this.#senders.dismissals.list() }
@@ -266,7 +268,13 @@ export class Service {
       figures: this.#meter.read(),
       plan: this.memory,
       storages: this.#storages().map(storageDocument),
-      needs: needs({ ...signs, ...senders, storages: this.#storages(), lastReload: this.#reloads?.last }),
+      needs: needs({
+        ...signs,
+        ...senders,
+        storages: this.#storages(),
+        lastReload: this.#reloads?.last,
+        phase: this.#phase,
+      }),
       shortages: senders.shortages,
       ...(this.#reloads === undefined ? {} : { config: reloadDocument(this.#reloads) }),
     })

@@ -57,6 +57,8 @@ export function statusDocument(sources: StatusSources): object {
       internal_faults: faults,
     },
     needs_you: needs,
+    /** Items that will never arrive, since the start. */
+    lost_for_good: lostForGood(books),
     ...(config === undefined ? {} : { config }),
     memory: {
       rss_bytes: figures.rssBytes,
@@ -105,6 +107,14 @@ export function statusDocument(sources: StatusSources): object {
     books: books.nodes.filter(node => !node.retired).map(account),
     books_faults: books.faults(),
   }
+}
+
+/** What was lost, or rejected by a destination. */
+function lostForGood({ nodes }: Pick<Books, 'nodes'>): number {
+  return nodes.reduce(
+    (sum, { name, lost, rejected }) => sum + lost.total + (name.kind === 'exporter' ? rejected.total : 0),
+    0,
+  )
 }
 
 /** For want of what senders are refused, as it is told. */

@@ -99,17 +99,19 @@ test('and over HTTP', async () => {
 test('the table of components tells states, drops and queues, in lines that fit', async () => {
   const { code, out } = await kymo('status', '--sort', 'errors', '--admin', admin)
   expect(code).toBe(0)
-  const [head, , needs, what, command, , headings, first] = out.split('\n')
+  const [head, , needs, what, command, , lost, , dropped, , headings, first] = out.split('\n')
   expect(head).toMatch(/^kymo .*, running for .*books balance$/)
   expect(needs).toBe('What needs you:')
   expect(what).toMatch(
     /^ {2}! exporter otlp_http\/down is in trouble, \d+ items? waiting \(\d+% of its queue\): .*ECONNREFUSED.* \(since \d+/,
   )
   expect(command).toBe('      kymo batches --component otlp_http/down --what attempt_failed')
+  expect(lost).toBe('Nothing was lost since the start.')
+  expect(dropped).toBe('Dropped by rules since the start: 30 items; see `kymo losses --since 24h --by namespace`')
   expect(headings).toMatch(/^COMPONENT +KIND +OF +STATE .*P99$/)
   expect(first).toMatch(/^otlp_http\/down +exporter +logs +RecoverableError \d.* 2%/)
   expect(out).toMatch(/^namespace_filter +processor +logs +OK \d\S* .* 30$/m)
-  for (const line of out.split('\n').slice(6, 11)) expect(line.length).toBeLessThanOrEqual(120)
+  for (const line of out.split('\n').slice(10, 15)) expect(line.length).toBeLessThanOrEqual(120)
 
   const json = await kymo('status', '--filter', 'namespace', '--json', '--admin', admin)
   const { components } = JSON.parse(json.out) as { components: unknown[] }

@@ -11,6 +11,7 @@ const whole = {
   memory: { rss_bytes: 90 * 2 ** 20, limit_bytes: 512 * 2 ** 20, pressed: false },
   books_faults: [],
   needs_you: [],
+  lost_for_good: 0,
   shortages: [],
   doors: [],
 }

@@ -5,6 +5,7 @@ import { Books } from '../../core/books.ts'
 import { Dismissal } from '../../core/dismissal.ts'
 import { Status, type State } from '../../core/status.ts'
 import { StorageError } from '../../core/storage.ts'
+import { budgetUsedUp } from '../../net/refusal.ts'
 import { needs, type Signs } from '../../service/needs.ts'
 
 function component(kind: 'exporter' | 'receiver', id: string, state: State, error: string) {
@@ -20,6 +21,18 @@ function dismissal(peer: string, reason: string, times: number, ago = 1000): Dis
   const made = new Dismissal({ ...door, agent: 'a', message: 'no', peer, network: peer, reason }, Date.now() - ago)
   made.times = times
   return made
+}
+
+/** An exporter that is well, and has something that has not ended. */
+function holding(id: string, items: number): Partial<Signs> {
+  const books = new Books()
+  const node = books.node({ kind: 'exporter', id, pipeline: '', signal: 'traces' })
+  node.in = items
+  node.holds(() => items)
+  const status = new Status()
+  status.set('Starting')
+  status.set('OK')
+  return { books, components: [{ kind: 'exporter', id, type: id, pipeline: undefined, status }] }
 }
 
 const sound = { trouble: undefined, deadLetters: undefined, list: () => [{ totals: { corrupt: 0 } }] }
@@ -79,6 +92,27 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
     }),
     '2 senders turned away for good lately: 5 malformed, 1 unserved',
     'kymo senders --refused',
+  ],
+  [
+    'a storage without room',
+    () => ({ shortages: [{ cause: 'the storage of exporter a is full', since: 1, last: 2, requests: 1 }] }),
+    'senders are refused, 1 request so far: the storage of exporter a is full',
+    'kymo queue ls',
+  ],
+  [
+    'a budget that is used up, with who has most of it',
+    () => ({
+      ...holding('loki', 7),
+      shortages: [{ cause: budgetUsedUp, since: 1, last: 2, requests: 1 }],
+    }),
+    'senders are refused, 1 request so far: the memory budget is used up; 7 items wait at exporter loki',
+    'kymo senders --sort refused',
+  ],
+  [
+    'a stop that waits',
+    () => ({ ...holding('loki', 7), phase: 'stopping' }),
+    'stopping: 7 items at exporter loki not delivered yet; what is not on disk is lost at the deadline: it has not answered yet',
+    'kymo losses --since 24h',
   ],
   [
     'a reload that failed',
@@ -142,9 +176,9 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
       const node = books.node({ kind: 'exporter', id: 'loki', pipeline: '', signal: 'logs' })
       node.in = 3
       node.rejected.of('rejected').value = 3
-      return { books }
+      return { books, said: how => (how === 'rejected' ? 'HTTP 400: too old' : undefined) }
     },
-    '3 items rejected by their destination for good since the start: 3 rejected',
+    '3 items rejected by their destination for good since the start: 3 rejected; such as: HTTP 400: too old',
     'kymo losses --since 24h',
   ],
   [
@@ -169,6 +203,7 @@ test('the text begins with it, and says so when there is nothing', () => {
     process: { version: '1.2.3', phase: 'running', pid: 7, started: new Date().toISOString() },
     memory: { rss_bytes: 0, limit_bytes: 2 ** 20, pressed: false },
     books_faults: [],
+    lost_for_good: 0,
     shortages: [],
     doors: [],
   }
