@@ -3,8 +3,9 @@ import { senderSortings } from '../core/sender.ts'
 import { withAdmin } from './admin-option.ts'
 import type { BatchesOptions } from './batches.ts'
 import type { LossesOptions } from './losses.ts'
-import { type CommandLine, sortings, tapFormats } from './options.ts'
+import { type CommandLine, milliseconds, sortings, tapFormats } from './options.ts'
 import type { ReloadOptions } from './reload.ts'
+import type { SendOptions } from './send.ts'
 import type { SendersOptions } from './senders.ts'
 import type { StatusOptions } from './status.ts'
 import type { TapOptions } from './tap.ts'
@@ -16,10 +17,34 @@ export function addRunningCommands(program: CommandLine): void {
   addTap(withAdmin(program.command('tap [place]')))
   addSenders(withAdmin(program.command('senders')).option('--json', 'as JSON'))
   addLosses(withAdmin(program.command('losses')).option('--json', 'as JSON'))
+  addSend(withAdmin(program.command('send [pipeline]')).option('--json', 'as JSON'))
   addReload(withAdmin(program.command('reload')).option('--json', 'as JSON'))
 }
 
 const collect = (value: string, before: string[] = []): string[] => [...before, value]
+
+function addSend(command: CommandLine): void {
+  command
+    .description('send one test item through a pipeline of a running Kymo, and tell what each component did with it')
+    .addOption(
+      command.createOption('--attribute <key=value>', 'an attribute of the item; repeatable').argParser(collect),
+    )
+    .addOption(command.createOption('--resource <key=value>', 'one of its resource; repeatable').argParser(collect))
+    .option('--body <text>', 'of a log record')
+    .option('--name <name>', 'of a span or metric')
+    .option('--value <n>', 'of a gauge; 1 if not said')
+    .addOption(
+      command
+        .createOption('--timeout <duration>', 'how long it is followed')
+        .argParser(milliseconds)
+        .default(10_000, '10s'),
+    )
+    .addHelpText('after', afterSend)
+    .action(async (pipeline: string | undefined, options: SendOptions) => {
+      const { send } = await import('./send.ts')
+      process.exitCode = await send(pipeline, options)
+    })
+}
 
 function addReload(command: CommandLine): void {
   command
@@ -158,6 +183,23 @@ function addLosses(command: CommandLine): void {
       process.exitCode = await losses(options)
     })
 }
+
+const afterSend = `
+PIPELINE may be left out where there is one. The item is one span, log record or gauge point with the attribute kymo.test.id, a
+random id to look for at the destination, and service.name=kymo-send unless --resource says otherwise. It is real data: every
+destination of the pipeline gets it, and it is counted as what receiver \`send\` took in. One a second at most.
+
+It takes what all changes take: the token of the process where it has one. It is told in \`kymo events\`.
+
+Exit codes:
+  0  every destination has it
+  1  not, or not yet: dropped by a rule, refused, rejected, or still on its way; or it could not be sent
+
+Examples:
+  kymo send
+  kymo send logs --resource k8s.namespace.name=shop --body 'does this arrive?'
+  kymo send metrics --name shop.orders --value 3 --timeout 30s
+  kymo send traces --json | jq '.steps[] | {component, state}'`
 
 const afterReload = `
 The process reads again what it was started with: --config and --set of \`kymo run\`. Those of this command only say where the

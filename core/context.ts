@@ -13,4 +13,6 @@ export interface Context {
   readonly auth: ReadonlyMap<string, string> | undefined
   /** What is known of the sender, where malformed data is to be told. */
   readonly standing?: Standing | undefined
+  /** Somebody follows it: the journal has it in any case. */
+  readonly isFollowed?: boolean
 }

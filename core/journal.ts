@@ -160,12 +160,12 @@ export class Journal {
     this.#room = room
   }
 
-  /** A request came in: some are recorded from the beginning. */
+  /** A request came in: some are recorded from the beginning, and all that somebody follows. */
   received(name: NodeName, batch: Batch): void {
     const { context, shares } = batch
     if (context.transport === ownTransport) return
     const trace = this.tracer?.sample(name, batch)
-    if (this.#healthy()) this.note(name, 'received', batch, undefined, undefined)
+    if (context.isFollowed === true || this.#healthy()) this.note(name, 'received', batch, undefined, undefined)
     if (trace === undefined) return
     for (const { delivery, origin } of shares) {
       ;(delivery.record ??= this.#open(batch.signal, origin, delivery.items)).trace = trace

@@ -199,7 +199,8 @@ export type BatchDocument = ReturnType<typeof batchDocument> & { readonly passed
 /** One thing that happened to it. */
 export type EventDocument = ReturnType<typeof eventDocument>
 
-function batchDocument(record: JournalRecord) {
+/** It, of a record of the journal. */
+export function batchDocument(record: JournalRecord) {
   const { id, at, receiver, transport, peer, signal, items, outcome, events, more } = record
   const { answeredAt, answeredBefore } = record
   return {

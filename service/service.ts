@@ -22,7 +22,7 @@ import { BatchTracer } from '../telemetry/tracer.ts'
 import { tokenAccess } from './access.ts'
 import { type Admin, startAdmin } from './admin.ts'
 import type { Deed } from './admin-pages.ts'
-import { apiRoutes, detailOf } from './api.ts'
+import { type AnyRoute, apiRoutes, detailOf } from './api.ts'
 import { configRoutes, reloadDocument } from './config-api.ts'
 import { connectionRoutes } from './connection-pages.ts'
 import { ProcessMeter } from './figures.ts'
@@ -38,6 +38,7 @@ import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
 import { retryRoute } from './retry.ts'
 import { type Reloadable, type ReloadOutcome, type ReloadRequest, Reloads } from './reloads.ts'
+import { Sends } from './send.ts'
 import { senderRoutes } from './sender-pages.ts'
 import type { RunningGraph, ServicePlan } from './service-plan.ts'
 import { stateLine } from './state-line.ts'
@@ -340,6 +341,7 @@ export class Service {
         ...this.#losses.routes,
         ...this.#queues.routes,
         ...this.#taps.routes,
+        ...this.#sendRoutes(),
         ...this.#telling.routes,
         ...profileRoutes(machineClock),
         retryRoute(() => this.#graph?.exporters() ?? [], machineClock),
@@ -349,6 +351,13 @@ export class Service {
     this.#admin = await startAdmin(apart, pages, this.#listeners)
     // Who wants no metrics needs no second address.
     if (apart !== endpoint && metrics) this.#metricsServer = await startAdmin(endpoint, common, this.#listeners)
+  }
+
+  #sendRoutes(): readonly AnyRoute[] {
+    const { journal, books, budget } = this
+    const { chronicle } = this.#telling
+    return new Sends({ journal, books, budget, chronicle, version: this.#plan.version, graph: () => this.#taking })
+      .routes
   }
 
   #announce(): void {
