@@ -80,6 +80,7 @@ function addStatus(command: CommandLine): void {
         .choices(sortings),
     )
     .option('--filter <text>', 'only lines with this text in component, kind, pipeline or state')
+    .option('--watch [seconds]', 'show it again and again, every 2 seconds if not said')
     .addHelpText('after', afterStatus)
     .action(async (options: StatusOptions) => {
       const { status } = await import('./status.ts')
@@ -224,8 +225,11 @@ nothing is gone; REJECTED for good by a destination or a step, dead letters incl
 three stand there once there is something in them. \`kymo losses\` tells the same of a range of time.
 QUEUE: how full. OLDEST: age of what has waited longest. P99: of the time an export takes.
 
+A pipeline is as well as the worst of its components. HELD: what its processors hold at the moment.
+
 Examples:
   kymo status --sort errors
+  kymo status --watch 5 --filter traces
   kymo status --filter exporter --json | jq '.components[].parts[].queue'`
 
 const afterSenders = `

@@ -1,5 +1,6 @@
 /** `kymo status`: how a Kymo that runs is, component by component. */
 import type { ComponentDocument } from '../service/component-pages.ts'
+import type { PipelineDocument } from '../service/pipeline-pages.ts'
 import { exitCodes } from '../service/process.ts'
 import type { Attention } from '../service/status.ts'
 import { ask, AskError } from './admin-client.ts'
@@ -7,6 +8,7 @@ import { alignRight, count, cut, printable, since, span, terminalWidth } from '.
 import type { Sorting } from './options.ts'
 import { type ShortageDocument, type TurnedAwayDocument, turnedAwayText } from './refusal-text.ts'
 import { table } from './table.ts'
+import { watching } from './watch.ts'
 
 /** What to show, and how. */
 export interface StatusOptions {
@@ -14,6 +16,8 @@ export interface StatusOptions {
   readonly sort?: Sorting | undefined
   readonly filter?: string | undefined
   readonly json?: boolean | undefined
+  /** Seconds from one look to the next; true: two. */
+  readonly watch?: string | true | undefined
 }
 
 type Part = ComponentDocument['parts'][number]
@@ -35,6 +39,8 @@ interface ProcessDocument {
     /** What components keep beside the data. */
     readonly kept?: readonly { readonly id: string; readonly bytes: number }[]
   }
+  /** Not told by versions before this one. */
+  readonly pipelines?: readonly PipelineDocument[]
   readonly books_faults: readonly string[]
   readonly needs_you: readonly Attention[]
   readonly lost_for_good: number
@@ -48,21 +54,35 @@ interface ProcessDocument {
 
 /** Asks and prints; resolves to the exit code. */
 export async function status(options: StatusOptions): Promise<number> {
+  const { watch } = options
+  if (watch !== undefined) {
+    const seconds = watch === true ? 2 : Number(watch)
+    if (!(seconds >= 0.5 && seconds <= 3600)) {
+      process.stderr.write('--watch takes seconds, from 0.5 to 3600\n')
+      return exitCodes.failed
+    }
+    // One that is not there, or not any more, may come: that is what somebody watches for.
+    await watching(seconds, () => page(options).catch(troubleText))
+  }
   try {
-    const [whole, listed] = await Promise.all([ask(options.admin, '/status'), ask(options.admin, '/v1/components')])
-    // Both are what our own admin server says; the client has checked that it is one.
-    const text = statusText(
-      whole as ProcessDocument,
-      (listed as { components: ComponentDocument[] }).components,
-      options,
-    )
-    process.stdout.write(text)
+    process.stdout.write(await page(options))
     return exitCodes.clean
   } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
+    process.stderr.write(troubleText(error))
     return exitCodes.failed
   }
+}
+
+async function page(options: StatusOptions): Promise<string> {
+  const [whole, listed] = await Promise.all([ask(options.admin, '/status'), ask(options.admin, '/v1/components')])
+  // Both are what our own admin server says; the client has checked that it is one.
+  return statusText(whole as ProcessDocument, (listed as { components: ComponentDocument[] }).components, options)
+}
+
+/** @throws what is no trouble of asking */
+function troubleText(error: unknown): string {
+  if (!(error instanceof AskError)) throw error
+  return `${error.message}\n`
 }
 
 /** The page, as a table or as JSON. */
@@ -78,12 +98,13 @@ export function statusText(
   else if (sort !== undefined) lines.sort((a, b) => orders[sort](b) - orders[sort](a))
   if (json === true) {
     const shown = [...new Set(lines.map(line => line.component))]
-    const { process, needs_you, lost_for_good, memory, shortages, doors } = whole
-    return `${JSON.stringify({ process, needs_you, lost_for_good, memory, shortages, doors, components: shown }, null, 2)}\n`
+    const { process, needs_you, lost_for_good, memory, shortages, doors, pipelines } = whole
+    return `${JSON.stringify({ process, needs_you, lost_for_good, memory, shortages, doors, pipelines, components: shown }, null, 2)}\n`
   }
   const ends = recovered(lines.map(line => line.component))
   const counted = [...lossesOf(whole), ...dropsOf(components), ...doorsOf(whole)]
-  return [headOf(whole), ...needsOf(whole), ...counted, tableOf(lines), ...ends].join('\n')
+  const pipelines = pipelinesOf(whole.pipelines ?? [], filter)
+  return [headOf(whole), ...needsOf(whole), ...counted, ...pipelines, tableOf(lines), ...ends].join('\n')
 }
 
 function linesOf(component: ComponentDocument): Line[] {
@@ -168,6 +189,22 @@ function doorsOf({ doors }: ProcessDocument): string[] {
   )
   if (all.length === 0) return []
   return [`Turned away since the start: ${turnedAwayText(all)}; see \`kymo senders --refused\`\n`]
+}
+
+/** A line for each pipeline, with the way through it. */
+function pipelinesOf(all: readonly PipelineDocument[], filter: string | undefined): string[] {
+  const rows = all.map(({ id, state, receivers, processors, exporters, dropped, held, items_per_second: pace }) => {
+    const way = [receivers, processors, exporters].filter(ids => ids.length > 0).map(ids => ids.join(', '))
+    return [id, state, count(pace.in), count(pace.out), count(dropped), count(held), way.join(' -> ')].map(printable)
+  })
+  const shown = rows.filter(row => filter === undefined || row.join(' ').toLowerCase().includes(filter.toLowerCase()))
+  if (shown.length === 0) return []
+  const { headings, rows: aligned } = alignRight(
+    ['PIPELINE', 'STATE', 'IN/S', 'OUT/S', 'DROPPED', 'HELD', 'WAY'],
+    shown,
+    new Set([2, 3, 4, 5]),
+  )
+  return [table(headings, aligned)]
 }
 
 /** Ways to end without being delivered; those that nothing ended in take no room. */

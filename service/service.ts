@@ -4,7 +4,7 @@ import { Books } from '../core/books.ts'
 import { Budget, budgetKey } from '../core/budget.ts'
 import { chronicleKey } from '../core/chronicle.ts'
 import { machineClock } from '../core/clock.ts'
-import { type Health, healthKey } from '../core/health.ts'
+import { type Health, healthKey, type RunningComponent } from '../core/health.ts'
 import { Host } from '../core/host.ts'
 import { Journal } from '../core/journal.ts'
 import type { Logger } from '../core/logger.ts'
@@ -32,6 +32,7 @@ import { OwnExports } from './own-exports.ts'
 import { type NamedStorage, storageDocument } from './queue-pages.ts'
 import { needs } from './needs.ts'
 import { OrphanExpiry } from './orphans.ts'
+import { type PipelineDocument, pipelineDocuments } from './pipeline-pages.ts'
 import { profileRoutes } from './profile-pages.ts'
 import { Queues } from './queues.ts'
 import { quietComponents } from './quiet.ts'
@@ -268,6 +269,7 @@ export class Service {
       started: this.#created,
       figures: this.#meter.read(),
       plan: this.memory,
+      pipelines: this.#pipelines(signs.components),
       storages: this.#storages().map(storageDocument),
       needs: needs({
         ...signs,
@@ -279,6 +281,11 @@ export class Service {
       shortages: senders.shortages,
       ...(this.#reloads === undefined ? {} : { config: reloadDocument(this.#reloads) }),
     })
+  }
+
+  #pipelines(components: readonly RunningComponent[]): readonly PipelineDocument[] {
+    const pipelines = this.#graph?.pipelines ?? []
+    return pipelineDocuments({ pipelines, components, books: this.books, rates: this.#rates })
   }
 
   #storages(): readonly NamedStorage[] {

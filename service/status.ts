@@ -6,6 +6,7 @@ import type { RunningComponent } from '../core/health.ts'
 import type { Shortage } from '../core/shortage.ts'
 import type { MemoryPlan } from '../core/memory.ts'
 import type { ProcessFigures, QueueFigures } from '../telemetry/family.ts'
+import type { PipelineDocument } from './pipeline-pages.ts'
 
 /** Something that a person has to look into. */
 export interface Attention {
@@ -26,6 +27,8 @@ export interface StatusSources {
   readonly budget: Budget
   readonly plan: MemoryPlan
   readonly components: readonly RunningComponent[]
+  /** As far as they are connected. */
+  readonly pipelines?: readonly PipelineDocument[]
   readonly queues: readonly QueueFigures[]
   /** Storages of queues. */
   readonly storages?: readonly object[]
@@ -85,6 +88,7 @@ export function statusDocument(sources: StatusSources): object {
         ? {}
         : { last_error: status.lastError, last_error_at: time(status.lastErrorAt) }),
     })),
+    pipelines: sources.pipelines ?? [],
     queues: queues.map(({ id, signal, queueSize, queueCapacity, inFlight, lastSuccess, nextAttempt }) => ({
       exporter: id,
       signal,
