@@ -113,7 +113,11 @@ function linesOf(component: ComponentDocument): Line[] {
 }
 
 const placeOf = (part: Part | undefined) => (part === undefined ? '' : (part.pipeline ?? part.signal))
-const stateOf = ({ component, part }: Line) => (part ?? component).state
+/** What needs another configuration is no outage: it has a word of its own. */
+const stateOf = ({ component, part }: Line): string => {
+  const { state, needs } = part ?? component
+  return needs === undefined ? state : 'Denied'
+}
 
 function wordsOf(line: Line): string {
   const { component, part } = line

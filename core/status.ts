@@ -30,6 +30,8 @@ export class Status {
   since = Date.now()
   lastError: string | undefined
   lastErrorAt: number | undefined
+  /** What only a person can mend, in words of the configuration; it stands until the component works again. */
+  demand: string | undefined
   readonly #onChange: ((status: Status, from: State) => void) | undefined
   readonly #concealed: Concealed | undefined
 
@@ -42,6 +44,12 @@ export class Status {
   /** A text about the component, without what must not be told. */
   tell(text: string): string {
     return this.#concealed?.tell(text) ?? text
+  }
+
+  /** It works: nobody has to do anything any more. */
+  worked(): void {
+    this.demand = undefined
+    this.set('OK')
   }
 
   /** Moves to `state` if that is a legal move, and says whether it was. */

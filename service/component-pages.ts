@@ -5,7 +5,7 @@ import type { RunningComponent } from '../core/health.ts'
 import type { State, Status } from '../core/status.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
 import type { Pace, Rates } from './rates.ts'
-import { account, byReason, secondsUntil, time, usageOf } from './status.ts'
+import { account, byReason, demandOf, secondsUntil, time, usageOf } from './status.ts'
 
 /** What the documents are made of. */
 export interface ComponentSources {
@@ -75,9 +75,10 @@ export function componentDocument(views: readonly RunningComponent[], sources: C
   }
 }
 
-function health({ state, since, lastError, lastErrorAt }: Status) {
+function health(status: Status) {
+  const { state, since, lastError, lastErrorAt } = status
   const error = lastError === undefined ? {} : { last_error: lastError, last_error_at: time(lastErrorAt) }
-  return { state, since: time(since), ...error }
+  return { state, since: time(since), ...demandOf(status), ...error }
 }
 
 function pace(nodes: readonly NodeBooks[], rates: Rates) {

@@ -104,9 +104,14 @@ function* fromComponent({ kind, id, pipeline, status }: RunningComponent, signs:
   const name = `${kind} ${id}${pipeline === undefined ? '' : ` of ${pipeline}`}`
   const waiting = kind === 'exporter' ? waitingAt(id, signs) : ''
   const next = kind === 'exporter' && !isForGood ? nextAttemptAt(id, signs) : ''
+  const { demand, lastError = 'it does not say why' } = status
   const verdict = isForGood ? 'does not work, and will not by itself' : 'is in trouble'
+  if (demand !== undefined) {
+    const what = `${name} needs another configuration${waiting}: ${lastError}; ${demand}`
+    return yield { what, since: time(status.since), command: `kymo check --connect --running ${id}` }
+  }
   yield {
-    what: `${name} ${verdict}${waiting}: ${status.lastError ?? 'it does not say why'}${next}`,
+    what: `${name} ${verdict}${waiting}: ${lastError}${next}`,
     since: time(status.since),
     command:
       kind === 'exporter' ? `kymo batches --component ${id} --what attempt_failed` : `kymo status --filter ${id}`,

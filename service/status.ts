@@ -5,6 +5,7 @@ import type { Budget } from '../core/budget.ts'
 import type { RunningComponent } from '../core/health.ts'
 import type { Shortage } from '../core/shortage.ts'
 import type { MemoryPlan } from '../core/memory.ts'
+import type { Status } from '../core/status.ts'
 import type { ProcessFigures, QueueFigures } from '../telemetry/family.ts'
 import type { PipelineDocument } from './pipeline-pages.ts'
 
@@ -84,6 +85,7 @@ export function statusDocument(sources: StatusSources): object {
       ...(pipeline === undefined ? {} : { pipeline }),
       state: status.state,
       since: time(status.since),
+      ...demandOf(status),
       ...(status.lastError === undefined
         ? {}
         : { last_error: status.lastError, last_error_at: time(status.lastErrorAt) }),
@@ -168,6 +170,10 @@ export function usageOf(usage: Door['usage'] = {}) {
 export function byReason(reasons: Reasons): Record<string, number> {
   return Object.fromEntries([...reasons.all()].filter(({ value }) => value > 0).map(c => [c.reason, c.value]))
 }
+
+/** That only a person can mend it, and what; a state of its own beside those of the Collector. */
+export const demandOf = ({ demand }: Status): { needs?: 'configuration'; demand?: string } =>
+  demand === undefined ? {} : { needs: 'configuration', demand }
 
 /** Seconds of milliseconds from now; null where there is no such time. */
 export const secondsUntil = (milliseconds: number | undefined): number | null =>

@@ -6,6 +6,7 @@ import { type Budget, budgetKey } from '../../core/budget.ts'
 import { chronicleKey } from '../../core/chronicle.ts'
 import { finderFor } from '../../core/capability.ts'
 import { type Clock, clockKey, GuardedClock, machineClock } from '../../core/clock.ts'
+import { credentialKeys } from '../../core/credentials.ts'
 import { concealing } from '../../core/concealed.ts'
 import type { ConfiguredComponent, ConfiguredPipeline } from '../../core/configured.ts'
 import { Entrance, type Remark } from '../../core/entrance.ts'
@@ -218,6 +219,7 @@ export class Assembly {
         journal,
         log,
         status,
+        credentials: credentialKeys(config, component.uses),
         chronicle: host.find(chronicleKey),
         clock: this.#clock,
         budget: () => host.get(budgetKey),

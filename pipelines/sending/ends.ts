@@ -152,6 +152,13 @@ export function withDelay({ message, retryAfter }: DeliveryError): string {
   return `${message}; it asked not to be tried again for ${Math.ceil(retryAfter / 1000)} s`
 }
 
+/** What somebody has to look at when the destination denies what it is sent, whatever is in it. */
+export function demandOf({ credentials = [] }: { readonly credentials?: readonly string[] }): string {
+  const who =
+    credentials.length === 0 ? 'no credentials are configured' : credentials.map(key => `\`${key}\``).join(', ')
+  return `the destination denies it: look at its endpoint, and who it says it is: ${who}`
+}
+
 /** What is told of a circuit, and to whom. */
 export interface CircuitParts extends Pick<EndParts, 'books' | 'log'> {
   readonly chronicle?: Chronicle | undefined

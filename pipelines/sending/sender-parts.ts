@@ -16,6 +16,8 @@ export interface SenderParts {
   readonly journal: Journal
   readonly log: Logger
   readonly status: Status
+  /** Keys of its configuration to look at when the destination denies it. */
+  readonly credentials?: readonly string[]
   /** Where it is noted that the destination takes nothing, and that it does again. */
   readonly chronicle?: Chronicle | undefined
   /** Where what is made of a batch is charged. */

@@ -295,7 +295,7 @@ export class Sender {
     this.#odds.took()
     this.#lastFailure = undefined
     if (this.#circuit.succeeded()) ends.tellClosed(this.#parts)
-    status.set('OK')
+    status.worked()
     this.#ended(entry)
     this.#rejections.succeeded()
     // What waits for its own retry goes out, except what is suspected to be the cause.
@@ -316,6 +316,7 @@ export class Sender {
         this.#rejections.refused(entry, error, error.kind)
         return
       case 'denied':
+        this.#parts.status.demand = ends.demandOf(this.#parts)
         // It is the exporter's configuration that is wrong, not the data: what is kept here waits until that is mended, and who
         // waits for the answer is to come again.
         if (entry.batch.answered) return this.#retry(entry, error)

@@ -59,7 +59,9 @@ describe('at the door and behind exporters', () => {
     for (const lane of waiting) await twice(site, lane)
     for (let i = 0; i < 4; i++)
       await site.send('filter', request('logs', 5, { namespace: i < 3 ? 'payments' : 'shop' }), 5)
-    await site.until(...waiting.map(lane => new RegExp(`otlp_http/${lane} is in trouble`)))
+    await site.until(
+      ...waiting.map(lane => new RegExp(`otlp_http/${lane} (?:is in trouble|needs another configuration)`)),
+    )
     await until(() => expect(sinks.good.taken).toBe(5))
     first = await site.status()
   })
@@ -92,7 +94,6 @@ describe('at the door and behind exporters', () => {
   test.each<[what: string, lane: (typeof waiting)[number], wrong: RegExp, code: string]>([
     ['a destination is down', 'down', /connect ECONNREFUSED/, 'DELIVERY_UNREACHABLE'],
     ['a destination is slow', 'slow', /no answer within 300ms \(`timeout`\)/, 'DELIVERY_TIMEOUT'],
-    ['the key is wrong', 'key', /HTTP 401: unknown key/, 'DELIVERY_DENIED'],
     ['the certificate is not trusted', 'untrusted', /certificate/, 'DELIVERY_UNREACHABLE'],
     ['the certificate is of another host', 'name', /elsewhere\.example/, 'DELIVERY_UNREACHABLE'],
     ['http to a port of https', 'plain', /http:\/\/127\.0\.0\.1/, 'DELIVERY_UNREACHABLE'],
@@ -108,8 +109,22 @@ describe('at the door and behind exporters', () => {
     expect(second).toMatch(wrong)
   })
 
-  test.todo('a wrong key is a state of its own that stays, and names the key of the configuration (kymo retry)')
-  test.todo('TLS: what to set is told in words of the configuration (kymo check --connect)')
+  test('the key is wrong: a state of its own, with the keys of the configuration to look at', async () => {
+    const { need, second } = await site.next(first, /exporter otlp_http\/key needs another configuration/)
+    expect(site.of('key')).toMatchObject({ taken: 6, requests: 2 })
+    expect(need).toMatch(/, 6 items waiting .*HTTP 401: unknown key; .* who it says it is: `headers\.authorization`/)
+    expect(first).toMatch(/^otlp_http\/key +exporter +logs +Denied /m)
+    expect(second).toMatch(/FAILED {2}request logs .*HTTP 401/)
+  })
+
+  test.each([
+    ['untrusted', 'set `tls.ca_file` to the certificates of its authority'],
+    ['name', 'set `tls.server_name_override` to it if this is the right server'],
+    ['plain', 'does this port want https?'],
+  ])('TLS, %s: what to set is told in words of the configuration', async (lane, hint) => {
+    const { need } = await site.next(first, new RegExp(`exporter otlp_http/${lane} is in trouble`))
+    expect(need).toContain(hint)
+  })
 
   test('what the sender of such a batch heard, and when', async () => {
     const { out } = await site.ask('kymo batches --component otlp_http/down')
