@@ -81,8 +81,14 @@ function addStatus(command: CommandLine): void {
     )
     .option('--filter <text>', 'only lines with this text in component, kind, pipeline or state')
     .option('--watch [seconds]', 'show it again and again, every 2 seconds if not said')
+    .option('--schema', 'print the JSON Schema of what `/status` answers, and ask nobody')
     .addHelpText('after', afterStatus)
     .action(async (options: StatusOptions) => {
+      if (options.schema === true) {
+        const { statusJsonSchema } = await import('../service/status-schema.ts')
+        process.stdout.write(`${JSON.stringify(statusJsonSchema(), null, 2)}\n`)
+        return
+      }
       const { status } = await import('./status.ts')
       process.exitCode = await status(options)
     })

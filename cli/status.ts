@@ -18,6 +18,8 @@ export interface StatusOptions {
   readonly json?: boolean | undefined
   /** Seconds from one look to the next; true: two. */
   readonly watch?: string | true | undefined
+  /** Only what the document looks like. */
+  readonly schema?: boolean | undefined
 }
 
 type Part = ComponentDocument['parts'][number]

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { everyComponent } from '../components.ts'
 import { fileSchema } from '../config/schema.ts'
 import { codes } from '../core/errors.ts'
+import { statusJsonSchema } from '../service/status-schema.ts'
 import { ownFamilies } from '../telemetry/families.ts'
 import { componentPage, componentsPage, pathOf } from './component-pages.ts'
 
@@ -77,6 +78,7 @@ export const pages: ReadonlyMap<string, string> = new Map([
   ['docs/errors.md', errorsPage()],
   ['docs/metrics.md', metricsPage()],
   ['docs/config.schema.json', `${compactJson(fileSchema(components))}\n`],
+  ['docs/status.schema.json', `${compactJson(statusJsonSchema())}\n`],
   ['docs/components/README.md', componentsPage(components)],
   ...components.map(one => [pathOf(one), componentPage(one)] as const),
 ])

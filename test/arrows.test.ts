@@ -27,7 +27,7 @@ const kinds = ['receivers', 'processors', 'exporters', 'connectors', 'extensions
 
 /** Packages that are part of the contract, and where each may be imported; all others stand behind one file. */
 const widespread: Record<string, readonly string[]> = {
-  zod: ['core', 'net', 'telemetry', 'config', ...kinds],
+  zod: ['core', 'net', 'telemetry', 'config', 'service', ...kinds],
   rxjs: ['core', 'pipelines', 'processors', 'connectors'],
 }
 

@@ -6,7 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { gunzipSync } from 'node:zlib'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import type { Signal } from '../../proto/signals.ts'
+import { statusSchema } from '../../service/status-schema.ts'
 import { type Ran, kymo } from '../support/command.ts'
 import { freePort, type KymoProcess, spawnKymo } from '../support/kymo.ts'
 import { encode, itemsOf, countItems } from '../support/otlp-proto.ts'
@@ -213,6 +215,8 @@ export class Site {
   async until(...texts: readonly RegExp[]): Promise<void> {
     await until(async () => {
       const page = await (await fetch(`${this.admin}/status`)).text()
+      // Whoever reads it goes by the schema.
+      expect(statusSchema.safeParse(JSON.parse(page)).error?.issues).toBeUndefined()
       const missing = texts.find(text => !text.test(page))
       if (missing !== undefined) throw new Error(`no ${String(missing)} in ${page}`)
     })
