@@ -81,7 +81,7 @@ test.skipIf(ghz === undefined).each([
   }
   const file = join(folder, 'config.json')
   writeFileSync(file, JSON.stringify(config))
-  kymo = spawnKymo(['run', '--config', file])
+  kymo = spawnKymo(['run', '--admin', '127.0.0.1:0', '--config', file])
   await kymo.until('everything is ready')
   const report = await run(port, tracesRequest([{ namespace: 'shop', spans }]), total)
   expect(report).toMatchObject({ count: total, statusCodeDistribution: { OK: total } })
