@@ -39,6 +39,7 @@ const destinations: Readonly<Record<string, { paths: string[]; traces?: boolean;
     traces: true,
     page: true,
   },
+  'host-metrics.yaml': { paths: [], page: true },
   'jaeger.yaml': { paths: [], traces: true },
   'loki.yaml': { paths: ['/loki/api/v1/push'] },
   'prometheus-remote-write.yaml': { paths: ['/api/v1/write'] },
