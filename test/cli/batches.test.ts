@@ -99,7 +99,8 @@ test('and over HTTP', async () => {
 test('the table of components tells states, drops and queues, in lines that fit', async () => {
   const { code, out } = await kymo('status', '--sort', 'errors', '--admin', admin)
   expect(code).toBe(0)
-  const [head, , needs, what, command, , lost, , dropped, , headings, first] = out.split('\n')
+  const [head, , needs, what, command, , lost, , dropped, , pipelines, logs] = out.split('\n')
+  const [headings, first] = out.slice(out.indexOf('COMPONENT ')).split('\n')
   expect(head).toMatch(/^kymo .*, running for .*books balance$/)
   expect(needs).toBe('What needs you:')
   expect(what).toMatch(
@@ -108,6 +109,8 @@ test('the table of components tells states, drops and queues, in lines that fit'
   expect(command).toBe('      kymo batches --component otlp_http/down --what attempt_failed')
   expect(lost).toBe('Nothing was lost since the start.')
   expect(dropped).toBe('Dropped by rules since the start: 30 items; see `kymo losses --since 24h --by namespace`')
+  expect(pipelines).toMatch(/^PIPELINE +STATE +IN\/S +OUT\/S +DROPPED +HELD +WAY$/)
+  expect(logs).toMatch(/^logs +RecoverableError .* 30 +0 +otlp -> namespace_filter.* -> .*otlp_http\/down/)
   expect(headings).toMatch(/^COMPONENT +KIND +OF +STATE .*P99$/)
   expect(first).toMatch(/^otlp_http\/down +exporter +logs +RecoverableError \d.* 2%/)
   expect(out).toMatch(/^namespace_filter +processor +logs +OK \d\S* .* 30$/m)
