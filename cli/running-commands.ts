@@ -231,7 +231,8 @@ nothing is gone; REJECTED for good by a destination or a step, dead letters incl
 three stand there once there is something in them. \`kymo losses\` tells the same of a range of time.
 QUEUE: how full. OLDEST: age of what has waited longest. P99: of the time an export takes.
 
-A pipeline is as well as the worst of its components. HELD: what its processors hold at the moment.
+A pipeline is as well as the worst of its components. PASSED/S: what its processors hand to its exporters, whether those can
+send it or not. HELD: what its processors hold at the moment.
 
 Examples:
   kymo status --sort errors

@@ -206,7 +206,7 @@ function pipelinesOf(all: readonly PipelineDocument[], filter: string | undefine
   const shown = rows.filter(row => filter === undefined || row.join(' ').toLowerCase().includes(filter.toLowerCase()))
   if (shown.length === 0) return []
   const { headings, rows: aligned } = alignRight(
-    ['PIPELINE', 'STATE', 'IN/S', 'OUT/S', 'DROPPED', 'HELD', 'WAY'],
+    ['PIPELINE', 'STATE', 'IN/S', 'PASSED/S', 'DROPPED', 'HELD', 'WAY'],
     shown,
     new Set([2, 3, 4, 5]),
   )

@@ -91,6 +91,10 @@ class HostMetrics {
   readonly #running: readonly Running[]
   /** What went wrong the last time, by scraper. */
   readonly #troubles = new Map<string, string>()
+  /** Why those have nothing at all that have not, likewise. */
+  readonly #without = new Map<string, string>()
+  /** When the machine was started, once that could be read. */
+  #start: number | undefined
 
   constructor(config: Config, context: ReceiverContext) {
     this.#config = config
@@ -111,13 +115,12 @@ class HostMetrics {
     const { collection_interval, initial_delay } = this.#config
     const origin = this.#context.origin({ transport: 'host', peer: undefined })
     this.#context.door('host', {})
-    const start = await this.#files.bootTime()
     for (
       let due = clock.now() + initial_delay;
       await pause(clock, due - clock.now(), abort);
       due += collection_interval
     ) {
-      const body = await this.#scrape(start)
+      const body = await this.#scrape()
       if (body.length > 0) {
         const room = await rooms.room(body.length, abort)
         room.take({ signal: 'metrics', body, origin }, { answered: () => undefined })
@@ -129,8 +132,9 @@ class HostMetrics {
   }
 
   /** Takes everything once; what fails is told and left out. */
-  async #scrape(start: number): Promise<Buffer> {
-    const times = { start, now: this.#context.clock.wall() }
+  async #scrape(): Promise<Buffer> {
+    this.#start ??= await this.#files.bootTime().catch(() => undefined)
+    const times = { start: this.#start, now: this.#context.clock.wall() }
     const groups = await Promise.all(this.#running.map(running => this.#takeOf(running, times)))
     this.#tellStatus()
     return Buffer.concat(groups.flat())
@@ -158,8 +162,10 @@ class HostMetrics {
     }
     try {
       await this.#within(name, take(scrape))
+      this.#without.delete(name)
     } catch (error) {
       scrape.failed(whole, error)
+      this.#without.set(name, messageOf(error))
     }
     this.#told(name, failures)
     return [readings.encoded(name, {}, times), ...groups]
@@ -198,8 +204,10 @@ class HostMetrics {
 
   #tellStatus(): void {
     const { status } = this.#context
-    const failing = this.#running.filter(({ scraper }) => this.#troubles.get(scraper.name) === whole)
-    if (failing.length < this.#running.length) status.set('OK')
-    else status.set('RecoverableError', 'no scraper can read anything; the log says why')
+    const [first] = this.#without.values()
+    if (first === undefined) return void status.set('OK')
+    const names = [...this.#without.keys()].map(name => `\`${name}\``).join(', ')
+    const where = this.#files.isElsewhere ? '; is the file system of the host at `root_path`?' : ''
+    status.set('RecoverableError', `nothing can be read by ${names}: ${first}${where}`)
   }
 }

@@ -35,7 +35,8 @@ const scopePrefix =
 
 /** Times of one scrape, in milliseconds since the epoch. */
 export interface ScrapeTimes {
-  readonly start: number
+  /** When the machine, or the process, was started; undefined where nobody says. */
+  readonly start: number | undefined
   readonly now: number
 }
 

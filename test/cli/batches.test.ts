@@ -109,7 +109,7 @@ test('the table of components tells states, drops and queues, in lines that fit'
   expect(command).toBe('      kymo batches --component otlp_http/down --what attempt_failed')
   expect(lost).toBe('Nothing was lost since the start.')
   expect(dropped).toBe('Dropped by rules since the start: 30 items; see `kymo losses --since 24h --by namespace`')
-  expect(pipelines).toMatch(/^PIPELINE +STATE +IN\/S +OUT\/S +DROPPED +HELD +WAY$/)
+  expect(pipelines).toMatch(/^PIPELINE +STATE +IN\/S +PASSED\/S +DROPPED +HELD +WAY$/)
   expect(logs).toMatch(/^logs +RecoverableError .* 30 +0 +otlp -> namespace_filter.* -> .*otlp_http\/down/)
   expect(headings).toMatch(/^COMPONENT +KIND +OF +STATE .*P99$/)
   expect(first).toMatch(/^otlp_http\/down +exporter +logs +RecoverableError \d.* 2%/)

@@ -350,19 +350,27 @@ test('what cannot be read is told once with the rest taken, and that it is read 
       expect.objectContaining({ scraper: 'filesystem', what: expect.stringContaining('/with space') }),
     ]),
   )
-  expect(status.state).toBe('OK')
+  expect([status.state, status.lastError]).toEqual([
+    'RecoverableError',
+    expect.stringMatching(
+      /^nothing can be read by `load`: ENOENT.*loadavg'; is the file system of the host at `root_path`\?$/,
+    ),
+  ])
   write({ '/proc/loadavg': '1 2 3 1/1 1' })
   expect(await scopes()).toEqual(['filesystem', 'load', 'system'])
   expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { scraper: 'load' } })
+  expect(status.state).toBe('OK')
   await stop()
 })
 
-test('where nothing can be read the component is in trouble, and works again afterwards', async () => {
-  write({ '/proc/stat': plain['/proc/stat'] })
+test('where nothing can be read the component is in trouble until something can, and does not begin anew', async () => {
   const { scrape, status, clock, stop } = receiving({ load: {}, system: {} })
   await expect.poll(() => clock.advance(500).then(() => status.state)).toBe('RecoverableError')
-  write({ '/proc/uptime': '1.00 1.00' })
-  expect((await scrape()).map(({ scope }) => scope)).toEqual(['system'])
+  const { since } = status
+  for (let second = 0; second < 60; second++) await clock.advance(1000)
+  expect([status.state, status.since]).toEqual(['RecoverableError', since])
+  write({ ...plain, '/proc/loadavg': '1 2 3 1/1 1' })
+  expect((await scrape()).map(({ scope }) => scope)).toEqual(['load', 'system'])
   expect(status.state).toBe('OK')
   await stop()
 })
