@@ -10,6 +10,7 @@ import type { QueueFigures } from '../telemetry/family.ts'
 import { budgetUsedUp } from '../net/refusal.ts'
 import type { NamedStorage } from './queue-pages.ts'
 import type { LastReload } from './reloads.ts'
+import type { Pace } from './rates.ts'
 import { type Attention, time } from './status.ts'
 
 /** What is looked at. */
@@ -28,6 +29,8 @@ export interface Signs {
   readonly dismissals: readonly Dismissal[]
   /** What was said of something that ended so. */
   readonly said?: (how: 'lost' | 'rejected') => string | undefined
+  /** Items a second at a node over the last minute; without it nothing is told of rates. */
+  readonly pace?: (node: NodeBooks) => Pick<Pace, 'in' | 'delivered'>
   /** Faults of Kymo. */
   readonly faults: number
 }
@@ -49,6 +52,7 @@ export function needs(signs: Signs): Attention[] {
     ...fromStop(signs),
     ...fromReload(signs.lastReload),
     ...signs.components.flatMap(component => [...fromComponent(component, signs)]),
+    ...fromQueues(signs),
     ...signs.shortages.map(shortage => fromShortage(shortage, signs)),
     ...fromDoors(signs.dismissals),
     ...fromStorages(signs),
@@ -161,6 +165,34 @@ function whoHolds({ books, components }: Signs): string {
   if (most === undefined || most.items === 0) return ''
   return `; ${counted(most.items, 'item')} wait at exporter ${most.id}`
 }
+
+/** A queue as full as this, and that share more that comes in than is taken, is told before it is full. */
+const fillsFrom = 0.2
+const noticeable = 1.1
+
+/** Queues that fill although their destination takes data: it is slower than what comes. */
+function* fromQueues({ queues, books, components, pace }: Signs): Generator<Attention> {
+  for (const { id, signal, queueSize, queueCapacity } of queues) {
+    const component = components.find(one => one.kind === 'exporter' && one.id === id)
+    const node = books.nodes.find(({ name }) => name.kind === 'exporter' && name.id === id && name.signal === signal)
+    // One in trouble is told of as such, and a full one by those it refuses.
+    if (pace === undefined || node === undefined || component?.status.state !== 'OK') continue
+    if (queueSize < fillsFrom * queueCapacity || queueSize >= queueCapacity) continue
+    const { in: comes, delivered } = pace(node)
+    if (comes < noticeable * delivered) continue
+    // Size and capacity are in the unit of its sizer, rates in items.
+    const room = (queueCapacity - queueSize) * (node.held() / queueSize)
+    const seconds = Math.round(room / (comes - delivered))
+    const rates = `${rateOf(comes)} items/s come, ${rateOf(delivered)} are taken`
+    const full = `${Math.round((100 * queueSize) / queueCapacity)}% of its queue`
+    yield {
+      what: `exporter ${id} takes less ${signal} than come: ${rates}; ${full} is used, and all in about ${seconds} s`,
+      command: 'kymo status --sort queue',
+    }
+  }
+}
+
+const rateOf = (rate: number): string => (rate < 10 ? rate.toFixed(1) : String(Math.round(rate)))
 
 /** What waits at an exporter, and how full its fullest queue is. */
 function waitingAt(id: string, { books, queues }: Signs): string {

@@ -277,6 +277,7 @@ export class Service {
         storages: this.#storages(),
         lastReload: this.#reloads?.last,
         phase: this.#phase,
+        pace: node => this.#rates.of(node, 60_000, Date.now()),
       }),
       shortages: senders.shortages,
       ...(this.#reloads === undefined ? {} : { config: reloadDocument(this.#reloads) }),

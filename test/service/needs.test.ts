@@ -217,3 +217,32 @@ test('the text begins with it, and says so when there is nothing', () => {
   ])
   expect(statusText({ ...whole, needs_you: [] }, [], {}).split('\n')[2]).toBe('All is well.')
 })
+
+test.each([
+  ['38 of 100, 11 come and 1.7 are taken', 38, { in: 11, delivered: 1.7 }, 'OK', 67],
+  ['nearly all of what comes is taken', 38, { in: 11, delivered: 10.5 }, 'OK', undefined],
+  ['little waits', 5, { in: 11, delivered: 1 }, 'OK', undefined],
+  ['it is full: those it refuses are told', 100, { in: 11, delivered: 1 }, 'OK', undefined],
+  ['the destination is in trouble, which is told', 38, { in: 11, delivered: 0 }, 'RecoverableError', undefined],
+] as const)(
+  'a destination that is slower than what comes is told before its queue is full: %s',
+  (_, size, pace, state, seconds) => {
+    // Ten items in each request of the queue.
+    const more = holding('loki', size * 10)
+    if (state !== 'OK') more.components?.[0]?.status.set(state, 'no route')
+    const found = needs({
+      ...well(),
+      ...more,
+      queues: [{ id: 'loki', signal: 'traces', queueSize: size, queueCapacity: 100, inFlight: 1 }],
+      pace: () => pace,
+    }).filter(({ what }) => what.includes('takes less'))
+    if (seconds === undefined) return expect(found).toEqual([])
+    // 62 requests of ten items at 9.3 items a second.
+    expect(found).toEqual([
+      {
+        what: `exporter loki takes less traces than come: 11 items/s come, 1.7 are taken; 38% of its queue is used, and all in about ${seconds} s`,
+        command: 'kymo status --sort queue',
+      },
+    ])
+  },
+)
