@@ -66,11 +66,17 @@ export function bundledPackages(root: string, paths: Iterable<string>): Bundled[
   return Array.from(places, at => bundledAt(root, at)).toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/** Each package and version once: npm puts the same one into several that need it. */
+function distinct(packages: readonly Bundled[]): readonly Bundled[] {
+  return [...new Map(packages.toReversed().map(one => [purlOf(one), one])).values()].toReversed()
+}
+
 /** The text that ships beside the bundle. */
 export function noticesText(packages: readonly Bundled[]): string {
   const rule = '-'.repeat(78)
-  const list = packages.map(({ name, version, license }) => `  ${name} ${version} (${license})`).join('\n')
-  const texts = packages.map(
+  const each = distinct(packages)
+  const list = each.map(({ name, version, license }) => `  ${name} ${version} (${license})`).join('\n')
+  const texts = each.map(
     one => `${rule}\n${one.name} ${one.version}\n${one.license}\n${rule}\n\n${one.texts.join('\n\n')}\n`,
   )
   return `Kymo contains parts of these packages, under the licences that follow.\n\n${list}\n\n${texts.join('\n')}`
@@ -125,9 +131,12 @@ export function billOfMaterials(root: string, packages: readonly Bundled[]): obj
   ]
   const dependencies = [
     { ref: purlOf(product), dependsOn: needs('.', Object.keys(own.dependencies ?? {})) },
-    ...packages.map(one => ({ ref: purlOf(one), dependsOn: needs(one.at, one.dependencies) })),
+    ...distinct(packages).map(one => {
+      const places = packages.filter(other => purlOf(other) === purlOf(one))
+      return { ref: purlOf(one), dependsOn: [...new Set(places.flatMap(({ at }) => needs(at, one.dependencies)))] }
+    }),
   ]
-  const components = packages.map(one => componentOf(lock, one))
+  const components = distinct(packages).map(one => componentOf(lock, one))
   const digest = createHash('sha256')
     .update(JSON.stringify([product, components]))
     .digest('hex')

@@ -140,6 +140,36 @@ test('the bill of materials of what is installed is what CycloneDX asks for, and
   expect(rxjs.dependsOn).toEqual([expect.stringMatching(/^pkg:npm\/tslib@/)])
 })
 
+test('a package that stands in several others is named once, with what any of them needs', () => {
+  const folder = project({
+    '.': {
+      'package.json': { name: 'kymo', version: '1.0.0', license: 'Apache-2.0', dependencies: { b: '1' } },
+      'package-lock.json': {
+        packages: {
+          'node_modules/a/node_modules/b': { integrity },
+          'node_modules/b': { integrity },
+          'node_modules/b/node_modules/c': { integrity },
+        },
+      },
+    },
+    'node_modules/a/node_modules/b': mit('b', { dependencies: { c: '1' } }),
+    'node_modules/b': mit('b', { dependencies: { c: '1' } }),
+    'node_modules/b/node_modules/c': mit('c'),
+  })
+  const places = ['a/node_modules/b', 'b', 'b/node_modules/c'].map(at => join(folder, 'node_modules', at, 'index.js'))
+  const packages = bundledPackages(folder, places)
+  expect(packages).toHaveLength(3)
+  expect(billOfMaterials(folder, packages)).toMatchObject({
+    components: [{ name: 'b' }, { name: 'c' }],
+    dependencies: [
+      { dependsOn: ['pkg:npm/b@1.0.0'] },
+      { ref: 'pkg:npm/b@1.0.0', dependsOn: ['pkg:npm/c@1.0.0'] },
+      { ref: 'pkg:npm/c@1.0.0' },
+    ],
+  })
+  expect(noticesText(packages).match(/Copyright of b/g)).toHaveLength(1)
+})
+
 test('a package of another archive than the lock file has is told', () => {
   const folder = project({
     '.': {
