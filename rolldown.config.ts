@@ -31,6 +31,8 @@ const unused: Record<string, readonly string[]> = {
     './lib/histogram',
     './lib/summary',
   ],
+  // What its developers look into it with.
+  ink: ['./devtools.js'],
   // HTTP/2, which is off, and forms as bodies.
   undici: ['./client-h2.js', '../web/fetch/body.js', '../web/fetch/formdata', '../web/webidl'],
 }
@@ -108,6 +110,31 @@ const threads: Plugin = {
   },
 }
 
+/** The terminal view and what it stands on: a file of its own, since a file is read as a whole whatever of it runs. */
+const apart = { source: './screen.ts', file: 'kymo-top.mjs' }
+
+const parted: Plugin = {
+  name: 'parted',
+  resolveId(id, importer = '') {
+    return id === apart.source && importer.endsWith('/cli/top/top.ts')
+      ? { id: `./${apart.file}`, external: true }
+      : undefined
+  },
+}
+
+/** Writes that file into `folder`; gives the modules in it. */
+async function writeApart(folder: string): Promise<readonly string[]> {
+  const { output } = await build({
+    input: join(import.meta.dirname, 'cli/top', apart.source),
+    platform: 'node',
+    plugins: [lean],
+    // Without what developers of such views are told, and the tools for them.
+    transform: { define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' } },
+    output: { ...text, file: join(folder, apart.file) },
+  })
+  return output.flatMap(chunk => (chunk.type === 'chunk' ? chunk.moduleIds : []))
+}
+
 /** What V8 makes of the finished text. */
 const frugal: Plugin = {
   name: 'frugal',
@@ -178,9 +205,10 @@ function named(code: string): string {
 /** What ships beside the bundle: the licences of what is in it, which it has no comments for, and the bill of materials. */
 const paper: Plugin = {
   name: 'paper',
-  writeBundle({ file = '' }, bundle) {
+  async writeBundle({ file = '' }, bundle) {
     const modules = Object.values(bundle).flatMap(chunk => (chunk.type === 'chunk' ? chunk.moduleIds : []))
-    const packages = bundledPackages(import.meta.dirname, modules)
+    const all = [...modules, ...(await writeApart(dirname(file)))]
+    const packages = bundledPackages(import.meta.dirname, all)
     const beside = (name: string, text: string) => writeFileSync(join(dirname(file), name), text, { mode: 0o644 })
     beside('THIRD_PARTY_NOTICES.txt', noticesText(packages))
     beside('kymo.cdx.json', `${JSON.stringify(billOfMaterials(import.meta.dirname, packages), null, 2)}\n`)
@@ -191,7 +219,7 @@ const paper: Plugin = {
 export default defineConfig({
   input: 'cli/main.ts',
   platform: 'node',
-  plugins: [lean, lateModules, threads, frugal, paper],
+  plugins: [parted, lean, lateModules, threads, frugal, paper],
   // Its module for Node is CommonJS, of which nothing can be left out.
   resolve: { alias: { rxjs: join(import.meta.dirname, 'node_modules/rxjs/dist/esm/index.js') } },
   // Without undici's second HTTP parser, an experiment.

@@ -11,6 +11,11 @@ export class AskError extends Error {
   override name = 'AskError'
 }
 
+/** It is a Kymo, of a version that has no such page. */
+export class NoPageError extends AskError {
+  override name = 'NoPageError'
+}
+
 /** Where to ask when nothing is said. */
 export const defaultAdmin = 'http://localhost:8888'
 
@@ -158,7 +163,7 @@ const brokenOff = ({ name }: Place, error: unknown, most?: number): AskError =>
   new AskError(`the answer of ${name} broke off: ${causeOf(error, most)}`, { cause: error })
 
 function refusal({ name: origin, token }: Place, { status }: Response, answer: Answer | undefined): AskError {
-  const { error, hint } = answer ?? {}
+  const { error, hint, pages } = answer ?? {}
   if (typeof error !== 'string') {
     const between =
       status === 401 || status === 403
@@ -166,6 +171,9 @@ function refusal({ name: origin, token }: Place, { status }: Response, answer: A
         : ''
     return new AskError(`what answers at ${origin} is no admin server of Kymo (HTTP status ${status})${between}`)
   }
+  // What is no page at all only answers GET, too.
+  if (status === 405 || (status === 404 && Array.isArray(pages)))
+    return new NoPageError(typeof hint === 'string' ? `${error}; ${hint}` : error)
   if (status === 401) return new AskError(unknownToken(origin, token))
   if (typeof hint !== 'string') return new AskError(error)
   return new AskError(`${error}; ${hint}${status === 403 ? uselessToken(origin, token) : ''}`)

@@ -54,11 +54,17 @@ export function clock(time: string | null, now = new Date()): string {
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${hours}`
 }
 
+// eslint-disable-next-line no-control-regex -- these are what is looked for
+const obeyed = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g
+
 /** Text from elsewhere on one line, without what a terminal would obey, or what turns the direction of the text behind it. */
-export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what is looked for
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ')
-}
+export const printable = (text: string): string => text.replaceAll(obeyed, ' ')
+
+/** The same, with what was there to be seen: `\u001b[2J`. */
+export const escaped = (text: string): string =>
+  text.replaceAll(obeyed, all =>
+    Array.from(all, one => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''),
+  )
 
 /** Text cut to `width`. */
 export function cut(text: string, width: number): string {

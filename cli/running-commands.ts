@@ -9,10 +9,12 @@ import type { SendOptions } from './send.ts'
 import type { SendersOptions } from './senders.ts'
 import type { StatusOptions } from './status.ts'
 import type { TapOptions } from './tap.ts'
+import type { TopOptions } from './top/top.ts'
 
 /** Adds them. */
 export function addRunningCommands(program: CommandLine): void {
   addStatus(withAdmin(program.command('status')).option('--json', 'as JSON'))
+  addTop(withAdmin(program.command('top')))
   addBatches(withAdmin(program.command('batches [id]')).option('--json', 'as JSON'))
   addTap(withAdmin(program.command('tap [place]')))
   addSenders(withAdmin(program.command('senders')).option('--json', 'as JSON'))
@@ -91,6 +93,17 @@ function addStatus(command: CommandLine): void {
       }
       const { status } = await import('./status.ts')
       process.exitCode = await status(options)
+    })
+}
+
+function addTop(command: CommandLine): void {
+  command
+    .description('the same in a terminal, kept up to date: what needs you, pipelines, exporters; keys for what is next')
+    .option('--every <seconds>', 'from one look to the next', '2')
+    .addHelpText('after', afterTop)
+    .action(async (options: TopOptions) => {
+      const { top } = await import('./top/top.ts')
+      process.exitCode = await top(options)
     })
 }
 
@@ -238,6 +251,20 @@ Examples:
   kymo status --sort errors
   kymo status --watch 5 --filter traces
   kymo status --filter exporter --json | jq '.components[].parts[].queue'`
+
+const afterTop = `
+Keys: up, down, j, k select; t and b tell the command for live data and for batches of what is selected, and leave it on the screen
+at the end; r has an exporter try now what waits; s sorts; / filters; ? help; q quits.
+
+NEXT: when what waits is tried again. FAILED: attempts; LOST: items that no destination will have. A process that goes away is
+asked again until it is back; what was seen last stays there, with its age.
+
+It takes a terminal of any size from 40 columns and 10 lines, also through \`kubectl exec -it POD -- kymo top\`. NO_COLOR=1 turns
+colours off. Where there is no terminal (or TERM=dumb) use \`kymo status --watch\`. r takes what all changes take: the token.
+
+Examples:
+  kymo top
+  kymo top --every 5 --admin unix:/run/kymo/admin.sock`
 
 const afterSenders = `
 A sender is an address and a program (its User-Agent), at one receiver over one transport; up to 1,000 are kept, of which those

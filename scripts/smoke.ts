@@ -51,6 +51,9 @@ function checkPapers(): void {
   const manifest = JSON.parse(readFileSync(join(dist, '../package.json'), 'utf8')) as { dependencies: object }
   const missing = Object.keys(manifest.dependencies).filter(name => !billed.some(one => one.startsWith(`${name} `)))
   check(`all dependencies are among them${missing.map(name => `, not ${name}`).join('')}`, missing.length === 0)
+  const packages = readFileSync(join(dist, 'kymo.mjs'), 'utf8').match(/node_modules\/(?:ink|react)\//g) ?? []
+  const isApart = /node_modules\/ink\//.test(readFileSync(join(dist, 'kymo-top.mjs'), 'utf8'))
+  check('the terminal view is in a file of its own', packages.length === 0 && isApart)
   check('the bundle can be executed', (statSync(join(dist, 'kymo.mjs')).mode & 0o777) === 0o755)
 }
 
