@@ -20,10 +20,10 @@ test('hashing a password leaves the loop free', async () => {
   const hasher = made()
   await hasher.hash(password, recipe)
   const before = process.threadCpuUsage()
-  await hasher.hash(password, { ...recipe, cost: 11 })
+  await hasher.hash(password, { ...recipe, cost: 12 })
   const { user, system } = process.threadCpuUsage(before)
-  // Microseconds; on the loop it would be some hundred thousand.
-  expect(user + system).toBeLessThan(30_000)
+  // Microseconds; on the loop it would be more than half a million. The rest of the test's process collects garbage meanwhile.
+  expect(user + system).toBeLessThan(150_000)
 })
 
 test('what nobody waits for any more ends before its time, and the next one is hashed', async () => {
