@@ -99,7 +99,7 @@ export class Graph {
       queueCapacity: destination.queueCapacity,
       inFlight: destination.inFlight,
       lastSuccess: destination.lastSuccess,
-      oldest: destination.oldest,
+      ...destination.ages,
       latency: destination.latency,
       nextAttempt: destination.nextAttempt,
       retry: (listener: TriedListener) => destination.retry(listener),

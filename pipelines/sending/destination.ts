@@ -12,6 +12,7 @@ import { type DurableQueue, type Storage, storageKey } from '../../core/storage.
 import { sameValue } from '../../config/equal.ts'
 import type { Gathered } from '../../plan/carried.ts'
 import type { QueuePolicy } from '../../plan/queue-policy.ts'
+import type { Ages } from './ages.ts'
 import { Backlog, type BacklogParts } from './backlog.ts'
 import { Claim } from './claim.ts'
 import { makeEntry } from './entry.ts'
@@ -110,9 +111,10 @@ export class Destination implements Sink {
     return this.#sender.lastSuccess
   }
 
-  /** When the oldest batch it holds came in, in milliseconds since the epoch; undefined when it holds none. */
-  get oldest(): number | undefined {
-    return this.#backlog?.oldest ?? this.#sender.oldest()
+  /** Since when what it holds waits. */
+  get ages(): Ages {
+    const { oldest } = this.#sender.ages()
+    return { oldest: this.#backlog?.oldest ?? oldest }
   }
 
   /** How long successful attempts took. */

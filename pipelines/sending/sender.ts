@@ -4,6 +4,7 @@ import type { Sent } from '../../core/component.ts'
 import type { DeliveryError } from '../../core/errors.ts'
 import { Latency } from '../../core/latency.ts'
 import type { TriedListener } from '../../core/trial.ts'
+import { type Ages, agesOf, isPatient } from './ages.ts'
 import { Alarm } from './alarm.ts'
 import { type AttemptListener, fits, RunningAttempt } from './attempt.ts'
 import { Circuit } from './circuit.ts'
@@ -15,9 +16,6 @@ import { Idleness } from './idleness.ts'
 import { Rejections } from './rejections.ts'
 import type { SenderParts } from './sender-parts.ts'
 import { Unsent } from './unsent.ts'
-
-/** Whether it need not wait for a time that the destination asked for. */
-const isPatient = (entry: Entry): boolean => entry.notBefore <= performance.now()
 
 export class Sender {
   readonly #parts: SenderParts
@@ -91,11 +89,9 @@ export class Sender {
     return items
   }
 
-  /** When the oldest entry came in, in milliseconds since the epoch. */
-  oldest(): number | undefined {
-    let oldest = Infinity
-    for (const { since } of this.#all()) oldest = Math.min(oldest, since)
-    return oldest === Infinity ? undefined : oldest
+  /** Since when what is here waits. */
+  ages(): Ages {
+    return agesOf(this.#all())
   }
 
   *#all(): Generator<Entry> {
