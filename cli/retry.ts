@@ -32,6 +32,8 @@ export async function retry(exporter: string, options: RetryOptions): Promise<nu
 export function retryText(document: RetryDocument): string {
   const { exporter, signal, outcome, items = 0, took_ms = 0, error = '', code = '' } = document
   const name = `${printable(exporter)} (${signal})`
+  const asked = document.asked_to_wait_seconds
+  const had = asked === undefined ? '' : `; the destination had asked to be left alone for ${asked} s more`
   const tried = `${items} ${items === 1 ? 'item' : 'items'}`
   switch (outcome) {
     case 'nothing_waits':
@@ -39,9 +41,9 @@ export function retryText(document: RetryDocument): string {
     case 'no_answer':
       return `${name}: no answer yet; \`kymo batches --component ${printable(exporter)}\` tells what comes of it\n`
     case 'taken':
-      return `${name}: the destination took ${tried} in ${took_ms} ms${restText(document)}\n`
+      return `${name}: the destination took ${tried} in ${took_ms} ms${had}${restText(document)}\n`
     case 'failed':
-      return `${name}: failed after ${took_ms} ms, ${tried}: ${printable(error)} (${code})${restText(document)}\n`
+      return `${name}: failed after ${took_ms} ms, ${tried}: ${printable(error)} (${code})${had}${restText(document)}\n`
   }
 }
 

@@ -4,13 +4,16 @@ import { elementAt } from '../core/element-at.ts'
 import type { RunningComponent } from '../core/health.ts'
 import type { State, Status } from '../core/status.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
+import type { Foreseen } from './outlook.ts'
 import type { Pace, Rates } from './rates.ts'
-import { account, byReason, demandOf, secondsUntil, time, usageOf } from './status.ts'
+import { account, byReason, demandOf, secondsUntil, time, usageOf, wholeSeconds } from './status.ts'
 
 /** What the documents are made of. */
 export interface ComponentSources {
   readonly books: Books
   readonly rates: Rates
+  /** How long there is room yet; not told without it. */
+  readonly outlook?: Foreseen | undefined
   components(): readonly RunningComponent[]
   exporters(): readonly QueueFigures[]
 }
@@ -70,7 +73,7 @@ export function componentDocument(views: readonly RunningComponent[], sources: C
       // Only a processor has instances of its own in each pipeline.
       ...health((views.find(({ pipeline }) => pipeline === node.name.pipeline) ?? worst).status),
       items_per_second: pace([node], rates),
-      ...(kind === 'exporter' ? sending(node, sources.exporters()) : {}),
+      ...(kind === 'exporter' ? sending(node, sources.exporters(), sources.outlook) : {}),
     })),
   }
 }
@@ -93,10 +96,10 @@ function pace(nodes: readonly NodeBooks[], rates: Rates) {
 }
 
 /** What an exporter has besides its account: the time attempts take, and what waits. */
-function sending({ name }: NodeBooks, exporters: readonly QueueFigures[]) {
+function sending({ name }: NodeBooks, exporters: readonly QueueFigures[], outlook: Foreseen | undefined) {
   const figures = exporters.find(({ id, signal }) => id === name.id && signal === name.signal)
   if (figures === undefined) return {}
-  const { queueSize, queueCapacity, inFlight, oldest, lastSuccess, latency, nextAttempt } = figures
+  const { queueSize, queueCapacity, inFlight, oldest, lastSuccess, latency, nextAttempt, expiresIn } = figures
   const quantile = (q: number) => {
     const value = latency?.quantile(q)
     return value === undefined ? null : round(value)
@@ -109,6 +112,8 @@ function sending({ name }: NodeBooks, exporters: readonly QueueFigures[]) {
       in_flight: inFlight,
       oldest_seconds: oldest === undefined ? null : round(Math.max(0, Date.now() - oldest) / 1000),
       next_attempt_in_seconds: secondsUntil(nextAttempt),
+      full_in_seconds: wholeSeconds(outlook?.ofQueue(figures)),
+      oldest_expires_in_seconds: secondsUntil(expiresIn),
     },
     last_success: lastSuccess ? time(lastSuccess) : null,
   }

@@ -10,6 +10,7 @@ import type { QueueFigures } from '../telemetry/family.ts'
 import { budgetUsedUp } from '../net/refusal.ts'
 import type { NamedStorage } from './queue-pages.ts'
 import type { LastReload } from './reloads.ts'
+import { type Foreseen, fullIn } from './outlook.ts'
 import type { Pace } from './rates.ts'
 import { type Attention, time } from './status.ts'
 
@@ -30,7 +31,9 @@ export interface Signs {
   /** What was said of something that ended so. */
   readonly said?: (how: 'lost' | 'rejected') => string | undefined
   /** Items a second at a node over the last minute; without it nothing is told of rates. */
-  readonly pace?: (node: NodeBooks) => Pick<Pace, 'in' | 'delivered'>
+  readonly pace?: (node: NodeBooks) => Pick<Pace, 'in' | 'delivered' | 'ended'>
+  /** How long there is room yet; without it nothing is told of that. */
+  readonly outlook?: Foreseen
   /** Faults of Kymo. */
   readonly faults: number
 }
@@ -166,27 +169,26 @@ function whoHolds({ books, components }: Signs): string {
   return `; ${counted(most.items, 'item')} wait at exporter ${most.id}`
 }
 
-/** A queue as full as this, and that share more that comes in than is taken, is told before it is full. */
+/** A queue as full as this that fills is told before it is full. */
 const fillsFrom = 0.2
-const noticeable = 1.1
 
 /** Queues that fill although their destination takes data: it is slower than what comes. */
 function* fromQueues({ queues, books, components, pace }: Signs): Generator<Attention> {
-  for (const { id, signal, queueSize, queueCapacity } of queues) {
+  for (const queue of queues) {
+    const { id, signal, queueSize, queueCapacity } = queue
     const component = components.find(one => one.kind === 'exporter' && one.id === id)
     const node = books.nodes.find(({ name }) => name.kind === 'exporter' && name.id === id && name.signal === signal)
     // One in trouble is told of as such, and a full one by those it refuses.
     if (pace === undefined || node === undefined || component?.status.state !== 'OK') continue
-    if (queueSize < fillsFrom * queueCapacity || queueSize >= queueCapacity) continue
-    const { in: comes, delivered } = pace(node)
-    if (comes < noticeable * delivered) continue
-    // Size and capacity are in the unit of its sizer, rates in items.
-    const room = (queueCapacity - queueSize) * (node.held() / queueSize)
-    const seconds = Math.round(room / (comes - delivered))
+    if (queueSize < fillsFrom * queueCapacity) continue
+    const rate = pace(node)
+    const seconds = fullIn(queue, node.held(), rate)
+    if (seconds === undefined) continue
+    const { in: comes, delivered } = rate
     const rates = `${rateOf(comes)} items/s come, ${rateOf(delivered)} are taken`
     const full = `${Math.round((100 * queueSize) / queueCapacity)}% of its queue`
     yield {
-      what: `exporter ${id} takes less ${signal} than come: ${rates}; ${full} is used, and all in about ${seconds} s`,
+      what: `exporter ${id} takes less ${signal} than come: ${rates}; ${full} is used, and all in about ${lasting(seconds)}`,
       command: 'kymo status --sort queue',
     }
   }
@@ -194,26 +196,34 @@ function* fromQueues({ queues, books, components, pace }: Signs): Generator<Atte
 
 const rateOf = (rate: number): string => (rate < 10 ? rate.toFixed(1) : String(Math.round(rate)))
 
-/** What waits at an exporter, and how full its fullest queue is. */
-function waitingAt(id: string, { books, queues }: Signs): string {
+/** What is further away, in seconds, is told by the documents alone. */
+const foreseeable = 86_400
+
+/** What waits at an exporter, how full its fullest queue is, and when that is full. */
+function waitingAt(id: string, { books, queues, outlook }: Signs): string {
   const items = heldAt(id, books)
   if (items === 0) return ''
-  const full = queues
-    .filter(queue => queue.id === id && queue.queueCapacity > 0)
-    .map(({ queueSize, queueCapacity }) => Math.round((100 * queueSize) / queueCapacity))
-  return `, ${counted(items, 'item')} waiting${full.length === 0 ? '' : ` (${Math.max(...full)}% of its queue)`}`
+  const mine = queues.filter(queue => queue.id === id && queue.queueCapacity > 0)
+  if (mine.length === 0) return `, ${counted(items, 'item')} waiting`
+  const full = Math.max(...mine.map(({ queueSize, queueCapacity }) => Math.round((100 * queueSize) / queueCapacity)))
+  const seconds = Math.min(...mine.map(queue => outlook?.ofQueue(queue) ?? Infinity))
+  const soon = seconds < foreseeable ? `, full in about ${lasting(seconds)}` : ''
+  return `, ${counted(items, 'item')} waiting (${full}% of its queue${soon})`
 }
 
-/** When what waits is tried by itself; where that is not at once there is something to be done about it. */
+/** When the first of what waits is given up for its age, and when it is tried; where that is not at once something can be done. */
 function nextAttemptAt(id: string, { queues }: Signs): string {
+  const ages = queues.flatMap(queue => (queue.id === id && queue.expiresIn !== undefined ? [queue.expiresIn] : []))
+  const oldest = Math.min(...ages) / 1000
+  const expires = oldest < foreseeable ? `; the oldest is given up in about ${lasting(oldest)}` : ''
   const waits = queues.flatMap(queue => (queue.id === id && queue.nextAttempt !== undefined ? [queue.nextAttempt] : []))
   const next = Math.min(...waits)
   return next > 0 && next < Infinity
-    ? `; next attempt in ${Math.ceil(next / 1000)} s, or at once: \`kymo retry ${id}\``
-    : ''
+    ? `${expires}; next attempt in ${Math.ceil(next / 1000)} s, or at once: \`kymo retry ${id}\``
+    : expires
 }
 
-function* fromStorages({ storages, orphans }: Signs): Generator<Attention> {
+function* fromStorages({ storages, orphans, outlook }: Signs): Generator<Attention> {
   for (const { id, storage } of storages) {
     const { trouble, deadLetters } = storage
     const corrupt = storage.list().reduce((sum, { totals }) => sum + totals.corrupt, 0)
@@ -223,6 +233,11 @@ function* fromStorages({ storages, orphans }: Signs): Generator<Attention> {
     }
     if (trouble !== undefined)
       yield { what: `storage ${id} takes nothing (${trouble.kind}): ${trouble.message}`, command: 'kymo queue ls' }
+    const seconds = outlook?.ofStorage(id) ?? Infinity
+    if (seconds < foreseeable) {
+      const what = `storage ${id} is full in about ${lasting(seconds)} as things go now: from then on senders are refused`
+      yield { what, command: 'kymo queue ls' }
+    }
     const { records = 0, items = 0 } = deadLetters?.backlog ?? {}
     if (records > 0)
       yield {
@@ -261,6 +276,12 @@ function* gone(
     what: `${counted(total, 'item')} ${how} for good since the start: ${reasons}${example === undefined ? '' : `; such as: ${example}`}`,
     command: 'kymo losses --since 24h',
   }
+}
+
+/** Seconds in the unit that fits them. */
+function lasting(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
 }
 
 const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`

@@ -4,7 +4,8 @@ import type { Backlog, DurableQueue, QueueTotals, QueueView, Storage, StoredReco
 import { readRequest } from '../proto/request.ts'
 import { sampleResource } from '../proto/sample.ts'
 import { ownerOf, type RecordRange, type RecordReader, tally, type RecordTally } from './records.ts'
-import { time } from './status.ts'
+import type { Foreseen } from './outlook.ts'
+import { time, wholeSeconds } from './status.ts'
 
 /** Milliseconds that an answer waits for disks to say what they have. */
 const diskPatience = 500
@@ -46,6 +47,12 @@ export function storageDocument({ id, storage }: NamedStorage<Pick<Storage, 'max
     max_age_seconds: maxAge / 1000,
   }
 }
+
+/** The same with how long there is room yet, as the status has it. */
+export const storageStatus = (storage: NamedStorage, outlook: Foreseen) => ({
+  ...storageDocument(storage),
+  full_in_seconds: wholeSeconds(outlook.ofStorage(storage.id)),
+})
 
 /** Whether nobody sends what a queue has; `lent` are those that are only read. */
 export const isOrphan = ({ owner, taken, backlog }: QueueView, lent: ReadonlySet<string>): boolean =>

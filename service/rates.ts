@@ -12,6 +12,18 @@ export interface Pace {
   readonly in: number
   readonly out: number
   readonly delivered: number
+  /** Gone from there, whatever became of them. */
+  readonly ended: number
+}
+
+/** Numbers kept of each node at each look. */
+const parts = 4
+
+/** Items that are not at a node any more. */
+function endedAt(node: NodeBooks): number {
+  const { out, consumed, delivered, dropped, rejected, lost, deadLettered, returned } = node
+  const reasons = [dropped, rejected, lost, deadLettered, returned]
+  return reasons.reduce((sum, { total }) => sum + total, out + consumed + delivered)
 }
 
 /** Looks at the books and tells rates. */
@@ -19,7 +31,7 @@ export class Rates {
   readonly #books: Books
   /** When each look was, in milliseconds; a ring. */
   readonly #times: number[]
-  /** What each node had at each look: in, out, delivered. */
+  /** What each node had at each look: in, out, delivered, ended. */
   readonly #counts = new Map<NodeBooks, Float64Array>()
   #last = 0
   #timer: NodeJS.Timeout | undefined
@@ -43,15 +55,16 @@ export class Rates {
   look(now = Date.now()): void {
     this.#last = (this.#last + 1) % looks
     this.#times[this.#last] = now
-    const at = this.#last * 3
+    const at = this.#last * parts
     const { nodes } = this.#books
     for (const node of nodes) {
       let counts = this.#counts.get(node)
       // What is new had nothing at the looks before.
-      if (counts === undefined) this.#counts.set(node, (counts = new Float64Array(looks * 3)))
+      if (counts === undefined) this.#counts.set(node, (counts = new Float64Array(looks * parts)))
       counts[at] = node.in
       counts[at + 1] = node.out
       counts[at + 2] = node.delivered
+      counts[at + 3] = endedAt(node)
     }
     if (this.#counts.size === nodes.length) return
     const standing = new Set(nodes)
@@ -64,11 +77,12 @@ export class Rates {
     const counts = this.#counts.get(node)
     // Less than a second says nothing.
     const seconds = Math.max(1, (now - elementAt(this.#times, look)) / 1000)
-    const before = (part: number) => counts?.[look * 3 + part] ?? 0
+    const before = (part: number) => counts?.[look * parts + part] ?? 0
     return {
       in: (node.in - before(0)) / seconds,
       out: (node.out - before(1)) / seconds,
       delivered: (node.delivered - before(2)) / seconds,
+      ended: (endedAt(node) - before(3)) / seconds,
     }
   }
 

@@ -22,6 +22,8 @@ export interface RetryDocument {
   readonly took_ms?: number
   readonly code?: string
   readonly error?: string
+  /** For how long the destination had asked to be left alone yet, where it had: it was tried all the same. */
+  readonly asked_to_wait_seconds?: number
   /** What the queue holds now, in its unit, and when it is tried by itself. */
   readonly queue: number
   readonly next_attempt_in_seconds: number | null
@@ -74,6 +76,7 @@ function choose(
 
 async function outcomeOf(queue: RetryableQueue, wait: number, clock: Clock) {
   const done = new AbortController()
+  const asked = Math.ceil((queue.askedFor ?? 0) / 1000)
   const tried = new Promise<Tried | undefined>(resolve => {
     if (queue.retry === undefined) resolve(undefined)
     else queue.retry(resolve)
@@ -81,7 +84,7 @@ async function outcomeOf(queue: RetryableQueue, wait: number, clock: Clock) {
   const late = pause(clock, wait, done.signal).then(() => 'late' as const)
   const told = documentOf(await Promise.race([tried, late]))
   done.abort()
-  return { queue, told }
+  return { queue, told: asked > 0 ? { ...told, asked_to_wait_seconds: asked } : told }
 }
 
 function documentOf(tried: Tried | 'late' | undefined): Pick<RetryDocument, 'outcome'> & Partial<RetryDocument> {

@@ -29,11 +29,12 @@ import { ProcessMeter } from './figures.ts'
 import { Losses } from './losses.ts'
 import { leastWindows, MemoryWatch, surveyMemory } from './memory.ts'
 import { OwnExports } from './own-exports.ts'
-import { type NamedStorage, storageDocument } from './queue-pages.ts'
+import { type NamedStorage, storageStatus } from './queue-pages.ts'
 import { needs } from './needs.ts'
 import { OrphanExpiry } from './orphans.ts'
 import { type PipelineDocument, pipelineDocuments } from './pipeline-pages.ts'
 import { profileRoutes } from './profile-pages.ts'
+import { Outlook } from './outlook.ts'
 import { Queues } from './queues.ts'
 import { quietComponents } from './quiet.ts'
 import { Rates } from './rates.ts'
@@ -70,6 +71,7 @@ export class Service {
   readonly #meter = new ProcessMeter()
   readonly #watch: MemoryWatch
   readonly #rates: Rates
+  readonly #outlook: Outlook
   readonly #losses = new Losses(this.books, this.journal, this.budget)
   readonly #report: SelfReport
   readonly #exports: OwnExports
@@ -100,6 +102,7 @@ export class Service {
     })
     this.#senders = new Senders(this.budget, clock, this.#log, this.#telling.chronicle)
     this.#rates = new Rates(this.books)
+    this.#outlook = new Outlook(this.books, this.#rates, () => this.#storages())
     const { report = new SelfReport({}, plan.version), exports = [], sampling } = plan.own ?? {}
     this.#report = report
     this.#exports = new OwnExports(exports, report, plan.log)
@@ -185,6 +188,7 @@ export class Service {
     }
     this.#watch.start()
     this.#rates.start()
+    this.#outlook.start()
     this.#losses.start()
     this.#phase = 'running'
     this.#announce()
@@ -225,6 +229,7 @@ export class Service {
     this.#watch.stop()
     this.#meter.stop()
     this.#rates.stop()
+    this.#outlook.stop()
     this.#losses.stop()
     if (lost > 0) this.#log.error({ items: lost, by: lossesOf(this.books) }, 'stopped; not all could be delivered')
     this.#taps.stop()
@@ -257,6 +262,7 @@ export class Service {
       budget: this.budget,
       components: this.#graph?.components ?? [],
       queues: this.#graph?.exporters() ?? [],
+      outlook: this.#outlook,
       orphans: this.#queues.orphans(),
       said: (how: 'lost' | 'rejected') => detailOf(this.journal, how),
       faults: this.#faults + this.books.internalFaults,
@@ -270,7 +276,7 @@ export class Service {
       figures: this.#meter.read(),
       plan: this.memory,
       pipelines: this.#pipelines(signs.components),
-      storages: this.#storages().map(storageDocument),
+      storages: this.#storages().map(one => storageStatus(one, this.#outlook)),
       needs: needs({
         ...signs,
         ...senders,
@@ -341,6 +347,7 @@ export class Service {
           journal: this.journal,
           books: this.books,
           rates: this.#rates,
+          outlook: this.#outlook,
           pipelines: () => this.#graph?.pipelines ?? [],
           components: () => this.#graph?.components ?? [],
           exporters: () => this.#graph?.exporters() ?? [],

@@ -83,6 +83,11 @@ const queue = z.strictObject({
   in_flight: count(),
   last_success: time(),
   next_attempt_in_seconds: z.number().nullable().describe('Null: nothing waits.'),
+  full_in_seconds: z.number().nullable().describe('As things went in the last minute. Null: it does not fill.'),
+  oldest_expires_in_seconds: z
+    .number()
+    .nullable()
+    .describe('Until the first is given up for its age. Null: nothing is.'),
 })
 
 const usage = z.strictObject({ used: z.number(), limit: z.number().nullable() })
@@ -103,6 +108,7 @@ const storage = z.strictObject({
   error: z.string().optional(),
   room_bytes: z.number(),
   max_age_seconds: z.number(),
+  full_in_seconds: z.number().nullable().describe('As things went in the last minute. Null: it does not fill.'),
 })
 
 /** A queue on disk that no exporter sends, as `/v1/queues` has it. */

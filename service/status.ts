@@ -7,6 +7,7 @@ import type { Shortage } from '../core/shortage.ts'
 import type { MemoryPlan } from '../core/memory.ts'
 import type { Status } from '../core/status.ts'
 import type { ProcessFigures, QueueFigures } from '../telemetry/family.ts'
+import type { Foreseen } from './outlook.ts'
 import type { PipelineDocument } from './pipeline-pages.ts'
 
 /** Something that a person has to look into. */
@@ -31,6 +32,8 @@ export interface StatusSources {
   /** As far as they are connected. */
   readonly pipelines?: readonly PipelineDocument[]
   readonly queues: readonly QueueFigures[]
+  /** How long there is room yet; not told without it. */
+  readonly outlook?: Foreseen
   /** Storages of queues. */
   readonly storages?: readonly object[]
   /** Queues on disk that nobody sends. */
@@ -91,15 +94,7 @@ export function statusDocument(sources: StatusSources): object {
         : { last_error: status.lastError, last_error_at: time(status.lastErrorAt) }),
     })),
     pipelines: sources.pipelines ?? [],
-    queues: queues.map(({ id, signal, queueSize, queueCapacity, inFlight, lastSuccess, nextAttempt }) => ({
-      exporter: id,
-      signal,
-      size: queueSize,
-      capacity: queueCapacity,
-      in_flight: inFlight,
-      last_success: lastSuccess ? time(lastSuccess) : null,
-      next_attempt_in_seconds: secondsUntil(nextAttempt),
-    })),
+    queues: queues.map(queue => queueOf(queue, sources.outlook)),
     doors: books.doors.map(({ receiver, transport, refusals, tallies, usage }) => ({
       receiver,
       transport,
@@ -112,6 +107,21 @@ export function statusDocument(sources: StatusSources): object {
     orphans: sources.orphans ?? [],
     books: books.nodes.filter(node => !node.retired).map(account),
     books_faults: books.faults(),
+  }
+}
+
+function queueOf(queue: QueueFigures, outlook: Foreseen | undefined) {
+  const { id, signal, queueSize, queueCapacity, inFlight, lastSuccess, nextAttempt, expiresIn } = queue
+  return {
+    exporter: id,
+    signal,
+    size: queueSize,
+    capacity: queueCapacity,
+    in_flight: inFlight,
+    last_success: lastSuccess ? time(lastSuccess) : null,
+    next_attempt_in_seconds: secondsUntil(nextAttempt),
+    full_in_seconds: wholeSeconds(outlook?.ofQueue(queue)),
+    oldest_expires_in_seconds: secondsUntil(expiresIn),
   }
 }
 
@@ -178,6 +188,10 @@ export const demandOf = ({ demand }: Status): { needs?: 'configuration'; demand?
 /** Seconds of milliseconds from now; null where there is no such time. */
 export const secondsUntil = (milliseconds: number | undefined): number | null =>
   milliseconds === undefined ? null : round(milliseconds / 1000)
+
+/** Seconds that are only about right; null where there are none. */
+export const wholeSeconds = (seconds: number | undefined): number | null =>
+  seconds === undefined ? null : Math.round(seconds)
 
 /** A time as it is told, of milliseconds since the epoch. */
 export function time(milliseconds: number | undefined): string | null {

@@ -32,6 +32,12 @@ export interface QueueFigures {
   readonly lastSuccess?: number
   /** When the oldest batch it holds came in, in milliseconds since the epoch. */
   readonly oldest?: number | undefined
+  /** Milliseconds until the first it holds is given up for its age; undefined where nothing is. */
+  readonly expiresIn?: number | undefined
+  /** Milliseconds for which its destination has asked to be left alone yet. */
+  readonly askedFor?: number
+  /** What finds no room in it waits on disk only: it is never full. */
+  readonly spills?: boolean
   /** Milliseconds until something that waits is tried by itself; undefined where nothing waits. */
   readonly nextAttempt?: number | undefined
   /** How long attempts that succeeded took, in milliseconds. */

@@ -100,6 +100,7 @@ export class Graph {
       inFlight: destination.inFlight,
       lastSuccess: destination.lastSuccess,
       ...destination.ages,
+      spills: destination.spills,
       latency: destination.latency,
       nextAttempt: destination.nextAttempt,
       retry: (listener: TriedListener) => destination.retry(listener),

@@ -107,6 +107,12 @@ export class Backlog {
     return this.#queue.backlog.oldest
   }
 
+  /** Milliseconds until the oldest is older than the storage keeps data; undefined where there is none. */
+  get expiresIn(): number | undefined {
+    const { maxAge, now } = this.#storage
+    return this.oldest === undefined ? undefined : Math.max(0, this.oldest + maxAge - now)
+  }
+
   /** Items that are being written or on disk only. */
   held(): number {
     let items = this.#queue.backlog.items - this.#windowItems

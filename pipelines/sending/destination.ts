@@ -12,7 +12,7 @@ import { type DurableQueue, type Storage, storageKey } from '../../core/storage.
 import { sameValue } from '../../config/equal.ts'
 import type { Gathered } from '../../plan/carried.ts'
 import type { QueuePolicy } from '../../plan/queue-policy.ts'
-import type { Ages } from './ages.ts'
+import { type Ages, sooner } from './ages.ts'
 import { Backlog, type BacklogParts } from './backlog.ts'
 import { Claim } from './claim.ts'
 import { makeEntry } from './entry.ts'
@@ -111,10 +111,16 @@ export class Destination implements Sink {
     return this.#sender.lastSuccess
   }
 
-  /** Since when what it holds waits. */
+  /** Since when what it holds waits, and until when. */
   get ages(): Ages {
-    const { oldest } = this.#sender.ages()
-    return { oldest: this.#backlog?.oldest ?? oldest }
+    const { oldest, expiresIn, askedFor } = this.#sender.ages()
+    const { oldest: first = oldest, expiresIn: kept } = this.#backlog ?? {}
+    return { oldest: first, expiresIn: sooner(expiresIn, kept), askedFor }
+  }
+
+  /** What does not fit into its queue waits on disk all the same: it is never full. */
+  get spills(): boolean {
+    return this.#parts.policy.whenFull === 'spill'
   }
 
   /** How long successful attempts took. */

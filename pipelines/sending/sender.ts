@@ -89,9 +89,9 @@ export class Sender {
     return items
   }
 
-  /** Since when what is here waits. */
+  /** Since when what is here waits, and until when. */
   ages(): Ages {
-    return agesOf(this.#all())
+    return agesOf(this.#all(), this.#parts.config.retry_on_failure)
   }
 
   *#all(): Generator<Entry> {

@@ -21,7 +21,7 @@ let status = 503
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'kymo-'))
   server = http.createServer((request, response) => {
-    request.resume().on('end', () => response.writeHead(status).end())
+    request.resume().on('end', () => response.writeHead(status, status === 503 ? { 'retry-after': '90' } : {}).end())
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -65,7 +65,7 @@ test('status says when the next attempt is and the command for at once, which te
   const failed = await retry()
   expect(failed.code).toBe(1)
   expect(failed.out).toMatch(
-    /^otlp_http\/away \(traces\): failed after \d+ ms, 2 items: .*503.* \(DELIVERY_\w+\); the next attempt is in \d+ s\n$/,
+    /^otlp_http\/away \(traces\): failed after \d+ ms, 2 items: .*503.* \(DELIVERY_\w+\); the destination had asked to be left alone for \d+ s more; the next attempt is in \d+ s\n$/,
   )
   status = 200
   const json = await retry('--json')
@@ -78,6 +78,7 @@ test('status says when the next attempt is and the command for at once, which te
         outcome: 'taken',
         items: 2,
         took_ms: expect.any(Number),
+        asked_to_wait_seconds: expect.any(Number),
         queue: 0,
         next_attempt_in_seconds: null,
       },

@@ -198,6 +198,43 @@ test.each<[what: string, more: () => Partial<Signs>, told: string, command: stri
   expect(needs({ ...well(), ...more() })).toMatchObject([{ what: told, command }])
 })
 
+test.each([
+  [{ expiresIn: undefined, next: 0 }, { queue: undefined }, '90% of its queue): no route'],
+  [
+    { expiresIn: 300_000, next: 4200 },
+    { queue: 40 },
+    '90% of its queue, full in about 40 s): no route; the oldest is given up in about 5 min; next attempt in 5 s, or at once: `kymo retry loki`',
+  ],
+  [
+    { expiresIn: 9_000_000, next: 0 },
+    { queue: 9000 },
+    '90% of its queue, full in about 3 h): no route; the oldest is given up in about 3 h',
+  ],
+  [{ expiresIn: 172_000_000, next: 0 }, { queue: 90_000 }, '90% of its queue): no route'],
+] as const)(
+  'of a destination that is away: how long that can go on, as far as a day: %j %j',
+  (times, seconds, told) => {
+    const { expiresIn, next } = times
+    const found = needs({
+      ...well(),
+      ...holding('loki', 7),
+      components: [component('exporter', 'loki', 'RecoverableError', 'no route')],
+      queues: [{ id: 'loki', ...queue, expiresIn, nextAttempt: next }],
+      outlook: { ofQueue: () => seconds.queue, ofStorage: () => undefined },
+    })
+    expect(found.map(({ what }) => what)).toEqual([`exporter loki is in trouble, 7 items waiting (${told}`])
+  },
+)
+
+test.each([
+  [3000, ['storage file_storage is full in about 50 min as things go now: from then on senders are refused']],
+  [90_000, []],
+  [undefined, []],
+])('a storage that is full in %s s', (seconds, told) => {
+  const outlook = { ofQueue: () => undefined, ofStorage: () => seconds }
+  expect(needs({ ...well(), outlook }).map(({ what }) => what)).toEqual(told)
+})
+
 test('the text begins with it, and says so when there is nothing', () => {
   const whole = {
     process: { version: '1.2.3', phase: 'running', pid: 7, started: new Date().toISOString() },
@@ -219,11 +256,18 @@ test('the text begins with it, and says so when there is nothing', () => {
 })
 
 test.each([
-  ['38 of 100, 11 come and 1.7 are taken', 38, { in: 11, delivered: 1.7 }, 'OK', 67],
-  ['nearly all of what comes is taken', 38, { in: 11, delivered: 10.5 }, 'OK', undefined],
-  ['little waits', 5, { in: 11, delivered: 1 }, 'OK', undefined],
-  ['it is full: those it refuses are told', 100, { in: 11, delivered: 1 }, 'OK', undefined],
-  ['the destination is in trouble, which is told', 38, { in: 11, delivered: 0 }, 'RecoverableError', undefined],
+  ['38 of 100, 11 come and 1.7 are taken', 38, { in: 11, delivered: 1.7, ended: 1.7 }, 'OK', 67],
+  ['nearly all of what comes is taken', 38, { in: 11, delivered: 10.5, ended: 10.5 }, 'OK', undefined],
+  ['what comes is rejected', 38, { in: 11, delivered: 1, ended: 11 }, 'OK', undefined],
+  ['little waits', 5, { in: 11, delivered: 1, ended: 1 }, 'OK', undefined],
+  ['it is full: those it refuses are told', 100, { in: 11, delivered: 1, ended: 1 }, 'OK', undefined],
+  [
+    'the destination is in trouble, which is told',
+    38,
+    { in: 11, delivered: 0, ended: 0 },
+    'RecoverableError',
+    undefined,
+  ],
 ] as const)(
   'a destination that is slower than what comes is told before its queue is full: %s',
   (_, size, pace, state, seconds) => {

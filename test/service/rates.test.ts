@@ -21,7 +21,12 @@ test.each([
     node.delivered += perSecond
     rates.look(now)
   }
-  expect(rates.of(node, window, until)).toEqual({ in: expected, out: 0, delivered: perSecond / 5 })
+  expect(rates.of(node, window, until)).toEqual({
+    in: expected,
+    out: 0,
+    delivered: perSecond / 5,
+    ended: perSecond / 5,
+  })
 })
 
 test('the last minute and the last five tell a burst apart', () => {

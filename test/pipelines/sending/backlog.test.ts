@@ -191,6 +191,24 @@ describe('how much is in memory', () => {
 })
 
 describe('what a destination does not take', () => {
+  test('until when the oldest is kept is told, of what is in memory and of what is on disk only', async () => {
+    toy = await durable({ sink: { queue_size: 1, sizer: 'requests' } })
+    toy.sinks['sink'].behave = never
+    const figures = () => toy.graph.exporters()[0]
+    expect(figures()?.expiresIn).toBeUndefined()
+    await toy.push(request('a')).outcome
+    await toy.push(request('b')).outcome
+    const { expiresIn = 0, spills, queueSize } = figures() ?? {}
+    expect([expiresIn > storage.maxAge - 60_000, expiresIn <= storage.maxAge, spills, queueSize]).toEqual([
+      true,
+      true,
+      true,
+      2,
+    ])
+    storage.ahead = storage.maxAge - 1000
+    expect(figures()?.expiresIn).toBeLessThan(1001)
+  })
+
   const rejects: Behaviour = () => Promise.reject(new DeliveryError('DELIVERY_REJECTED', 'rejected', 'cannot decode'))
 
   test('is put aside with its reason', async () => {
