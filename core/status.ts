@@ -12,6 +12,10 @@ export type State =
   | 'Stopping'
   | 'Stopped'
 
+/** Whether something goes wrong in `state`, for which there is a last error to tell. */
+export const isTrouble = (state: State): boolean =>
+  state === 'RecoverableError' || state === 'PermanentError' || state === 'FatalError'
+
 const moves: Record<State, readonly State[]> = {
   None: ['Starting'],
   Starting: ['OK', 'RecoverableError', 'PermanentError', 'FatalError', 'Stopping'],

@@ -1,7 +1,7 @@
 /** What the service notes on the time axis of the process. */
 import type { ToldOccurrence } from '../core/chronicle.ts'
 import type { Kind } from '../core/component.ts'
-import type { State, Status } from '../core/status.ts'
+import { isTrouble, type State, type Status } from '../core/status.ts'
 import type { Deed } from './admin-pages.ts'
 import type { LastReload } from './reloads.ts'
 
@@ -15,13 +15,12 @@ export function stateOccurrence(
   from: State,
 ): ToldOccurrence | undefined {
   const { state } = status
-  const isTrouble = state === 'RecoverableError' || state === 'PermanentError' || state === 'FatalError'
-  if (!isTrouble && (state !== 'OK' || from !== 'RecoverableError')) return undefined
+  if (!isTrouble(state) && (state !== 'OK' || from !== 'RecoverableError')) return undefined
   return {
     kind: 'component',
     component: id,
     text: `${kind} ${id}: ${from} -> ${state}`,
-    detail: isTrouble ? status.lastError : undefined,
+    detail: isTrouble(state) ? status.lastError : undefined,
     fields: { component_kind: kind, from, to: state },
   }
 }

@@ -1,6 +1,6 @@
 /** Many statuses as one: of a pipeline, of the whole process. */
 import type { RunningComponent, Health } from '../../core/health.ts'
-import type { State } from '../../core/status.ts'
+import { isTrouble, type State } from '../../core/status.ts'
 
 /** Which errors make unhealthy. */
 export interface HealthRules {
@@ -67,11 +67,10 @@ function judgeTogether(members: readonly RunningComponent[], rules: HealthRules,
 
 function judgeOne({ status }: RunningComponent, rules: HealthRules, now: number): HealthVerdict {
   const { state, since, lastError } = status
-  const isError = state === 'RecoverableError' || state === 'PermanentError' || state === 'FatalError'
   return {
     healthy: isHealthy(state, now - since, rules),
     state,
-    error: isError ? lastError : undefined,
+    error: isTrouble(state) ? lastError : undefined,
     since,
     parts: new Map(),
   }
