@@ -12,6 +12,18 @@ export type State =
   | 'Stopping'
   | 'Stopped'
 
+/** States, from what needs somebody to look at it to what does not. */
+export const severity: readonly State[] = [
+  'FatalError',
+  'PermanentError',
+  'RecoverableError',
+  'Stopping',
+  'Starting',
+  'None',
+  'Stopped',
+  'OK',
+]
+
 /** Whether something goes wrong in `state`, for which there is a last error to tell. */
 export const isTrouble = (state: State): boolean =>
   state === 'RecoverableError' || state === 'PermanentError' || state === 'FatalError'

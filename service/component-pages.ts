@@ -2,7 +2,7 @@
 import type { Books, NodeBooks } from '../core/books.ts'
 import { elementAt } from '../core/element-at.ts'
 import type { RunningComponent } from '../core/health.ts'
-import type { State, Status } from '../core/status.ts'
+import { severity, type Status } from '../core/status.ts'
 import type { QueueFigures } from '../telemetry/family.ts'
 import type { Foreseen } from './outlook.ts'
 import type { Pace, Rates } from './rates.ts'
@@ -17,18 +17,6 @@ export interface ComponentSources {
   components(): readonly RunningComponent[]
   exporters(): readonly QueueFigures[]
 }
-
-/** From what needs somebody to look at it to what does not. */
-const severity: readonly State[] = [
-  'FatalError',
-  'PermanentError',
-  'RecoverableError',
-  'Stopping',
-  'Starting',
-  'None',
-  'Stopped',
-  'OK',
-]
 
 const minute = 60_000
 

@@ -2,7 +2,7 @@
 import type { Books, NodeBooks } from '../core/books.ts'
 import type { ConfiguredPipeline } from '../core/configured.ts'
 import type { RunningComponent } from '../core/health.ts'
-import type { State } from '../core/status.ts'
+import { severity } from '../core/status.ts'
 import type { Rates } from './rates.ts'
 
 /** What is told of pipelines. */
@@ -16,17 +16,6 @@ export interface PipelineSources {
 /** One pipeline as `/status` tells it. */
 export type PipelineDocument = ReturnType<typeof pipelineDocuments>[number]
 
-/** From the worst on. */
-const states: readonly State[] = [
-  'FatalError',
-  'PermanentError',
-  'RecoverableError',
-  'Stopping',
-  'Starting',
-  'Stopped',
-  'OK',
-  'None',
-]
 const minute = 60_000
 
 /** All of them, in the order of the configuration. */
@@ -44,7 +33,7 @@ export function pipelineDocuments({ pipelines, components, books, rates }: Pipel
     const own = ({ pipeline }: RunningComponent): boolean => pipeline === undefined || pipeline === id
     const found = [...receivers, ...processors, ...exporters]
       .flatMap(one => statesOf.get(one)?.filter(own) ?? [])
-      .map(({ status }) => states.indexOf(status.state))
+      .map(({ status }) => severity.indexOf(status.state))
     return {
       id,
       signal,
@@ -52,7 +41,7 @@ export function pipelineDocuments({ pipelines, components, books, rates }: Pipel
       processors,
       exporters,
       /** The worst of its components. */
-      state: states[Math.min(...found)] ?? 'None',
+      state: severity[Math.min(...found)] ?? 'None',
       ...counts(ways, books, exporters, nodes, signal),
       dropped: sum(steps, ({ dropped }) => dropped.total),
       lost: sum(steps, ({ lost }) => lost.total),

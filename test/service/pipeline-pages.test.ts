@@ -7,6 +7,7 @@ import { Rates } from '../../service/rates.ts'
 const now = Date.now()
 const statusOf = (state: State): Status => {
   const status = new Status()
+  if (state === 'None') return status
   status.set('Starting')
   if (state !== 'Starting') status.set(state, state === 'OK' ? undefined : 'trouble')
   return status
@@ -65,6 +66,8 @@ test.each([
   [{ sink: 'RecoverableError' }, ['RecoverableError', 'RecoverableError']],
   [{ filter: 'PermanentError', sink: 'RecoverableError' }, ['PermanentError', 'RecoverableError']],
   [{ other: 'Starting' }, ['OK', 'Starting']],
+  // Its exporters start before it does.
+  [{ otlp: 'None' }, ['None', 'None']],
 ] as const)('a pipeline is as well as the worst of its own components: %o', (states, expected) => {
   expect(documents(states).map(({ state }) => state)).toEqual([...expected, 'None'])
 })
