@@ -8,7 +8,8 @@ import { exitCodes } from '../service/process.ts'
 import { QueryError } from '../service/query.ts'
 import type { DeadLetterDocument, QueuesDocument } from '../service/queue-pages.ts'
 import { ask, AskError, download } from './admin-client.ts'
-import { type DirectoryDocument, DirectoryError, inspectDirectory, openDirectory } from './queue-directory.ts'
+import { orTell } from './or-tell.ts'
+import { type DirectoryDocument, inspectDirectory, openDirectory } from './queue-directory.ts'
 import { deadLettersText, queuesText } from './queue-text.ts'
 
 /** Which records; the names are those of the admin server's pages. */
@@ -52,22 +53,9 @@ export function rangeWords(options: RangeOptions): Record<string, string> {
   return Object.fromEntries(entries)
 }
 
-/** What can go wrong for the user's own reasons is told in one line; resolves to the exit code. */
-export async function told(work: () => Promise<number>): Promise<number> {
-  try {
-    return await work()
-  } catch (error) {
-    const isExpected = error instanceof AskError || error instanceof DirectoryError || error instanceof QueryError
-    if (!isExpected) throw error
-    const hint = error instanceof QueryError && error.hint !== undefined ? `; ${error.hint}` : ''
-    process.stderr.write(`${error.message}${hint}\n`)
-    return exitCodes.failed
-  }
-}
-
 /** `kymo queue ls`. */
 export function listQueues(options: ListOptions): Promise<number> {
-  return told(async () => {
+  return orTell(async () => {
     const { admin, directory, deadLetters, limit = '100', json, storage } = options
     const words = { ...rangeWords(options), ...(deadLetters ? { limit } : {}) }
     const answer =
@@ -102,7 +90,7 @@ function moved({ queue, deadLetters, ...rest }: MoveOptions): Record<string, str
 
 /** `kymo queue export`. */
 export function exportQueue(options: MoveOptions): Promise<number> {
-  return told(async () => {
+  return orTell(async () => {
     const { admin, directory, to, format = 'json' } = options
     const words = { ...moved(options), format }
     const tally = new Tally(format)
@@ -173,7 +161,7 @@ async function write(chunks: AsyncIterable<Uint8Array>, to: string | undefined):
 
 /** `kymo queue drop`. */
 export function dropQueue(options: MoveOptions): Promise<number> {
-  return told(async () => {
+  return orTell(async () => {
     const { admin, directory, yes } = options
     const words = moved(options)
     if (yes !== true) {

@@ -4,7 +4,8 @@ import { exitCodes } from '../service/process.ts'
 import type { Replay } from '../service/replay.ts'
 import { ask } from './admin-client.ts'
 import { printable } from './format.ts'
-import { type RangeOptions, rangeWords, told } from './queue.ts'
+import { orTell } from './or-tell.ts'
+import { type RangeOptions, rangeWords } from './queue.ts'
 
 /** What it is told. */
 export interface ReplayOptions extends RangeOptions {
@@ -26,7 +27,7 @@ const lookInterval = 1000
 
 /** Starts it and waits for its end; resolves to the exit code. */
 export function replay(options: ReplayOptions): Promise<number> {
-  return told(async () => {
+  return orTell(async () => {
     const { admin, queue, pipeline, exporter, limit, patience, stop, json } = options
     if (stop) await ask(admin, `${page}/stop`, {})
     else {
