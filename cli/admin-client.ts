@@ -6,7 +6,7 @@ import { messageOf } from '../core/errors.ts'
 import { ownSelf } from '../core/ownership.ts'
 import { type Token, tokenOf, unknownToken, uselessToken } from './admin-token.ts'
 
-/** Nobody answers, or not what was asked. The message is for the user. */
+/** What was asked for cannot be had: nobody answers, or not that, or it makes no sense. The message is for the user. */
 export class AskError extends Error {
   override name = 'AskError'
 }

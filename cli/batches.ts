@@ -2,8 +2,9 @@
 import { signals } from '../proto/signals.ts'
 import type { BatchDocument, EventDocument } from '../service/api.ts'
 import { exitCodes } from '../service/process.ts'
-import { ask, AskError } from './admin-client.ts'
+import { ask } from './admin-client.ts'
 import { alignRight, clock, cut, printable, span, terminalWidth } from './format.ts'
+import { orTell } from './or-tell.ts'
 import { table } from './table.ts'
 
 /** Which batches, and how to print them. The filters are those of `/v1/batches`. */
@@ -28,8 +29,8 @@ interface Listed {
 }
 
 /** Asks and prints one batch, or all that match; resolves to the exit code. */
-export async function batches(id: string | undefined, options: BatchesOptions): Promise<number> {
-  try {
+export function batches(id: string | undefined, options: BatchesOptions): Promise<number> {
+  return orTell(async () => {
     const answer = await ask(
       options.admin,
       id === undefined ? listPath(options) : `/v1/batches/${encodeURIComponent(id)}`,
@@ -39,11 +40,7 @@ export async function batches(id: string | undefined, options: BatchesOptions): 
     else if (id === undefined) process.stdout.write(listText(answer as Listed, options))
     else process.stdout.write(batchText(answer as BatchDocument))
     return exitCodes.clean
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }
 
 const textFilters = ['component', 'receiver', 'signal', 'reason', 'what', 'since', 'until', 'limit'] as const

@@ -8,11 +8,11 @@ import {
 } from '../service/connections.ts'
 import { stepTime } from '../service/connection-pages.ts'
 import { exitCodes } from '../service/process.ts'
-import { QueryError } from '../service/query.ts'
 import { ask, AskError } from './admin-client.ts'
 import { printable, span } from './format.ts'
 import { load } from './load.ts'
 import type { SourceOptions } from './options.ts'
+import { orTell } from './or-tell.ts'
 
 /** What is looked at, and how. */
 export interface CheckOptions extends SourceOptions {
@@ -29,25 +29,16 @@ export interface CheckOptions extends SourceOptions {
 const patience = 10 * 60_000
 
 /** Looks, prints, and resolves to the exit code: 0 when all that was asked holds. */
-export async function check(exporters: readonly string[], options: CheckOptions, isRunning: boolean): Promise<number> {
-  if (options.connect !== true) {
-    return complain('say what to look at: --connect (whether a configuration is right, `kymo validate` tells)')
-  }
-  try {
+export function check(exporters: readonly string[], options: CheckOptions, isRunning: boolean): Promise<number> {
+  return orTell(async () => {
+    if (options.connect !== true) {
+      throw new AskError('say what to look at: --connect (whether a configuration is right, `kymo validate` tells)')
+    }
     const answer = isRunning ? await ofRunning(exporters, options) : await ofConfiguration(exporters, options)
     if (answer === undefined) return exitCodes.failed
     process.stdout.write(options.json === true ? `${JSON.stringify(answer, null, 2)}\n` : connectionsText(answer))
     return answer.result === 'failed' ? exitCodes.failed : exitCodes.clean
-  } catch (error) {
-    if (error instanceof AskError) return complain(error.message)
-    if (!(error instanceof QueryError)) throw error
-    return complain(error.hint === undefined ? error.message : `${error.message}; ${error.hint}`)
-  }
-}
-
-function complain(text: string): number {
-  process.stderr.write(`${text}\n`)
-  return exitCodes.failed
+  })
 }
 
 async function ofRunning(exporters: readonly string[], options: CheckOptions): Promise<ConnectionsDocument> {

@@ -1,7 +1,8 @@
 /** Asking again and again for what has come since. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { exitCodes } from '../service/process.ts'
-import { ask, AskError } from './admin-client.ts'
+import { ask } from './admin-client.ts'
+import { orTell } from './or-tell.ts'
 
 /** Milliseconds between two questions. */
 const askEvery = 1000
@@ -18,12 +19,12 @@ export interface Following<D extends { readonly newest: number }> {
 }
 
 /** Asks and writes; resolves to the exit code. */
-export async function following<D extends { readonly newest: number }>(asked: Following<D>): Promise<number> {
+export function following<D extends { readonly newest: number }>(asked: Following<D>): Promise<number> {
   const { admin, path, query, follow, write } = asked
   const reader = { isGone: false }
   let newest = 0
   process.stdout.on('error', () => (reader.isGone = true))
-  try {
+  return orTell(async () => {
     for (let isFirst = true; !reader.isGone; isFirst = false) {
       // What our own admin server says; the client has checked that it is one.
       const answer = (await ask(admin, `${path}?${query.toString()}`)) as D
@@ -38,9 +39,5 @@ export async function following<D extends { readonly newest: number }>(asked: Fo
       await pause(askEvery)
     }
     return exitCodes.clean
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }

@@ -2,9 +2,10 @@
 import { exitCodes } from '../service/process.ts'
 import type { LogDocument, LogLineDocument, RaisedDocument } from '../service/log-pages.ts'
 import { consoleText, logLevels } from '../telemetry/logger.ts'
-import { ask, AskError } from './admin-client.ts'
+import { ask } from './admin-client.ts'
 import { following } from './follow.ts'
 import { clock, printable } from './format.ts'
+import { orTell } from './or-tell.ts'
 
 /** Which lines, and how to print them, or for how long a level is set. */
 export interface LogOptions {
@@ -67,18 +68,14 @@ function lineText({ line }: LogLineDocument): string {
 const raisedText = ({ component, level, until }: RaisedDocument): string =>
   `(the level of ${printable(component)} is ${level} until ${clock(until)})\n`
 
-async function setLevel(component: string, level: string, { admin, for: length, json }: LogOptions): Promise<number> {
-  try {
+function setLevel(component: string, level: string, { admin, for: length, json }: LogOptions): Promise<number> {
+  return orTell(async () => {
     const command = { component, level, ...(length === undefined ? {} : { for: length }) }
     const answer = (await ask(admin, '/v1/log/level', command)) as { readonly raised: readonly RaisedDocument[] }
     if (json === true) process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
     else process.stdout.write(levelText(component, answer.raised))
     return exitCodes.clean
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }
 
 function levelText(component: string, raised: readonly RaisedDocument[]): string {

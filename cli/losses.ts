@@ -1,8 +1,9 @@
 /** `kymo losses`: what came in over a range of time and what became of it, as the books of a Kymo that runs have it. */
 import type { LossesDocument, LossRow, HeardTally, SignalLosses } from '../service/losses.ts'
 import { exitCodes } from '../service/process.ts'
-import { ask, AskError } from './admin-client.ts'
+import { ask } from './admin-client.ts'
 import { alignRight, clock, since as ago } from './format.ts'
+import { orTell } from './or-tell.ts'
 import { table } from './table.ts'
 
 /** Which range, and how to print it. */
@@ -14,18 +15,14 @@ export interface LossesOptions {
 }
 
 /** Asks and prints; resolves to the exit code. */
-export async function losses({ admin, since, by, json }: LossesOptions): Promise<number> {
-  try {
+export function losses({ admin, since, by, json }: LossesOptions): Promise<number> {
+  return orTell(async () => {
     const query = new URLSearchParams({ since, ...(by === undefined ? {} : { by }) })
     // What our own admin server says; the client has checked that it is one.
     const answer = (await ask(admin, `/v1/losses?${query.toString()}`)) as LossesDocument
     process.stdout.write(json === true ? `${JSON.stringify(answer, null, 2)}\n` : lossesText(answer, since))
     return isClean(answer) ? exitCodes.clean : exitCodes.lost
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }
 
 const isClean = ({ lost_for_good, signals, books_faults }: LossesDocument): boolean =>

@@ -12,11 +12,7 @@ import { inspectStorage, type WorkerState } from '../extensions/file_storage/ins
 import { FileStorage } from '../extensions/file_storage/storage.ts'
 import { deadLettersDocument, queueDocument, type QueuesDocument } from '../service/queue-pages.ts'
 import { Queues } from '../service/queues.ts'
-
-/** The directory cannot be used as it is. The message is for the user. */
-export class DirectoryError extends Error {
-  override name = 'DirectoryError'
-}
+import { AskError } from './admin-client.ts'
 
 /** What stands in a directory, as far as it can be told without taking it from the process that has it. */
 export interface DirectoryDocument extends QueuesDocument {
@@ -24,7 +20,7 @@ export interface DirectoryDocument extends QueuesDocument {
   readonly damaged: readonly string[]
 }
 
-/** Reads what is there; changes nothing, and needs no lock. @throws DirectoryError */
+/** Reads what is there; changes nothing, and needs no lock. @throws AskError */
 export async function inspectDirectory(directory: string): Promise<DirectoryDocument> {
   const states = await workersOf(directory)
   return {
@@ -45,15 +41,15 @@ async function workersOf(directory: string): Promise<WorkerState[]> {
     await stat(directory)
     states = await inspectStorage(directory)
   } catch (error) {
-    throw new DirectoryError(`--directory ${directory} cannot be read: ${messageOf(error)}`, { cause: error })
+    throw new AskError(`--directory ${directory} cannot be read: ${messageOf(error)}`, { cause: error })
   }
   if (states.length > 0) return states
-  throw new DirectoryError(`${directory} is no directory of a \`file_storage\`: it has no folder worker-0`)
+  throw new AskError(`${directory} is no directory of a \`file_storage\`: it has no folder worker-0`)
 }
 
 const nameOf = (worker: number): string => `worker-${worker}`
 
-/** Takes a directory to export or drop what is in it. @throws DirectoryError when a process has it */
+/** Takes a directory to export or drop what is in it. @throws AskError when a process has it */
 export async function openDirectory(directory: string): Promise<{ queues: Queues; close(): Promise<void> }> {
   const opened: { id: string; storage: FileStorage }[] = []
   const close = async (): Promise<void> => {
@@ -68,7 +64,7 @@ export async function openDirectory(directory: string): Promise<{ queues: Queues
     if (!(error instanceof StorageError)) throw error
     const instead =
       error.kind === 'locked' ? '\nIt runs: leave --directory out to have it do that, through its admin server.' : ''
-    throw new DirectoryError(`${error.message}${instead}`, { cause: error })
+    throw new AskError(`${error.message}${instead}`, { cause: error })
   }
   const queues = new Queues({
     books: new Books(),

@@ -6,6 +6,7 @@ import { AskError, tell } from './admin-client.ts'
 import type { SourceOptions } from './options.ts'
 import { printable } from './format.ts'
 import { load } from './load.ts'
+import { orTell } from './or-tell.ts'
 import { planText, restartText } from './reload-text.ts'
 
 /** What it is told. */
@@ -19,9 +20,9 @@ export interface ReloadOptions extends SourceOptions {
 const patience = 120_000
 
 /** Asks, prints, and resolves to the exit code. `isNamed`: the address is one that the user gave. */
-export async function reload(options: ReloadOptions, isNamed: boolean): Promise<number> {
+export function reload(options: ReloadOptions, isNamed: boolean): Promise<number> {
   const { config, admin, dryRun, json } = options
-  try {
+  return orTell(async () => {
     const address = isNamed || config.length === 0 ? admin : await addressIn(options)
     // Told by `load`.
     if (address === undefined) return exitCodes.failed
@@ -32,11 +33,7 @@ export async function reload(options: ReloadOptions, isNamed: boolean): Promise<
     process.stdout.write(json === true ? `${JSON.stringify(outcome, null, 2)}\n` : out)
     process.stderr.write(json === true ? '' : err)
     return isGood(outcome) ? exitCodes.clean : exitCodes.failed
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }
 
 const isGood = ({ result }: ReloadOutcome): boolean =>

@@ -1,8 +1,9 @@
 /** `kymo retry`: has an exporter try now what waits, and prints what the destination says. */
 import { exitCodes } from '../service/process.ts'
 import type { RetryDocument } from '../service/retry.ts'
-import { ask, AskError } from './admin-client.ts'
+import { ask } from './admin-client.ts'
 import { printable } from './format.ts'
+import { orTell } from './or-tell.ts'
 
 /** Whom to ask, and how long an answer is waited for. */
 export interface RetryOptions {
@@ -13,19 +14,15 @@ export interface RetryOptions {
 }
 
 /** Prints what came of it; resolves to the exit code. */
-export async function retry(exporter: string, options: RetryOptions): Promise<number> {
+export function retry(exporter: string, options: RetryOptions): Promise<number> {
   const { admin, signal, timeout, json = false } = options
   const words = { exporter, ...(signal !== undefined && { signal }), ...(timeout !== undefined && { timeout }) }
-  try {
+  return orTell(async () => {
     const answer = (await ask(admin, '/v1/retry', words)) as { readonly retried: readonly RetryDocument[] }
     process.stdout.write(json ? `${JSON.stringify(answer, null, 2)}\n` : answer.retried.map(retryText).join(''))
     const isWell = answer.retried.every(({ outcome }) => outcome === 'taken' || outcome === 'nothing_waits')
     return isWell ? exitCodes.clean : exitCodes.failed
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }
 
 /** A line for one signal, and what comes next. */

@@ -5,6 +5,7 @@ import type { SendStep } from '../service/send-steps.ts'
 import type { SendDocument } from '../service/send.ts'
 import { ask, AskError } from './admin-client.ts'
 import { printable, span } from './format.ts'
+import { orTell } from './or-tell.ts'
 import { table } from './table.ts'
 
 /** What is sent, and how long it is followed. */
@@ -24,9 +25,9 @@ export interface SendOptions {
 const interval = 200
 
 /** Sends, follows, prints, and resolves to the exit code. */
-export async function send(pipeline: string | undefined, options: SendOptions): Promise<number> {
+export function send(pipeline: string | undefined, options: SendOptions): Promise<number> {
   const { admin, body, name, value, timeout, json } = options
-  try {
+  return orTell(async () => {
     const attributes = attributesOf('--attribute', options.attribute)
     const resource = attributesOf('--resource', options.resource)
     const until = performance.now() + timeout
@@ -38,11 +39,7 @@ export async function send(pipeline: string | undefined, options: SendOptions): 
     }
     process.stdout.write(json === true ? `${JSON.stringify(told, null, 2)}\n` : sendText(told))
     return told.end === 'delivered' ? exitCodes.clean : exitCodes.failed
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }
 
 function attributesOf(option: string, texts: readonly string[] = []): Record<string, string> {

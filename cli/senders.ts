@@ -1,8 +1,9 @@
 /** `kymo senders`: who sends to a Kymo that runs, and what of it was turned away. */
 import { exitCodes } from '../service/process.ts'
 import type { DismissalDocument, RefusedDocument, SenderDocument, SendersDocument } from '../service/sender-pages.ts'
-import { ask, AskError } from './admin-client.ts'
+import { ask } from './admin-client.ts'
 import { alignRight, clock, count, printable, since, size } from './format.ts'
+import { orTell } from './or-tell.ts'
 import { shortageLines, type TurnedAwayDocument, turnedAwayText } from './refusal-text.ts'
 import { table } from './table.ts'
 
@@ -20,8 +21,8 @@ export interface SendersOptions {
 }
 
 /** Asks and prints; resolves to the exit code. */
-export async function senders(options: SendersOptions): Promise<number> {
-  try {
+export function senders(options: SendersOptions): Promise<number> {
+  return orTell(async () => {
     const isRefused = options.refused === true
     const answer = await ask(options.admin, pathOf(options, isRefused))
     // What our own admin server says; the client has checked that it is one.
@@ -29,11 +30,7 @@ export async function senders(options: SendersOptions): Promise<number> {
     else if (isRefused) process.stdout.write(refusedText(answer as RefusedDocument))
     else process.stdout.write(sendersText(answer as SendersDocument))
     return exitCodes.clean
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }
 
 const filters = ['receiver', 'transport', 'peer', 'limit'] as const

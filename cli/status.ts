@@ -6,6 +6,7 @@ import type { Attention } from '../service/status.ts'
 import { ask, AskError } from './admin-client.ts'
 import { alignRight, count, cut, printable, since, span, terminalWidth } from './format.ts'
 import type { Sorting } from './options.ts'
+import { orTell } from './or-tell.ts'
 import { type ShortageDocument, type TurnedAwayDocument, turnedAwayText } from './refusal-text.ts'
 import { table } from './table.ts'
 import { watching } from './watch.ts'
@@ -66,13 +67,10 @@ export async function status(options: StatusOptions): Promise<number> {
     // One that is not there, or not any more, may come: that is what somebody watches for.
     await watching(seconds, () => page(options).catch(troubleText))
   }
-  try {
+  return orTell(async () => {
     process.stdout.write(await page(options))
     return exitCodes.clean
-  } catch (error) {
-    process.stderr.write(troubleText(error))
-    return exitCodes.failed
-  }
+  })
 }
 
 async function page(options: StatusOptions): Promise<string> {

@@ -8,6 +8,7 @@ import { messageOf } from '../core/errors.ts'
 import { exitCodes } from '../service/process.ts'
 import { AskError, download } from './admin-client.ts'
 import { size } from './format.ts'
+import { orTell } from './or-tell.ts'
 import { tarOf } from './tar.ts'
 
 /** Where to ask, and where to write. */
@@ -74,10 +75,10 @@ const withoutBytes = (answer: Answer): Answer => ({
 })
 
 /** Asks for all of it and writes the archive; resolves to the exit code. */
-export async function supportBundle(options: BundleOptions, version: string): Promise<number> {
+export function supportBundle(options: BundleOptions, version: string): Promise<number> {
   const at = Date.now()
   const { admin, out = `kymo-support-${new Date(at).toISOString().replaceAll(/[-:]|\..*$/g, '')}.tar.gz` } = options
-  try {
+  return orTell(async () => {
     const { files, missing } = await gathered(admin)
     files.set('README.txt', Buffer.from(readme({ admin, at, version, missing })))
     const folder = new Map([...files].map(([name, content]) => [`kymo-support/${name}`, content]))
@@ -86,11 +87,7 @@ export async function supportBundle(options: BundleOptions, version: string): Pr
     else write(out, archive)
     process.stderr.write(told(out, files.size, archive.length, missing))
     return exitCodes.clean
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.failed
-  }
+  })
 }
 
 /** What could be had, and why the rest could not. @throws AskError when nobody answers, or nobody is let in */

@@ -4,6 +4,7 @@ import { exitCodes } from '../service/process.ts'
 import type { TapItemDocument, TapNoteDocument } from '../service/tap-stream.ts'
 import { AskError, download } from './admin-client.ts'
 import type { TapFormat } from './options.ts'
+import { orTell } from './or-tell.ts'
 import { noteText, TapText } from './tap-text.ts'
 
 /** Where to look, at what, and how to write it. The names are those of `/v1/tap`. */
@@ -21,7 +22,11 @@ export interface TapOptions {
 }
 
 /** Looks until the tap ends, or nobody reads any more; resolves to the exit code. */
-export async function tap(place: string | undefined, options: TapOptions): Promise<number> {
+export function tap(place: string | undefined, options: TapOptions): Promise<number> {
+  return orTell(() => look(place, options))
+}
+
+async function look(place: string | undefined, options: TapOptions): Promise<number> {
   const { stdout, stderr } = process
   let isRead = true
   const gone = (): void => void (isRead = false)
@@ -40,10 +45,8 @@ export async function tap(place: string | undefined, options: TapOptions): Promi
     }
     return exitCodes.clean
   } catch (error) {
-    if (!isRead) return exitCodes.clean
-    if (!(error instanceof AskError)) throw error
-    stderr.write(`${error.message}\n`)
-    return exitCodes.failed
+    if (isRead) throw error
+    return exitCodes.clean
   } finally {
     stdout.off('error', gone)
   }
