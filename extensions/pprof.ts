@@ -7,6 +7,7 @@ import { openToAppend } from '../core/own-file.ts'
 import { pageServer } from '../net/http-server-keys.ts'
 import { type Page, textPage } from '../net/page-server.ts'
 import { ProfileBusyError, type ProfileKind, profileUntil } from '../telemetry/profile.ts'
+import { longestProfile, profileSeconds } from '../telemetry/profile-terms.ts'
 import { PageListener } from './page-listener.ts'
 
 const noSuch = (what: string) => int().default(0).describe(`Accepted, without effect: Kymo has no ${what}.`)
@@ -36,11 +37,6 @@ export const pprof = defineExtension<Config>({
   create: (config, context) => new Pprof(config, context),
 })
 
-/** Longest profiles, in seconds: connections on which nothing moves for a minute are ended. */
-const longest = 50
-/** How long is looked when nobody says; as in Go for the CPU. */
-const usual: Readonly<Record<ProfileKind, number>> = { cpu: 30, heap: 10 }
-
 const kinds: Readonly<Record<string, ProfileKind>> = {
   '/debug/pprof/profile': 'cpu',
   '/debug/pprof/heap': 'heap',
@@ -52,7 +48,7 @@ const index = `Profiles of this process, for go tool pprof:
 /debug/pprof/profile?seconds=30   where CPU time goes, during so long
 /debug/pprof/heap?seconds=10      what is allocated during so long and is still there at the end
 
-At most ${longest} seconds; one at a time. There are no goroutines, blocks, mutexes and threads to tell of.
+At most ${longestProfile} seconds; one at a time. There are no goroutines, blocks, mutexes and threads to tell of.
 `
 
 class Pprof implements Extension {
@@ -103,9 +99,8 @@ class Pprof implements Extension {
     if (path === '/debug/pprof' || path === '/debug/pprof/') return textPage(200, index)
     const kind = Object.hasOwn(kinds, path) ? kinds[path] : undefined
     if (kind === undefined) return path.startsWith('/debug/pprof/') ? textPage(404, index) : undefined
-    const text = query.get('seconds')
-    const seconds = text === null ? usual[kind] : Number(text)
-    if (!(seconds > 0 && seconds <= longest)) return textPage(400, `seconds: more than 0, ${longest} at most`)
+    const seconds = profileSeconds(kind, query.get('seconds') ?? undefined)
+    if (seconds === undefined) return textPage(400, `seconds: more than 0, ${longestProfile} at most`)
     return this.#profile(kind, seconds)
   }
 
