@@ -1,5 +1,5 @@
 /** The files in which the kernel tells about a machine, wherever they stand. */
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { access, constants, readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** Files below the root of the host's file system; `/` unless it is mounted somewhere else. */
@@ -53,11 +53,14 @@ export class HostFiles {
     return (await this.list('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
   }
 
-  /** When the machine was started, in milliseconds since the epoch. */
-  async bootTime(): Promise<number> {
-    const found = /^btime (\d+)$/m.exec(await this.text('/proc/stat'))?.[1]
-    if (found === undefined) throw new Error(`${this.at('/proc/stat')} does not say when the machine was started`)
-    return Number(found) * 1000
+  /** When the machine was started, in milliseconds since the epoch, and how many logical CPUs it has (proc_stat(5)). */
+  async machine(): Promise<{ readonly booted: number | undefined; readonly cpus: number }> {
+    const stat = await this.text('/proc/stat')
+    const seconds = /^btime (\d+)$/m.exec(stat)?.[1]
+    return {
+      booted: seconds === undefined ? undefined : Number(seconds) * 1000,
+      cpus: stat.match(/^cpu\d/gm)?.length ?? 1,
+    }
   }
 
   /** Bytes of a page of memory: AT_PAGESZ of the auxiliary vector (getauxval(3)). */
@@ -70,13 +73,11 @@ export class HostFiles {
     return (this.#pageSize ??= 4096)
   }
 
-  async #isReadable(path: string): Promise<boolean> {
-    try {
-      await this.text(path)
-      return true
-    } catch {
-      return false
-    }
+  #isReadable(path: string): Promise<boolean> {
+    return access(this.at(path), constants.R_OK).then(
+      () => true,
+      () => false,
+    )
   }
 }
 

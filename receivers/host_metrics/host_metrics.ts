@@ -133,7 +133,10 @@ class HostMetrics {
 
   /** Takes everything once; what fails is told and left out. */
   async #scrape(): Promise<Buffer> {
-    this.#start ??= await this.#files.bootTime().catch(() => undefined)
+    this.#start ??= await this.#files.machine().then(
+      ({ booted }) => booted,
+      () => undefined,
+    )
     const times = { start: this.#start, now: this.#context.clock.wall() }
     const groups = await Promise.all(this.#running.map(running => this.#takeOf(running, times)))
     this.#tellStatus()

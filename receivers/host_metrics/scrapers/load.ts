@@ -24,7 +24,7 @@ export const load = defineScraper({
   create({ cpu_average }) {
     return async ({ files, readings }) => {
       const averages = fieldsOf(await files.text('/proc/loadavg')).map(Number)
-      const cpus = cpu_average ? ((await files.text('/proc/stat')).match(/^cpu\d/gm)?.length ?? 1) : 1
+      const cpus = cpu_average ? (await files.machine()).cpus : 1
       const spans = ['1m', '5m', '15m'] as const
       spans.forEach((span, i) => readings.record(`system.cpu.load_average.${span}`, (averages[i] ?? NaN) / cpus))
     }

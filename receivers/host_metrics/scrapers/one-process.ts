@@ -9,7 +9,7 @@ export type Failed = (what: string, error: unknown) => void
 
 /** The kernel keeps so many characters of a name. */
 const nameMost = 15
-/** MetricSwitches between threads, as the kernel names them, and the type they are told as. */
+/** Switches between threads, as the kernel names them, and the type they are told as. */
 const switches = [
   ['voluntary_ctxt_switches', 'voluntary'],
   ['nonvoluntary_ctxt_switches', 'involuntary'],
@@ -27,6 +27,7 @@ export class OneProcess {
   /** Fields of /proc/PID/stat from the third on (proc_pid_stat(5)). */
   readonly #stat: readonly string[]
   readonly #command: readonly string[]
+  #statusText: Promise<string> | undefined
 
   private constructor(files: HostFiles, id: number, name: string, stat: readonly string[], command: readonly string[]) {
     this.#files = files
@@ -69,7 +70,7 @@ export class OneProcess {
       readings.record('process.open_file_descriptors', open?.length)
     }
     if (readings.wants('process.signals_pending')) {
-      const status = await this.#tried('signals', this.#files.text(`/proc/${this.id}/status`), failed)
+      const status = await this.#tried('signals', this.#status(), failed)
       readings.record('process.signals_pending', pendingIn(status))
     }
     if (readings.wants('process.context_switches')) await this.#recordSwitches(readings, failed)
@@ -141,7 +142,7 @@ export class OneProcess {
   }
 
   async #owner({ users }: Machine, failed: Failed): Promise<string | undefined> {
-    const status = await this.#tried('user', this.#files.text(`/proc/${this.id}/status`), failed)
+    const status = await this.#tried('user', this.#status(), failed)
     const uid = /^Uid:\s+(\d+)/m.exec(status ?? '')?.[1]
     if (uid === undefined) return undefined
     const user = users?.get(uid)
@@ -152,6 +153,11 @@ export class OneProcess {
   async #controlGroup(failed: Failed): Promise<string | undefined> {
     const text = await this.#tried('cgroup', this.#files.names(`/proc/${this.id}/cgroup`), failed)
     return text?.trim()
+  }
+
+  /** Read once, for all that stands in it. */
+  #status(): Promise<string> {
+    return (this.#statusText ??= this.#files.text(`/proc/${this.id}/status`))
   }
 
   /** One that has ended meanwhile is no failure. */

@@ -91,16 +91,16 @@ export const process = defineScraper({
 })
 
 async function machineOf(files: HostFiles, withUsers: boolean): Promise<Machine> {
-  const [booted, stat, meminfo, page, users] = await Promise.all([
-    files.bootTime(),
-    files.text('/proc/stat'),
+  const [{ booted, cpus }, meminfo, page, users] = await Promise.all([
+    files.machine(),
     files.text('/proc/meminfo'),
     files.pageSize(),
     withUsers ? usersOf(files) : undefined,
   ])
+  if (booted === undefined) throw new Error(`${files.at('/proc/stat')} does not say when the machine was started`)
   return {
     booted,
-    cpus: stat.match(/^cpu\d/gm)?.length ?? 1,
+    cpus,
     memory: Number(/^MemTotal:\s+(\d+)/m.exec(meminfo)?.[1] ?? NaN) * 1024,
     page,
     users,
