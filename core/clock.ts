@@ -72,6 +72,20 @@ export function pause(clock: Clock, ms: number, stopping: AbortSignal): Promise<
   })
 }
 
+/** What `work` comes to, within `ms` milliseconds. What takes longer goes on, but nobody waits for it. @throws Error saying `late` */
+export async function within<T>(clock: Clock, ms: number, work: Promise<T>, late: string): Promise<T> {
+  const done = new AbortController()
+  const tooLong = pause(clock, ms, done.signal).then((isLate): T | Promise<T> => {
+    if (isLate) throw new Error(late)
+    return work
+  })
+  try {
+    return await Promise.race([work, tooLong])
+  } finally {
+    done.abort()
+  }
+}
+
 /** One timer of a component. */
 class GuardedTimer implements Timer, Chained<GuardedTimer> {
   before: GuardedTimer | undefined

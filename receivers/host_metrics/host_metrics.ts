@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { pause } from '../../core/clock.ts'
+import { pause, within } from '../../core/clock.ts'
 import { defineReceiver, type Lifecycle, type ReceiverContext } from '../../core/component.ts'
 import { messageOf } from '../../core/errors.ts'
 import { duration } from '../../core/fields.ts'
@@ -174,19 +174,10 @@ class HostMetrics {
     return [readings.encoded(name, {}, times), ...groups]
   }
 
-  /** What takes too long goes on, but nobody waits for it. */
-  async #within(name: string, work: Promise<void>): Promise<void> {
+  #within(name: string, work: Promise<void>): Promise<void> {
     const { timeout } = this.#config
     if (timeout === 0) return work
-    const done = new AbortController()
-    const late = pause(this.#context.clock, timeout, done.signal).then(isLate => {
-      if (isLate) throw new Error(`${name} took more than ${timeout} ms (\`timeout\`)`)
-    })
-    try {
-      await Promise.race([work, late])
-    } finally {
-      done.abort()
-    }
+    return within(this.#context.clock, timeout, work, `${name} took more than ${timeout} ms (\`timeout\`)`)
   }
 
   /** The log has each trouble once, and that it is over. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { GuardedClock, machineClock } from '../../core/clock.ts'
+import { GuardedClock, machineClock, within } from '../../core/clock.ts'
 import { MovableClock } from '../support/clock.ts'
 
 function guarded() {
@@ -75,4 +75,15 @@ test('nothing is left of a clock that was stopped, and nothing begins', async ()
   clock.every(10, () => void runs++)
   await time.advance(100)
   expect([runs, time.timers]).toEqual([0, 0])
+})
+
+test.each([
+  ['what comes in time', 5, () => Promise.resolve('here'), 'here'],
+  ['what fails in time', 5, () => Promise.reject(new Error('broken')), 'Error: broken'],
+  ['what never comes', 20, () => new Promise<string>(() => {}), 'Error: too late'],
+])('within a time: %s, and no timer is left', async (_, ms, work, expected) => {
+  const time = new MovableClock()
+  const found = within(time, 10, work(), 'too late').catch(String)
+  await time.advance(ms)
+  expect([await found, time.timers]).toEqual([expected, 0])
 })

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import * as z from 'zod'
-import { pause } from '../../../core/clock.ts'
+import { within } from '../../../core/clock.ts'
 import { defineScraper, type Scrape } from '../scraper.ts'
 import { fieldsOf, type HostFiles } from '../host-files.ts'
 import { chooser, nameList } from '../name-filter.ts'
@@ -73,13 +73,8 @@ async function record(mount: Mount, scrape: Scrape<Name>, silent: Set<string>): 
     if (silent.has(path)) throw new Error('an earlier question is not answered yet')
     silent.add(path)
     const answer = statfs(path).finally(() => silent.delete(path))
-    const waiting = new AbortController()
-    const late = pause(clock, answerWithin, waiting.signal).then(() => {
-      throw new Error(`no answer within ${answerWithin / 1000} s`)
-    })
-    const { bsize, blocks, bfree, bavail, files: inodes, ffree } = await Promise.race([answer, late])
-    waiting.abort()
-    late.catch(() => undefined)
+    const late = `no answer within ${answerWithin / 1000} s`
+    const { bsize, blocks, bfree, bavail, files: inodes, ffree } = await within(clock, answerWithin, answer, late)
     const used = (blocks - bfree) * bsize
     const free = bavail * bsize
     for (const [state, value] of Object.entries({ used, free, reserved: blocks * bsize - used - free })) {
