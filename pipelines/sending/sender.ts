@@ -109,7 +109,8 @@ export class Sender {
   /** Another one sends what waits here, and what fails here from now on. */
   handOver(successor: Sender): void {
     this.#successor = successor
-    successor.#curious.push(...this.#curious.splice(0))
+    // Who waits for an attempt that is under way hears of that one.
+    if (this.#inFlight.size === 0) successor.#curious.push(...this.#curious.splice(0))
     if (this.#parts.ordered) successor.#predecessor = this
     successor.#takeOver(this.#takeWaiting())
   }

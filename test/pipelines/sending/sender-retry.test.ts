@@ -83,6 +83,19 @@ test('one is on its way: that is heard of when it ends; all who asked hear', asy
   expect(await both).toMatchObject([{ failure: undefined }, { failure: undefined }])
 })
 
+test('one is on its way while another configuration takes over: that is heard of when it ends', async () => {
+  const answer = Promise.withResolvers<undefined>()
+  await start(() => answer.promise)
+  await push('a')
+  await expect.poll(() => queue().inFlight).toBe(1)
+  const tried = retried()
+  const reload = toy.reload({ exporters: { sink: { retry_on_failure: { ...slow, initial_interval: '41s' } } } })
+  await turn()
+  answer.resolve(undefined)
+  expect(await tried).toMatchObject({ failure: undefined, items: 1 })
+  await reload
+})
+
 test('who waits for an attempt that never ends hears when it stops', async () => {
   await start(() => new Promise(() => {}))
   await push('a')
