@@ -11,8 +11,9 @@ import type { Answer, Listener } from '../core/delivery.ts'
 import { Entrance } from '../core/entrance.ts'
 import type { RunningComponent } from '../core/health.ts'
 import type { Journal, JournalRecord } from '../core/journal.ts'
+import { encodeNumberMetric } from '../proto/metric-write.ts'
 import type { Signal } from '../proto/signals.ts'
-import { encodeLogRecord, encodeMetric, encodeRequest, encodeSpan } from '../telemetry/otlp-write.ts'
+import { encodeLogRecord, encodeRequest, encodeSpan } from '../telemetry/otlp-write.ts'
 import { type ActionRoute, batchDocument, type Route } from './api.ts'
 import { Query, QueryError, wordsOf } from './query.ts'
 import type { Entrances } from './replay.ts'
@@ -257,11 +258,11 @@ const writers: Readonly<Record<Signal, (words: ItemWords, now: number) => Buffer
       attributes,
       error: undefined,
     }),
-  metrics({ name = 'kymo.send', value = '1', attributes: labels }, now) {
+  metrics({ name = 'kymo.send', value = '1', attributes }, now) {
     const number = Number(value)
     if (!Number.isFinite(number)) throw new QueryError(400, `\`value\`: \`${value}\` is no number`)
-    const family = { name, type: 'gauge', help: '', labels: [], adds: 'each', fractional: true } as const
-    const item = encodeMetric({ ...family, read: () => [{ labels, value: number }] }, undefined, { start: now, now })
-    return item ?? Buffer.alloc(0)
+    const points = [{ attributes, value: number }]
+    const shape = { description: '', unit: '', kind: 'gauge', fractional: true } as const
+    return encodeNumberMetric({ name, ...shape, start: now, now, points })
   },
 }
