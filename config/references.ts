@@ -43,7 +43,11 @@ export function configuredOf<K extends Kind>(kind: K, components: Components): M
   for (const [id, declared] of components[kind]) {
     const { definition, config, node } = declared
     if (definition?.kind !== kind) continue
-    const uses = [...extensionsNamed(declared)].map(({ path, node }): Use => ({ path: path.join('.'), id: idOf(node) }))
+    const uses = [...extensionsNamed(declared)].map(({ path, node, needs }): Use => ({
+      path: path.join('.'),
+      id: idOf(node),
+      needs: needs.name,
+    }))
     // The line above has narrowed it, which the compiler cannot follow through the type parameter.
     made.set(id, {
       id,

@@ -9,6 +9,8 @@ export interface Use {
   readonly path: string
   /** Id of the extension. */
   readonly id: string
+  /** What the extension has to offer: the name of a capability. */
+  readonly needs: string
 }
 
 /** Names something that an extension may offer, and its type. */

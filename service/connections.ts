@@ -128,11 +128,10 @@ class Extensions {
 
   /** Others stay as they are: the directory of a storage can only be had once. */
   async #startUsed({ uses }: Pick<ConfiguredComponent, 'uses'>, configured: Configured): Promise<void> {
-    for (const { id } of uses) {
-      const component = configured.extensions.get(id)
+    for (const { id, needs } of uses) {
+      const component = needs === clientAuthenticatorKey.name ? configured.extensions.get(id) : undefined
       if (component === undefined || this.#started.has(id) || this.failures.has(id)) continue
       const { definition, config } = component
-      if (definition.offers?.includes(clientAuthenticatorKey) !== true) continue
       await this.#startUsed(component, configured)
       try {
         const context = contextOf(component, one => this.find(one))

@@ -3,7 +3,7 @@ import { Capability, finderFor, offered, offeredBy } from '../../core/capability
 
 const numbers = new Capability<number>('source of numbers')
 const words = new Capability<string>('source of words')
-const uses = [{ path: 'auth.number', id: 'keys' }]
+const uses = [{ path: 'auth.number', id: 'keys', needs: numbers.name }]
 const find = (extensions: Record<string, { offers?: readonly ReturnType<typeof offered>[] }>, path = true) =>
   finderFor({ id: 'otlp/2', ...(path ? { uses } : {}) }, id => extensions[id])
 

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
+import { clientAuthenticatorKey } from '../../core/auth.ts'
 import { credentialKeys } from '../../core/credentials.ts'
 import { Secret } from '../../core/fields.ts'
+import { storageKey } from '../../core/storage.ts'
 
 const secret = new Secret('s3cret')
 
@@ -16,10 +18,19 @@ test.each([
   [
     'an authenticator, first',
     { headers: { a: secret } },
-    [{ path: 'auth.authenticator', id: 'basicauth' }],
+    [{ path: 'auth.authenticator', id: 'basicauth', needs: clientAuthenticatorKey.name }],
     ['auth.authenticator: basicauth', 'headers.a'],
   ],
-  ['no storage', {}, [{ path: 'sending_queue.storage', id: 'file_storage' }], []],
+  [
+    'whatever the key is called',
+    {},
+    [
+      { path: 'auth.first', id: 'basicauth', needs: clientAuthenticatorKey.name },
+      { path: 'authenticator', id: 'disk', needs: storageKey.name },
+    ],
+    ['auth.first: basicauth'],
+  ],
+  ['no storage', {}, [{ path: 'sending_queue.storage', id: 'file_storage', needs: storageKey.name }], []],
   [
     'a few of many',
     { headers: Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`h${i}`, secret])) },

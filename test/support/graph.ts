@@ -22,6 +22,7 @@ import { Lease } from '../../core/lease.ts'
 import { silent } from '../../core/logger.ts'
 import type { Prepared } from '../../core/reload.ts'
 import { sending, type SendingConfig } from '../../core/sending.ts'
+import { storageKey } from '../../core/storage.ts'
 import { Graph } from '../../pipelines/graph/graph.ts'
 import { type Plan, planOf } from '../../plan/plan.ts'
 import { planReload } from '../../plan/reload.ts'
@@ -241,7 +242,7 @@ function planFor(
   const exporters = Object.entries(parts.exporters).map(([id, given]) => {
     const config = schema.parse(given)
     const { storage } = config.sending_queue
-    const uses = storage ? [{ path: 'sending_queue.storage', id: storage }] : []
+    const uses = storage ? [{ path: 'sending_queue.storage', id: storage, needs: storageKey.name }] : []
     return [id, { id, definition: toyExporter, config, uses }] as const
   })
   return planOf({

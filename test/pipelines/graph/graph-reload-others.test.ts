@@ -91,7 +91,7 @@ test('an extension that changed stops after those that use it have changed over'
       user: {
         definition: user,
         config: { auth: { authenticator: 'key' } },
-        uses: [{ path: 'auth.authenticator', id: 'key' }],
+        uses: [{ path: 'auth.authenticator', id: 'key', needs: doors.name }],
       },
     },
     pipelines: [{ exporters: ['user'] }],

@@ -12,6 +12,7 @@ import { Host } from '../../../core/host.ts'
 import { sending } from '../../../core/sending.ts'
 import { file } from '../../../exporters/file.ts'
 import { budgetKey } from '../../../core/budget.ts'
+import { storageKey } from '../../../core/storage.ts'
 import { Listeners, listenersKey } from '../../../net/listeners.ts'
 import { toyGraph, type ToyGraph, type ToyParts } from '../../support/graph.ts'
 import { tracesRequest } from '../../support/otlp-bytes.ts'
@@ -316,7 +317,7 @@ test('what waits on disk for an exporter is sent once that runs; given up, it wa
       'user/2': {
         definition: user,
         config: { name: 'new user', sending_queue: { storage: 'disk' } },
-        uses: [{ path: 'sending_queue.storage', id: 'disk' }],
+        uses: [{ path: 'sending_queue.storage', id: 'disk', needs: storageKey.name }],
       },
     },
     pipelines: [{ receivers: ['toy', 'door'], exporters: ['user', 'user/2'] }],
